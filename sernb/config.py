@@ -1,0 +1,55 @@
+"""Where things lie, and how a setting becomes a name: paths, the profile of a run, digests."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+INDEX = ROOT / "data" / "index"
+NOTEBOOKS = ROOT / "notebooks"
+REPORTS = ROOT / "reports"
+
+PROFILES = ("quick", "full")
+
+
+class DataError(Exception):
+    """The data cannot be used as it is; each argument is one line that names it and the next step."""
+
+    def __str__(self) -> str:
+        """Return the problems, one a line."""
+        return "\n".join(str(line) for line in self.args)
+
+
+def recordings_folder(data: str | Path | None = None) -> Path:
+    """Return the folder that holds the corpora: ``data``, else ``$SERNB_DATA``, else ``data/raw``."""
+    return Path(data or os.environ.get("SERNB_DATA") or ROOT / "data" / "raw").expanduser()
+
+
+def work_folder() -> Path:
+    """Return the folder for what can be made again (``cache/``, ``runs/``): ``$SERNB_WORK``, else ``data``."""
+    return Path(os.environ.get("SERNB_WORK") or ROOT / "data").expanduser()
+
+
+def plain(value: object) -> object:
+    """Return ``value`` as JSON knows it: dataclasses as ``{"type": name, field: …}``, tuples as lists."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def digest(*values: object) -> str:
+    """Return 16 hexadecimal digits that stand for ``values``: equal settings, equal name.
+
+    Examples:
+        >>> digest({"bands": 64}) == digest({"bands": 64}) != digest({"bands": 40})
+        True
+    """
+    text = json.dumps([plain(value) for value in values], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
