@@ -1,0 +1,158 @@
+"""File → mono float32 signal at one sampling rate; every way in which a file can be unusable has its own sentence."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from sernb.config import DataError
+
+Seconds = float
+Hertz = int
+
+SHORTEST: Seconds = 0.1
+LFS_POINTER = b"version https://git-lfs"
+
+
+class AudioError(DataError):
+    """A recording that cannot be used; ``kind`` is one word for tables, the message says what to do."""
+
+    def __init__(self, path: Path, kind: str, found: str, advice: str):
+        super().__init__(f"{path}: {found}; {advice}")
+        self.kind = kind
+
+
+def read(path: Path) -> tuple[np.ndarray, Hertz]:
+    """Read a recording as it is: mono, at its own rate.
+
+    Channels are averaged. Nothing is trimmed or made louder: level carries emotion.
+
+    Args:
+        path: WAV, FLAC, AIFF, OGG or MP3, told apart by content, not by name
+
+    Returns:
+        samples in [-1, 1], float32, shape ``(samples,)``, and the sampling rate in Hz
+
+    Raises:
+        AudioError: if the file is missing, empty, a Git LFS pointer, text, truncated or not audio,
+            if samples are not finite or all zero, or if it is shorter than 0.1 s
+    """
+    import soundfile
+
+    path = Path(path)
+    again = "download it again"
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except OSError as error:
+        raise AudioError(path, "missing", f"cannot be read ({error.strerror})", "see `sernb check`") from error
+    if size == 0:
+        raise AudioError(path, "empty", "is empty (0 bytes)", again)
+    if head.startswith(LFS_POINTER):
+        raise AudioError(path, "lfs-pointer", "is a Git LFS pointer, not the recording", "run `git lfs pull` there")
+    if missing := _missing_bytes(path, head, size):
+        raise AudioError(path, "truncated", f"is truncated: {missing} bytes of sound are missing at the end", again)
+    try:
+        with soundfile.SoundFile(path) as file:
+            expected, sampling_rate = file.frames, file.samplerate
+            samples = file.read(dtype="float32", always_2d=True)  # (samples, channels)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        if _is_text(head):
+            raise AudioError(path, "text", "is a text file, not a recording", again) from error
+        raise AudioError(path, "unreadable", "is no audio file that libsndfile knows", again) from error
+    if len(samples) < expected:
+        raise AudioError(path, "truncated", f"is truncated: {len(samples)} of {expected} samples are there", again)
+    if len(samples) < SHORTEST * sampling_rate:
+        count = f"{len(samples)} sample" + ("s" if len(samples) != 1 else "")
+        raise AudioError(path, "too-short", f"holds {count}", f"at least {SHORTEST} s are needed: leave it out")
+    signal = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    # One pass for both questions: a sum of squares is NaN or inf if any sample is, and 0 only for silence.
+    power = float(np.dot(signal, signal))
+    if not np.isfinite(power):
+        raise AudioError(path, "not-finite", "holds samples that are not numbers (NaN or infinite)", again)
+    if power == 0.0 and not signal.any():
+        raise AudioError(path, "silent", "is pure silence (every sample is 0)", "leave it out or download it again")
+    return signal, sampling_rate
+
+
+def load(path: Path, sampling_rate: Hertz) -> np.ndarray:
+    """Read a recording as mono samples at ``sampling_rate``.
+
+    Returns:
+        samples, nominally in [-1, 1], float32, shape ``(samples,)``
+
+    Raises:
+        AudioError: as :func:`read`
+    """
+    signal, original_rate = read(path)
+    return resample(signal, original_rate=original_rate, sampling_rate=sampling_rate)
+
+
+def resample(signal: np.ndarray, *, original_rate: float, sampling_rate: float) -> np.ndarray:
+    """Change the sampling rate with the soxr library (quality HQ).
+
+    Returns:
+        float32, shape ``(ceil(samples * sampling_rate / original_rate),)``
+
+    Examples:
+        >>> len(resample(np.zeros(48_000, np.float32), original_rate=48_000, sampling_rate=22_050))
+        22050
+    """
+    import soxr
+
+    if original_rate == sampling_rate:
+        return signal
+    changed = soxr.resample(signal, original_rate, sampling_rate)
+    return fit_end(changed, int(np.ceil(len(signal) * sampling_rate / original_rate)))
+
+
+def fit_end(signal: np.ndarray, samples: int) -> np.ndarray:
+    """Cut or zero-pad the end, so that ``samples`` remain."""
+    return signal[:samples] if len(signal) >= samples else np.pad(signal, (0, samples - len(signal)))
+
+
+def fit_centre(signal: np.ndarray, samples: int) -> np.ndarray:
+    """Cut or zero-pad both ends alike, so that ``samples`` remain; an odd sample is padded at the end.
+
+    Examples:
+        >>> fit_centre(np.array([1.0, 2.0]), 5)
+        array([0., 1., 2., 0., 0.])
+    """
+    spare = samples - len(signal)
+    if spare < 0:
+        return signal[-spare // 2 :][:samples]
+    return np.pad(signal, (spare // 2, spare - spare // 2))
+
+
+def problem_of(path: Path, look: Callable[[Path], object] = read) -> AudioError | None:
+    """Return what is wrong with a recording, or nothing."""
+    try:
+        look(path)
+    except AudioError as error:
+        return error
+    return None
+
+
+def _missing_bytes(path: Path, head: bytes, size: int) -> int:
+    """Return how many bytes the data chunk of a RIFF file promises beyond its end; libsndfile would not complain."""
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        return 0
+    with path.open("rb") as file:
+        position = 12
+        while position + 8 <= size:
+            file.seek(position)
+            name, length = file.read(4), int.from_bytes(file.read(4), "little")
+            if name == b"data":
+                streamed = length in (0, 0xFFFFFFFF)  # written to a pipe: the length was never filled in
+                return 0 if streamed else max(0, position + 8 + length - size)
+            position += 8 + length + length % 2
+    return 0
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text = head[: error.start].decode("utf-8") if error.start >= len(head) - 3 else "\0"
+    return all(character.isprintable() or character.isspace() for character in text)
