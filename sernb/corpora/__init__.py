@@ -1,0 +1,251 @@
+"""Corpora: records of what was published, the committed index of every clip, and the check of a copy against it."""
+
+import hashlib
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sernb.config import INDEX, ROOT, DataError, recordings_folder
+
+# The one order of emotions in every table and figure.
+EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+
+AUDIO_SUFFIXES = {".wav", ".flac", ".aif", ".aiff", ".mp3", ".ogg"}
+
+INDEX_COLUMNS = (
+    "clip", "path", "sha256", "bytes", "seconds", "sampling_rate", "channels",
+    "speaker", "gender", "emotion", "intensity", "sentence", "take",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SpeakerFold:
+    """Who is tested and who validates in one speaker-independent fold; all others train."""
+
+    test: tuple[str, ...]
+    validation: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What its publishers say of a corpus, and how its files are named."""
+
+    name: str
+    title: str
+    about: str
+    citation: str
+    licence: str
+    homepage: str
+    get: str  # one line: how to come by the recordings
+    pattern: str  # regular expression over the path, with named groups for `describe`
+    describe: Callable[[re.Match], dict[str, str]]  # → speaker, gender, emotion, intensity, sentence, take
+    emotions: tuple[str, ...]
+    clips: int
+    speakers: int
+    speaker_folds: tuple[SpeakerFold, ...]
+    quirks: tuple[str, ...] = ()
+    evidence: bool = True  # False: synthetic; its figures say nothing about people
+    home: Path | None = None  # where it lies when it comes with the workbook
+
+    @cached_property
+    def index_path(self) -> Path:
+        """The committed index."""
+        return INDEX / f"{self.name}.csv"
+
+
+CORPORA = ("demo", "ravdess")
+
+
+def corpus_named(name: str) -> Corpus:
+    """Return the record of a corpus.
+
+    Raises:
+        DataError: if the name is unknown; the message lists the known ones
+    """
+    if name not in CORPORA:
+        raise DataError(f"no corpus is named {name!r}; known: {', '.join(CORPORA)}")
+    return importlib.import_module(f"sernb.corpora.{name}").CORPUS
+
+
+def read_index(corpus: Corpus):
+    """Return the committed index as a table: one row a clip, columns ``INDEX_COLUMNS``, in order of path.
+
+    Raises:
+        DataError: if the index is missing
+    """
+    import pandas as pd
+
+    if not corpus.index_path.exists():
+        raise DataError(f"{corpus.index_path}: the index of {corpus.name} is missing; restore it with git")
+    return pd.read_csv(corpus.index_path, dtype={"sentence": str, "take": str}, keep_default_na=False)
+
+
+def build_index(corpus: Corpus, folder: Path):
+    """Make the index of a corpus anew from its recordings.
+
+    Returns:
+        a table with the columns ``INDEX_COLUMNS``, in order of path
+
+    Raises:
+        DataError: if a file is unusable or misnamed, or counts are not the published ones
+    """
+    import pandas as pd
+    import soundfile
+
+    rows, misnamed = [], []
+    for path in sorted(_audio_files(folder)):
+        relative = path.relative_to(folder).as_posix()
+        match = re.fullmatch(corpus.pattern, relative)
+        if not match:
+            misnamed.append(f"{path}: no name that {corpus.title} uses; remove the file or correct its name")
+            continue
+        info = soundfile.info(path)
+        rows.append(
+            {
+                "clip": path.stem,
+                "path": relative,
+                "sha256": checksum(path),
+                "bytes": path.stat().st_size,
+                "seconds": round(info.frames / info.samplerate, 4),
+                "sampling_rate": info.samplerate,
+                "channels": info.channels,
+                **corpus.describe(match),
+            }
+        )
+    if misnamed:
+        raise DataError(*misnamed)
+    index = pd.DataFrame(rows, columns=list(INDEX_COLUMNS))
+    if (len(index), index.speaker.nunique()) != (corpus.clips, corpus.speakers):
+        raise DataError(
+            f"{folder}: {len(index)} clips of {index.speaker.nunique()} speakers, "
+            f"but {corpus.title} has {corpus.clips} of {corpus.speakers}; complete the folder"
+        )
+    return index
+
+
+def locate(corpus: Corpus, data: str | Path | None = None) -> Path:
+    """Find the folder in which the paths of the index begin.
+
+    Looked at: ``data/<corpus>``, then ``data`` itself; ``data`` defaults to ``$SERNB_DATA``, then ``data/raw``.
+
+    Raises:
+        DataError: if there is no such folder, it is empty, its layout is not the published one, or a second copy
+            lies inside it (as in archives that hold everything twice)
+    """
+    if corpus.home and not data:
+        return corpus.home
+    parent = recordings_folder(data)
+    heads = {path.split("/")[0] for path in read_index(corpus).path}
+    candidates = [parent / corpus.name, parent]
+    for folder in candidates:
+        if folder.is_dir() and any((folder / head).exists() for head in heads):
+            if copy := _nested(folder, heads):
+                raise DataError(
+                    f"{copy}: a second copy of {corpus.title} inside the first; delete one of the two, "
+                    "so that no recording is there twice"
+                )
+            return folder
+    for folder in candidates:
+        if folder.is_dir() and (deeper := _nested(folder, heads)):
+            raise DataError(
+                f"{folder}: {corpus.title} lies one level deeper, in {deeper.name}; "
+                f"pass --data '{deeper}' or move its contents up"
+            )
+    advice = f"get it ({corpus.get}), or say where it is with --data DIR or SERNB_DATA"
+    if not parent.exists():
+        raise DataError(f"{parent}: no such folder for the recordings of {corpus.title}; {advice}")
+    folder = next(candidate for candidate in candidates if candidate.is_dir())
+    found = "is empty" if not any(folder.iterdir()) else f"holds no recordings of {corpus.title}"
+    raise DataError(f"{folder}: {found}; {advice}")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to say about one file of a corpus; a problem must be mended, a note need not."""
+
+    level: str  # "problem" or "note"
+    kind: str  # missing, changed, unexpected, empty, truncated, …; stereo, duplicate
+    path: str
+    detail: str
+
+
+def check(corpus: Corpus, folder: Path, *, progress: bool = False) -> list[Finding]:
+    """Compare every file of a copy with the published checksums.
+
+    Problems: missing, changed or unreadable (with the reason), unexpected. Notes: known quirks of the published
+    files, such as stereo sound and byte-identical pairs.
+
+    Returns:
+        problems first, then notes; empty if all is as published and nothing is odd
+    """
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    index = read_index(corpus)
+    jobs = (delayed(_check_file)(folder, row) for row in index.itertuples())
+    found = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(jobs)
+    problems = [
+        finding
+        for finding in tqdm(found, total=len(index), desc=f"check {corpus.name}", unit="clip", disable=not progress)
+        if finding
+    ]
+    known = set(index.path)
+    problems += [
+        Finding("problem", "unexpected", path, f"is not part of {corpus.title}; remove it")
+        for path in sorted(path.relative_to(folder).as_posix() for path in _audio_files(folder))
+        if path not in known
+    ]
+    wrong = {problem.path for problem in problems}
+    return problems + [note for note in _notes(index) if note.path not in wrong]
+
+
+def _check_file(folder: Path, row) -> Finding | None:
+    from sernb.audio import problem_of
+
+    path = folder / row.path
+    if not path.exists():
+        return Finding("problem", "missing", row.path, "is missing; get the corpus again")
+    problem = problem_of(path)
+    if checksum(path) == row.sha256:
+        # A published file can itself be odd: that is for everyone to know, and nobody's to mend.
+        return Finding("note", problem.kind, row.path, f"as published: {problem}") if problem else None
+    if problem:
+        return Finding("problem", problem.kind, row.path, str(problem).removeprefix(f"{path}: "))
+    return Finding("problem", "changed", row.path, "is not the published file (sha256 differs); get it again")
+
+
+def _notes(index) -> Iterator[Finding]:
+    usual = index.channels.mode()[0]
+    for row in index[index.channels != usual].itertuples():
+        yield Finding("note", "stereo", row.path, f"has {row.channels} channels; they are averaged")
+    for _, group in index.groupby("sha256", sort=False):
+        if len(group) > 1:
+            first, *others = group.itertuples()
+            same = "same" if group.emotion.nunique() == 1 else "CONTRADICTORY"
+            twins = ", ".join(other.path for other in others)
+            yield Finding("note", "duplicate", first.path, f"is byte for byte {twins} ({same} emotion)")
+
+
+def checksum(path: Path) -> str:
+    """Return the sha256 of a file, hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _audio_files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+
+
+def _nested(folder: Path, heads: set[str]) -> Path | None:
+    """Return the child folder that holds the published layout a second time, one level deeper."""
+    children = [child for child in sorted(folder.iterdir()) if child.is_dir() and child.name not in heads]
+    return next((child for child in children if any((child / head).exists() for head in heads)), None)
+
+
+def relative_to_root(path: Path) -> str:
+    """Return ``path`` as the reader of a page should see it: from the workbook's folder where it lies inside."""
+    path = Path(path).resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name

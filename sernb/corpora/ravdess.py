@@ -1,0 +1,65 @@
+"""RAVDESS, the speech part: 24 Canadian actors say two sentences in eight emotions, most at two intensities.
+
+A name is seven numbers, as in ``Actor_12/03-01-06-01-02-01-12.wav``: modality (03, sound alone), channel (01, speech),
+emotion, intensity, sentence, take, actor. Odd actors are men, even ones women. Neutral has no strong intensity.
+"""
+
+import re
+
+from sernb.corpora import EMOTIONS, Corpus, SpeakerFold
+
+
+def describe(match: re.Match) -> dict[str, str]:
+    """Return the labels that a file name spells out."""
+    actor = int(match["actor"])
+    return {
+        "speaker": speaker(actor),
+        "gender": "male" if actor % 2 else "female",
+        "emotion": EMOTIONS[int(match["emotion"]) - 1],
+        "intensity": {"01": "normal", "02": "strong"}[match["intensity"]],
+        "sentence": match["sentence"],
+        "take": match["take"],
+    }
+
+
+def speaker(actor: int) -> str:
+    """Return the name of an actor in all tables."""
+    return f"ravdess-{actor:02d}"
+
+
+def _fold(test: set[int], validation: set[int]) -> SpeakerFold:
+    return SpeakerFold(tuple(map(speaker, sorted(test))), tuple(map(speaker, sorted(validation))))
+
+
+CORPUS = Corpus(
+    name="ravdess",
+    title="RAVDESS",
+    about="Ryerson Audio-Visual Database of Emotional Speech and Song: 24 professional actors, two sentences, "
+    "eight emotions, studio sound at 48 kHz. The speech part is used.",
+    citation="Livingstone SR, Russo FA (2018). The Ryerson Audio-Visual Database of Emotional Speech and Song "
+    "(RAVDESS). PLoS ONE 13(5): e0196391. doi:10.1371/journal.pone.0196391",
+    licence="CC BY-NC-SA 4.0",
+    homepage="https://zenodo.org/records/1188976",
+    get="Audio_Speech_Actors_01-24.zip from zenodo.org/records/1188976, unpacked into data/raw/ravdess",
+    pattern=r"Actor_(?P<folder>\d\d)/03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])"
+    r"-(?P<sentence>0[12])-(?P<take>0[12])-(?P<actor>(?P=folder))\.wav",
+    describe=describe,
+    emotions=EMOTIONS,
+    clips=1440,
+    speakers=24,
+    # Test actors: Luna-Jiménez et al. (2021), doi:10.3390/s21227665; validation actors are those of ResLSTM-SER.
+    speaker_folds=(
+        _fold({2, 5, 14, 15, 16}, {3, 6}),
+        _fold({3, 6, 7, 13, 18}, {10, 11}),
+        _fold({10, 11, 12, 19, 20}, {8, 17}),
+        _fold({8, 17, 21, 23, 24}, {1, 14}),
+        _fold({1, 4, 9, 22}, {2, 5}),
+    ),
+    quirks=(
+        "Five files are stereo, left and right alike; all others are mono.",
+        "Actor 7's two takes of one happy clip are the same file: a split of clips can leak it.",
+        "Each file carries about 50 kB of metadata before or after its sound; headers are not 44 bytes long.",
+        "Much of it is very quiet (the quietest clip has an RMS of 0.00065): no threshold on level may drop clips.",
+        "Every sentence was said twice: a random split puts one take into training, the other into the test.",
+    ),
+)
