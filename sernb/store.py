@@ -1,0 +1,200 @@
+"""What is kept on disk: whole files or none, feature caches named by their content, run folders."""
+
+import contextlib
+import json
+import os
+import shutil
+import uuid
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sernb.config import DataError
+
+TEMPORARY = ".unfinished-"
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary sibling of ``path`` and rename it onto ``path`` when the block succeeds.
+
+    The block may make a file or a folder there. On an error the sibling is removed and ``path`` is untouched;
+    what a killed process left behind is removed by the next call for the same ``path``.
+
+    Raises:
+        DataError: if the disk is full or the folder cannot be written
+    """
+    path = Path(path)
+    prefix = f"{TEMPORARY}{path.name}-"
+    temporary = path.parent / f"{prefix}{os.getpid()}-{uuid.uuid4().hex[:8]}{path.suffix}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent, prefix)
+        yield temporary
+        if temporary.is_dir() and path.is_dir():
+            # A folder cannot be renamed over a filled one: the old one steps aside first.
+            aside = path.parent / f"{prefix}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+            path.rename(aside)
+            temporary.rename(path)
+            _remove(aside)
+        else:
+            temporary.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error}): free space or choose another folder "
+            "with SERNB_WORK or --out, then run the same command again"
+        ) from error
+    finally:
+        _remove(temporary)
+
+
+def _sweep(folder: Path, prefix: str) -> None:
+    for left in folder.glob(f"{prefix}*"):
+        owner = left.name.removeprefix(prefix).split("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            _remove(left)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+# -- Features -- #
+
+
+class FeatureTable:
+    """Features of many clips in one memory-mapped file: ``table[clip]`` → float32, shape ``(frames, width)``."""
+
+    def __init__(self, values: np.ndarray, starts: np.ndarray, clips: list[str]):
+        self.values = values  # (all frames, width)
+        self.starts = starts  # (clips + 1,)
+        self.position = {clip: row for row, clip in enumerate(clips)}
+
+    def __getitem__(self, clip: str) -> np.ndarray:
+        """Return the features of one clip."""
+        row = self.position[clip]
+        return self.values[self.starts[row] : self.starts[row + 1]]
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self.position)
+
+
+def write_features(folder: Path, clips: Iterator[tuple[str, np.ndarray]], *, about: dict) -> None:
+    """Write a feature table, clip by clip, so that no more than one clip is held in memory.
+
+    Args:
+        clips: name and features, ``(frames, width)``, of each clip
+        about: what the table holds, kept beside it for people to read
+    """
+    names, lengths, check, width = [], [], 0, 0
+    with atomic(folder) as unfinished:
+        unfinished.mkdir()
+        with (unfinished / "values.f32").open("wb") as file:
+            for name, values in clips:
+                block = np.ascontiguousarray(values, np.float32)
+                check = zlib.crc32(block, check)
+                file.write(block)
+                names.append(name)
+                lengths.append(len(block))
+                width = block.shape[1]
+        contents = {"about": about, "width": width, "clips": names, "lengths": lengths, "crc32": check}
+        (unfinished / "contents.json").write_text(json.dumps(contents), encoding="utf-8")
+
+
+def read_features(folder: Path) -> FeatureTable | None:
+    """Open a feature table, or return nothing where there is none or it is damaged (a bit flip is noticed)."""
+    try:
+        contents = json.loads((folder / "contents.json").read_text(encoding="utf-8"))
+        shape = sum(contents["lengths"]), contents["width"]
+        values = np.memmap(folder / "values.f32", np.float32, mode="r")
+        if values.size != shape[0] * shape[1] or zlib.crc32(values) != contents["crc32"]:
+            return None
+    except (OSError, ValueError, KeyError):
+        return None
+    starts = np.concatenate([[0], np.cumsum(contents["lengths"])])
+    return FeatureTable(values.reshape(shape), starts, contents["clips"])
+
+
+# -- Runs -- #
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run, read back from its folder."""
+
+    folder: Path
+    config: dict
+    provenance: dict
+    metrics: dict
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """One row a test clip and view: clip, speaker, gender, truth, view, then a score per class."""
+        return read_table(self.folder / "predictions.csv")
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch; empty for systems without epochs."""
+        path = self.folder / "history.csv"
+        return read_table(path) if path.exists() else pd.DataFrame()
+
+
+def write_run(
+    folder: Path,
+    *,
+    config: dict,
+    provenance: dict,
+    metrics: dict,
+    tables: dict[str, pd.DataFrame],
+    weights: dict[str, np.ndarray] | None = None,
+) -> Run:
+    """Write a run as one folder, whole or not at all.
+
+    Args:
+        tables: ``predictions`` and, for systems with epochs, ``history``
+        weights: arrays of the trained network by name
+    """
+    with atomic(folder) as unfinished:
+        unfinished.mkdir()
+        for name, content in {"config": config, "provenance": provenance, "metrics": metrics}.items():
+            (unfinished / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        for name, table in tables.items():
+            table.to_csv(unfinished / f"{name}.csv", index=False, float_format="%.7g", lineterminator="\n")
+        if weights:
+            np.savez(unfinished / "weights.npz", **weights)
+    return read_run(folder)
+
+
+def read_run(folder: Path) -> Run | None:
+    """Read a finished run, or return nothing where there is none."""
+    try:
+        parts = [json.loads((folder / f"{name}.json").read_text("utf-8")) for name in RUN_FILES]
+    except (OSError, ValueError):
+        return None
+    return Run(folder, *parts) if (folder / "predictions.csv").exists() else None
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table that :func:`write_run` wrote; text stays text, an empty cell is an empty string."""
+    return pd.read_csv(path, keep_default_na=False, float_precision="round_trip")
+
+
+RUN_FILES = ("config", "provenance", "metrics")
