@@ -1,0 +1,100 @@
+"""Systems: published recipes as records, with how their authors split, chose and scored, and what they reported."""
+
+import dataclasses
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sernb.augment import ORIGINAL, View
+from sernb.config import DataError
+from sernb.features import Features
+from sernb.labels import LabelSet
+from sernb.splits import PublishedSplit
+
+SYSTEMS = ("majority", "statistics-svm", "multiscale-cnn")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The clips of one part of a fold, ready for a system."""
+
+    features: tuple[np.ndarray, ...]  # one array (frames, width) a clip
+    truth: np.ndarray  # class numbers
+    speakers: np.ndarray
+    genders: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self.truth)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fold as a system sees it; never a test clip, unless the authors chose on the test part."""
+
+    train: Examples
+    validation: Examples  # empty where the protocol has none
+    classes: tuple[str, ...]
+    speakers_apart: bool  # inner choices keep speakers apart, too
+    times_trained: np.ndarray  # by training clip: in how many folds up to this one it trained
+    seed: int
+    checkpoint: Path | None = None  # where an unfinished training may leave what it needs to go on
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A system after training."""
+
+    scores: Callable[[tuple[np.ndarray, ...]], np.ndarray]  # features of clips → (clips, classes), rows sum to 1
+    chosen: dict[str, object] = field(default_factory=dict)  # settings that the training chose
+    history: tuple[dict[str, float], ...] = ()  # one row an epoch
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure that the authors report, and what to know when comparing."""
+
+    metric: str  # "war", "uar" or "top3"
+    value: float
+    protocol: str
+    caveat: str
+
+
+@dataclass(frozen=True)
+class System:
+    """A recipe, from features to scores."""
+
+    name: str
+    title: str
+    source: str
+    about: str
+    labels: LabelSet
+    features: Features | None  # None: it does not listen
+    settings: object  # a frozen dataclass
+    quick: dict[str, object]  # what the quick profile changes in it
+    fit: Callable[[object, Task], Fitted]  # settings, task
+    published_split: PublishedSplit
+    published_choice: str  # in words: what chose epoch or settings
+    tests_choose: bool  # … on the test part
+    views: tuple[View, ...] = (ORIGINAL,)  # for test-time augmentation
+    reported: tuple[Figure, ...] = ()
+    epochs: bool = False  # trains by epochs
+
+    def settings_for(self, profile: str) -> object:
+        """Return the settings of the profile ``full`` or ``quick``."""
+        return dataclasses.replace(self.settings, **self.quick) if profile == "quick" else self.settings
+
+
+def system_named(name: str) -> System:
+    """Return the record of a system.
+
+    Raises:
+        DataError: if the name is unknown; the message lists the known ones
+    """
+    if name not in SYSTEMS:
+        raise DataError(f"no system is named {name!r}; known: {', '.join(SYSTEMS)}")
+    return importlib.import_module(f"sernb.systems.{name.replace('-', '_')}").SYSTEM
