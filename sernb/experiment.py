@@ -19,6 +19,7 @@ from sernb import __version__, evaluation
 from sernb.augment import ORIGINAL
 from sernb.config import PROFILES, ROOT, DataError, digest, plain, work_folder
 from sernb.corpora import Corpus, corpus_named, read_index
+from sernb.features import VERSION as FEATURES_VERSION
 from sernb.features import LogMel, Normaliser
 from sernb.preparation import prepare
 from sernb.splits import Fold, Leak, Protocol, audit, fingerprint, folds_of, protocol_named, refuse_leaks
@@ -49,6 +50,7 @@ class Experiment:
             "system": self.system.name,
             "settings": plain(self.settings),
             "features": plain(self.system.features),
+            "features_version": FEATURES_VERSION,
             "labels": plain(self.system.labels),
             "views": plain(self.system.views),
             "corpus": self.corpus.name,
