@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from sernb.config import INDEX, ROOT, DataError, recordings_folder
+from sernb.config import INDEX, ROOT, DataError, digest, recordings_folder
 
 # The one order of emotions in every table and figure.
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -224,9 +224,14 @@ def _notes(index) -> Iterator[Finding]:
     for _, group in index.groupby("sha256", sort=False):
         if len(group) > 1:
             first, *others = group.itertuples()
-            same = "same" if group.emotion.nunique() == 1 else "CONTRADICTORY"
+            same = "same" if len(set(group.emotion)) == 1 else "CONTRADICTORY"
             twins = ", ".join(other.path for other in others)
             yield Finding("note", "duplicate", first.path, f"is byte for byte {twins} ({same} emotion)")
+
+
+def fingerprint_of(index) -> str:
+    """Return 16 digits that stand for the recordings of an index: equal recordings, equal digits."""
+    return digest(index["sha256"].tolist())
 
 
 def checksum(path: Path) -> str:
