@@ -1,0 +1,321 @@
+"""The environment: what is declared, pinned and used agree, and `make env` says plainly what it misses."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+LOCK_LINES = [line for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
+PINS = [Requirement(line) for line in LOCK_LINES]
+
+RUNTIME = [Requirement(line) for line in SETTINGS["project"]["dependencies"]]
+DEVELOPMENT = [Requirement(line) for line in SETTINGS["project"]["optional-dependencies"]["dev"]]
+SUPPORTED = ("3.11", "3.12", "3.13")
+
+IMPORTED_AS = {"scikit-learn": "sklearn"}
+# No line imports these two: JupyterLab is started by `make lab`, and ipykernel is the kernel the notebooks name.
+NOT_IMPORTED = {"jupyterlab": "Makefile", "ipykernel": "notebooks"}
+# Parts of declared packages, always installed with them.
+COMES_WITH = {
+    "IPython": "ipykernel",
+    "bs4": "nbconvert",
+    "jinja2": "nbconvert",
+    "markupsafe": "nbconvert",
+    "nbclient": "nbconvert",
+    "nbformat": "nbconvert",
+    "threadpoolctl": "scikit-learn",
+    "traitlets": "nbconvert",
+}
+# Asked for by name only where a user wants them; the code says how to install them.
+OPTIONAL = {"dask", "distributed", "jax"}
+
+
+def notebook_sources() -> list[str]:
+    sources = []
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "code" and not source.lstrip().startswith("%%"):
+                sources.append(re.sub(r"^\s*[%!].*$", "", source, flags=re.MULTILINE))
+    return sources
+
+
+def imports() -> set[str]:
+    modules = set()
+    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "sernb").rglob("*.py"))] + notebook_sources()
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                modules.update(alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                modules.add(node.module.split(".")[0])
+    return modules - {"__future__"}
+
+
+def import_name(requirement: Requirement) -> str:
+    return IMPORTED_AS.get(requirement.name, requirement.name.replace("-", "_"))
+
+
+def pins_for(name: str, python: str) -> list[Requirement]:
+    """Pins of a package on Linux under one Python."""
+    surroundings = {
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "sys_platform": "linux",
+        "os_name": "posix",
+        "implementation_name": "cpython",
+    }
+    return [
+        pin
+        for pin in PINS
+        if canonicalize_name(pin.name) == canonicalize_name(name)
+        and (pin.marker is None or pin.marker.evaluate(surroundings))
+    ]
+
+
+# -- the lock --
+
+
+def test_lock_names_no_place():
+    for line in LOCK_LINES:
+        assert re.fullmatch(r"[a-z0-9.-]+==[^\s/:@]+( ; [^/:@]+)?", line), f"not a plain pin: {line}"
+
+
+@pytest.mark.parametrize("python", SUPPORTED)
+@pytest.mark.parametrize("requirement", RUNTIME + DEVELOPMENT, ids=lambda requirement: requirement.name)
+def test_every_dependency_has_one_pin_for_every_python(requirement, python):
+    pins = pins_for(requirement.name, python)
+    assert len(pins) == 1, f"run `make lock`: {requirement.name} has {len(pins)} pins under Python {python}"
+    version = next(iter(pins[0].specifier)).version
+    assert requirement.specifier.contains(version), f"run `make lock`: {requirement} is pinned at {version}"
+
+
+def test_lock_brings_what_builds_the_package():
+    # `make env` installs the package without build isolation, so nothing is downloaded beside the lock.
+    for requirement in map(Requirement, SETTINGS["build-system"]["requires"]):
+        for python in SUPPORTED:
+            (pin,) = pins_for(requirement.name, python)
+            assert requirement.specifier.contains(next(iter(pin.specifier)).version)
+
+
+def test_declared_pythons_agree():
+    allowed = Requirement(f"python{SETTINGS['project']['requires-python']}").specifier
+    everywhere = [f"3.{minor}" for minor in range(8, 20) if allowed.contains(Version(f"3.{minor}.9"))]
+    assert tuple(everywhere) == SUPPORTED
+    assert " | ".join(SUPPORTED) in MAKEFILE
+    assert f"--python-version {SUPPORTED[0]} " in MAKEFILE
+    assert f"python={SUPPORTED[1]}" in (ROOT / "environment.yml").read_text(encoding="utf-8")
+
+
+# -- what is declared and what is used --
+
+
+@pytest.mark.parametrize("requirement", RUNTIME, ids=lambda requirement: requirement.name)
+def test_every_runtime_dependency_is_used(requirement):
+    where = NOT_IMPORTED.get(requirement.name)
+    if where == "Makefile":
+        assert f"-m {requirement.name} " in MAKEFILE
+    elif where == "notebooks":
+        for path in (ROOT / "notebooks").glob("*.ipynb"):
+            kernel = json.loads(path.read_text(encoding="utf-8"))["metadata"]["kernelspec"]["name"]
+            assert kernel == "python3", f"{path.name} asks for the kernel {kernel!r}"
+    else:
+        assert import_name(requirement) in imports(), f"{requirement.name} is declared, but nothing imports it"
+
+
+def test_every_import_is_declared():
+    declared = {import_name(requirement) for requirement in RUNTIME}
+    known = declared | set(COMES_WITH) | OPTIONAL | set(sys.stdlib_module_names) | {"sernb"}
+    assert imports() <= known, f"declare in pyproject.toml: {sorted(imports() - known)}"
+    assert set(COMES_WITH.values()) <= {requirement.name for requirement in RUNTIME}
+
+
+def test_every_package_folder_is_installed():
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "sernb").rglob("__init__.py")}
+    assert folders == set(SETTINGS["tool"]["setuptools"]["packages"])
+
+
+# -- the other doors --
+
+
+def test_conda_uses_the_same_lock():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    *packages, pip = environment["dependencies"]
+    assert packages == ["python=3.12", "pip"], "packages come from PyPI, never from both"
+    assert pip == {"pip": ["-r requirements.lock", "-e ."]}
+
+
+def test_commit_hooks_are_local():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert [repository["repo"] for repository in hooks["repos"]] == ["local"]
+
+
+def test_command_is_installed():
+    (command,) = entry_points(group="console_scripts", name="sernb")
+    assert command.value == SETTINGS["project"]["scripts"]["sernb"]
+
+
+def test_python3_is_the_kernel_of_this_environment():
+    from jupyter_client.manager import KernelManager
+
+    manager = KernelManager(kernel_name="python3")
+    assert manager.format_kernel_cmd()[0] == sys.executable
+
+
+# -- make --
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+# Stands in for Python: notes each call, makes environments that hold copies of itself, and fails where told.
+STAND_IN = """#!/bin/sh
+echo "$*" >>"{log}"
+case "$*" in
+  *ensurepip*) exit {no_venv} ;;
+  *version_info*) echo {version} ;;
+  *_base_executable*) echo "$0" ;;
+  "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+  "-m uv "*) [ ! -e "{folder}/uv-fails" ] ;;
+  "-m pip install"*) case "$*" in *"uv=="*) ;; *) [ ! -e "{folder}/pip-fails" ] ;; esac ;;
+esac
+"""
+
+
+class Checkout:
+    """A bare copy of the files `make env` reads, in a folder with a space and an umlaut in its name."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder / "my chëckout"
+        self.folder.mkdir()
+        self.log = folder / "calls"
+        self.python = folder / "stand in"
+        for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+            shutil.copy(ROOT / name, self.folder)
+        self.write_python()
+
+    def write_python(self, version: str = "3.12", no_venv: int = 0):
+        text = STAND_IN.format(log=self.log, folder=self.folder, version=version, no_venv=no_venv)
+        self.python.write_text(text, encoding="utf-8")
+        self.python.chmod(0o755)
+
+    def make(self, *words: str, python: str | None = None) -> subprocess.CompletedProcess:
+        self.log.write_text("", encoding="utf-8")
+        words = ["make", *words, f"PYTHON={python or self.python}"]
+        return subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=False)
+
+    @property
+    def installed(self) -> bool:
+        return "pip install" in self.log.read_text(encoding="utf-8")
+
+    @property
+    def made(self) -> bool:
+        return "-m venv" in self.log.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    return Checkout(tmp_path)
+
+
+def complaint(done: subprocess.CompletedProcess) -> str:
+    """The one line a failed call leaves beside make's own."""
+    assert done.returncode != 0
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if not re.match(r"g?make(\[\d+\])?:", line)]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@needs_make
+def test_help_lists_every_target(checkout):
+    listed = checkout.make().stdout
+    phony = re.search(r"^\.PHONY:(.*)$", MAKEFILE, flags=re.MULTILINE)[1].split()
+    for target in set(phony) - {"ready"}:  # the step that all targets share
+        assert re.search(rf"^  {target} +\w", listed, flags=re.MULTILINE), f"`make help` leaves out {target}"
+
+
+@needs_make
+@pytest.mark.parametrize("version", ["2.7", "3.10", "3.14"])
+def test_unfit_python_is_named_in_one_line(checkout, version):
+    checkout.write_python(version=version)
+    line = complaint(checkout.make("env"))
+    assert f"is {version}." in line
+    assert "make env PYTHON=python3.1" in line
+    assert not (checkout.folder / ".venv").exists()
+
+
+@needs_make
+def test_absent_python_is_named_in_one_line(checkout):
+    line = complaint(checkout.make("env", python="no-such-python"))
+    assert "no-such-python is not a Python that runs" in line
+
+
+@needs_make
+def test_python_without_venv_is_told_in_one_line(checkout):
+    checkout.write_python(no_venv=1)
+    line = complaint(checkout.make("env"))
+    assert "apt install python3.12-venv" in line
+    assert not (checkout.folder / ".venv").exists()
+
+
+@needs_make
+def test_environment_is_made_once(checkout):
+    done = checkout.make("env")
+    assert done.returncode == 0, done.stderr
+    assert checkout.made
+    assert checkout.make("env").returncode == 0
+    assert not checkout.made
+    assert not checkout.installed
+
+
+@needs_make
+def test_newer_lock_updates_the_environment(checkout):
+    checkout.make("env")
+    (checkout.folder / "requirements.lock").touch()
+    assert checkout.make("env").returncode == 0
+    assert checkout.installed
+    assert not checkout.made
+
+
+@needs_make
+def test_pip_takes_over_from_uv(checkout):
+    (checkout.folder / "uv-fails").touch()
+    assert checkout.make("env").returncode == 0
+    assert "-m pip install --quiet -r requirements.lock" in checkout.log.read_text(encoding="utf-8")
+
+
+@needs_make
+def test_unfinished_environment_is_made_anew(checkout):
+    for name in ("uv-fails", "pip-fails"):
+        (checkout.folder / name).touch()
+    failed = checkout.make("env")
+    assert failed.returncode != 0
+    assert "run the same command again" in failed.stderr
+    for name in ("uv-fails", "pip-fails"):
+        (checkout.folder / name).unlink()
+    assert checkout.make("env").returncode == 0
+    assert checkout.made
+
+
+@needs_make
+@pytest.mark.parametrize("harm", ["moved", "python gone"])
+def test_environment_that_no_longer_works_is_made_anew(checkout, harm):
+    checkout.make("env")
+    if harm == "moved":
+        checkout.folder = checkout.folder.rename(checkout.folder.with_name("elsewhere"))
+    else:
+        (checkout.folder / ".venv/bin/python").unlink()
+    assert checkout.make("env").returncode == 0
+    assert checkout.made
