@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 RESAMPLES = 2000
+DRAWS = 500  # where the metric has to be computed anew for each
 LEVEL = 0.95
 # With fewer, resampling speakers says little: clips are resampled instead, and the result says so.
 FEWEST_SPEAKERS = 8
@@ -60,9 +61,7 @@ def war(truth: np.ndarray, scores: np.ndarray) -> float:
         >>> war(np.array([0, 1, 1, 1]), np.eye(2)[[0, 1, 1, 0]])
         0.75
     """
-    from sklearn.metrics import accuracy_score
-
-    return float(accuracy_score(truth, predict(scores)))
+    return float(np.mean(predict(scores) == np.asarray(truth)))
 
 
 def uar(truth: np.ndarray, scores: np.ndarray) -> float:
@@ -147,21 +146,41 @@ def evaluate(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, *, see
     )
 
 
-def difference(
-    metric: Callable[[np.ndarray, np.ndarray], float], truth: np.ndarray, first: np.ndarray, second: np.ndarray,
-    speakers: np.ndarray, *, seed: int = 0,
-) -> Interval:  # fmt: skip
-    """Return ``metric`` of ``second`` minus ``metric`` of ``first`` on the same clips, speakers drawn alike for both."""
+Metric = Callable[[np.ndarray, np.ndarray], float]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Truths, scores and speakers of some clips."""
+
+    truth: np.ndarray
+    scores: np.ndarray
+    speakers: np.ndarray
+
+
+def gain(metric: Metric, first: Answers, second: Answers, *, seed: int = 0) -> Interval:
+    """Return by how much ``second`` is better than ``first`` on the same clips, the same speakers drawn for both."""
+    draws = _draws(first.speakers, np.random.default_rng(seed))
+    copies = [metric(first.truth[d], second.scores[d]) - metric(first.truth[d], first.scores[d]) for d in draws]
+    return _interval(metric(second.truth, second.scores) - metric(first.truth, first.scores), np.array(copies))
+
+
+def gap(metric: Metric, first: Answers, second: Answers, *, seed: int = 0) -> Interval:
+    """Return by how much ``second`` is better than ``first`` on other clips, speakers drawn for each by itself."""
+    copies = []
+    for part, start in ((second, seed), (first, seed + 1)):
+        draws = _draws(part.speakers, np.random.default_rng(start))
+        copies.append(np.array([metric(part.truth[drawn], part.scores[drawn]) for drawn in draws]))
+    return _interval(metric(second.truth, second.scores) - metric(first.truth, first.scores), copies[0] - copies[1])
+
+
+def _draws(speakers: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """Positions of clips, drawn by speaker with replacement; by clip where there are too few speakers."""
     names = np.unique(speakers)
-    units = [np.flatnonzero(speakers == name) for name in names]
     if len(names) < FEWEST_SPEAKERS:
-        units = list(np.arange(len(truth))[:, None])
-    rng = np.random.default_rng(seed)
-    differences = []
-    for _ in range(RESAMPLES // 4):
-        drawn = np.concatenate([units[unit] for unit in rng.integers(len(units), size=len(units))])
-        differences.append(metric(truth[drawn], second[drawn]) - metric(truth[drawn], first[drawn]))
-    return _interval(metric(truth, second) - metric(truth, first), np.array(differences))
+        return list(rng.integers(len(speakers), size=(DRAWS, len(speakers))))
+    units = [np.flatnonzero(speakers == name) for name in names]
+    return [np.concatenate([units[unit] for unit in rng.integers(len(units), size=len(units))]) for _ in range(DRAWS)]
 
 
 def average_views(scores: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ import pandas as pd
 from sernb import __version__, evaluation
 from sernb.augment import ORIGINAL
 from sernb.config import PROFILES, ROOT, DataError, digest, plain, work_folder
-from sernb.corpora import Corpus, corpus_named, read_index
+from sernb.corpora import Corpus, corpus_named, fingerprint_of, read_index
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.features import LogMel, Normaliser
 from sernb.preparation import prepare
@@ -54,7 +54,7 @@ class Experiment:
             "labels": plain(self.system.labels),
             "views": plain(self.system.views),
             "corpus": self.corpus.name,
-            "recordings": digest(read_index(self.corpus)["sha256"].tolist()),
+            "recordings": fingerprint_of(read_index(self.corpus)),
             "protocol": self.protocol.name,
             "fold": self.fold.number,
             "folds": self.folds,
@@ -77,6 +77,11 @@ class Experiment:
     def units(self) -> int:
         """Epochs to train, for the progress bar."""
         return getattr(self.settings, "epochs", 0)
+
+    @property
+    def tests_choose(self) -> bool:
+        """The test part serves as validation part."""
+        return bool(self.fold.validation) and self.fold.validation == self.fold.test
 
     def __str__(self) -> str:
         """Return a short name for progress lines."""
@@ -187,13 +192,11 @@ def run(experiment: Experiment) -> Run:
         checkpoint=experiment.checkpoint,
     )
     fitted = system.fit(experiment.settings, task)
+    test = clips.loc[list(fold.test)]
+    predicted = {view.name: fitted.scores(examples(fold.test, view.name).features) for view in system.views}
     predictions = pd.concat(
-        [
-            _prediction_table(clips.loc[list(fold.test)], system, view.name, fitted.scores(examples(fold.test, view.name).features))
-            for view in system.views
-        ],
-        ignore_index=True,
-    )  # fmt: skip
+        [_prediction_table(test, system, view, scores) for view, scores in predicted.items()], ignore_index=True
+    )
     finished = write_run(
         experiment.folder,
         config=experiment.config,
@@ -314,23 +317,21 @@ def commit() -> str:
         return "unknown"
 
 
-def scores_of(run_: Run) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Return test clips (one row each), their truths as class numbers, and scores, (views, clips, classes)."""
-    classes = classes_of(run_)
-    predictions = run_.predictions
-    views = predictions["view"].unique()
-    clips = predictions[predictions["view"] == views[0]].reset_index(drop=True)
-    scores = predictions[list(classes)].to_numpy(float).reshape(len(views), len(clips), len(classes))
-    return clips, clips.truth.map(classes.index).to_numpy(int), scores
+def provenance_table(**about: object) -> pd.DataFrame:
+    """Return what made a page, for its last lines: ``about``, then versions and machine."""
+    made = provenance(seconds=0)
+    packages = ", ".join(f"{name} {number}" for name, number in made["packages"].items())
+    rows = {
+        **about,
+        "commit": made["commit"],
+        "software": f"sernb {made['sernb']}, Python {made['python']}, {packages}",
+        "machine": made["machine"],
+        "finished": made["finished"],
+    }
+    return pd.DataFrame({"What": list(rows), "Value": [str(value) for value in rows.values()]})
 
 
-def classes_of(run_: Run) -> tuple[str, ...]:
-    """Return the classes that a run tells apart, in the order of its scores."""
-    known = {"clip", "speaker", "gender", "truth", "view"}
-    return tuple(column for column in run_.predictions.columns if column not in known)
-
-
-def _features(experiment: Experiment, view) -> FeatureTable | dict[str, np.ndarray]:  # noqa: ANN001
+def _features(experiment: Experiment, view) -> FeatureTable | dict[str, np.ndarray]:
     if experiment.system.features is None:
         return dict.fromkeys(read_index(experiment.corpus)["clip"], np.zeros((1, 0), np.float32))
     return prepare(experiment.corpus, experiment.system.features, view=view)
@@ -373,7 +374,7 @@ def _line(run_: Run) -> str:
 class _watching:  # noqa: N801 - reads as a phrase after `with`
     """Moves a progress bar while other processes train, by what their checkpoints say."""
 
-    def __init__(self, experiments: Sequence[Experiment], bar):  # noqa: ANN001
+    def __init__(self, experiments: Sequence[Experiment], bar):
         self.experiments, self.bar = experiments, bar
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)

@@ -17,7 +17,7 @@ class LabelSet:
         """The classes, in the order of ``EMOTIONS``."""
         return tuple(sorted({target for _, target in self.becomes}, key=EMOTIONS.index))
 
-    def truths(self, emotions):  # noqa: ANN001, ANN201 - a pandas Series on both sides
+    def truths(self, emotions):
         """Return the class of each clip, missing where the label set drops it."""
         return emotions.map(dict(self.becomes))
 

@@ -82,15 +82,15 @@ def _remove(path: Path) -> None:
 class FeatureTable:
     """Features of many clips in one memory-mapped file: ``table[clip]`` → float32, shape ``(frames, width)``."""
 
-    def __init__(self, values: np.ndarray, starts: np.ndarray, clips: list[str]):
-        self.values = values  # (all frames, width)
+    def __init__(self, frames: np.ndarray, starts: np.ndarray, clips: list[str]):
+        self.frames = frames  # (frames of all clips, width)
         self.starts = starts  # (clips + 1,)
         self.position = {clip: row for row, clip in enumerate(clips)}
 
     def __getitem__(self, clip: str) -> np.ndarray:
         """Return the features of one clip."""
         row = self.position[clip]
-        return self.values[self.starts[row] : self.starts[row + 1]]
+        return self.frames[self.starts[row] : self.starts[row + 1]]
 
     def __len__(self) -> int:
         """Return the number of clips."""

@@ -6,7 +6,9 @@ the result does not depend on how many cores there are.
 
 import contextlib
 import os
+import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 # Read when the backend is first imported.
@@ -15,7 +17,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
-import keras
 import numpy as np
 
 from sernb.evaluation import war
@@ -23,6 +24,26 @@ from sernb.store import atomic
 from sernb.systems import Fitted
 
 PREDICTION_BATCH = 256
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back what TensorFlow prints while it starts, around Python and whatever the log level; errors still rise."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+with _quiet():
+    import keras
+
+    keras.random.normal((1,))  # the devices are only looked for when something is computed
 
 
 def seeded(seed: int) -> None:

@@ -1,0 +1,224 @@
+"""The ``sernb`` command. Everything heavy is imported by the subcommand that needs it: ``--help`` stays instant."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from sernb import __version__
+from sernb.config import PROFILES, DataError
+
+DONE, PROBLEMS, USAGE = 0, 1, 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand; return 0: done, 1: the input or the data has problems, 2: wrong usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except DataError as error:
+        for line in error.args:
+            print(f"sernb: {line}", file=sys.stderr)
+        return PROBLEMS
+    except KeyboardInterrupt:
+        print("\nsernb: stopped; what is finished stays, the same command goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has gone, as in `sernb corpora | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sernb", description="A research workbook for speech emotion recognition.")
+    parser.add_argument("--version", action="version", version=f"sernb {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, action, about: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        sub.set_defaults(command=action)
+        return sub
+
+    data = "folder with the recordings (default: $SERNB_DATA, else data/raw)"
+
+    command("corpora", corpora, "list the corpora: what is on disk, licence, where to get them")
+
+    sub = command("check", check, "compare every file of a corpus with the published checksums")
+    sub.add_argument("corpus", metavar="CORPUS")
+    sub.add_argument("--data", metavar="DIR", help=data)
+    sub.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+    sub = command("prepare", prepare, "compute and cache the features of a corpus")
+    sub.add_argument("corpus", metavar="CORPUS")
+    sub.add_argument("--data", metavar="DIR", help=data)
+    sub.add_argument("--system", metavar="S", help="features of this system and its test views (default: log-mel)")
+
+    sub = command("run", run, "run one notebook without a screen: executed notebook and HTML page")
+    sub.add_argument("notebook", metavar="NOTEBOOK", type=Path)
+    sub.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+                     help="set a parameter of the notebook; lists with commas")  # fmt: skip
+    sub.add_argument("--out", metavar="DIR", type=Path, help="folder of the page (default: reports/<corpus>)")
+
+    sub = command("report", report, "run all notebooks on a corpus and write a report with an index page")
+    sub.add_argument("--corpus", default="demo", metavar="C")
+    sub.add_argument("--data", default="", metavar="DIR", help=data)
+    sub.add_argument("--profile", default="quick", choices=PROFILES,
+                     help="quick: fewer epochs and two folds of each protocol (default)")  # fmt: skip
+    sub.add_argument("--systems", type=_names, metavar="A,B", help="default: all")
+    sub.add_argument("--seed", type=int, default=0, metavar="N")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="default: reports/<corpus>")
+
+    sub = command("experiment", experiment, "train and test systems; what is done is not done again")
+    sub.add_argument("--systems", required=True, type=_names, metavar="A,B")
+    sub.add_argument("--corpus", required=True, metavar="C")
+    sub.add_argument("--protocol", required=True, type=_names, metavar="P", help="one or more, with commas")
+    sub.add_argument("--folds", type=_numbers, metavar="0-4", help="numbers or ranges, with commas (default: all)")
+    sub.add_argument("--seeds", type=_numbers, default=[0], metavar="0-4", help="default: 0")
+    sub.add_argument("--profile", default="full", choices=PROFILES)
+    sub.add_argument("--data", metavar="DIR", help=data)
+    sub.add_argument("--jobs", type=int, default=-1, metavar="N", help="processes (default: one a core)")
+    return parser
+
+
+def corpora(options: argparse.Namespace) -> int:
+    """List what is known and what is on disk."""
+    from sernb.corpora import CORPORA, corpus_named, locate, relative_to_root
+
+    for corpus in map(corpus_named, CORPORA):
+        try:
+            place = f"on disk: {relative_to_root(locate(corpus))}"
+        except DataError:
+            place = f"not on disk; get {corpus.get}"
+        print(f"{corpus.name}: {corpus.clips} clips, {corpus.speakers} speakers, {len(corpus.emotions)} emotions")
+        print(f"    {corpus.about}\n    licence: {corpus.licence}\n    {place}")
+    return DONE
+
+
+def check(options: argparse.Namespace) -> int:
+    """Compare a copy of a corpus with what was published."""
+    import dataclasses
+    import json
+
+    from sernb.corpora import check as findings_of
+    from sernb.corpora import corpus_named, locate
+
+    corpus = corpus_named(options.corpus)
+    folder = locate(corpus, options.data)
+    findings = findings_of(corpus, folder, progress=sys.stderr.isatty())
+    problems = [finding for finding in findings if finding.level == "problem"]
+    if options.json:
+        listed = [dataclasses.asdict(finding) for finding in findings]
+        print(json.dumps({"corpus": corpus.name, "clips": corpus.clips, "findings": listed}, indent=1))
+        return PROBLEMS if problems else DONE
+    for finding in findings:
+        print(f"{finding.level}: {finding.path}: {finding.detail}")
+    notes = len(findings) - len(problems)
+    print(f"{corpus.name}: {corpus.clips} published clips, {len(problems)} problems, {notes} notes")
+    return PROBLEMS if problems else DONE
+
+
+def prepare(options: argparse.Namespace) -> int:
+    """Fill the feature cache."""
+    from sernb.augment import ORIGINAL
+    from sernb.corpora import corpus_named
+    from sernb.features import LogMel
+    from sernb.preparation import prepare as features_of
+    from sernb.systems import system_named
+
+    corpus = corpus_named(options.corpus)
+    system = system_named(options.system) if options.system else None
+    features = system.features if system else LogMel()
+    if features is None:
+        print(f"{system.name} needs no features")
+        return DONE
+    for view in system.views if system else (ORIGINAL,):
+        table = features_of(corpus, features, view=view, data=options.data, progress=True)
+        rows, width = table.frames.shape
+        print(
+            f"{corpus.name}: {type(features).__name__}, view {view.name}: {len(table)} clips, {rows} × {width} values"
+        )
+    return DONE
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run one notebook."""
+    from sernb.config import NOTEBOOKS, REPORTS
+    from sernb.notebooks import NotebookFailed, parameters_of, parse_parameters
+    from sernb.notebooks import run as run_notebook
+
+    source = options.notebook
+    if not source.exists():
+        source = NOTEBOOKS / f"{source.name.removesuffix('.ipynb')}.ipynb"
+    if not source.exists():
+        known = ", ".join(path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb")))
+        raise DataError(f"{options.notebook}: no such notebook; known: {known}")
+    try:
+        parameters = parse_parameters(source, [tuple(pair) for pair in options.parameters])
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    corpus = parameters.get("corpus", parameters_of(source).get("corpus", "demo"))
+    out = options.out or REPORTS / str(corpus)
+    try:
+        page = run_notebook(source, out / f"{source.stem}.html", parameters)
+    except NotebookFailed as failure:
+        raise DataError(str(failure)) from failure
+    print(page)
+    return DONE
+
+
+def report(options: argparse.Namespace) -> int:
+    """Make a report."""
+    from sernb.notebooks import NotebookFailed
+    from sernb.report import report as make_report
+    from sernb.systems import SYSTEMS
+
+    try:
+        index = make_report(
+            options.corpus,
+            systems=options.systems or SYSTEMS,
+            profile=options.profile,
+            data=options.data,
+            seed=options.seed,
+            out=options.out,
+            announce=lambda line: print(line, flush=True),
+        )
+    except NotebookFailed as failure:
+        raise DataError(str(failure)) from failure
+    print(f"report: {index}")
+    return DONE
+
+
+def experiment(options: argparse.Namespace) -> int:
+    """Run a study."""
+    from sernb.experiment import plan, run_many
+    from sernb.results import results_table
+
+    experiments = plan(
+        options.systems,
+        options.corpus,
+        options.protocol,
+        profile=options.profile,
+        folds=options.folds,
+        seeds=options.seeds,
+    )
+    run_many(experiments, jobs=options.jobs, data=options.data)
+    columns = ["System", "Protocol", "UAR", "UAR floor", "WAR", "Top-3", "Clips", "Speakers", "Folds"]
+    print(results_table(experiments)[columns].to_string(index=False))
+    return DONE
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(text: str) -> list[int]:
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if not first.isdigit() or (last and not last.isdigit()):
+            raise argparse.ArgumentTypeError(f"{part!r} is no number or range such as 0-4")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""A report: the sequence of notebooks on one corpus, their pages, and the index with the results first."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sernb.config import NOTEBOOKS, REPORTS, DataError
+from sernb.corpora import Corpus, corpus_named, relative_to_root
+from sernb.experiment import Experiment, plan, provenance, read_runs
+from sernb.features import LogMel
+from sernb.notebooks import NotebookFailed, Page, describe, neighbours, parameters_of, run, table_html, write_index
+from sernb.preparation import prepare
+from sernb.results import caption, results_table
+from sernb.systems import SYSTEMS, system_named
+
+PROTOCOL_NAMES = ("as-published", "speaker-independent", "speaker-normalised")
+NO_EVIDENCE = "The clips are synthetic: these pages show the machinery and are no evidence about emotion."
+
+
+def sequence(corpus: Corpus) -> list[Path]:
+    """Return the notebooks of a report in reading order.
+
+    Raises:
+        DataError: if the corpus has no preparation notebook
+    """
+    prepare = sorted(NOTEBOOKS.glob(f"1?_prepare_{corpus.name}.ipynb"))
+    if not prepare:
+        raise DataError(f"{NOTEBOOKS}: no notebook prepares {corpus.name}; expected 1?_prepare_{corpus.name}.ipynb")
+    others = ("00_start_here", *(path.stem for path in prepare), "30_train", "40_test", "60_compare_systems")
+    return [NOTEBOOKS / f"{name}.ipynb" for name in others]
+
+
+def report(
+    corpus: str = "demo",
+    *,
+    systems: Sequence[str] = SYSTEMS,
+    profile: str = "quick",
+    data: str = "",
+    seed: int = 0,
+    out: Path | None = None,
+    announce=lambda line: None,
+) -> Path:
+    """Run every notebook of a report and write its index.
+
+    Pages of notebooks that fail are written too, marked, and the index lists them; notebooks after a failed one run.
+
+    Args:
+        announce: called with one line before and after each notebook
+
+    Returns:
+        the index page
+
+    Raises:
+        DataError: if a name is unknown or the recordings cannot be used
+        NotebookFailed: the first failure, after everything else has run
+    """
+    import time
+
+    record = corpus_named(corpus)
+    for name in systems:
+        system_named(name)
+    experiments = plan(systems, corpus, PROTOCOL_NAMES, profile=profile, seeds=[seed])
+    prepare(record, LogMel(), data=data, progress=True)  # unusable recordings are said here, before any page
+    out = Path(out) if out else REPORTS / corpus
+    sources = sequence(record)
+    pages = [describe(source, out / f"{source.stem}.html") for source in sources]
+    index, title = out / "index.html", f"Speech emotion recognition on {record.title}"
+    given = {"corpus": corpus, "systems": list(systems), "profile": profile, "data": data, "seed": seed}
+    failures: list[NotebookFailed] = []
+    for position, (source, page) in enumerate(zip(sources, pages, strict=True)):
+        started = time.perf_counter()
+        announce(f"[{position + 1}/{len(sources)}] {source.stem} …")
+        known = parameters_of(source)
+        values = {name: value for name, value in given.items() if name in known}
+        try:
+            run(source, page.path, values, navigation=neighbours(pages, position, index, title))
+        except NotebookFailed as failure:
+            failures.append(failure)
+            pages[position] = describe(source, page.path, failed=True)
+            announce(f"      failed: {failure}")
+        else:
+            announce(f"      done in {time.perf_counter() - started:.0f} s")
+    _write_index(index, title, record, experiments, pages, given)
+    if failures:
+        raise failures[0]
+    return index
+
+
+def _write_index(
+    index: Path, title: str, corpus: Corpus, experiments: list[Experiment], pages: list[Page], given: dict
+) -> None:
+    try:
+        results = table_html(results_table(experiments), caption(experiments))
+    except DataError:
+        results = None  # a failed page says why
+    lead = f"{corpus.about} Licence: {corpus.licence}. {corpus.citation}"
+    if not corpus.evidence:
+        lead = f"{NO_EVIDENCE} {lead}"
+    systems = ",".join(given["systems"])
+    made = provenance(seconds=0)
+    seconds = sum(run_.provenance["seconds"] for run_ in read_runs(experiments)) if results else 0
+    about = {
+        "Command": f"sernb report --corpus {corpus.name} --profile {given['profile']} --systems {systems} "
+        f"--seed {given['seed']}",
+        "Commit": made["commit"],
+        "Software": f"sernb {made['sernb']}, Python {made['python']}, "
+        + ", ".join(f"{name} {number}" for name, number in made["packages"].items()),
+        "Machine": made["machine"],
+        "Trainings behind the table": f"{len(experiments)} runs, {seconds:.0f} s of one core",
+        "Recordings": f"fingerprint {experiments[0].config['recordings']}, checked one by one against the published "
+        "sha256" if corpus.evidence else f"fingerprint {experiments[0].config['recordings']}",
+        "Seed": given["seed"],
+        "Finished": made["finished"],
+        "Runs": relative_to_root(experiments[0].folder.parents[2]),
+    }  # fmt: skip
+    write_index(index, title=title, lead=lead, results=results, pages=pages, provenance=about)
