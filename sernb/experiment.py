@@ -22,6 +22,7 @@ from sernb.corpora import Corpus, corpus_named, fingerprint_of, read_index
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.features import LogMel, Normaliser
 from sernb.preparation import prepare
+from sernb.progress import bar
 from sernb.splits import Fold, Leak, Protocol, audit, fingerprint, folds_of, protocol_named, refuse_leaks
 from sernb.store import FeatureTable, Run, read_run, write_run
 from sernb.systems import Examples, System, Task, system_named
@@ -222,20 +223,19 @@ def run_many(
         DataError: as :func:`run`; runs finished until then stay
     """
     from joblib import Parallel, delayed
-    from tqdm import tqdm
 
-    prepare_for(experiments, data=data, progress=progress)
     left = [experiment for experiment in experiments if read_run(experiment.folder) is None]
     if left:
+        prepare_for(left, data=data, progress=progress)
         units = sum(max(experiment.units, 1) for experiment in left)
         jobs = min(len(left), os.cpu_count() or 1) if jobs == -1 else jobs
-        bar = tqdm(total=units, desc=f"{len(left)} runs", unit="epoch", disable=not progress, mininterval=1)
-        with bar, _watching(left, bar):
+        with bar(units, f"{len(left)} runs", "epoch", shown=progress) as shown, _watching(left, shown):
             # Longest first, so that the last process does not work alone.
             left = sorted(left, key=lambda experiment: -experiment.units)
             work = (delayed(run)(experiment) for experiment in left)
             for run_ in Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
-                bar.write(_line(run_)) if progress else None
+                if progress:
+                    shown.write(_line(run_), file=shown.fp)
     return [run(experiment) for experiment in experiments]
 
 
@@ -374,8 +374,8 @@ def _line(run_: Run) -> str:
 class _watching:  # noqa: N801 - reads as a phrase after `with`
     """Moves a progress bar while other processes train, by what their checkpoints say."""
 
-    def __init__(self, experiments: Sequence[Experiment], bar):
-        self.experiments, self.bar = experiments, bar
+    def __init__(self, experiments: Sequence[Experiment], shown):
+        self.experiments, self.shown = experiments, shown
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -393,7 +393,7 @@ class _watching:  # noqa: N801 - reads as a phrase after `with`
 
     def _update(self) -> None:
         done = sum(self._done(experiment) for experiment in self.experiments)
-        self.bar.update(done - self.bar.n)
+        self.shown.update(done - self.shown.n)
 
     @staticmethod
     def _done(experiment: Experiment) -> int:

@@ -3,12 +3,14 @@
 Every function returns a :class:`Drawing`; ``show(*drawing)`` puts it on a page.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from sernb.evaluation import Interval, Metrics
@@ -49,6 +51,15 @@ STYLE = {
 }
 
 
+def _styled(draw: Callable[..., "Drawing"]) -> Callable[..., "Drawing"]:
+    @wraps(draw)
+    def styled(*arguments: object, **options: object) -> Drawing:
+        with rc_context(STYLE):
+            return draw(*arguments, **options)
+
+    return styled
+
+
 class Drawing(NamedTuple):
     """A figure and what it shows, in words."""
 
@@ -56,6 +67,7 @@ class Drawing(NamedTuple):
     alt: str
 
 
+@_styled
 def class_counts(clips: pd.DataFrame, title: str) -> Drawing:
     """Clips of each emotion, by gender."""
     counts = pd.crosstab(clips.emotion, clips.gender).reindex(_emotions(clips.emotion))
@@ -72,6 +84,7 @@ def class_counts(clips: pd.DataFrame, title: str) -> Drawing:
     return Drawing(figure, f"Bars: clips of each emotion, by gender. {words}.")
 
 
+@_styled
 def durations(clips: pd.DataFrame, title: str) -> Drawing:
     """How long the clips of each emotion are."""
     order = _emotions(clips.emotion)
@@ -86,6 +99,7 @@ def durations(clips: pd.DataFrame, title: str) -> Drawing:
     return Drawing(figure, f"Box plot: durations by emotion. Medians: {words}.")
 
 
+@_styled
 def spectrograms(pictures: dict[str, np.ndarray], settings: LogMel, title: str) -> Drawing:
     """Log-mel spectrograms of clips, side by side on one scale.
 
@@ -94,9 +108,8 @@ def spectrograms(pictures: dict[str, np.ndarray], settings: LogMel, title: str) 
     """
     columns = 4
     rows = -(-len(pictures) // columns)
-    with _style():
-        figure = Figure(figsize=(WIDTH, 1.75 * rows + 0.6), layout="constrained")
-        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    figure = Figure(figsize=(WIDTH, 1.75 * rows + 0.6), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     longest = max(len(picture) for picture in pictures.values()) * settings.hop / settings.sampling_rate
     top = max(picture.max() for picture in pictures.values())
     for axes in grid.flat[len(pictures) :]:
@@ -118,11 +131,11 @@ def spectrograms(pictures: dict[str, np.ndarray], settings: LogMel, title: str) 
     )
 
 
+@_styled
 def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Drawing:
     """Loss on the training part and accuracy on the validation part, by epoch, one line a run."""
-    with _style():
-        figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
-        left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+    left, right = figure.subplots(1, 2)
     colours = sns.color_palette("crest", len(histories))
     words = []
     for colour, (name, history) in zip(colours, histories.items(), strict=True):
@@ -144,6 +157,7 @@ def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Drawing:
     return Drawing(figure, f"Training curves. {'; '.join(words)}.")
 
 
+@_styled
 def confusion(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
     """Confusion matrix: per cent of each true class as colour and text, counts below."""
     counts = metrics.confusion
@@ -155,7 +169,8 @@ def confusion(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
     figure, axes = _canvas(height=0.55 * len(classes) + 1.4, width=0.75 * len(classes) + 2)
     sns.heatmap(
         share, annot=labels, fmt="", cmap="Blues", vmin=0, vmax=100, square=True, linewidths=0.5, ax=axes,
-        xticklabels=classes, yticklabels=classes, annot_kws={"fontsize": 8}, cbar_kws={"label": "% of the true class"},
+        xticklabels=classes, yticklabels=classes, annot_kws={"fontsize": 8},
+        cbar_kws={"label": "% of the true class", "shrink": 0.7},
     )  # fmt: skip
     axes.set(title=title, xlabel="predicted", ylabel="true")
     axes.tick_params(axis="x", rotation=35)
@@ -170,6 +185,7 @@ def confusion(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
     )
 
 
+@_styled
 def recalls(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
     """Recall of each emotion with its interval, and the share that guessing would reach."""
     figure, axes = _canvas(height=0.33 * len(classes) + 1.0)
@@ -184,6 +200,7 @@ def recalls(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
     )
 
 
+@_styled
 def values_with_intervals(rows: dict[str, Interval], title: str, axis: str, *, floor: float | None = None) -> Drawing:
     """Named values with their intervals, one a line."""
     figure, axes = _canvas(height=0.33 * len(rows) + 1.0)
@@ -198,6 +215,7 @@ def values_with_intervals(rows: dict[str, Interval], title: str, axis: str, *, f
     return Drawing(figure, f"{axis} with 95 % intervals: {words}.{beyond}")
 
 
+@_styled
 def comparison(results: pd.DataFrame, title: str) -> Drawing:
     """UAR of each system under each protocol with interval, chance, and what the authors report.
 
@@ -234,18 +252,11 @@ def _emotions(values: pd.Series) -> list[str]:
     return [emotion for emotion in PALETTE if emotion in set(values)]
 
 
-def _style():
-    from matplotlib import rc_context
-
-    return rc_context(STYLE)
-
-
 def _canvas(*, height: float, width: float = WIDTH):
-    with _style():
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots()
-        axes.grid(axis="x")
-        axes.set_axisbelow(True)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
     return figure, axes
 
 
@@ -256,4 +267,4 @@ def _interval(axes, row: float, interval: Interval, colour: str, marker: str = "
 
 def _floor(axes, value: float, name: str) -> None:
     axes.axvline(100 * value, color=FLOOR, lw=1.2, ls="--")
-    axes.text(100 * value, 1.01, f" {name}", color=FLOOR, fontsize=8.5, transform=axes.get_xaxis_transform())
+    axes.text(100 * value, 0.02, f" {name}", color=FLOOR, fontsize=8.5, transform=axes.get_xaxis_transform())

@@ -10,6 +10,7 @@ import pandas as pd
 from sernb.augment import ORIGINAL
 from sernb.evaluation import Answers, Metrics, average_views, evaluate, gain, gap, uar, war
 from sernb.experiment import Experiment, read_runs
+from sernb.splits import PROTOCOLS
 from sernb.store import Run
 from sernb.systems import Figure, System, system_named
 
@@ -157,7 +158,7 @@ def comparison_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
 
 
 def gaps(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return what keeping speakers apart costs each system: UAR as published, speaker-independent, and the gap.
+    """Return what keeping speakers apart costs each system that listens: UAR under both protocols, and the gap.
 
     Raises:
         DataError: if an experiment has not been run
@@ -166,7 +167,7 @@ def gaps(experiments: Sequence[Experiment]) -> pd.DataFrame:
     rows = []
     for name in dict.fromkeys(system for system, _ in found):
         pair = found.get((name, "as-published")), found.get((name, "speaker-independent"))
-        if None not in pair:
+        if None not in pair and pair[0].system.features:
             published, independent = pair
             rows.append(
                 {
@@ -212,32 +213,39 @@ def views_table(result: Result) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def protocol_card(result: Result) -> pd.DataFrame:
-    """Return what was shared, what chose and what scaled in a result, as two columns."""
-    from sernb.splits import PROTOCOLS
+def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Return for each result who was heard, what chose, what scaled, and what the audit counted as shared.
 
-    protocol = PROTOCOLS[result.protocol]
-    apart = not protocol.shares_speakers
-    published = result.system.published_choice
-    chosen_apart = (
-        "epoch with the highest accuracy on validation speakers"
-        if result.system.epochs
-        else "inner cross-validation on training and validation speakers, speakers apart"
-    )
-    leaks: dict[str, int] = {}
-    for run in result.runs:
-        for kind, count in run.metrics["shared by design"].items():
-            leaks[kind] = leaks.get(kind, 0) + count
-    card = {
-        "Test clips": len(result.clips),
-        "Test speakers": result.clips.speaker.nunique(),
-        "Folds": result.folds,
-        "Speakers of the test heard in training": "no" if apart else "yes",
-        "What chose epoch or settings": chosen_apart if apart else published,
-        "What fitted the statistics": protocol.statistics,
-        **{f"Shared by design: {kind}": f"{count} test clips" for kind, count in leaks.items()},
-    }
-    return pd.DataFrame({"Question": list(card), "Answer": list(card.values())})
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    rows = []
+    for result in results_of(experiments):
+        protocol = PROTOCOLS[result.protocol]
+        shared: dict[str, int] = {}
+        for run in result.runs:
+            for kind, count in run.metrics["shared by design"].items():
+                shared[kind] = shared.get(kind, 0) + count
+        rows.append(
+            {
+                "System": result.system.name,
+                "Protocol": result.protocol,
+                "Test clips / speakers": f"{len(result.clips)} / {result.clips.speaker.nunique()}",
+                "Heard in training": "yes" if protocol.shares_speakers else "no",
+                "What chose epoch or settings": _choice(result, apart=not protocol.shares_speakers),
+                "What fitted the statistics": protocol.statistics,
+                "Shared by design (test clips)": "; ".join(f"{kind}: {count}" for kind, count in shared.items()) or "–",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _choice(result: Result, *, apart: bool) -> str:
+    if not apart or not result.system.features:
+        return result.system.published_choice
+    if result.system.epochs:
+        return "the epoch with the highest accuracy on validation speakers"
+    return "inner cross-validation on training and validation speakers, speakers apart"
 
 
 def _reported(result: Result, metric: str) -> str | None:
