@@ -7,7 +7,8 @@ from sernb.config import NOTEBOOKS, REPORTS, DataError
 from sernb.corpora import Corpus, corpus_named, relative_to_root
 from sernb.experiment import Experiment, plan, provenance, read_runs
 from sernb.features import LogMel
-from sernb.notebooks import NotebookFailed, Page, describe, neighbours, parameters_of, run, table_html, write_index
+from sernb.notebooks import NotebookFailed, parameters_of, run
+from sernb.pages import Page, describe, neighbours, table_html, write_index
 from sernb.preparation import prepare
 from sernb.results import caption, results_table
 from sernb.systems import SYSTEMS, system_named

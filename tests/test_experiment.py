@@ -80,7 +80,7 @@ def svm_runs(finished_runs, monkeypatch):
 
 
 def test_results_come_from_the_predictions(svm_runs):
-    experiments, runs = svm_runs
+    experiments, _ = svm_runs
     table = results_table(experiments).set_index(["System", "Protocol"])
     for result in results_of(experiments):
         files = [run_.folder / "predictions.csv" for run_ in result.runs]
@@ -115,7 +115,7 @@ def test_what_is_done_is_not_done_again(svm_runs, monkeypatch):
 
 
 def test_same_seed_same_folds_and_predictions(svm_runs, monkeypatch, tmp_path):
-    experiments, runs = svm_runs
+    _, runs = svm_runs
     monkeypatch.setenv("SERNB_WORK", str(tmp_path / "elsewhere"))
     fresh = plan(["majority", "statistics-svm"], "demo", PROTOCOL_NAMES)
     for first, second in zip(runs, run_many(fresh, jobs=1, progress=False), strict=True):

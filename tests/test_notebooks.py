@@ -18,7 +18,9 @@ from bs4 import BeautifulSoup
 from pages import problems_of_page
 
 from sernb import notebooks
-from sernb.notebooks import Navigation, NotebookFailed, Page, parse_parameters, run, show, table_html
+from sernb import pages as sernb_pages
+from sernb.notebooks import NotebookFailed, parse_parameters, run, show
+from sernb.pages import Navigation, Page, merge_streams, table_html
 
 FIXTURES = Path(__file__).parent / "notebooks"
 HARM = "</script><script>alert(1)</script>\"><img src=x onerror=alert(1)> ' & <b>bold</b>"
@@ -185,6 +187,7 @@ def test_carriage_returns_colours_and_floods_stay_small(tmp_path: Path):
     assert "step 10000 of 10000" in text
     assert "step 9999 of" not in text
     assert "line 49999" in text
+    assert "messages the kernel may queue: 0" in text
     assert "characters left out here" in text
     assert page.stat().st_size < 150_000
     assert "line 25000\n" in page.with_suffix(".ipynb").read_text().replace("\\n", "\n")
@@ -198,7 +201,7 @@ def test_printed_pieces_are_joined_in_place():
     picture = nbformat.v4.new_output("display_data", data={"text/plain": "figure"})
     pieces = [printed("a\n"), printed("10 %\r"), printed("20 %"), printed("\b\b\b30 %\n"), printed("!", "stderr")]
     cell = nbformat.v4.new_code_cell("", outputs=[*pieces, picture, printed("after\r\n"), printed("the figure")])
-    notebooks._merge_streams(cell)
+    merge_streams(cell)
     assert [output.get("text", "figure") for output in cell.outputs] == [
         "a\n230 %\n",
         "!",
@@ -372,7 +375,7 @@ def test_too_loud_sound_is_clipped_not_scaled(displayed: list):
 
 
 def test_title_and_question_come_from_the_notebook(tmp_path: Path):
-    page = notebooks.describe(fixture("evidence"), tmp_path / "10.html", failed=True)
+    page = sernb_pages.describe(fixture("evidence"), tmp_path / "10.html", failed=True)
     question = "Does the mean level of a clip alone tell anger from sadness, and by how much?"
     assert page == Page(tmp_path / "10.html", "How loud is anger?", question, failed=True)
 
@@ -385,7 +388,7 @@ def test_index_lists_results_first_then_pages(tmp_path: Path):
     ]
     frame = pd.DataFrame({"System": [HARM], "UAR": ["61.3"]})
     provenance = {"commit": "abc", "command": HARM}
-    notebooks.write_index(index, title=HARM, lead=HARM, results=frame, pages=pages, provenance=provenance)
+    sernb_pages.write_index(index, title=HARM, lead=HARM, results=frame, pages=pages, provenance=provenance)
     soup = read(index)
     assert problems_of_page(index) == []
     assert soup.h1.text == soup.find(class_="lead").text == HARM
@@ -399,6 +402,6 @@ def test_index_lists_results_first_then_pages(tmp_path: Path):
 def test_neighbours_of_the_first_and_the_last_page(tmp_path: Path):
     pages = [Page(tmp_path / f"{name}.html", name.upper(), "") for name in "ab"]
     index = tmp_path / "index.html"
-    first = notebooks.neighbours(pages, 0, index, "Report")
+    first = sernb_pages.neighbours(pages, 0, index, "Report")
     assert first == Navigation(("index.html", "Report"), None, ("b.html", "B"))
-    assert notebooks.neighbours(pages, 1, index, "Report").next is None
+    assert sernb_pages.neighbours(pages, 1, index, "Report").next is None

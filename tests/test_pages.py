@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from pages import browser_problems, problems_of_page, reason_without_browser
 
-from sernb.notebooks import TEMPLATE, NotebookFailed, describe, neighbours, run, write_index
+from sernb.notebooks import NotebookFailed, run
+from sernb.pages import TEMPLATE, describe, neighbours, write_index
 
 FIXTURES = Path(__file__).parent / "notebooks"
 NAMES = ("evidence", "progress", "failing")
