@@ -2,20 +2,27 @@
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 
 from sernb import __version__
-from sernb.config import PROFILES, DataError
+from sernb.config import PROFILES, ROOT, DataError
 
 DONE, PROBLEMS, USAGE = 0, 1, 2
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; return 0: done, 1: the input or the data has problems, 2: wrong usage."""
-    options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        try:
+            options = _parser().parse_args(arguments)
+            for name in ("SERNB_DATA", "SERNB_WORK"):  # notebooks run in their own folder: no path may be relative
+                if os.environ.get(name):
+                    os.environ[name] = _absolute(os.environ[name])
+            return options.command(options)
+        finally:
+            sys.stdout.flush()  # here, where it can still be caught that nobody reads
     except DataError as error:
         for line in error.args:
             print(f"sernb: {line}", file=sys.stderr)
@@ -26,6 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has gone, as in `sernb corpora | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        print(f"sernb: {named}{error.strerror or error}", file=sys.stderr)
+        return PROBLEMS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,12 +55,12 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("check", check, "compare every file of a corpus with the published checksums")
     sub.add_argument("corpus", metavar="CORPUS")
-    sub.add_argument("--data", metavar="DIR", help=data)
+    sub.add_argument("--data", type=_absolute, metavar="DIR", help=data)
     sub.add_argument("--json", action="store_true", help="print the findings as JSON")
 
     sub = command("prepare", prepare, "compute and cache the features of a corpus")
     sub.add_argument("corpus", metavar="CORPUS")
-    sub.add_argument("--data", metavar="DIR", help=data)
+    sub.add_argument("--data", type=_absolute, metavar="DIR", help=data)
     sub.add_argument("--system", metavar="S", help="features of this system and its test views (default: log-mel)")
 
     sub = command("run", run, "run one notebook without a screen: executed notebook and HTML page")
@@ -60,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("report", report, "run all notebooks on a corpus and write a report with an index page")
     sub.add_argument("--corpus", default="demo", metavar="C")
-    sub.add_argument("--data", default="", metavar="DIR", help=data)
+    sub.add_argument("--data", type=_absolute, default="", metavar="DIR", help=data)
     sub.add_argument("--profile", default="quick", choices=PROFILES,
                      help="quick: fewer epochs and two folds of each protocol (default)")  # fmt: skip
     sub.add_argument("--systems", type=_names, metavar="A,B", help="default: all")
@@ -74,18 +85,19 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--folds", type=_numbers, metavar="0-4", help="numbers or ranges, with commas (default: all)")
     sub.add_argument("--seeds", type=_numbers, default=[0], metavar="0-4", help="default: 0")
     sub.add_argument("--profile", default="full", choices=PROFILES)
-    sub.add_argument("--data", metavar="DIR", help=data)
-    sub.add_argument("--jobs", type=int, default=-1, metavar="N", help="processes (default: one a core)")
+    sub.add_argument("--data", type=_absolute, metavar="DIR", help=data)
+    sub.add_argument("--jobs", type=_jobs, default=-1, metavar="N", help="processes (default: one a core)")
     return parser
 
 
 def corpora(options: argparse.Namespace) -> int:
     """List what is known and what is on disk."""
-    from sernb.corpora import CORPORA, corpus_named, locate, relative_to_root
+    from sernb.corpora import CORPORA, corpus_named, locate
 
     for corpus in map(corpus_named, CORPORA):
         try:
-            place = f"on disk: {relative_to_root(locate(corpus))}"
+            folder = locate(corpus)
+            place = f"on disk: {folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder}"
         except DataError:
             place = f"not on disk; get {corpus.get}"
         print(f"{corpus.name}: {corpus.clips} clips, {corpus.speakers} speakers, {len(corpus.emotions)} emotions")
@@ -103,7 +115,7 @@ def check(options: argparse.Namespace) -> int:
 
     corpus = corpus_named(options.corpus)
     folder = locate(corpus, options.data)
-    findings = findings_of(corpus, folder, progress=sys.stderr.isatty())
+    findings = findings_of(corpus, folder, progress=True)
     problems = [finding for finding in findings if finding.level == "problem"]
     if options.json:
         listed = [dataclasses.asdict(finding) for finding in findings]
@@ -112,7 +124,7 @@ def check(options: argparse.Namespace) -> int:
     for finding in findings:
         print(f"{finding.level}: {finding.path}: {finding.detail}")
     notes = len(findings) - len(problems)
-    print(f"{corpus.name}: {corpus.clips} published clips, {len(problems)} problems, {notes} notes")
+    print(f"{corpus.name}: {corpus.clips} published clips, problems: {len(problems)}, notes: {notes}")
     return PROBLEMS if problems else DONE
 
 
@@ -146,16 +158,22 @@ def run(options: argparse.Namespace) -> int:
     from sernb.notebooks import run as run_notebook
 
     source = options.notebook
-    if not source.exists():
+    if not source.is_file():
         source = NOTEBOOKS / f"{source.name.removesuffix('.ipynb')}.ipynb"
-    if not source.exists():
-        known = ", ".join(path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb")))
+    known = ", ".join(path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb")))
+    if not source.is_file():
         raise DataError(f"{options.notebook}: no such notebook; known: {known}")
+    try:
+        defaults = parameters_of(source)
+    except Exception as error:  # whatever nbformat trips over first
+        raise DataError(f"{source}: is no notebook that can be read; known: {known}") from error
     try:
         parameters = parse_parameters(source, [tuple(pair) for pair in options.parameters])
     except ValueError as error:
         raise DataError(str(error)) from error
-    corpus = parameters.get("corpus", parameters_of(source).get("corpus", "demo"))
+    if parameters.get("data"):
+        parameters["data"] = _absolute(str(parameters["data"]))
+    corpus = parameters.get("corpus", defaults.get("corpus", "demo"))
     out = options.out or REPORTS / str(corpus)
     try:
         page = run_notebook(source, out / f"{source.stem}.html", parameters)
@@ -206,18 +224,32 @@ def experiment(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _absolute(folder: str) -> str:
+    return os.path.abspath(os.path.expanduser(folder)) if folder else ""
+
+
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
+    return names
 
 
 def _numbers(text: str) -> list[int]:
     numbers: list[int] = []
     for part in text.split(","):
-        first, _, last = part.partition("-")
-        if not first.isdigit() or (last and not last.isdigit()):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        chosen = range(int(match[1]), int(match[2] or match[1]) + 1) if match else ()
+        if not chosen:
             raise argparse.ArgumentTypeError(f"{part!r} is no number or range such as 0-4")
-        numbers += range(int(first), int(last or first) + 1)
+        numbers += chosen
     return numbers
+
+
+def _jobs(text: str) -> int:
+    if not text.removeprefix("-").isdecimal() or int(text) < -1 or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes: 1 or more, or -1 for one a core")
+    return int(text)
 
 
 if __name__ == "__main__":

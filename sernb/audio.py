@@ -1,5 +1,6 @@
 """File → mono float32 signal at one sampling rate; every way in which a file can be unusable has its own sentence."""
 
+import codecs
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,15 @@ Hertz = int
 
 SHORTEST: Seconds = 0.1
 LFS_POINTER = b"version https://git-lfs"
+
+# First and third word of a container → byte order of its lengths, name of the chunk with the sound.
+CONTAINERS = {
+    (b"RIFF", b"WAVE"): ("little", b"data"),
+    (b"FORM", b"AIFF"): ("big", b"SSND"),
+    (b"FORM", b"AIFC"): ("big", b"SSND"),
+}
+# A program that writes into a pipe cannot fill the length in at the end; it leaves 0 or a number from here on.
+NO_LENGTH = 0x7FFF0000
 
 
 class AudioError(DataError):
@@ -34,7 +44,7 @@ def read(path: Path) -> tuple[np.ndarray, Hertz]:
         samples in [-1, 1], float32, shape ``(samples,)``, and the sampling rate in Hz
 
     Raises:
-        AudioError: if the file is missing, empty, a Git LFS pointer, text, truncated or not audio,
+        AudioError: if the file is missing, empty, a Git LFS pointer, text, truncated, damaged or not audio,
             if samples are not finite or all zero, or if it is shorter than 0.1 s
     """
     import soundfile
@@ -52,15 +62,20 @@ def read(path: Path) -> tuple[np.ndarray, Hertz]:
     if head.startswith(LFS_POINTER):
         raise AudioError(path, "lfs-pointer", "is a Git LFS pointer, not the recording", "run `git lfs pull` there")
     if missing := _missing_bytes(path, head, size):
-        raise AudioError(path, "truncated", f"is truncated: {missing} bytes of sound are missing at the end", again)
+        raise AudioError(path, "truncated", f"is truncated: {missing} bytes are missing at the end", again)
     try:
-        with soundfile.SoundFile(path) as file:
-            expected, sampling_rate = file.frames, file.samplerate
-            samples = file.read(dtype="float32", always_2d=True)  # (samples, channels)
+        recording = soundfile.SoundFile(path)
     except (soundfile.SoundFileError, RuntimeError) as error:
         if _is_text(head):
             raise AudioError(path, "text", "is a text file, not a recording", again) from error
         raise AudioError(path, "unreadable", "is no audio file that libsndfile knows", again) from error
+    with recording:
+        expected, sampling_rate = recording.frames, recording.samplerate
+        try:
+            samples = recording.read(dtype="float32", always_2d=True)  # (samples, channels)
+        except (soundfile.SoundFileError, RuntimeError) as error:
+            found = "is truncated or damaged: its sound cannot be decoded to the end"
+            raise AudioError(path, "damaged", found, again) from error
     if len(samples) < expected:
         raise AudioError(path, "truncated", f"is truncated: {len(samples)} of {expected} samples are there", again)
     if len(samples) < SHORTEST * sampling_rate:
@@ -68,9 +83,10 @@ def read(path: Path) -> tuple[np.ndarray, Hertz]:
         raise AudioError(path, "too-short", f"holds {count}", f"at least {SHORTEST} s are needed: leave it out")
     signal = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     # One pass for both questions: a sum of squares is NaN or inf if any sample is, and 0 only for silence.
-    power = float(np.dot(signal, signal))
+    with np.errstate(over="ignore"):
+        power = float(np.dot(signal, signal))
     if not np.isfinite(power):
-        raise AudioError(path, "not-finite", "holds samples that are not numbers (NaN or infinite)", again)
+        raise AudioError(path, "not-finite", "holds samples that are no sound (NaN, infinite or far too large)", again)
     if power == 0.0 and not signal.any():
         raise AudioError(path, "silent", "is pure silence (every sample is 0)", "leave it out or download it again")
     return signal, sampling_rate
@@ -135,22 +151,25 @@ def problem_of(path: Path, look: Callable[[Path], object] = read) -> AudioError 
 
 
 def _missing_bytes(path: Path, head: bytes, size: int) -> int:
-    """Return how many bytes the data chunk of a RIFF file promises beyond its end; libsndfile would not complain."""
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+    """Return how many bytes a WAV or AIFF file promises beyond its end; libsndfile would not complain."""
+    if (head[:4], head[8:12]) not in CONTAINERS:
         return 0
+    order, sound = CONTAINERS[head[:4], head[8:12]]
+    start, length = 8, int.from_bytes(head[4:8], order)  # of the whole file: it counts if the sound is not reached
     with path.open("rb") as file:
         position = 12
         while position + 8 <= size:
             file.seek(position)
-            name, length = file.read(4), int.from_bytes(file.read(4), "little")
-            if name == b"data":
-                streamed = length in (0, 0xFFFFFFFF)  # written to a pipe: the length was never filled in
-                return 0 if streamed else max(0, position + 8 + length - size)
-            position += 8 + length + length % 2
-    return 0
+            name, part = file.read(4), int.from_bytes(file.read(4), order)
+            if name == sound:
+                start, length = position + 8, part
+                break
+            position += 8 + part + part % 2
+    return max(0, start + length - size) if 0 < length < NO_LENGTH else 0
 
 
 def _is_text(head: bytes) -> bool:
+    head = head.removeprefix(codecs.BOM_UTF8)
     try:
         text = head.decode("utf-8")
     except UnicodeDecodeError as error:

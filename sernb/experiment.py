@@ -22,7 +22,7 @@ from sernb.corpora import Corpus, corpus_named, fingerprint_of, read_index
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.features import LogMel, Normaliser
 from sernb.preparation import prepare
-from sernb.progress import bar
+from sernb.progress import bar, line
 from sernb.splits import Fold, Leak, Protocol, audit, fingerprint, folds_of, protocol_named, refuse_leaks
 from sernb.store import FeatureTable, Run, read_run, write_run
 from sernb.systems import Examples, System, Task, system_named
@@ -235,7 +235,7 @@ def run_many(
             work = (delayed(run)(experiment) for experiment in left)
             for run_ in Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
                 if progress:
-                    shown.write(_line(run_), file=shown.fp)
+                    line(_line(run_))
     return [run(experiment) for experiment in experiments]
 
 

@@ -1,6 +1,7 @@
 """Recordings → cached features: read, verified against the published checksum, computed once, kept by content."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ from sernb.augment import ORIGINAL, View, view_of
 from sernb.config import DataError, digest, plain, work_folder
 from sernb.corpora import Corpus, checksum, locate, read_index
 from sernb.features import Features
+from sernb.progress import bar
 from sernb.store import FeatureTable, read_features, write_features
+from sernb.threads import in_order
 
 REPORTED = 10
+ATTEMPTS = 3
 
 
 def prepare(
@@ -39,12 +43,16 @@ def prepare(
     """
     index = read_index(corpus)
     folder = cache_folder(corpus, features, view, index)
-    table = read_features(folder)
-    if table is None:
+    about = {"corpus": corpus.name, "features": plain(features), "view": plain(view)}
+    table, attempts = read_features(folder), 0
+    while table is None:
+        # A second time only if another process put its own table there at the moment of reading, or the disk is broken.
+        if attempts == ATTEMPTS:
+            raise DataError(f"{folder}: cannot be read back; check the disk or choose another with SERNB_WORK")
         recordings = locate(corpus, data)
-        about = {"corpus": corpus.name, "features": plain(features), "view": plain(view)}
-        write_features(folder, _compute(index, recordings, features, view, progress), about=about)
-        table = read_features(folder)
+        with contextlib.closing(_compute(index, recordings, features, view, progress)) as clips:
+            write_features(folder, clips, about=about)
+        table, attempts = read_features(folder), attempts + 1
     return table
 
 
@@ -56,28 +64,28 @@ def cache_folder(corpus: Corpus, features: Features, view: View, index: pd.DataF
 
 def _compute(
     index: pd.DataFrame, recordings: Path, features: Features, view: View, progress: bool
-) -> Iterator[tuple[str, np.ndarray]]:
-    from joblib import Parallel, delayed
+) -> Generator[tuple[str, np.ndarray], None, None]:
     from threadpoolctl import threadpool_limits
-    from tqdm import tqdm
 
-    def one(path: str, clip: str, sha256: str) -> tuple[str, np.ndarray] | AudioError:
+    def one(row) -> tuple[str, np.ndarray] | AudioError:
+        path = recordings / row.path
         try:
-            signal = load(recordings / path, features.sampling_rate)
-            if checksum(recordings / path) != sha256:
-                found = "is not the published file (sha256 differs)"
-                return AudioError(recordings / path, "changed", found, "get it again")
-            return clip, features(view_of(clip, view, signal, features.sampling_rate))
+            signal = load(path, features.sampling_rate)
+            if checksum(path) != row.sha256:
+                return AudioError(path, "changed", "is not the published file (sha256 differs)", "get it again")
+            return row.clip, features(view_of(row.clip, view, signal, features.sampling_rate))
         except AudioError as error:
             return error
 
-    jobs = (delayed(one)(row.path, row.clip, row.sha256) for row in index.itertuples())
     label = f"{type(features).__name__} of {view.name}"
     errors = []
-    # Threads suffice: decoding, hashing, resampling and FFT all leave the interpreter lock.
-    with threadpool_limits(1):
-        results = Parallel(n_jobs=-1, prefer="threads", batch_size=8, return_as="generator")(jobs)
-        for result in tqdm(results, total=len(index), desc=label, unit="clip", disable=not progress):
+    with (
+        threadpool_limits(1),
+        contextlib.closing(in_order(one, index.itertuples())) as results,
+        bar(len(index), label, "clip", shown=progress) as shown,
+    ):
+        for result in results:
+            shown.update()
             if isinstance(result, AudioError):
                 errors.append(str(result))
             else:

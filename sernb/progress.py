@@ -1,15 +1,30 @@
-"""Progress bars: on the error stream of a terminal, in the printed text of a notebook."""
+"""Progress bars and lines: on the error stream of a terminal, in the printed text of a notebook."""
 
 import sys
+from typing import TextIO
 
 from tqdm import tqdm
 
 
 def bar(total: int, label: str, unit: str, *, shown: bool = True) -> tqdm:
-    """Return a bar to ``update``, to use with ``with``.
+    """Return a bar to ``update``, to use with ``with``; into a file or pipe nothing is drawn.
 
     In a notebook it shares the stream of ordinary text, so that lines and bar stay in order on the page. It is a plain
     text bar there too: a widget would leave nothing in an exported page.
     """
-    stream = sys.stdout if "ipykernel" in sys.modules else sys.stderr
-    return tqdm(total=total, desc=label, unit=unit, disable=not shown, file=stream, mininterval=0.5, dynamic_ncols=True)
+    stream = _stream()
+    drawn = shown and (_in_notebook() or stream.isatty())
+    return tqdm(total=total, desc=label, unit=unit, disable=not drawn, file=stream, mininterval=0.5, dynamic_ncols=True)
+
+
+def line(text: str) -> None:
+    """Print a line without breaking a bar that is being drawn."""
+    tqdm.write(text, file=_stream())
+
+
+def _stream() -> TextIO:
+    return sys.stdout if _in_notebook() else sys.stderr
+
+
+def _in_notebook() -> bool:
+    return "ipykernel" in sys.modules

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sernb.config import NOTEBOOKS, REPORTS, DataError
-from sernb.corpora import Corpus, corpus_named, relative_to_root
+from sernb.corpora import Corpus, corpus_named
 from sernb.experiment import Experiment, plan, provenance, read_runs
 from sernb.features import LogMel
 from sernb.notebooks import NotebookFailed, parameters_of, run
@@ -111,6 +111,5 @@ def _write_index(
         "sha256" if corpus.evidence else f"fingerprint {experiments[0].config['recordings']}",
         "Seed": given["seed"],
         "Finished": made["finished"],
-        "Runs": relative_to_root(experiments[0].folder.parents[2]),
     }  # fmt: skip
     write_index(index, title=title, lead=lead, results=results, pages=pages, provenance=about)

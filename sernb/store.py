@@ -1,8 +1,11 @@
 """What is kept on disk: whole files or none, feature caches named by their content, run folders."""
 
 import contextlib
+import errno
+import glob
 import json
 import os
+import platform
 import shutil
 import uuid
 import zlib
@@ -13,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sernb.config import DataError
+from sernb.config import DataError, digest
 
 TEMPORARY = ".unfinished-"
 
@@ -23,26 +26,19 @@ def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary sibling of ``path`` and rename it onto ``path`` when the block succeeds.
 
     The block may make a file or a folder there. On an error the sibling is removed and ``path`` is untouched;
-    what a killed process left behind is removed by the next call for the same ``path``.
+    what a killed process left behind is removed by the next call for the same ``path`` on the same machine.
+    Processes that make the same ``path`` do not disturb each other: the last one's stays.
 
     Raises:
         DataError: if the disk is full or the folder cannot be written
     """
     path = Path(path)
-    prefix = f"{TEMPORARY}{path.name}-"
-    temporary = path.parent / f"{prefix}{os.getpid()}-{uuid.uuid4().hex[:8]}{path.suffix}"
+    temporary = _sibling(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent, prefix)
+        _sweep(path)
         yield temporary
-        if temporary.is_dir() and path.is_dir():
-            # A folder cannot be renamed over a filled one: the old one steps aside first.
-            aside = path.parent / f"{prefix}{os.getpid()}-{uuid.uuid4().hex[:8]}"
-            path.rename(aside)
-            temporary.rename(path)
-            _remove(aside)
-        else:
-            temporary.replace(path)
+        _put(temporary, path)
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written ({error.strerror or error}): free space or choose another folder "
@@ -52,8 +48,34 @@ def atomic(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
-def _sweep(folder: Path, prefix: str) -> None:
-    for left in folder.glob(f"{prefix}*"):
+def _sibling(path: Path) -> Path:
+    # Numbers of processes mean something on their own machine only, and machines may share a folder.
+    return path.parent / f"{_prefix(path)}{os.getpid()}-{uuid.uuid4().hex[:8]}{path.suffix}"
+
+
+def _prefix(path: Path) -> str:
+    return f"{TEMPORARY}{path.name}-{digest(platform.node())}-"
+
+
+def _put(temporary: Path, path: Path) -> None:
+    while True:
+        try:
+            temporary.replace(path)
+            return
+        except OSError as error:
+            filled = path.is_dir() or error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+            if not (filled and temporary.is_dir()):
+                raise
+        # A folder cannot be renamed over a filled one: the old one steps aside first, if no other process moved it.
+        aside = _sibling(path)
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(aside)
+        _remove(aside)
+
+
+def _sweep(path: Path) -> None:
+    prefix = _prefix(path)
+    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
         owner = left.name.removeprefix(prefix).split("-")[0]
         if owner.isdigit() and not _alive(int(owner)):
             _remove(left)
@@ -73,7 +95,8 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 # -- Features -- #
@@ -116,6 +139,7 @@ def write_features(folder: Path, clips: Iterator[tuple[str, np.ndarray]], *, abo
                 lengths.append(len(block))
                 width = block.shape[1]
         contents = {"about": about, "width": width, "clips": names, "lengths": lengths, "crc32": check}
+        contents["crc32_of_contents"] = _check_of(contents)
         (unfinished / "contents.json").write_text(json.dumps(contents), encoding="utf-8")
 
 
@@ -123,14 +147,20 @@ def read_features(folder: Path) -> FeatureTable | None:
     """Open a feature table, or return nothing where there is none or it is damaged (a bit flip is noticed)."""
     try:
         contents = json.loads((folder / "contents.json").read_text(encoding="utf-8"))
+        if contents.pop("crc32_of_contents") != _check_of(contents):
+            return None
         shape = sum(contents["lengths"]), contents["width"]
         values = np.memmap(folder / "values.f32", np.float32, mode="r")
         if values.size != shape[0] * shape[1] or zlib.crc32(values) != contents["crc32"]:
             return None
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
     starts = np.concatenate([[0], np.cumsum(contents["lengths"])])
     return FeatureTable(values.reshape(shape), starts, contents["clips"])
+
+
+def _check_of(contents: dict) -> int:
+    return zlib.crc32(json.dumps(contents, sort_keys=True).encode())
 
 
 # -- Runs -- #
@@ -194,7 +224,7 @@ def read_run(folder: Path) -> Run | None:
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a table that :func:`write_run` wrote; text stays text, an empty cell is an empty string."""
-    return pd.read_csv(path, keep_default_na=False, float_precision="round_trip")
+    return pd.read_csv(path, keep_default_na=False)
 
 
 RUN_FILES = ("config", "provenance", "metrics")

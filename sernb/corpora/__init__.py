@@ -2,10 +2,12 @@
 
 import hashlib
 import importlib
+import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from sernb.config import INDEX, ROOT, DataError, digest, recordings_folder
@@ -14,6 +16,8 @@ from sernb.config import INDEX, ROOT, DataError, digest, recordings_folder
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".aif", ".aiff", ".mp3", ".ogg"}
+
+ODD = ("silent", "too-short")  # what a published recording may be and still be whole
 
 INDEX_COLUMNS = (
     "clip", "path", "sha256", "bytes", "seconds", "sampling_rate", "channels",
@@ -47,6 +51,7 @@ class Corpus:
     speakers: int
     speaker_folds: tuple[SpeakerFold, ...]
     quirks: tuple[str, ...] = ()
+    unused: tuple[tuple[str, str], ...] = ()  # published with it and left out: pattern over the path, what they are
     evidence: bool = True  # False: synthetic; its figures say nothing about people
     home: Path | None = None  # where it lies when it comes with the workbook
 
@@ -95,12 +100,19 @@ def build_index(corpus: Corpus, folder: Path):
     import pandas as pd
     import soundfile
 
-    rows, misnamed = [], []
+    from sernb.audio import problem_of
+
+    rows, problems = [], []
     for path in sorted(_audio_files(folder)):
         relative = path.relative_to(folder).as_posix()
+        if _unused(corpus, relative):
+            continue
         match = re.fullmatch(corpus.pattern, relative)
         if not match:
-            misnamed.append(f"{path}: no name that {corpus.title} uses; remove the file or correct its name")
+            problems.append(f"{path}: no name that {corpus.title} uses; remove the file or correct its name")
+            continue
+        if (problem := problem_of(path)) and problem.kind not in ODD:
+            problems.append(str(problem))
             continue
         info = soundfile.info(path)
         rows.append(
@@ -115,8 +127,8 @@ def build_index(corpus: Corpus, folder: Path):
                 **corpus.describe(match),
             }
         )
-    if misnamed:
-        raise DataError(*misnamed)
+    if problems:
+        raise DataError(*problems)
     index = pd.DataFrame(rows, columns=list(INDEX_COLUMNS))
     if (len(index), index.speaker.nunique()) != (corpus.clips, corpus.speakers):
         raise DataError(
@@ -138,18 +150,18 @@ def locate(corpus: Corpus, data: str | Path | None = None) -> Path:
     if corpus.home and not data:
         return corpus.home
     parent = recordings_folder(data)
-    heads = {path.split("/")[0] for path in read_index(corpus).path}
+    paths = read_index(corpus).path.tolist()
     candidates = [parent / corpus.name, parent]
     for folder in candidates:
-        if folder.is_dir() and any((folder / head).exists() for head in heads):
-            if copy := _nested(folder, heads):
+        if _holds(folder, paths):
+            if copy := _nested(folder, paths):
                 raise DataError(
                     f"{copy}: a second copy of {corpus.title} inside the first; delete one of the two, "
                     "so that no recording is there twice"
                 )
             return folder
     for folder in candidates:
-        if folder.is_dir() and (deeper := _nested(folder, heads)):
+        if deeper := _nested(folder, paths):
             raise DataError(
                 f"{folder}: {corpus.title} lies one level deeper, in {deeper.name}; "
                 f"pass --data '{deeper}' or move its contents up"
@@ -157,6 +169,8 @@ def locate(corpus: Corpus, data: str | Path | None = None) -> Path:
     advice = f"get it ({corpus.get}), or say where it is with --data DIR or SERNB_DATA"
     if not parent.exists():
         raise DataError(f"{parent}: no such folder for the recordings of {corpus.title}; {advice}")
+    if not parent.is_dir():
+        raise DataError(f"{parent}: is a file, not a folder with the recordings of {corpus.title}; {advice}")
     folder = next(candidate for candidate in candidates if candidate.is_dir())
     found = "is empty" if not any(folder.iterdir()) else f"holds no recordings of {corpus.title}"
     raise DataError(f"{folder}: {found}; {advice}")
@@ -175,31 +189,36 @@ class Finding:
 def check(corpus: Corpus, folder: Path, *, progress: bool = False) -> list[Finding]:
     """Compare every file of a copy with the published checksums.
 
-    Problems: missing, changed or unreadable (with the reason), unexpected. Notes: known quirks of the published
-    files, such as stereo sound and byte-identical pairs.
+    Problems: missing, misnamed, changed or unreadable (with the reason), unexpected. Notes: known quirks of the
+    published files, such as stereo sound and byte-identical pairs, and files that are left out.
 
     Returns:
         problems first, then notes; empty if all is as published and nothing is odd
     """
-    from joblib import Parallel, delayed
-    from tqdm import tqdm
+    from sernb.progress import bar
+    from sernb.threads import in_order
 
     index = read_index(corpus)
-    jobs = (delayed(_check_file)(folder, row) for row in index.itertuples())
-    found = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(jobs)
-    problems = [
-        finding
-        for finding in tqdm(found, total=len(index), desc=f"check {corpus.name}", unit="clip", disable=not progress)
-        if finding
-    ]
-    known = set(index.path)
-    problems += [
+    findings = []
+    with (
+        closing(in_order(partial(_check_file, folder), index.itertuples())) as checked,
+        bar(len(index), f"check {corpus.name}", "clip", shown=progress) as shown,
+    ):
+        for finding in checked:
+            shown.update()
+            if finding:
+                findings.append(finding)
+    known = {spelling for path in index.path for spelling in _spellings(path)}
+    others = sorted({path.relative_to(folder).as_posix() for path in _audio_files(folder)} - known)
+    findings += [
         Finding("problem", "unexpected", path, f"is not part of {corpus.title}; remove it")
-        for path in sorted(path.relative_to(folder).as_posix() for path in _audio_files(folder))
-        if path not in known
+        for path in others
+        if not _unused(corpus, path)
     ]
-    wrong = {problem.path for problem in problems}
-    return problems + [note for note in _notes(index) if note.path not in wrong]
+    wrong = {finding.path for finding in findings if finding.level == "problem"}
+    findings += [note for note in _notes(index) if note.path not in wrong]
+    findings += _unused_notes(corpus, others)
+    return sorted(findings, key=lambda finding: finding.level != "problem")
 
 
 def _check_file(folder: Path, row) -> Finding | None:
@@ -207,8 +226,12 @@ def _check_file(folder: Path, row) -> Finding | None:
 
     path = folder / row.path
     if not path.exists():
+        if other := next((name for name in _spellings(row.path) if (folder / name).exists()), None):
+            return Finding("problem", "misnamed", row.path, f"is there as {other}; rename that file")
         return Finding("problem", "missing", row.path, "is missing; get the corpus again")
     problem = problem_of(path)
+    if problem and problem.kind == "missing":  # it is there and cannot be opened
+        return Finding("problem", "unreadable", row.path, "cannot be opened; look at its rights and kind")
     if checksum(path) == row.sha256:
         # A published file can itself be odd: that is for everyone to know, and nobody's to mend.
         return Finding("note", problem.kind, row.path, f"as published: {problem}") if problem else None
@@ -229,6 +252,18 @@ def _notes(index) -> Iterator[Finding]:
             yield Finding("note", "duplicate", first.path, f"is byte for byte {twins} ({same} emotion)")
 
 
+def _unused(corpus: Corpus, path: str) -> str | None:
+    """Return what a file is that was published with the corpus and is left out, or nothing."""
+    return next((what for pattern, what in corpus.unused if re.fullmatch(pattern, path)), None)
+
+
+def _unused_notes(corpus: Corpus, paths: list[str]) -> Iterator[Finding]:
+    for _, what in corpus.unused:
+        if found := [path for path in paths if _unused(corpus, path) == what]:
+            alike = f", with {len(found) - 1} more like it" if len(found) > 1 else ""
+            yield Finding("note", "unused", found[0], f"is not used{alike}: {what}")
+
+
 def fingerprint_of(index) -> str:
     """Return 16 digits that stand for the recordings of an index: equal recordings, equal digits."""
     return digest(index["sha256"].tolist())
@@ -241,13 +276,28 @@ def checksum(path: Path) -> str:
 
 
 def _audio_files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    """Find recordings; hidden files are none, such as the ``._name.wav`` that macOS puts beside copied files."""
+    return (
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
 
 
-def _nested(folder: Path, heads: set[str]) -> Path | None:
-    """Return the child folder that holds the published layout a second time, one level deeper."""
-    children = [child for child in sorted(folder.iterdir()) if child.is_dir() and child.name not in heads]
-    return next((child for child in children if any((child / head).exists() for head in heads)), None)
+def _spellings(path: str) -> tuple[str, str]:
+    """Return a path as published, and with the suffix in capitals, as some programs write it."""
+    stem, dot, suffix = path.rpartition(".")
+    return path, f"{stem}{dot}{suffix.upper()}"
+
+
+def _holds(folder: Path, paths: list[str]) -> bool:
+    return any(os.path.exists(f"{folder}/{spelling}") for path in paths for spelling in _spellings(path))
+
+
+def _nested(folder: Path, paths: list[str]) -> Path | None:
+    """Return the child folder that holds the published layout, one level deeper."""
+    children = sorted(child for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []
+    return next((child for child in children if _holds(child, paths)), None)
 
 
 def relative_to_root(path: Path) -> str:

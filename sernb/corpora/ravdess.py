@@ -55,6 +55,7 @@ CORPUS = Corpus(
         _fold({8, 17, 21, 23, 24}, {1, 14}),
         _fold({1, 4, 9, 22}, {2, 5}),
     ),
+    unused=((r"(.*/)?Actor_\d\d/03-02-[\d-]+\.wav", "songs; only the speech part of RAVDESS is"),),
     quirks=(
         "Five files are stereo, left and right alike; all others are mono.",
         "Actor 7's two takes of one happy clip are the same file: a split of clips can leak it.",

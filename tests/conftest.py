@@ -1,0 +1,74 @@
+"""What several test modules need: a work folder of their own, seeded chance, made and real recordings."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sernb.config import ROOT
+
+SHARED = ROOT.parent / "shared" / "corpora"
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The work folder, so that no test reads or writes ``data/cache`` and ``data/runs``."""
+    monkeypatch.setenv("SERNB_WORK", str(tmp_path / "work"))
+    monkeypatch.delenv("SERNB_DATA", raising=False)
+    return tmp_path / "work"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Chance that is the same in every run."""
+    return np.random.default_rng(20)
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the real recordings in ``ravdess/``; without them the test is skipped."""
+    for folder in (os.environ.get("SERNB_DATA"), ROOT / "data" / "raw"):
+        if folder and (Path(folder) / "ravdess" / "Actor_01").is_dir():
+            return Path(folder)
+    if (SHARED / "restore.py").exists() and shutil.which("flac"):
+        folder = tmp_path_factory.mktemp("recordings")
+        subprocess.run([sys.executable, SHARED / "restore.py", folder, "ravdess"], check=True, capture_output=True)
+        return folder
+    pytest.skip("RAVDESS is not here: put it into data/raw/ravdess, or name its parent folder in SERNB_DATA")
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Callable[..., Path]:
+    """A maker of recordings: a tone of 440 Hz, in each channel at half the level of the one before."""
+
+    def make(
+        name: str = "tone.wav",
+        *,
+        seconds: float = 1.0,
+        sampling_rate: int = 16_000,
+        channels: int = 1,
+        level: float = 0.5,
+        **form: str,
+    ) -> Path:
+        time = np.arange(round(seconds * sampling_rate)) / sampling_rate
+        tone = np.round(level * np.sin(2 * np.pi * 440 * time) * 32768) / 32768  # every container writes the same
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, tone[:, None] / 2 ** np.arange(channels), sampling_rate, **form)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def demo_copy(tmp_path: Path) -> Path:
+    """A copy of the demo corpus to spoil; give its parent as ``data``."""
+    folder = tmp_path / "recordings" / "demo"
+    shutil.copytree(ROOT / "data" / "demo", folder)
+    return folder

@@ -1,0 +1,284 @@
+"""Recordings are read as they are, or refused with the reason."""
+
+import struct
+import wave
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from scipy.io import wavfile
+
+from sernb.audio import AudioError, fit_centre, fit_end, load, problem_of, read, resample
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0f3c\nsize 375720\n"
+
+
+def decoded(path: Path) -> np.ndarray:
+    """Samples of a 16-bit WAV file, shape (samples, channels), by the standard library."""
+    with wave.open(str(path)) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        return samples.reshape(-1, file.getnchannels()) / 32768
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+
+
+def riff(*chunks: bytes) -> bytes:
+    content = b"WAVE" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(content)) + content
+
+
+def form(sampling_rate: int = 16_000) -> bytes:
+    return chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, sampling_rate, 2 * sampling_rate, 2, 16))
+
+
+# What is read
+
+
+def test_samples_are_those_of_the_file(wav):
+    path = wav(sampling_rate=48_000)
+    signal, sampling_rate = read(path)
+    assert sampling_rate == 48_000
+    assert signal.dtype == np.float32
+    np.testing.assert_array_equal(signal, decoded(path)[:, 0])
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+def test_channels_are_averaged(wav, channels):
+    path = wav(channels=channels)
+    np.testing.assert_allclose(read(path)[0], decoded(path).mean(axis=1), atol=1e-7)
+
+
+@pytest.mark.parametrize("container", ["AIFF", "FLAC"])
+def test_a_file_is_told_by_its_content_not_by_its_name(wav, container):
+    path = wav("named.wav", format=container, subtype="PCM_16")
+    assert path.read_bytes()[:4] in (b"FORM", b"fLaC")
+    np.testing.assert_array_equal(read(path)[0], read(wav("same.wav"))[0])
+
+
+def test_metadata_around_the_sound_is_neither_sound_nor_a_lack_of_it(wav, tmp_path):
+    tone = (decoded(wav()) * 32768).astype("<i2").tobytes()
+    path = tmp_path / "tagged.wav"
+    before, after = [chunk(b"FLLR", bytes(4044)), chunk(b"odd ", b"abc")], [chunk(b"_PMX", b"<" * 50_001)]
+    path.write_bytes(riff(form(), *before, chunk(b"data", tone), *after))
+    np.testing.assert_array_equal(read(path)[0], decoded(path)[:, 0])
+    path.write_bytes(path.read_bytes()[:-20_000])  # the metadata is cut, the sound is whole
+    assert len(read(path)[0]) == 16_000
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFF000, 0x80000000])
+def test_a_length_that_was_never_filled_in_is_no_truncation(wav, length):
+    path = wav()
+    content = bytearray(path.read_bytes())
+    content[40:44] = struct.pack("<I", length)
+    path.write_bytes(content)
+    assert len(read(path)[0]) == 16_000
+
+
+def test_the_quietest_sound_is_sound(tmp_path):
+    samples = np.zeros(1600, np.int16)
+    samples[800] = 1
+    soundfile.write(tmp_path / "quiet.wav", samples, 16_000)
+    signal, _ = read(tmp_path / "quiet.wav")
+    assert signal[800] == np.float32(1 / 32768)
+    assert np.count_nonzero(signal) == 1
+
+
+def test_a_tenth_of_a_second_is_enough(wav):
+    assert len(read(wav(seconds=0.1))[0]) == 1600
+
+
+# What is refused
+
+
+def truncated(share: float):
+    return lambda path: path.write_bytes(path.read_bytes()[: int(len(path.read_bytes()) * share)])
+
+
+def holding(content: bytes):
+    return lambda path: path.write_bytes(content)
+
+
+def samples(values, *, container: str = "WAV", subtype: str = "FLOAT"):
+    return lambda path: soundfile.write(path, np.array(values, np.float32), 16_000, subtype, format=container)
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+TONE = np.sin(np.arange(4000) * 0.1)
+SPOILED = {
+    "gone": ("wav", Path.unlink, "missing", "No such file"),
+    "folder": ("wav", folder, "missing", "directory"),
+    "empty": ("wav", holding(b""), "empty", "0 bytes"),
+    "empty FLAC": ("flac", holding(b""), "empty", "0 bytes"),
+    "pointer": ("wav", holding(POINTER), "lfs-pointer", "git lfs pull"),
+    "pointer FLAC": ("flac", holding(POINTER), "lfs-pointer", "git lfs pull"),
+    "web page": ("wav", holding(b"<!DOCTYPE html>\n" + b"<p>403</p>\n" * 400), "text", "text file"),
+    "text with a mark": ("flac", holding("\ufeffnot a recording".encode()), "text", "text file"),
+    "text cut inside a letter": ("wav", holding(b"a" * 1023 + "é".encode() * 9), "text", "text file"),
+    "zeros": ("wav", holding(bytes(5000)), "unreadable", "no audio file"),
+    "nearly all": ("wav", truncated(0.99), "truncated", "321 bytes are missing"),
+    "half": ("wav", truncated(0.5), "truncated", "16022 bytes are missing"),
+    "header alone": ("wav", truncated(44 / 32044), "truncated", "32000 bytes are missing"),
+    "half a header": ("wav", truncated(30 / 32044), "truncated", "32014 bytes are missing"),
+    "half an AIFF": ("aiff", truncated(0.5), "truncated", "bytes are missing"),
+    "half a FLAC": ("flac", truncated(0.5), "damaged", "truncated or damaged"),
+    "end of a FLAC": ("flac", truncated(0.98), "damaged", "truncated or damaged"),
+    "NaN": ("wav", samples([*TONE, np.nan]), "not-finite", "NaN"),
+    "infinite": ("wav", samples([-np.inf, *TONE]), "not-finite", "infinite"),
+    "huge": ("wav", samples([3e30, *TONE]), "not-finite", "too large"),
+    "NaN on one side": ("wav", samples([[0.1, 0.1], [0.1, np.nan]] * 2000), "not-finite", "NaN"),
+    "no sample": ("wav", samples([]), "too-short", "0 samples"),
+    "one sample": ("wav", samples([0.5]), "too-short", "1 sample;"),
+    "one sample FLAC": ("flac", samples([0.5], container="FLAC", subtype="PCM_16"), "too-short", "1 sample;"),
+    "just too short": ("wav", samples(TONE[:1599]), "too-short", "1599 samples"),
+    "silence": ("wav", samples(np.zeros(4000)), "silent", "pure silence"),
+    "silence FLAC": ("flac", samples(np.zeros(4000), container="FLAC", subtype="PCM_16"), "silent", "pure silence"),
+    "silence on both sides": ("wav", samples(np.zeros((4000, 2))), "silent", "pure silence"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILED)
+@pytest.mark.filterwarnings("error")
+def test_an_unusable_file_is_named_with_the_reason_and_the_next_step(wav, case):
+    suffix, spoil, kind, words = SPOILED[case]
+    path = wav(f"clip.{suffix}", subtype="PCM_16")
+    spoil(path)
+    with pytest.raises(AudioError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert caught.value.kind == kind
+    assert words in message
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    assert message.rpartition("; ")[2].split()[0] in {"download", "leave", "run", "see", "at"}  # what to do
+    assert problem_of(path).kind == kind
+
+
+@pytest.mark.parametrize("bit", range(5))
+def test_a_flipped_bit_in_a_flac_does_not_pass(wav, bit, rng):
+    path = wav("clip.flac", subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    content[rng.integers(200 * (bit + 1), len(content))] ^= 1 << bit
+    path.write_bytes(content)
+    assert problem_of(path).kind == "damaged"
+
+
+def test_a_good_file_has_no_problem(wav):
+    assert problem_of(wav()) is None
+
+
+# Sampling rates
+
+
+@pytest.mark.parametrize(
+    ("original", "wanted"), [(48_000, 16_000), (44_100, 16_000), (24_414, 22_050), (8_000, 44_100)]
+)
+def test_resampling_agrees_with_soxr_and_librosa(rng, original, wanted):
+    signal = rng.standard_normal(original // 2).astype(np.float32)
+    changed = resample(signal, original_rate=original, sampling_rate=wanted)
+    assert changed.dtype == np.float32
+    count = len(changed)
+    np.testing.assert_allclose(
+        soxr.resample(signal, original, wanted, quality="HQ")[:count], changed[:count], atol=1e-6
+    )
+    by_librosa = librosa.resample(signal, orig_sr=original, target_sr=wanted, res_type="soxr_hq")
+    np.testing.assert_allclose(changed, by_librosa, atol=1e-6)
+
+
+def test_a_tone_is_the_same_tone_at_any_rate():
+    def tone(sampling_rate: int) -> np.ndarray:
+        return np.sin(2 * np.pi * 1000 * np.arange(sampling_rate) / sampling_rate).astype(np.float32)
+
+    for rate in (16_000, 22_050, 44_100):
+        changed = resample(tone(48_000), original_rate=48_000, sampling_rate=rate)
+        np.testing.assert_allclose(changed[rate // 10 : -rate // 10], tone(rate)[rate // 10 : -rate // 10], atol=1e-3)
+
+
+def test_the_length_is_rounded_up(rng):
+    for _ in range(50):
+        count, original, wanted = (int(rng.integers(low, 50_000)) for low in (1000, 8000, 8000))
+        changed = resample(np.ones(count, np.float32), original_rate=original, sampling_rate=wanted)
+        assert len(changed) == ceil(Fraction(count * wanted, original))
+
+
+def test_loading_resamples_only_where_rates_differ(wav):
+    path = wav(seconds=0.5, sampling_rate=44_100)
+    assert len(load(path, 16_000)) == 8000
+    np.testing.assert_array_equal(load(path, 44_100), decoded(path)[:, 0])
+
+
+# Lengths
+
+
+@pytest.mark.parametrize("count", range(9))
+def test_lengths_are_fitted_as_librosa_does(count):
+    signal = np.arange(1, count + 1, dtype=np.float32)
+    for wanted in range(12):
+        np.testing.assert_array_equal(fit_end(signal, wanted), librosa.util.fix_length(signal, size=wanted))
+        if wanted >= count:
+            np.testing.assert_array_equal(fit_centre(signal, wanted), librosa.util.pad_center(signal, size=wanted))
+            continue
+        middle = fit_centre(signal, wanted)
+        assert len(middle) == wanted
+        if wanted:
+            before, after = middle[0] - signal[0], signal[-1] - middle[-1]
+            np.testing.assert_array_equal(np.diff(middle), 1)
+            assert abs(before - after) <= 1
+
+
+# The recordings themselves
+
+STEREO = (
+    "Actor_01/03-01-02-01-01-02-01",
+    "Actor_01/03-01-08-01-02-02-01",
+    "Actor_05/03-01-02-01-02-02-05",
+    "Actor_20/03-01-03-01-02-01-20",
+    "Actor_20/03-01-06-01-01-02-20",
+)
+
+
+@pytest.mark.parametrize("name", STEREO)
+def test_a_stereo_recording_with_like_sides_reads_as_either(recordings, name):
+    path = recordings / "ravdess" / f"{name}.wav"
+    sides = decoded(path)
+    assert sides.shape[1] == 2
+    for side in sides.T:
+        np.testing.assert_array_equal(read(path)[0], side)
+
+
+def test_the_quietest_recording_is_not_called_silent(recordings):
+    path = recordings / "ravdess" / "Actor_09" / "03-01-04-01-01-01-09.wav"
+    signal, _ = read(path)
+    assert np.sqrt(np.mean(signal**2)) == pytest.approx(0.00065, abs=5e-6)
+    assert np.abs(signal).max() == pytest.approx(0.0083, abs=5e-5)
+
+
+@pytest.mark.filterwarnings("ignore:Chunk .non-data. not understood")
+def test_metadata_of_a_recording_is_no_sound(recordings):
+    path = recordings / "ravdess" / "Actor_12" / "03-01-06-01-02-01-12.wav"
+    signal, sampling_rate = read(path)
+    rate, by_scipy = wavfile.read(path)
+    assert sampling_rate == rate == 48_000
+    np.testing.assert_array_equal(signal, by_scipy / 32768)
+    assert path.stat().st_size - 2 * len(signal) > 40_000
+
+
+def test_a_recording_that_lacks_its_last_sample_is_refused(recordings, tmp_path):
+    content = (recordings / "ravdess" / "Actor_12" / "03-01-06-01-02-01-12.wav").read_bytes()
+    start = content.index(b"data")
+    end = start + 8 + struct.unpack("<I", content[start + 4 : start + 8])[0]
+    path = tmp_path / "cut.wav"
+    path.write_bytes(content[: end - 2])
+    assert problem_of(path).kind == "truncated"
+    path.write_bytes(content[:end])
+    assert problem_of(path) is None

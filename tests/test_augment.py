@@ -1,0 +1,111 @@
+"""Views of a recording: what each changes, and that it changes nothing else."""
+
+import numpy as np
+import pytest
+
+from sernb.augment import ORIGINAL, TEST_VIEWS, Gain, Noise, Shift, Speed, view_of
+
+RATE = 16_000
+BY_NAME = {view.name: view for view in TEST_VIEWS}
+
+
+@pytest.fixture
+def signal(rng) -> np.ndarray:
+    return (0.1 * rng.standard_normal(2 * RATE)).astype(np.float32)
+
+
+def tone(frequency: float, seconds: float = 2.0) -> np.ndarray:
+    return (0.5 * np.sin(2 * np.pi * frequency * np.arange(int(seconds * RATE)) / RATE)).astype(np.float32)
+
+
+def loudest_frequency(signal: np.ndarray) -> float:
+    power = np.abs(np.fft.rfft(signal * np.hanning(len(signal))))
+    return np.argmax(power) * RATE / len(signal)
+
+
+def decibels(signal: np.ndarray) -> float:
+    return 10 * np.log10(np.mean(np.square(signal, dtype=float)))
+
+
+def test_views_have_names_of_their_own_and_begin_with_the_original():
+    assert TEST_VIEWS[0] == ORIGINAL
+    assert len(BY_NAME) == len(TEST_VIEWS)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_view_is_mono_float32_of_finite_values_and_leaves_its_source_alone(signal, name):
+    before = signal.copy()
+    seen = view_of("clip", BY_NAME[name], signal, RATE)
+    assert (seen.ndim, seen.dtype) == (1, np.float32)
+    assert np.isfinite(seen).all()
+    np.testing.assert_array_equal(signal, before)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_silence_stays_silence(name):
+    assert not view_of("clip", BY_NAME[name], np.zeros(RATE, np.float32), RATE).any()
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_clip_has_the_same_view_at_every_call(signal, name):
+    first, second = (view_of("03-01", BY_NAME[name], signal, RATE) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", ["noise", "shift"])
+def test_chance_differs_between_clips_and_between_views(signal, name):
+    one = view_of("03-01", BY_NAME[name], signal, RATE)
+    other = view_of("03-02", BY_NAME[name], signal, RATE)
+    assert not np.array_equal(one, other)
+    again = {"noise": Noise("hiss"), "shift": Shift("later")}[name]
+    assert not np.array_equal(one, view_of("03-01", again, signal, RATE))
+
+
+def test_the_original_is_the_recording(signal):
+    np.testing.assert_array_equal(view_of("clip", ORIGINAL, signal, RATE), signal)
+
+
+@pytest.mark.parametrize("snr", [-5.0, 0.0, 10.0, 20.0, 40.0])
+@pytest.mark.parametrize("level", [0.001, 1.0])
+def test_noise_has_the_ratio_asked_for_at_any_level(snr, level):
+    clean = level * tone(300)
+    noise = view_of("clip", Noise(snr=snr), clean, RATE) - clean
+    assert len(noise) == len(clean)
+    assert decibels(clean) - decibels(noise) == pytest.approx(snr, abs=0.15)
+
+
+def test_noise_is_white(signal):
+    noise = view_of("clip", Noise(snr=0), signal, RATE) - signal
+    power = np.abs(np.fft.rfft(noise)) ** 2
+    bands = [10 * np.log10(band.mean()) for band in np.array_split(power, 8)]
+    assert np.ptp(bands) < 1
+    assert abs(noise.mean()) < 5 * noise.std() / np.sqrt(len(noise))
+
+
+def test_a_shift_turns_the_recording_by_no_more_than_asked(signal):
+    turns = set()
+    for number in range(20):
+        shifted = view_of(f"clip {number}", Shift(most=0.2), signal, RATE)
+        match = np.fft.irfft(np.fft.rfft(shifted) * np.conj(np.fft.rfft(signal)))  # peaks at the turn
+        turn = int(np.argmax(match))
+        np.testing.assert_array_equal(shifted, np.concatenate([signal[-turn:], signal[:-turn]]))
+        turns.add(turn if turn < len(signal) / 2 else turn - len(signal))
+    assert max(abs(turn) for turn in turns) <= 0.2 * RATE
+    assert min(turns) < -0.05 * RATE
+    assert max(turns) > 0.05 * RATE
+
+
+@pytest.mark.parametrize("change", [-6.0, 3.0])
+def test_gain_changes_the_level_alone(signal, change):
+    louder = view_of("clip", Gain("gain", change), signal, RATE)
+    assert decibels(louder) - decibels(signal) == pytest.approx(change, abs=1e-3)
+    assert np.corrcoef(louder, signal)[0, 1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("factor", [0.8, 0.95, 1.05, 1.3])
+def test_speed_changes_length_and_pitch_by_its_factor_and_not_the_level(factor):
+    played = view_of("clip", Speed("speed", factor), tone(1000), RATE)
+    assert len(played) == pytest.approx(2 * RATE / factor, abs=1)
+    assert loudest_frequency(played) == pytest.approx(1000 * factor, abs=1)
+    middle = slice(RATE // 4, -RATE // 4)
+    assert decibels(played[middle]) == pytest.approx(decibels(tone(1000)), abs=0.05)

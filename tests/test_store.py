@@ -1,0 +1,305 @@
+"""What is kept is kept whole: writing, reading back, and everything that may come between."""
+
+import contextlib
+import errno
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from sernb.config import DataError
+from sernb.store import TEMPORARY, atomic, read_features, read_run, write_features, write_run
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob(f"{TEMPORARY}*"))
+
+
+def write_folder(path: Path, content: str = "new") -> None:
+    with atomic(path) as unfinished:
+        unfinished.mkdir()
+        (unfinished / "file").write_text(content)
+
+
+def fail_halfway(path: Path, error: BaseException) -> None:
+    with atomic(path) as unfinished:
+        unfinished.mkdir()
+        (unfinished / "file").write_text("half")
+        raise error
+
+
+@pytest.fixture(scope="module")
+def over() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+# Whole or not at all
+
+
+def test_a_file_appears_only_when_it_is_finished(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with atomic(path) as unfinished:
+        unfinished.write_text("whole")
+        assert not path.exists()
+        assert unfinished.suffix == ".txt"
+    assert path.read_text() == "whole"
+    assert os.listdir(path.parent) == ["file.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_error_leaves_what_was_there(tmp_path, error):
+    write_folder(tmp_path / "folder", "old")
+    with pytest.raises(error):
+        fail_halfway(tmp_path / "folder", error())
+    assert (tmp_path / "folder" / "file").read_text() == "old"
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_folder_replaces_a_filled_one(tmp_path):
+    for content in ("old", "new"):
+        write_folder(tmp_path / "folder", content)
+    assert (tmp_path / "folder" / "file").read_text() == "new"
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_a_full_disk_is_said_in_one_line_with_what_to_do(tmp_path, reason):
+    path = tmp_path / "folder"
+    with pytest.raises(DataError) as caught:
+        fail_halfway(path, OSError(reason, os.strerror(reason)))
+    (line,) = caught.value.args
+    assert line.startswith(f"{path}: cannot be written ({os.strerror(reason)}): free space or choose another folder")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("inner", ["out", "out/deeper"])
+def test_a_file_in_the_place_of_a_folder_is_said(tmp_path, inner):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(DataError, match="cannot be written"):
+        write_folder(tmp_path / inner / "folder")
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+@pytest.mark.parametrize("name", ["table", "page [1]*?.html", "spaces and ü"])
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path, monkeypatch, over, name):
+    path = tmp_path / name
+    monkeypatch.setattr(os, "getpid", lambda: over)
+    with contextlib.suppress(ValueError), atomic(path) as unfinished:
+        write_folder(unfinished / "half")
+        unfinished.rename(unfinished.with_name(f"{unfinished.name}.kept"))  # as if nobody had tidied up
+        raise ValueError
+    monkeypatch.undo()
+    assert left_in(tmp_path)
+    with atomic(path) as unfinished:
+        unfinished.write_text("whole")
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_what_a_living_process_or_another_machine_is_writing_is_let_be(tmp_path, monkeypatch, over):
+    path = tmp_path / "folder"
+    with atomic(path) as mine:
+        mine.mkdir()
+        write_folder(path)
+        assert mine.is_dir()
+    monkeypatch.setattr("platform.node", lambda: "another machine")
+    monkeypatch.setattr(os, "getpid", lambda: over)
+    with atomic(path) as theirs:
+        theirs.mkdir()
+        monkeypatch.undo()
+        write_folder(path)
+        assert theirs.is_dir()
+
+
+def test_many_may_write_the_same_folder_at_once(tmp_path):
+    path = tmp_path / "folder"
+
+    def write(content: int) -> None:
+        for _ in range(40):
+            write_folder(path, str(content))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(8)))
+    assert int((path / "file").read_text()) in range(8)
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+# Feature tables
+
+
+@pytest.fixture
+def values(rng) -> dict[str, np.ndarray]:
+    return {
+        f"clip {number}": rng.standard_normal((length, 5)).astype(np.float32)
+        for number, length in enumerate([7, 1, 12, 3])
+    }
+
+
+@pytest.fixture
+def table(tmp_path, values) -> Path:
+    write_features(tmp_path / "cache" / "table", iter(values.items()), about={"corpus": "demo"})
+    return tmp_path / "cache" / "table"
+
+
+def test_a_table_gives_back_what_was_written(table, values):
+    read = read_features(table)
+    assert list(read.position) == list(values)
+    assert len(read) == 4
+    for clip, frames in values.items():
+        np.testing.assert_array_equal(read[clip], frames)
+        assert read[clip].dtype == np.float32
+    assert json.loads((table / "contents.json").read_text())["about"] == {"corpus": "demo"}
+
+
+def test_a_table_is_mapped_not_loaded(table, values):
+    frames = read_features(table).frames
+    assert isinstance(frames.base, np.memmap)
+    assert not frames.flags.writeable
+
+
+def test_a_table_can_be_written_again(table, values):
+    write_features(table, iter(list(values.items())[:2]), about={})
+    assert list(read_features(table).position) == ["clip 0", "clip 1"]
+
+
+def test_a_table_is_the_same_in_every_byte_whenever_it_is_written(table, values, tmp_path):
+    write_features(tmp_path / "again", iter(values.items()), about={"corpus": "demo"})
+    for name in ("values.f32", "contents.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (table / name).read_bytes()
+
+
+def test_an_error_while_computing_leaves_no_table(tmp_path, values):
+    def failing():
+        yield "clip 0", values["clip 0"]
+        raise DataError("the second clip is unusable")
+
+    with pytest.raises(DataError, match="second clip"):
+        write_features(tmp_path / "cache" / "table", failing(), about={})
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_no_table_is_no_error(tmp_path):
+    assert read_features(tmp_path / "nowhere") is None
+    (tmp_path / "file").write_text("")
+    assert read_features(tmp_path / "file") is None
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is(table, rng):
+    for name in ("values.f32", "contents.json"):
+        whole = (table / name).read_bytes()
+        for position in rng.choice(len(whole), 40, replace=False):
+            damaged = bytearray(whole)
+            damaged[position] ^= 1 << rng.integers(8)
+            (table / name).write_bytes(damaged)
+            assert read_features(table) is None, (name, position)
+        (table / name).write_bytes(whole)
+    assert read_features(table) is not None
+
+
+def test_a_cut_file_is_noticed_wherever_it_ends(table):
+    for name in ("values.f32", "contents.json"):
+        whole = (table / name).read_bytes()
+        for length in {0, 1, 2, 4, 20, len(whole) // 2, len(whole) - 4, len(whole) - 1}:
+            (table / name).write_bytes(whole[:length])
+            assert read_features(table) is None, (name, length)
+        (table / name).write_bytes(whole + whole[-20:])
+        assert read_features(table) is None, name
+        (table / name).unlink()
+        assert read_features(table) is None, name
+        (table / name).write_bytes(whole)
+    assert read_features(table) is not None
+
+
+def test_swapped_or_reordered_contents_are_noticed(table):
+    contents = json.loads((table / "contents.json").read_text())
+    for first, second in permutations(contents, 2):
+        swapped = contents | {first: contents[second], second: contents[first]}
+        (table / "contents.json").write_text(json.dumps(swapped))
+        assert read_features(table) is None, (first, second)
+    for field in ("clips", "lengths"):
+        (table / "contents.json").write_text(json.dumps(contents | {field: contents[field][::-1]}))
+        assert read_features(table) is None, field
+    for field in contents:
+        (table / "contents.json").write_text(json.dumps({key: contents[key] for key in contents if key != field}))
+        assert read_features(table) is None, field
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "3", '"text"', "{}", '{"lengths": 3}', "\0\0\0\0", "\xff"])
+def test_contents_of_another_kind_are_noticed(table, text):
+    (table / "contents.json").write_bytes(text.encode("latin-1"))
+    assert read_features(table) is None
+
+
+# Runs
+
+PARTS = {
+    "config": {"system": "majority", "seed": 0, "labels": ["neutral", "calm"]},
+    "provenance": {"sernb": "0", "machine": "a × b"},
+    "metrics": {"uar": 0.1 + 0.2},
+}
+
+
+@pytest.fixture
+def predictions(rng) -> pd.DataFrame:
+    scores = rng.dirichlet([1, 1], 6).astype(np.float32)
+    return pd.DataFrame(
+        {
+            "clip": [f"03-01-0{number}" for number in range(6)],
+            "speaker": "demo-01",
+            "gender": ["female", ""] * 3,
+            "truth": ["calm", "NA", "null", "neutral", "calm", "calm"],
+            "view": "original",
+            "neutral": scores[:, 0],
+            "calm": scores[:, 1],
+        }
+    )
+
+
+@pytest.fixture
+def finished(tmp_path, predictions):
+    history = pd.DataFrame({"epoch": [0, 1], "loss": [2.1, 1.9]})
+    weights = {"layer/kernel": np.arange(6.0).reshape(2, 3)}
+    tables = {"predictions": predictions, "history": history}
+    return write_run(tmp_path / "runs" / "fold-0", **PARTS, tables=tables, weights=weights)
+
+
+def test_a_run_gives_back_what_was_written(finished, predictions):
+    run = read_run(finished.folder)
+    assert (run.config, run.provenance, run.metrics) == tuple(PARTS.values())
+    scores = ["neutral", "calm"]
+    assert_frame_equal(run.predictions.drop(columns=scores), predictions.drop(columns=scores), check_dtype=False)
+    # Seven digits tell two neighbouring float32 apart nearly always; no ranking may hang on the rest.
+    np.testing.assert_allclose(run.predictions[scores], predictions[scores], rtol=5e-7)
+    assert run.history.loss.tolist() == [2.1, 1.9]
+    with np.load(run.folder / "weights.npz") as weights:
+        np.testing.assert_array_equal(weights["layer/kernel"], np.arange(6.0).reshape(2, 3))
+    assert os.listdir(run.folder.parent) == ["fold-0"]
+
+
+def test_a_run_without_epochs_has_an_empty_history(tmp_path, predictions):
+    run = write_run(tmp_path / "run", **PARTS, tables={"predictions": predictions})
+    assert run.history.empty
+    assert not (run.folder / "weights.npz").exists()
+
+
+@pytest.mark.parametrize("name", ["config.json", "provenance.json", "metrics.json", "predictions.csv"])
+def test_a_run_that_lacks_a_part_is_not_finished(finished, name):
+    (finished.folder / name).unlink()
+    assert read_run(finished.folder) is None
+
+
+@pytest.mark.parametrize("name", ["config.json", "provenance.json", "metrics.json"])
+def test_a_run_with_a_cut_part_is_not_finished(finished, name):
+    content = (finished.folder / name).read_bytes()
+    (finished.folder / name).write_bytes(content[: len(content) // 2])
+    assert read_run(finished.folder) is None
