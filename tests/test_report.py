@@ -104,7 +104,8 @@ def test_index_shows_the_results_of_the_run_folders_first(demo_report, monkeypat
     expected = results_table(plan(SYSTEMS, "demo", PROTOCOL_NAMES, profile="quick"))
     header, *rows = rows_of(index.find("table"))
     assert header == list(expected.columns)
-    assert rows == [["–" if value is None else str(value) for value in row] for row in expected.to_numpy().tolist()]
+    filled = expected.astype(object).where(expected.notna(), "–")
+    assert rows == [[str(value) for value in row] for row in filled.to_numpy().tolist()]
     assert "no evidence" in index.get_text()
     links = [link["href"] for link in index.find_all("a", href=True) if link["href"].endswith(".html")]
     assert links == [f"{source.stem}.html" for source in sequence(corpus_named("demo"))]
@@ -144,12 +145,12 @@ def test_a_killed_report_is_finished_by_the_same_command(demo_report, tmp_path):
     out = tmp_path / "report"
     environment = {**os.environ, "SERNB_WORK": str(work)}
     chance = np.random.default_rng(4)
-    for _ in range(2):
+    for moment in (chance.uniform(3, 8), chance.uniform(8, 14)):
         process = subprocess.Popen(
             [sys.executable, "-m", "sernb", "report", "--out", str(out)], env=environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        time.sleep(chance.uniform(4, 14))
+        time.sleep(moment)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         for page in out.glob("*.html"):
@@ -167,10 +168,12 @@ def test_a_failed_notebook_leaves_its_page_and_the_others(demo_report, tmp_path,
     broken = tmp_path / "notebooks"
     shutil.copytree(NOTEBOOKS, broken)
     notebook = nbformat.read(broken / "40_test.ipynb", as_version=4)
-    notebook.cells[4].source += "\n\nraise RuntimeError('the dog ate it')"
+    (cell,) = [cell for cell in notebook.cells if cell.id == "results"]
+    cell.source += "\n\nraise RuntimeError('the dog ate it')"
     nbformat.write(notebook, broken / "40_test.ipynb")
-    monkeypatch.setattr(report_module, "NOTEBOOKS", broken)
-    with pytest.raises(NotebookFailed, match=r"40_test failed in cell .*the dog ate it"):
+    short = [broken / "40_test.ipynb", broken / "60_compare_systems.ipynb"]
+    monkeypatch.setattr(report_module, "sequence", lambda corpus: short)
+    with pytest.raises(NotebookFailed, match=r"40_test failed in cell 'results': RuntimeError: the dog ate it"):
         report("demo", out=tmp_path / "out")
     words = bs4.BeautifulSoup((tmp_path / "out" / "40_test.html").read_text("utf-8"), "html.parser").get_text(" ")
     assert "the dog ate it" in words
