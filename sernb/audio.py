@@ -92,8 +92,11 @@ def read(path: Path) -> tuple[np.ndarray, Hertz]:
     return signal, sampling_rate
 
 
-def load(path: Path, sampling_rate: Hertz) -> np.ndarray:
+def load(path: Path, sampling_rate: Hertz, *, resampling: str = "soxr") -> np.ndarray:
     """Read a recording as mono samples at ``sampling_rate``.
+
+    Args:
+        resampling: ``soxr``, or ``linear`` for systems whose authors did so (:func:`resample_linearly`)
 
     Returns:
         samples, nominally in [-1, 1], float32, shape ``(samples,)``
@@ -102,7 +105,24 @@ def load(path: Path, sampling_rate: Hertz) -> np.ndarray:
         AudioError: as :func:`read`
     """
     signal, original_rate = read(path)
-    return resample(signal, original_rate=original_rate, sampling_rate=sampling_rate)
+    change = {"soxr": resample, "linear": resample_linearly}[resampling]
+    return change(signal, original_rate=original_rate, sampling_rate=sampling_rate)
+
+
+def resample_linearly(signal: np.ndarray, *, original_rate: float, sampling_rate: float) -> np.ndarray:
+    """Change the sampling rate by joining samples with straight lines, to whole 16-bit steps, as pydub does.
+
+    It adds aliases that soxr does not; some published features were computed on them.
+
+    Returns:
+        float32, shape ``(ceil(samples * sampling_rate / original_rate),)``
+    """
+    if original_rate == sampling_rate:
+        return signal
+    count = int(np.ceil(len(signal) * sampling_rate / original_rate))
+    at = np.arange(count) * (original_rate / sampling_rate)
+    steps = np.interp(at, np.arange(len(signal)), signal) * 32_768
+    return (np.trunc(steps) / 32_768).astype(np.float32)
 
 
 def resample(signal: np.ndarray, *, original_rate: float, sampling_rate: float) -> np.ndarray:

@@ -123,13 +123,12 @@ def _folds(system: System, corpus: Corpus, protocol: Protocol, profile: str, see
     folds = folds_of(
         clips, corpus, protocol, published=system.published_split, seed=seed, tests_choose=system.tests_choose
     )
-    times = np.zeros(len(clips), int)
+    times = pd.Series(0, clips["clip"])
     experiments = []
     for fold in folds:
-        trained = clips["clip"].isin(fold.train).to_numpy()
-        times[trained] += 1
+        times[list(fold.train)] += 1
         # Only what the authors did carries anything from one fold to the next.
-        seen = times[trained] if protocol.shares_speakers else np.ones(len(fold.train), int)
+        seen = times[list(fold.train)].tolist() if protocol.shares_speakers else [1] * len(fold.train)
         experiments.append(
             Experiment(system, corpus, protocol, fold, len(folds), seed, system.settings_for(profile), tuple(seen))
         )

@@ -70,7 +70,7 @@ def _compute(
     def one(row) -> tuple[str, np.ndarray] | AudioError:
         path = recordings / row.path
         try:
-            signal = load(path, features.sampling_rate)
+            signal = load(path, features.sampling_rate, resampling=features.resampling)
             if checksum(path) != row.sha256:
                 return AudioError(path, "changed", "is not the published file (sha256 differs)", "get it again")
             return row.clip, features(view_of(row.clip, view, signal, features.sampling_rate))

@@ -13,7 +13,7 @@ import soundfile
 import soxr
 from scipy.io import wavfile
 
-from sernb.audio import AudioError, fit_centre, fit_end, load, problem_of, read, resample
+from sernb.audio import AudioError, fit_centre, fit_end, load, problem_of, read, resample, resample_linearly
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0f3c\nsize 375720\n"
 
@@ -193,6 +193,18 @@ def test_resampling_agrees_with_soxr_and_librosa(rng, original, wanted):
     )
     by_librosa = librosa.resample(signal, orig_sr=original, target_sr=wanted, res_type="soxr_hq")
     np.testing.assert_allclose(changed, by_librosa, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:'audioop' is deprecated")
+def test_linear_resampling_is_pydubs(rng):
+    """pydub hands the work to the standard library's audioop, which Python 3.13 no longer has."""
+    audioop = pytest.importorskip("audioop", exc_type=ImportError)
+    steps = (3000 * rng.standard_normal(48_000)).astype(np.int16)
+    theirs = np.frombuffer(audioop.ratecv(steps.tobytes(), 2, 1, 48_000, 44_100, None)[0], np.int16)
+    ours = resample_linearly(steps.astype(np.float32) / 32_768, original_rate=48_000, sampling_rate=44_100) * 32_768
+    assert abs(len(ours) - len(theirs)) <= 1
+    assert np.abs(ours[: len(theirs)] - theirs).max() <= 1, "within one step: theirs is integer arithmetic"
+    assert (ours == np.round(ours)).all()
 
 
 def test_a_tone_is_the_same_tone_at_any_rate():

@@ -81,8 +81,8 @@ def eighty_twenty(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, 
     """One random split, 80 % for training, with the authors' seed; neither stratified nor by speaker."""
     from sklearn.model_selection import train_test_split
 
-    train, test = train_test_split(np.arange(len(clips)), test_size=0.2, random_state=123)
-    yield np.sort(train), np.sort(test)
+    # The shuffled order matters: the inner folds are cut from it, and in order of path they would cut between actors.
+    yield tuple(train_test_split(np.arange(len(clips)), test_size=0.2, random_state=123))
 
 
 def _rows(features: tuple[np.ndarray, ...]) -> np.ndarray:
