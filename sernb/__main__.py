@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seeds", type=_numbers, default=[0], metavar="0-4", help="default: 0")
     sub.add_argument("--profile", default="full", choices=PROFILES)
     sub.add_argument("--data", type=_absolute, metavar="DIR", help=data)
+    sub.add_argument("--csv", type=Path, metavar="FILE", help="write the results table to FILE")
     sub.add_argument("--jobs", type=_jobs, default=-1, metavar="N", help="processes (default: one a core)")
     return parser
 
@@ -207,8 +208,9 @@ def report(options: argparse.Namespace) -> int:
 
 def experiment(options: argparse.Namespace) -> int:
     """Run a study."""
-    from sernb.experiment import plan, run_many
+    from sernb.experiment import commit, plan, run_many
     from sernb.results import results_table
+    from sernb.store import atomic
 
     experiments = plan(
         options.systems,
@@ -219,8 +221,12 @@ def experiment(options: argparse.Namespace) -> int:
         seeds=options.seeds,
     )
     run_many(experiments, jobs=options.jobs, data=options.data)
+    table = results_table(experiments)
+    if options.csv:
+        with atomic(options.csv) as unfinished:
+            table.assign(Corpus=options.corpus, Commit=commit()).to_csv(unfinished, index=False)
     columns = ["System", "Protocol", "UAR", "UAR floor", "WAR", "Top-3", "Clips", "Speakers", "Folds"]
-    print(results_table(experiments)[columns].to_string(index=False))
+    print(table[columns].to_string(index=False))
     return DONE
 
 
