@@ -16,9 +16,9 @@ import pandas as pd
 from sernb.augment import ORIGINAL
 from sernb.config import REPORTS, DataError
 from sernb.corpora import check, corpus_named, locate, read_index
-from sernb.experiment import commit
 from sernb.features import LogMel
 from sernb.preparation import prepare
+from sernb.provenance import commit
 from sernb.store import atomic
 
 SAVED = REPORTS / "benchmarks.csv"

@@ -208,7 +208,8 @@ def report(options: argparse.Namespace) -> int:
 
 def experiment(options: argparse.Namespace) -> int:
     """Run a study."""
-    from sernb.experiment import commit, plan, run_many
+    from sernb.experiment import plan, run_many
+    from sernb.provenance import commit
     from sernb.results import results_table
     from sernb.store import atomic
 

@@ -1,34 +1,31 @@
 """Experiments: a system on a corpus under a protocol, one fold, one seed → a run folder; planned, run, read back."""
 
 import os
-import platform
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from sernb import __version__, evaluation
+from sernb import evaluation
 from sernb.augment import ORIGINAL
-from sernb.config import PROFILES, ROOT, DataError, digest, plain, work_folder
+from sernb.config import PROFILES, DataError, digest, plain, work_folder
 from sernb.corpora import Corpus, corpus_named, fingerprint_of, read_index
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.features import LogMel, Normaliser
 from sernb.preparation import prepare
 from sernb.progress import bar, line
+from sernb.provenance import provenance
 from sernb.splits import Fold, Leak, Protocol, audit, fingerprint, folds_of, protocol_named, refuse_leaks
 from sernb.store import FeatureTable, Run, read_run, write_run
 from sernb.systems import Examples, System, Task, system_named
 
 QUICK_FOLDS = 2
-TRACKED = ("tensorflow", "keras", "librosa", "scikit-learn", "numpy", "scipy", "soxr")
 
 
 @dataclass(frozen=True)
@@ -271,12 +268,11 @@ def leaks_of(experiment: Experiment) -> list[Leak]:
     """Audit the split of an experiment, by name and by sound."""
     clips = labelled(experiment.corpus, experiment.system)
     fold = experiment.fold
-    transductive = experiment.protocol.name == "speaker-normalised"
     return audit(
         clips,
         fold,
         experiment.protocol,
-        statistics_from=tuple(clips["clip"]) if transductive else fold.train,
+        statistics_from=tuple(clips["clip"]) if experiment.protocol.transductive else fold.train,
         fingerprints=_fingerprints(experiment.corpus.name),
     )
 
@@ -287,49 +283,6 @@ def _fingerprints(corpus: str) -> dict[str, np.ndarray]:
     return {clip: fingerprint(table[clip]) for clip in table.position}
 
 
-def provenance(*, seconds: float) -> dict:
-    """Return what made a result: versions, machine, time. No names of people, machines or folders."""
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    return {
-        "sernb": __version__,
-        "commit": commit(),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in TRACKED},
-        "backend": backend,
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "seconds": round(seconds, 1),
-        "finished": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-    }
-
-
-@lru_cache
-def commit() -> str:
-    """Return the commit of the workbook, with ``+`` if files differ from it; ``unknown`` outside a checkout."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
-
-    try:
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-
-
-def provenance_table(**about: object) -> pd.DataFrame:
-    """Return what made a page, for its last lines: ``about``, then versions and machine."""
-    made = provenance(seconds=0)
-    packages = ", ".join(f"{name} {number}" for name, number in made["packages"].items())
-    rows = {
-        **about,
-        "commit": made["commit"],
-        "software": f"sernb {made['sernb']}, Python {made['python']}, {packages}",
-        "machine": made["machine"],
-        "finished": made["finished"],
-    }
-    return pd.DataFrame({"What": list(rows), "Value": [str(value) for value in rows.values()]})
-
-
 def _features(experiment: Experiment, view) -> FeatureTable | dict[str, np.ndarray]:
     if experiment.system.features is None:
         return dict.fromkeys(read_index(experiment.corpus)["clip"], np.zeros((1, 0), np.float32))
@@ -338,7 +291,7 @@ def _features(experiment: Experiment, view) -> FeatureTable | dict[str, np.ndarr
 
 def _normalisers(experiment: Experiment, clips: pd.DataFrame) -> dict[str, Normaliser]:
     """One for each speaker, fitted on that speaker's own clips, labels unseen; none for other protocols."""
-    if experiment.protocol.name != "speaker-normalised":
+    if not experiment.protocol.transductive:
         return {}
     table = _features(experiment, ORIGINAL)
     return {speaker: Normaliser([table[name] for name in names]) for speaker, names in clips.groupby("speaker")["clip"]}

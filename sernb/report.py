@@ -5,11 +5,12 @@ from pathlib import Path
 
 from sernb.config import NOTEBOOKS, REPORTS, DataError
 from sernb.corpora import Corpus, corpus_named
-from sernb.experiment import Experiment, plan, provenance, read_runs
+from sernb.experiment import Experiment, plan, read_runs
 from sernb.features import LogMel
 from sernb.notebooks import NotebookFailed, parameters_of, run
 from sernb.pages import Page, describe, neighbours, table_html, write_index
 from sernb.preparation import prepare
+from sernb.provenance import provenance
 from sernb.results import caption, results_table
 from sernb.systems import SYSTEMS, system_named
 
