@@ -1,5 +1,6 @@
 """The `sernb` command as a user meets it: exit codes, one clear line a problem, nothing half done."""
 
+import csv
 import json
 import os
 import shutil
@@ -108,7 +109,8 @@ def test_wrong_usage_is_exit_code_2(arguments, capsys):
 def test_wrong_usage_of_the_process_is_exit_code_2():
     process = sernb("report", "--profile", "slow")
     assert process.returncode == 2
-    assert process.stderr.splitlines()[-1].endswith("invalid choice: 'slow' (choose from 'quick', 'full')")
+    last = process.stderr.splitlines()[-1].replace("'", "")  # Pythons differ in quotes
+    assert last.endswith("invalid choice: slow (choose from quick, full)")
 
 
 NAMES = {
@@ -342,3 +344,16 @@ def test_a_read_only_work_folder_is_one_line(work):
     (line,) = problems(sernb("prepare", "demo"))
     assert "cannot be written (Permission denied)" in line
     assert list(work.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_an_experiment_prints_and_keeps_its_results(tmp_path):
+    arguments = ["experiment", "--systems", "majority", "--corpus", "demo", "--protocol", "speaker-independent"]
+    process = sernb(*arguments, "--folds", "0-1", "--csv", tmp_path / "results.csv")
+    assert process.returncode == 0
+    (row,) = csv.DictReader((tmp_path / "results.csv").open())
+    assert (row["System"], row["Clips"], row["Folds"]) == ("majority", "120", "2 of 4")
+    assert row["UAR"] == "12.5 [12.5, 12.5]"
+    assert row["UAR"] in process.stdout
+    assert process.stderr.count("majority · speaker-independent · fold") == 2, "one line for each run"
+    assert "fold" not in sernb(*arguments, "--folds", "0-1").stderr, "nothing is done again"
