@@ -1,10 +1,11 @@
 """Experiments: a system on a corpus under a protocol, one fold, one seed → a run folder; planned, run, read back."""
 
+import contextlib
 import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -223,9 +224,8 @@ def run_many(
     left = [experiment for experiment in experiments if read_run(experiment.folder) is None]
     if left:
         prepare_for(left, data=data, progress=progress)
-        units = sum(max(experiment.units, 1) for experiment in left)
         jobs = min(len(left), os.cpu_count() or 1) if jobs == -1 else jobs
-        with bar(units, f"{len(left)} runs", "epoch", shown=progress) as shown, _watching(left, shown):
+        with watched(left, shown=progress):
             # Longest first, so that the last process does not work alone.
             left = sorted(left, key=lambda experiment: -experiment.units)
             work = (delayed(run)(experiment) for experiment in left)
@@ -233,6 +233,30 @@ def run_many(
                 if progress:
                     line(_line(run_))
     return [run(experiment) for experiment in experiments]
+
+
+@contextlib.contextmanager
+def watched(experiments: Sequence[Experiment], *, shown: bool = True) -> Iterator[None]:
+    """Draw a bar of epochs while unfinished experiments train, in this process or in others."""
+    left = [experiment for experiment in experiments if read_run(experiment.folder) is None]
+    units, over = sum(max(experiment.units, 1) for experiment in left), threading.Event()
+    with bar(units, f"{len(left)} runs", "epoch", shown=shown and bool(left)) as drawn:
+
+        def update() -> None:
+            drawn.update(sum(map(_done, left)) - drawn.n)
+
+        def watch() -> None:
+            while not over.wait(2):
+                update()
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            update()
 
 
 def prepare_for(experiments: Sequence[Experiment], *, data: str | Path | None = None, progress: bool = False) -> None:
@@ -323,35 +347,11 @@ def _line(run_: Run) -> str:
     return f"{name}: UAR {100 * metrics['uar']:.1f} % of {metrics['clips']} clips, {run_.provenance['seconds']:.0f} s"
 
 
-class _watching:  # noqa: N801 - reads as a phrase after `with`
-    """Moves a progress bar while other processes train, by what their checkpoints say."""
-
-    def __init__(self, experiments: Sequence[Experiment], shown):
-        self.experiments, self.shown = experiments, shown
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> None:
-        self.thread.start()
-
-    def __exit__(self, *exception: object) -> None:
-        self.over.set()
-        self.thread.join()
-        self._update()
-
-    def _watch(self) -> None:
-        while not self.over.wait(2):
-            self._update()
-
-    def _update(self) -> None:
-        done = sum(self._done(experiment) for experiment in self.experiments)
-        self.shown.update(done - self.shown.n)
-
-    @staticmethod
-    def _done(experiment: Experiment) -> int:
-        if (experiment.folder / "metrics.json").exists():
-            return max(experiment.units, 1)
-        try:
-            return int((experiment.checkpoint / "epochs.txt").read_text("utf-8"))
-        except (OSError, ValueError):
-            return 0
+def _done(experiment: Experiment) -> int:
+    """Return how many of an experiment's units are behind it, by what it has left on disk."""
+    if (experiment.folder / "metrics.json").exists():
+        return max(experiment.units, 1)
+    try:
+        return int((experiment.checkpoint / "epochs.txt").read_text("utf-8"))
+    except (OSError, ValueError):
+        return 0

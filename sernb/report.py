@@ -1,20 +1,20 @@
 """A report: the sequence of notebooks on one corpus, their pages, and the index with the results first."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from sernb.config import NOTEBOOKS, REPORTS, DataError
 from sernb.corpora import Corpus, corpus_named
-from sernb.experiment import Experiment, plan, read_runs
-from sernb.features import LogMel
+from sernb.experiment import Experiment, plan, prepare_for, read_runs, watched
 from sernb.notebooks import NotebookFailed, parameters_of, run
 from sernb.pages import Page, describe, neighbours, table_html, write_index
-from sernb.preparation import prepare
 from sernb.provenance import provenance
 from sernb.results import caption, results_table
 from sernb.systems import SYSTEMS, system_named
 
 PROTOCOL_NAMES = ("as-published", "speaker-independent", "speaker-normalised")
+TRAINING = "30_train"
 NO_EVIDENCE = "The clips are synthetic: these pages show the machinery and are no evidence about emotion."
 
 
@@ -27,7 +27,7 @@ def sequence(corpus: Corpus) -> list[Path]:
     prepare = sorted(NOTEBOOKS.glob(f"1?_prepare_{corpus.name}.ipynb"))
     if not prepare:
         raise DataError(f"{NOTEBOOKS}: no notebook prepares {corpus.name}; expected 1?_prepare_{corpus.name}.ipynb")
-    others = ("00_start_here", *(path.stem for path in prepare), "30_train", "40_test", "60_compare_systems")
+    others = ("00_start_here", *(path.stem for path in prepare), TRAINING, "40_test", "60_compare_systems")
     return [NOTEBOOKS / f"{name}.ipynb" for name in others]
 
 
@@ -61,7 +61,7 @@ def report(
     for name in systems:
         system_named(name)
     experiments = plan(systems, corpus, PROTOCOL_NAMES, profile=profile, seeds=[seed])
-    prepare(record, LogMel(), data=data, progress=True)  # unusable recordings are said here, before any page
+    prepare_for(experiments, data=data, progress=True)  # unusable recordings are said here, before any page
     out = Path(out) if out else REPORTS / corpus
     sources = sequence(record)
     pages = [describe(source, out / f"{source.stem}.html") for source in sources]
@@ -73,8 +73,11 @@ def report(
         announce(f"[{position + 1}/{len(sources)}] {source.stem} …")
         known = parameters_of(source)
         values = {name: value for name, value in given.items() if name in known}
+        # Nothing of what a notebook prints reaches the terminal; its trainings can be watched from here.
+        training = watched(experiments) if source.stem == TRAINING else contextlib.nullcontext()
         try:
-            run(source, page.path, values, navigation=neighbours(pages, position, index, title))
+            with training:
+                run(source, page.path, values, navigation=neighbours(pages, position, index, title))
         except NotebookFailed as failure:
             failures.append(failure)
             pages[position] = describe(source, page.path, failed=True)
