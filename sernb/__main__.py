@@ -209,8 +209,7 @@ def report(options: argparse.Namespace) -> int:
 def experiment(options: argparse.Namespace) -> int:
     """Run a study."""
     from sernb.experiment import plan, run_many
-    from sernb.provenance import commit
-    from sernb.results import results_table
+    from sernb.results import results_of, results_table
     from sernb.store import atomic
 
     experiments = plan(
@@ -225,7 +224,8 @@ def experiment(options: argparse.Namespace) -> int:
     table = results_table(experiments)
     if options.csv:
         with atomic(options.csv) as unfinished:
-            table.assign(Corpus=options.corpus, Commit=commit()).to_csv(unfinished, index=False)
+            commits = [result.commits for result in results_of(experiments)]
+            table.assign(Corpus=options.corpus, Commits=commits).to_csv(unfinished, index=False)
     columns = ["System", "Protocol", "UAR", "UAR floor", "WAR", "Top-3", "Clips", "Speakers", "Folds"]
     print(table[columns].to_string(index=False))
     return DONE

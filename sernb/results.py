@@ -85,6 +85,11 @@ class Result:
         """How many of the protocol's folds were run, as ``2 of 10``."""
         return f"{len(self.runs)} of {self.runs[0].config['folds']}"
 
+    @property
+    def commits(self) -> str:
+        """Commits of the workbook at which the folds were run; ``+``: with changes not committed."""
+        return ", ".join(sorted({run.provenance["commit"] for run in self.runs}))
+
     def reported(self, metric: str) -> Figure | None:
         """Return the authors' figure under this protocol, if they report one."""
         return next((f for f in self.system.reported if (f.metric, f.protocol) == (metric, self.protocol)), None)
