@@ -27,4 +27,6 @@ def _stream() -> TextIO:
 
 
 def _in_notebook() -> bool:
-    return "ipykernel" in sys.modules
+    # That ipykernel is imported proves nothing: running notebooks imports it, too.
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
