@@ -232,7 +232,7 @@ def run_many(
             for run_ in Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
                 if progress:
                     line(_line(run_))
-    return [run(experiment) for experiment in experiments]
+    return read_runs(experiments)
 
 
 @contextlib.contextmanager

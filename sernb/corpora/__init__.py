@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-from sernb.config import INDEX, ROOT, DataError, digest, recordings_folder
+from sernb.config import INDEX, DataError, digest, recordings_folder
 
 # The one order of emotions in every table and figure.
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -298,9 +298,3 @@ def _nested(folder: Path, paths: list[str]) -> Path | None:
     """Return the child folder that holds the published layout, one level deeper."""
     children = sorted(child for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []
     return next((child for child in children if _holds(child, paths)), None)
-
-
-def relative_to_root(path: Path) -> str:
-    """Return ``path`` as the reader of a page should see it: from the workbook's folder where it lies inside."""
-    path = Path(path).resolve()
-    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
