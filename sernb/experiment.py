@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sernb import evaluation
-from sernb.augment import ORIGINAL
+from sernb.augment import ORIGINAL, View
 from sernb.config import PROFILES, DataError, digest, plain, work_folder
 from sernb.corpora import Corpus, corpus_named, fingerprint_of, read_index
 from sernb.features import VERSION as FEATURES_VERSION
@@ -24,7 +24,7 @@ from sernb.progress import bar, line
 from sernb.provenance import provenance
 from sernb.splits import Fold, Leak, Protocol, audit, fingerprint, folds_of, protocol_named, refuse_leaks
 from sernb.store import FeatureTable, Run, read_run, write_run
-from sernb.systems import Examples, System, Task, system_named
+from sernb.systems import Examples, Fitted, System, Task, system_named
 
 QUICK_FOLDS = 2
 
@@ -59,7 +59,7 @@ class Experiment:
             "folds": self.folds,
             "clips": digest(self.fold.train, self.fold.validation, self.fold.test),
             "seed": self.seed,
-        }
+        } | ({"training_views": plain(self.system.training_views)} if self.system.training_views else {})
 
     @cached_property
     def folder(self) -> Path:
@@ -169,7 +169,7 @@ def run(experiment: Experiment) -> Run:
     refuse_leaks(leaks, where=str(experiment))
 
     normalisers = _normalisers(experiment, clips)
-    tables = {view.name: _features(experiment, view) for view in system.views}
+    tables = {view.name: _features(experiment, view) for view in _views(system)}
 
     def examples(names: tuple[str, ...], view: str = ORIGINAL.name) -> Examples:
         part = clips.loc[list(names)]
@@ -178,7 +178,7 @@ def run(experiment: Experiment) -> Run:
             for name, speaker in zip(names, part.speaker, strict=True)
         )  # fmt: skip
         truth = part.truth.map(system.labels.classes.index).to_numpy(int)
-        return Examples(tuple(arrays), truth, part.speaker.to_numpy(), part.gender.to_numpy())
+        return Examples(tuple(arrays), truth, part.reset_index(drop=True))
 
     task = Task(
         train=examples(fold.train),
@@ -188,12 +188,14 @@ def run(experiment: Experiment) -> Run:
         times_trained=np.array(experiment.times_trained),
         seed=experiment.seed,
         checkpoint=experiment.checkpoint,
+        copies=tuple(examples(fold.train, view.name) for view in system.training_views),
     )
     fitted = system.fit(experiment.settings, task)
     test = clips.loc[list(fold.test)]
-    predicted = {view.name: fitted.scores(examples(fold.test, view.name).features) for view in system.views}
+    heard = {view.name: examples(fold.test, view.name).features for view in system.views}
     predictions = pd.concat(
-        [_prediction_table(test, system, view, scores) for view, scores in predicted.items()], ignore_index=True
+        [_prediction_table(test, system, view, fitted, features) for view, features in heard.items()],
+        ignore_index=True,
     )
     finished = write_run(
         experiment.folder,
@@ -265,7 +267,7 @@ def prepare_for(experiments: Sequence[Experiment], *, data: str | Path | None = 
     for experiment in experiments:
         wanted[experiment.corpus.name, "audit"] = (experiment.corpus, LogMel(), ORIGINAL)
         if experiment.system.features:
-            for view in experiment.system.views:
+            for view in _views(experiment.system):
                 wanted[experiment.corpus.name, experiment.system.name, view.name] = (
                     experiment.corpus,
                     experiment.system.features,
@@ -321,9 +323,18 @@ def _normalisers(experiment: Experiment, clips: pd.DataFrame) -> dict[str, Norma
     return {speaker: Normaliser([table[name] for name in names]) for speaker, names in clips.groupby("speaker")["clip"]}
 
 
-def _prediction_table(test: pd.DataFrame, system: System, view: str, scores: np.ndarray) -> pd.DataFrame:
+def _views(system: System) -> tuple[View, ...]:
+    """Every view that training or test hears, each once."""
+    return tuple({view.name: view for view in (*system.views, *system.training_views)}.values())
+
+
+def _prediction_table(
+    test: pd.DataFrame, system: System, view: str, fitted: Fitted, features: tuple[np.ndarray, ...]
+) -> pd.DataFrame:
     about = test[["clip", "speaker", "gender", "truth"]].reset_index(drop=True).assign(view=view)
-    return pd.concat([about, pd.DataFrame(scores.astype(np.float32), columns=list(system.labels.classes))], axis=1)
+    scores = pd.DataFrame(fitted.scores(features).astype(np.float32), columns=list(system.labels.classes))
+    attributes = pd.DataFrame(fitted.attributes(features) if fitted.attributes else {})
+    return pd.concat([about, scores, attributes], axis=1)
 
 
 def _headline(predictions: pd.DataFrame, experiment: Experiment, chosen: dict, leaks: list[Leak]) -> dict:

@@ -22,12 +22,14 @@ class LabelSet:
         return emotions.map(dict(self.becomes))
 
 
-ALL_EIGHT = LabelSet("eight", tuple((emotion, emotion) for emotion in EMOTIONS))
+EIGHT = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+
+ALL_EIGHT = LabelSet("eight", tuple((emotion, emotion) for emotion in EIGHT))
 
 # System 004 calls RAVDESS's calm neutral and leaves its neutral out.
 CALM_AS_NEUTRAL = LabelSet(
     "calm-as-neutral",
-    (("calm", "neutral"), *((emotion, emotion) for emotion in EMOTIONS[2:])),
+    (("calm", "neutral"), *((emotion, emotion) for emotion in EIGHT[2:])),
 )
 
 LABEL_SETS = {labels.name: labels for labels in (ALL_EIGHT, CALM_AS_NEUTRAL)}

@@ -24,6 +24,7 @@ from sernb.corpora import (
     corpus_named,
     fingerprint_of,
     locate,
+    ravdess,
     read_index,
 )
 
@@ -126,7 +127,7 @@ def test_a_missing_index_is_named(tmp_path, monkeypatch):
 
 def test_ravdess_has_the_published_counts():
     index = read_index(RAVDESS)
-    assert Counter(index.emotion) == {emotion: 96 if emotion == "neutral" else 192 for emotion in EMOTIONS}
+    assert Counter(index.emotion) == {emotion: 96 if emotion == "neutral" else 192 for emotion in ravdess.EMOTIONS}
     assert set(index.groupby("speaker").size()) == {60}
     assert Counter(index.intensity) == {"normal": 768, "strong": 672}
     assert set(index[index.emotion == "neutral"].intensity) == {"normal"}

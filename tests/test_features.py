@@ -6,7 +6,8 @@ import pytest
 import scipy.stats
 
 from sernb.audio import fit_centre, load
-from sernb.features import EPSILON, SHORT_TERM, STATISTICS, LogMel, Mfcc, Normaliser, Statistics, summarise
+from sernb.features import LogMel, Mfcc, Normaliser, Statistics
+from sernb.features.statistics import EPSILON, SHORT_TERM, STATISTICS, summarise
 
 
 @pytest.fixture

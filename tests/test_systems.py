@@ -1,12 +1,13 @@
 """Each system does what its authors published: shapes, parameters, targets, choices."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.svm import SVC
 
 from sernb.config import DataError
-from sernb.corpora import EMOTIONS, corpus_named, read_index
-from sernb.labels import LABEL_SETS
+from sernb.corpora import corpus_named, read_index
+from sernb.labels import EIGHT, LABEL_SETS
 from sernb.systems import SYSTEMS, Examples, Task, multiscale_cnn, statistics_svm, system_named
 
 
@@ -16,11 +17,12 @@ def task(rng, *, clips=60, width=200, classes=3, frames=1, speakers_apart=False,
     def part(count):
         truth = np.arange(count) % classes
         features = tuple(rng.normal(label, 1, (frames, width)).astype(np.float32) for label in truth)
-        return Examples(
-            features, truth, np.array([f"s{n % 6}" for n in range(count)]), np.where(np.arange(count) % 2, "f", "m")
+        about = pd.DataFrame(
+            {"speaker": [f"s{n % 6}" for n in range(count)], "gender": ["mf"[n % 2] for n in range(count)]}
         )
+        return Examples(features, truth, about)
 
-    return Task(part(clips), part(validation), EMOTIONS[:classes], speakers_apart, np.ones(clips, int), seed=0)
+    return Task(part(clips), part(validation), EIGHT[:classes], speakers_apart, np.ones(clips, int), seed=0)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -58,7 +60,7 @@ def test_label_sets_on_ravdess():
 def test_majority_ranks_classes_by_their_frequency(rng):
     base = task(rng, clips=6)
     truth = np.array([2, 2, 2, 0, 0, 1])
-    part = Examples(base.train.features, truth, base.train.speakers, base.train.genders)
+    part = Examples(base.train.features, truth, base.train.about)
     fitted = system_named("majority").fit(None, Task(part, base.validation, base.classes, False, truth, 0))
     np.testing.assert_allclose(fitted.scores((None,) * 4), [[2 / 6, 1 / 6, 3 / 6]] * 4)
 

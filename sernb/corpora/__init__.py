@@ -13,7 +13,9 @@ from pathlib import Path
 from sernb.config import INDEX, DataError, digest, recordings_folder
 
 # The one order of emotions in every table and figure.
-EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+EMOTIONS = (
+    "neutral", "calm", "happy", "excited", "sad", "angry", "frustrated", "fearful", "disgust", "surprised", "bored",
+)  # fmt: skip
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".aif", ".aiff", ".mp3", ".ogg"}
 
@@ -31,6 +33,17 @@ class SpeakerFold:
 
     test: tuple[str, ...]
     validation: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file that holds a whole corpus, as its publishers hand it out."""
+
+    name: str
+    url: str
+    bytes: int | None = None  # None: not published
+    checksum: str = ""  # "md5:…" or "sha256:…"; empty: not published
+    inside: str = ""  # folder in the archive in which the paths of the index begin
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,9 @@ class Corpus:
     unused: tuple[tuple[str, str], ...] = ()  # published with it and left out: pattern over the path, what they are
     evidence: bool = True  # False: synthetic; its figures say nothing about people
     home: Path | None = None  # where it lies when it comes with the workbook
+    archive: Archive | None = None
+    files_at: str = ""  # address below which each path of the index can be had by itself
+    on_request: str = ""  # whom to ask for it, and where the files then must lie, where owners hand it out themselves
 
     @cached_property
     def index_path(self) -> Path:

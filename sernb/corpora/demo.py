@@ -6,7 +6,7 @@ Eight eSpeak NG voices say RAVDESS's two sentences with eight emotional settings
 import re
 
 from sernb.config import ROOT
-from sernb.corpora import EMOTIONS, Corpus, SpeakerFold, ravdess
+from sernb.corpora import Corpus, SpeakerFold, ravdess
 
 
 def describe(match: re.Match) -> dict[str, str]:
@@ -34,7 +34,7 @@ CORPUS = Corpus(
     get="it comes with the workbook, in data/demo",
     pattern=ravdess.CORPUS.pattern.replace("wav", "flac"),
     describe=describe,
-    emotions=EMOTIONS,
+    emotions=ravdess.EMOTIONS,
     clips=240,
     speakers=8,
     speaker_folds=(

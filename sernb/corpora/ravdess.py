@@ -6,7 +6,10 @@ emotion, intensity, sentence, take, actor. Odd actors are men, even ones women. 
 
 import re
 
-from sernb.corpora import EMOTIONS, Corpus, SpeakerFold
+from sernb.corpora import Archive, Corpus, SpeakerFold
+
+# In the order of their codes, 01 to 08.
+EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 
 def describe(match: re.Match) -> dict[str, str]:
@@ -56,6 +59,12 @@ CORPUS = Corpus(
         _fold({1, 4, 9, 22}, {2, 5}),
     ),
     unused=((r"(.*/)?Actor_\d\d/03-02-[\d-]+\.wav", "songs; only the speech part of RAVDESS is"),),
+    archive=Archive(
+        "Audio_Speech_Actors_01-24.zip",
+        "https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip?download=1",
+        208_468_073,
+        "md5:bc696df654c87fed845eb13823edef8a",
+    ),
     quirks=(
         "Five files are stereo, left and right alike; all others are mono.",
         "Actor 7's two takes of one happy clip are the same file: a split of clips can leak it.",

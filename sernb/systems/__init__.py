@@ -5,6 +5,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from sernb.features import Features
 from sernb.labels import LabelSet
 from sernb.splits import PublishedSplit
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SYSTEMS = ("majority", "statistics-svm", "multiscale-cnn")
 
 
@@ -21,14 +25,23 @@ SYSTEMS = ("majority", "statistics-svm", "multiscale-cnn")
 class Examples:
     """The clips of one part of a fold, ready for a system."""
 
-    features: tuple[np.ndarray, ...]  # one array (frames, width) a clip
+    features: tuple[np.ndarray, ...]  # one array (frames, width) a clip, views into the cache
     truth: np.ndarray  # class numbers
-    speakers: np.ndarray
-    genders: np.ndarray
+    about: "pd.DataFrame"  # what the index says of each clip, in the same order
 
     def __len__(self) -> int:
         """Return the number of clips."""
         return len(self.truth)
+
+    @property
+    def speakers(self) -> np.ndarray:
+        """The speaker of each clip."""
+        return self.about.speaker.to_numpy()
+
+    @property
+    def genders(self) -> np.ndarray:
+        """The gender of each clip's speaker."""
+        return self.about.gender.to_numpy()
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,7 @@ class Task:
     times_trained: np.ndarray  # by training clip: in how many folds up to this one it trained
     seed: int
     checkpoint: Path | None = None  # where an unfinished training may leave what it needs to go on
+    copies: tuple[Examples, ...] = ()  # the training clips once more in each of the system's training views
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,8 @@ class Fitted:
     chosen: dict[str, object] = field(default_factory=dict)  # settings that the training chose
     history: tuple[dict[str, float], ...] = ()  # one row an epoch
     weights: dict[str, np.ndarray] = field(default_factory=dict)
+    # What else it says of clips, such as gender or valence: features → column name → (clips,)
+    attributes: Callable[[tuple[np.ndarray, ...]], dict[str, np.ndarray]] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +97,7 @@ class System:
     published_choice: str  # in words: what chose epoch or settings
     tests_choose: bool  # … on the test part
     views: tuple[View, ...] = (ORIGINAL,)  # for test-time augmentation
+    training_views: tuple[View, ...] = ()  # copies of training clips, made after the split, beside the originals
     reported: tuple[Figure, ...] = ()
     epochs: bool = False  # trains by epochs
 

@@ -1,68 +1,20 @@
-"""Signal → features: log-mel, MFCC and short-term statistics, each a frozen dataclass that says all of its settings.
-
-Every kind has ``sampling_rate``, ``resampling`` (how to get there), ``width`` (columns) and ``__call__(signal)`` →
-float32, shape ``(frames, width)``. Frames lie as in librosa (centred, zero-padded), and the values agree with librosa's
-to rounding, as the tests show; they are computed here because one clip then takes a fifth of the time.
-"""
+"""Short-term features of a clip, summed up over time by ten statistics (system 004)."""
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
 
 import numpy as np
 
-from sernb.audio import Hertz, Seconds, fit_centre
+from sernb.audio import Hertz, Seconds
 
-# Part of every cache name: raise it when a change here alters values.
-VERSION = 1
-
-POWER_FLOOR = 1e-10
-DYNAMIC_RANGE = 80.0  # dB below the loudest cell of the clip
-
-
-@dataclass(frozen=True)
-class LogMel:
-    """Log-mel spectrogram in decibels (0 dB: power 1; floor: 80 dB under the clip's maximum)."""
-
-    sampling_rate: Hertz = 16_000
-    resampling: ClassVar[str] = "soxr"
-    window: int = 512  # samples
-    hop: int = 160  # samples
-    bands: int = 64
-
-    @property
-    def width(self) -> int:
-        """Columns of the result."""
-        return self.bands
-
-    def __call__(self, signal: np.ndarray) -> np.ndarray:
-        """Return decibels, shape ``(1 + samples // hop, bands)``, float32."""
-        return _decibels(mel_power(signal, self))
-
-
-@dataclass(frozen=True)
-class Mfcc:
-    """Mel-frequency cepstral coefficients 0 … ``coefficients - 1`` of a clip fitted to one length."""
-
-    sampling_rate: Hertz = 22_050
-    resampling: ClassVar[str] = "soxr"
-    samples: int = 110_000  # every clip is cut or zero-padded to this, alike at both ends
-    window: int = 2048
-    hop: int = 512
-    bands: int = 128
-    coefficients: int = 39
-
-    @property
-    def width(self) -> int:
-        """Columns of the result."""
-        return self.coefficients
-
-    def __call__(self, signal: np.ndarray) -> np.ndarray:
-        """Return coefficients, shape ``(1 + samples // hop, coefficients)``, float32."""
-        from scipy.fft import dct
-
-        decibels = _decibels(mel_power(fit_centre(signal, self.samples), self))
-        return dct(decibels, axis=1, norm="ortho")[:, : self.coefficients]
+EPSILON = np.finfo(np.float64).eps
+BLOCKS = 10
+SHORT_TERM = (
+    "zero-crossing rate", "energy", "entropy of energy",
+    "centroid", "spread", "spectral entropy", "flux", "roll-off",
+    *(f"MFCC {k}" for k in range(1, 13)),
+)  # fmt: skip
+STATISTICS = ("mean", "std", "median", "kurtosis", "skewness", "p1", "p99", "min", "max", "range")
 
 
 @dataclass(frozen=True)
@@ -125,48 +77,6 @@ class Statistics:
         return dct(decibels, axis=1, norm="ortho")[:, 1:13]
 
 
-Features = LogMel | Mfcc | Statistics
-
-EPSILON = np.finfo(np.float64).eps
-BLOCKS = 10
-SHORT_TERM = (
-    "zero-crossing rate", "energy", "entropy of energy",
-    "centroid", "spread", "spectral entropy", "flux", "roll-off",
-    *(f"MFCC {k}" for k in range(1, 13)),
-)  # fmt: skip
-STATISTICS = ("mean", "std", "median", "kurtosis", "skewness", "p1", "p99", "min", "max", "range")
-
-
-def mel_power(signal: np.ndarray, settings: LogMel | Mfcc) -> np.ndarray:
-    """Mel spectrogram of power: Hann window, centred frames, Slaney's mel bands of equal area.
-
-    Returns:
-        power, shape ``(1 + samples // hop, bands)``, float32
-    """
-    from scipy.fft import rfft
-    from scipy.signal import get_window
-
-    half = settings.window // 2
-    padded = np.pad(signal.astype(np.float32, copy=False), half)
-    window = get_window("hann", settings.window).astype(np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, settings.window)[:: settings.hop]
-    spectrum = rfft(frames * window, axis=1)  # (frames, 1 + window // 2), complex64
-    power = spectrum.real**2 + spectrum.imag**2
-    return power @ _mel_bands(settings.sampling_rate, settings.window, settings.bands)
-
-
-@lru_cache
-def _mel_bands(sampling_rate: Hertz, window: int, bands: int) -> np.ndarray:
-    from librosa.filters import mel  # imports numba: 2 s that only a cold cache has to pay
-
-    return np.ascontiguousarray(mel(sr=sampling_rate, n_fft=window, n_mels=bands).T)  # (1 + window // 2, bands)
-
-
-def _decibels(power: np.ndarray) -> np.ndarray:
-    decibels = 10 * np.log10(np.maximum(power, POWER_FLOOR))
-    return np.maximum(decibels, decibels.max() - DYNAMIC_RANGE).astype(np.float32)
-
-
 def _waveform_columns(frames: np.ndarray) -> list[np.ndarray]:
     length = frames.shape[1]
     crossings = np.abs(np.diff(np.sign(frames), axis=1)).sum(axis=1) / 2 / (length - 1)
@@ -223,17 +133,3 @@ def summarise(short_term: np.ndarray) -> np.ndarray:
     low, median, high = np.percentile(short_term, [1, 50, 99], axis=0)
     extremes = short_term.min(axis=0), short_term.max(axis=0)
     return np.concatenate([mean, deviation, median, kurtosis, skewness, low, high, *extremes, high - low])
-
-
-class Normaliser:
-    """Mean and standard deviation of each column, fitted on some clips and applied to any."""
-
-    def __init__(self, clips: list[np.ndarray]):
-        rows = np.concatenate(clips).astype(np.float64)
-        self.mean = rows.mean(axis=0)
-        deviation = rows.std(axis=0)
-        self.deviation = np.where(deviation > 1e-8, deviation, 1.0)  # a constant column becomes 0, not NaN
-
-    def __call__(self, clip: np.ndarray) -> np.ndarray:
-        """Return the clip with each column at mean 0 and standard deviation 1 over the fitted clips, float32."""
-        return ((clip - self.mean) / self.deviation).astype(np.float32)

@@ -1,0 +1,79 @@
+"""The one style of all figures: a colour per emotion, sizes, fonts, and what a figure is here."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# One colour per emotion, the same on every page; told apart by people with common colour blindness.
+PALETTE = {
+    "neutral": "#7f7f7f",
+    "calm": "#56b4e9",
+    "happy": "#e69f00",
+    "excited": "#f0e442",
+    "sad": "#0072b2",
+    "angry": "#d55e00",
+    "frustrated": "#8c564b",
+    "fearful": "#6a3d9a",
+    "disgust": "#009e73",
+    "surprised": "#cc79a7",
+    "bored": "#bcbd22",
+}
+INK = "#30343b"
+ACCENT = "#2f5d8a"
+FLOOR = "#a33b3b"
+WIDTH = 8.0  # inches
+
+STYLE = {
+    "axes.edgecolor": "#9aa0a8",
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.facecolor": "white",
+    "font.size": 9.5,
+    "grid.color": "#e3e6ea",
+    "legend.frameon": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+def styled(draw: Callable[..., "Drawing"]) -> Callable[..., "Drawing"]:
+    """Let a function draw in the one style of the workbook."""
+
+    @wraps(draw)
+    def in_style(*arguments: object, **options: object) -> Drawing:
+        with rc_context(STYLE):
+            return draw(*arguments, **options)
+
+    return in_style
+
+
+class Drawing(NamedTuple):
+    """A figure and what it shows, in words."""
+
+    figure: Figure
+    alt: str
+
+
+def canvas(*, height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+    """Return a figure with one pair of axes; inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def emotions_among(values: pd.Series) -> list[str]:
+    """Return the emotions that occur, in the order of ``EMOTIONS``."""
+    return [emotion for emotion in PALETTE if emotion in set(values)]
