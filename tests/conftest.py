@@ -33,14 +33,24 @@ def rng() -> np.random.Generator:
 @pytest.fixture(scope="session")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds the real recordings in ``ravdess/``; without them the test is skipped."""
+    return _folder_with("ravdess", "Actor_01", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tess_recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds real recordings of TESS, 490 or all, in ``tess/``; without them the test is skipped."""
+    return _folder_with("tess", "OAF_angry", tmp_path_factory)
+
+
+def _folder_with(corpus: str, inside: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in (os.environ.get("SERNB_DATA"), ROOT / "data" / "raw"):
-        if folder and (Path(folder) / "ravdess" / "Actor_01").is_dir():
+        if folder and (Path(folder) / corpus / inside).is_dir():
             return Path(folder)
     if (SHARED / "restore.py").exists() and shutil.which("flac"):
         folder = tmp_path_factory.mktemp("recordings")
-        subprocess.run([sys.executable, SHARED / "restore.py", folder, "ravdess"], check=True, capture_output=True)
+        subprocess.run([sys.executable, SHARED / "restore.py", folder, corpus], check=True, capture_output=True)
         return folder
-    pytest.skip("RAVDESS is not here: put it into data/raw/ravdess, or name its parent folder in SERNB_DATA")
+    pytest.skip(f"{corpus} is not here: put it into data/raw/{corpus}, or name its parent folder in SERNB_DATA")
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ Eight eSpeak NG voices say RAVDESS's two sentences with eight emotional settings
 import re
 
 from sernb.config import ROOT
-from sernb.corpora import Corpus, SpeakerFold, ravdess
+from sernb.corpora import ravdess
+from sernb.corpora.record import Corpus, Labels, SpeakerFold
 
 
-def describe(match: re.Match) -> dict[str, str]:
+def describe(match: re.Match) -> Labels:
     """Return the labels that a file name spells out."""
     return ravdess.describe(match) | {"speaker": speaker(int(match["actor"]))}
 

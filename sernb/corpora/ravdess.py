@@ -6,13 +6,13 @@ emotion, intensity, sentence, take, actor. Odd actors are men, even ones women. 
 
 import re
 
-from sernb.corpora import Archive, Corpus, SpeakerFold
+from sernb.corpora.record import Archive, Corpus, Labels, SpeakerFold
 
 # In the order of their codes, 01 to 08.
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 
-def describe(match: re.Match) -> dict[str, str]:
+def describe(match: re.Match) -> Labels:
     """Return the labels that a file name spells out."""
     actor = int(match["actor"])
     return {

@@ -1,0 +1,37 @@
+"""Write the committed index of a corpus anew, ``data/index/<corpus>.csv``.
+
+    python -m sernb.corpora CORPUS --recordings DIR [--tables DIR]
+    python -m sernb.corpora CORPUS --manifest FILE [--recordings DIR] [--tables DIR]
+
+A manifest is a CSV with the columns path, size and sha256 of every file as published.
+"""
+
+import argparse
+from pathlib import Path
+
+from sernb.corpora import build_index, corpus_named, index_of_manifest, write_table
+from sernb.store import atomic
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write the index of one corpus."""
+    parser = argparse.ArgumentParser(prog="python -m sernb.corpora", description="Write the index of a corpus anew.")
+    parser.add_argument("corpus")
+    parser.add_argument("--manifest", type=Path, metavar="FILE", help="published paths, sizes and checksums")
+    parser.add_argument("--recordings", type=Path, metavar="DIR", help="folder with the recordings, or some of them")
+    parser.add_argument("--tables", type=Path, metavar="DIR", help="folder of the publishers' own tables")
+    options = parser.parse_args(arguments)
+    corpus = corpus_named(options.corpus)
+    if options.manifest:
+        index = index_of_manifest(corpus, options.manifest, recordings=options.recordings, tables=options.tables)
+    elif options.recordings:
+        index = build_index(corpus, options.recordings, tables=options.tables)
+    else:
+        parser.error("--manifest or --recordings is needed")
+    with atomic(corpus.index_path) as unfinished:
+        write_table(index, unfinished)
+    print(f"{corpus.index_path}: {len(index)} clips of {index.speaker.nunique()} speakers")
+
+
+if __name__ == "__main__":
+    main()

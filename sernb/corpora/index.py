@@ -1,0 +1,208 @@
+"""The index of a corpus: one row a clip, made from recordings or from a list of published checksums."""
+
+import csv
+import hashlib
+import math
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sernb.config import DataError, digest
+from sernb.corpora.record import Corpus, Labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AUDIO_SUFFIXES = {".wav", ".flac", ".aif", ".aiff", ".mp3", ".ogg"}
+
+ODD = ("silent", "too-short")  # what a published recording may be and still be whole
+
+INDEX_COLUMNS = (
+    "clip", "path", "sha256", "bytes", "seconds", "sampling_rate", "channels", "speaker", "gender", "age",
+    "emotion", "intensity", "valence", "arousal", "dominance", "sentence", "take",
+)  # fmt: skip
+
+# A number that a corpus does not publish is NaN, a word that it does not publish is empty.
+NUMBERS = {"bytes": int, "seconds": float, "sampling_rate": int, "channels": int}
+NUMBERS |= dict.fromkeys(("age", "valence", "arousal", "dominance"), float)
+
+
+def committed_index(corpus: Corpus) -> "pd.DataFrame":
+    """Return the index that comes with the workbook.
+
+    Raises:
+        DataError: if it is missing
+    """
+    if not corpus.index_path.exists():
+        raise DataError(f"{corpus.index_path}: the index of {corpus.name} is missing; restore it with git")
+    return read_table(corpus, corpus.index_path)
+
+
+def read_table(corpus: Corpus, path: Path) -> "pd.DataFrame":
+    """Return an index that was written to ``path``: ``INDEX_COLUMNS`` and the corpus's own, in order of path."""
+    kept = path.stat()
+    return _read(path, kept.st_mtime_ns, kept.st_size, tuple(_types(corpus).items())).copy()
+
+
+@lru_cache(maxsize=32)
+def _read(path: Path, changed: int, size: int, types: tuple[tuple[str, type], ...]) -> "pd.DataFrame":
+    import pandas as pd
+
+    missing = {name: [""] for name, kind in types if kind is float}
+    return pd.read_csv(path, dtype=dict(types), na_values=missing, keep_default_na=False)
+
+
+def write_table(index: "pd.DataFrame", path: Path) -> None:
+    """Write an index."""
+    index.to_csv(path, index=False, lineterminator="\n", float_format="%.7g")
+
+
+def build_index(corpus: Corpus, folder: Path, *, tables: Path | None = None) -> "pd.DataFrame":
+    """Make the index of a corpus anew from its recordings.
+
+    Args:
+        tables: folder of the publishers' own tables, for corpora whose names do not say everything
+
+    Returns:
+        a table with the columns ``INDEX_COLUMNS`` and the corpus's own, in order of path
+
+    Raises:
+        DataError: if a file is unusable or misnamed, or counts are not the published ones
+    """
+    from sernb.audio import problem_of
+
+    rows, problems = [], []
+    for path in sorted(audio_files(folder)):
+        relative = path.relative_to(folder).as_posix()
+        if unused(corpus, relative):
+            continue
+        if not re.fullmatch(corpus.pattern, relative):
+            problems.append(f"{path}: no name that {corpus.title} uses; remove the file or correct its name")
+        elif (problem := problem_of(path)) and problem.kind not in ODD:
+            problems.append(str(problem))
+        else:
+            rows.append({"path": relative} | measured(path) | labels_of(corpus, relative))
+    if problems:
+        raise DataError(*problems)
+    return _complete(corpus, rows, tables, source=folder)
+
+
+def index_of_manifest(
+    corpus: Corpus, manifest: Path, *, recordings: Path | None = None, tables: Path | None = None
+) -> "pd.DataFrame":
+    """Make the index of a corpus from its published checksums.
+
+    Lengths of recordings that are not at hand follow from their size and the corpus's known format. Few files have more
+    beside their sound than others: they are right to about a millisecond.
+
+    Args:
+        manifest: CSV with the columns path, size and sha256
+        recordings: folder with some of them or all; their lengths and rates are read, those of others follow from sizes
+        tables: folder of the publishers' own tables, for corpora whose names do not say everything
+
+    Returns:
+        as :func:`build_index`
+
+    Raises:
+        DataError: if a name is not the corpus's, a recording is not the published one, or counts differ
+    """
+    rows = []
+    with manifest.open(newline="", encoding="utf-8") as file:
+        for published in csv.DictReader(file):
+            path, size = published["path"], int(published["size"])
+            row = {"path": path, "sha256": published["sha256"], "bytes": size}
+            if recordings and (recordings / path).exists():
+                sound = measured(recordings / path)
+                if sound["sha256"] != published["sha256"]:
+                    raise DataError(f"{recordings / path}: is not the published file; get it again")
+            elif corpus.sound:
+                seconds = round(corpus.sound.seconds(path, size), 4)
+                sound = {"seconds": seconds, "sampling_rate": corpus.sound.sampling_rate, "channels": 1}
+            else:
+                raise DataError(
+                    f"{corpus.name}: its lengths do not follow from sizes; name the folder of its recordings"
+                )
+            rows.append(row | sound | labels_of(corpus, path))
+    return _complete(corpus, rows, tables, source=manifest)
+
+
+def _complete(corpus: Corpus, rows: list[Labels], tables: Path | None, *, source: Path) -> "pd.DataFrame":
+    if corpus.tables:
+        if not tables:
+            raise DataError(f"{corpus.name}: its index needs the publishers' tables; name their folder with --tables")
+        more = corpus.tables(tables)
+        rows = [row | more[str(row["clip"])] for row in rows]
+    index = table_of(corpus, rows)
+    if (len(index), index.speaker.nunique()) != (corpus.clips, corpus.speakers):
+        raise DataError(
+            f"{source}: {len(index)} clips of {index.speaker.nunique()} speakers, "
+            f"but {corpus.title} has {corpus.clips} of {corpus.speakers}; complete the folder"
+        )
+    return index
+
+
+def table_of(corpus: Corpus, rows: list[Labels]) -> "pd.DataFrame":
+    """Return rows as an index, in order of path; what a row does not say is empty."""
+    import pandas as pd
+
+    types = _types(corpus)
+    empty = {name: "" if kind is str else math.nan for name, kind in types.items()}
+    table = pd.DataFrame([empty | row for row in rows], columns=list(types))
+    return table.astype(types).sort_values("path", ignore_index=True)
+
+
+def measured(path: Path) -> Labels:
+    """Return what a recording says of itself: checksum, size, length, rate, channels."""
+    import soundfile
+
+    info = soundfile.info(path)
+    return {
+        "sha256": checksum(path),
+        "bytes": path.stat().st_size,
+        "seconds": round(info.frames / info.samplerate, 4),
+        "sampling_rate": info.samplerate,
+        "channels": info.channels,
+    }
+
+
+def labels_of(corpus: Corpus, path: str) -> Labels:
+    """Return what the path of a clip says.
+
+    Raises:
+        DataError: if it is no path of the corpus
+    """
+    match = re.fullmatch(corpus.pattern, path)
+    if not match:
+        raise DataError(f"{path}: no name that {corpus.title} uses; correct the list")
+    return {"clip": Path(path).stem} | corpus.describe(match)
+
+
+def unused(corpus: Corpus, path: str) -> str | None:
+    """Return what a file is that was published with the corpus and is left out, or nothing."""
+    return next((what for pattern, what in corpus.unused if re.fullmatch(pattern, path)), None)
+
+
+def audio_files(folder: Path) -> Iterator[Path]:
+    """Find recordings; hidden files are none, such as the ``._name.wav`` that macOS puts beside copied files."""
+    return (
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def fingerprint_of(index: "pd.DataFrame") -> str:
+    """Return 16 digits that stand for the recordings of an index: equal recordings, equal digits."""
+    return digest(index["sha256"].tolist())
+
+
+def checksum(path: Path) -> str:
+    """Return the sha256 of a file, hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _types(corpus: Corpus) -> dict[str, type]:
+    return {name: NUMBERS.get(name, str) for name in INDEX_COLUMNS} | dict(corpus.columns)

@@ -1,0 +1,122 @@
+"""The index of any corpus: the committed one or, where a copy brings its own labels, one made from it and kept."""
+
+import contextlib
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sernb.config import DataError, digest, work_folder
+from sernb.corpora.copies import files_of, locate
+from sernb.corpora.index import committed_index, measured, read_table, table_of, write_table
+from sernb.corpora.record import Corpus, Labels
+from sernb.threads import in_order
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REPORTED = 10
+
+
+def read_index(corpus: Corpus, data: str | Path | None = None) -> "pd.DataFrame":
+    """Return the index: one row a clip, columns ``INDEX_COLUMNS`` and the corpus's own, in order of path.
+
+    Words that a corpus does not publish are empty, numbers NaN. Where no index is committed it is made from the copy,
+    kept in the work folder, and made anew when labels or recordings have changed.
+
+    Args:
+        data: where to look for that copy, see :func:`locate`
+
+    Raises:
+        DataError: if the index is missing, or the copy that it must be made from is missing or spoiled
+    """
+    from sernb.store import atomic
+
+    if not corpus.clips_of:
+        return committed_index(corpus)
+    kept = kept_index(corpus.name)
+    folder = _copy(corpus, data)
+    if (kept / "index.csv").exists():
+        index = read_table(corpus, kept / "index.csv")
+        if folder is None or _told(kept) == _state(corpus, folder, index):
+            return index
+    with atomic(kept) as unfinished:
+        unfinished.mkdir(parents=True)
+        index = _index_of_copy(corpus, folder)
+        write_table(index, unfinished / "index.csv")
+        about = {"folder": str(folder), "state": _state(corpus, folder, index)}
+        (unfinished / "copy.json").write_text(json.dumps(about), encoding="utf-8")
+    return read_table(corpus, kept / "index.csv")
+
+
+def kept_index(name: str) -> Path:
+    """Return the folder of an index that was made from a copy."""
+    return work_folder() / "index" / name
+
+
+def copy_behind(name: str) -> Path | None:
+    """Return the folder that a kept index was made from, or nothing."""
+    try:
+        return Path(json.loads((kept_index(name) / "copy.json").read_text("utf-8"))["folder"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _copy(corpus: Corpus, data: str | Path | None) -> Path | None:
+    """Return the copy at hand; nothing if it has gone and its index is kept, which is enough for cached features."""
+    try:
+        return locate(corpus, data)
+    except DataError:
+        behind = copy_behind(corpus.name)
+        if data or behind is None:
+            raise
+        return behind if behind.is_dir() else None
+
+
+def _index_of_copy(corpus: Corpus, folder: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    from sernb.progress import bar
+
+    clips = list(corpus.clips_of(folder))
+    files = files_of(corpus, folder, pd.DataFrame(clips))
+    rows, problems = [], []
+    with (
+        contextlib.closing(in_order(partial(_row, folder, files), clips)) as measured_rows,
+        bar(len(clips), f"index {corpus.name}", "clip") as shown,
+    ):
+        for row in measured_rows:
+            shown.update()
+            (problems if isinstance(row, str) else rows).append(row)
+    if problems:
+        more = [f"… and {len(problems) - REPORTED} more; see `sernb check`"] if len(problems) > REPORTED else []
+        raise DataError(*problems[:REPORTED], *more)
+    return table_of(corpus, rows)
+
+
+def _row(folder: Path, files: dict[str, Path], clip: Labels) -> Labels | str:
+    from sernb.audio import problem_of
+
+    file = files.get(str(clip["clip"]))
+    if file is None:
+        return f"{folder / str(clip['path'])}: is missing; put it there or take it out of the labels"
+    return str(problem) if (problem := problem_of(file)) else clip | measured(file)
+
+
+def _told(kept: Path) -> str | None:
+    try:
+        return json.loads((kept / "copy.json").read_text("utf-8"))["state"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _state(corpus: Corpus, folder: Path, index: "pd.DataFrame") -> str:
+    """Return digits that change when a label file or a recording does."""
+    labels = sorted(path for pattern in corpus.labels_at for path in folder.glob(pattern))
+    files = files_of(corpus, folder, index)
+    return digest(str(folder), sorted(files), [_stamp(path) for path in [*labels, *files.values()]])
+
+
+def _stamp(path: Path) -> list[int]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]

@@ -1,0 +1,185 @@
+"""A user's own recordings as a corpus: a folder with a table of labels, and no code.
+
+The folder holds ``labels.csv`` and recordings anywhere below it. Columns: ``path`` (of the recording, from the
+folder), ``speaker`` and ``emotion``; if known also ``clip`` (a name), ``gender``, ``age``, ``intensity``, ``sentence``,
+``take``, ``valence``, ``arousal``, ``dominance``. Name the folder wherever a corpus is named.
+
+Folds with speakers apart are made by rule: at most five groups of speakers, as even in gender as can be, the next group
+validates. The name of such a corpus ends in digits for the place of the folder and the contents of its labels, so that
+corrected labels are another corpus, and no run of old labels is taken for one of new ones.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+
+from sernb.config import DataError, digest
+from sernb.corpora.record import EMOTIONS, Corpus, Labels, SpeakerFold
+
+LABELS = "labels.csv"
+NEEDED = ("path", "speaker", "emotion")
+NUMBERS = ("age", "valence", "arousal", "dominance")
+WORDS = ("clip", "gender", "intensity", "sentence", "take")
+GROUPS = 5
+REPORTED = 10
+
+SYNONYMS = {
+    "happiness": "happy", "joy": "happy", "excitement": "excited", "sadness": "sad", "anger": "angry",
+    "frustration": "frustrated", "fear": "fearful", "afraid": "fearful", "disgusted": "disgust",
+    "surprise": "surprised", "boredom": "bored", "calmness": "calm",
+}  # fmt: skip
+GENDERS = {"": "", "female": "female", "f": "female", "woman": "female", "male": "male", "m": "male", "man": "male"}
+
+
+def corpus_of_folder(folder: Path) -> Corpus:
+    """Return the record of a folder of labelled recordings.
+
+    Raises:
+        DataError: naming each line of the labels that cannot be used, and why
+    """
+    folder = folder.resolve()
+    clips = _read(folder)
+    name = _name(folder)
+    genders = {str(clip["speaker"]): str(clip["gender"]) for clip in clips}
+    emotions = {clip["emotion"] for clip in clips}
+    return Corpus(
+        name=name,
+        title=folder.name,
+        about=f"Own recordings: {len(clips)} clips of {len(genders)} speakers.",
+        citation="not published",
+        licence="as their owners decide",
+        homepage=str(folder),
+        get=f"it is the folder {folder}",
+        pattern=r".+",
+        describe=_nothing,
+        emotions=tuple(emotion for emotion in EMOTIONS if emotion in emotions),
+        clips=len(clips),
+        speakers=len(genders),
+        speaker_folds=_speaker_folds({f"{name}-{speaker}": gender for speaker, gender in genders.items()}),
+        unused=((r".+", f"not in {LABELS}"),),
+        labels_at=(LABELS,),
+        clips_of=partial(_clips_of, name=name),
+        home=folder,
+    )
+
+
+def _clips_of(folder: Path, *, name: str) -> Iterable[Labels]:
+    return [clip | {"speaker": f"{name}-{clip['speaker']}"} for clip in _read(folder)]
+
+
+def _nothing(match: re.Match) -> Labels:
+    return {}
+
+
+def _name(folder: Path) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "_", folder.name.casefold()).strip("_")[:32] or "recordings"
+    return f"{slug}-{digest(str(folder), (folder / LABELS).read_bytes().hex())[:8]}"
+
+
+def _speaker_folds(genders: dict[str, str]) -> tuple[SpeakerFold, ...]:
+    """Shuffle the speakers of each gender, deal them out to groups; the next group validates if a third one is left."""
+    count = min(len(genders), GROUPS)
+    if count < 2:
+        return ()
+    rng = np.random.default_rng(0)
+    dealt: list[str] = []
+    for gender in sorted(set(genders.values())):
+        alike = sorted(speaker for speaker, its in genders.items() if its == gender)
+        dealt += [str(speaker) for speaker in rng.permutation(alike)]
+    groups = [tuple(sorted(dealt[place::count])) for place in range(count)]
+    return tuple(
+        SpeakerFold(group, groups[(place + 1) % count] if count > 2 else ()) for place, group in enumerate(groups)
+    )
+
+
+def _read(folder: Path) -> list[Labels]:
+    """Read the labels of a folder, speakers under their own names."""
+    table = folder / LABELS
+    rows, problems, clips = _rows(table), [], []
+    for line, row in rows:
+        try:
+            clips.append(_clip(row))
+        except ValueError as error:
+            problems.append(f"{table}, line {line}: {error}")
+    for column in ("path", "clip"):
+        seen: dict[object, int] = {}
+        for (line, _), clip in zip(rows, clips, strict=False) if not problems else ():
+            if clip[column] in seen:
+                first = seen[clip[column]]
+                advice = "remove one" if column == "path" else "name them apart in a column clip"
+                problems.append(f"{table}, line {line}: {column} {clip[column]!r} is in line {first}, too; {advice}")
+            seen[clip[column]] = line
+    genders: dict[object, object] = {}
+    for clip in clips:
+        if genders.setdefault(clip["speaker"], clip["gender"]) != clip["gender"]:
+            problems.append(f"{table}: speaker {clip['speaker']!r} has two genders; correct the labels")
+            break
+    if not rows:
+        problems.append(f"{table}: names no recordings; add a line for each")
+    if problems:
+        more = [f"… and {len(problems) - REPORTED} more like these"] if len(problems) > REPORTED else []
+        raise DataError(*problems[:REPORTED], *more)
+    return clips
+
+
+def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return number and cells of each filled line, whatever parts its cells: comma, semicolon or tab."""
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{table}: is not UTF-8 text; save it as CSV with UTF-8") from error
+    header = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="")
+    reader.fieldnames = [name.strip().casefold() for name in reader.fieldnames or ()]
+    if missing := [name for name in NEEDED if name not in reader.fieldnames]:
+        raise DataError(
+            f"{table}: has no column {' or '.join(missing)} (found: {', '.join(reader.fieldnames) or 'nothing'}); "
+            f"needed are {', '.join(NEEDED)}; also known: {', '.join((*WORDS, *NUMBERS))}"
+        )
+    rows = []
+    for row in reader:
+        if None in row:
+            raise DataError(
+                f"{table}, line {reader.line_num}: has more cells than the first line; put quotes around text"
+            )
+        cells = {name: value.strip() for name, value in row.items()}
+        if any(cells.values()):
+            rows.append((reader.line_num, cells))
+    return rows
+
+
+def _clip(row: dict[str, str]) -> Labels:
+    """Return one line of the labels; a ValueError says what is wrong with it."""
+    path = row["path"].replace("\\", "/")
+    if not path:
+        raise ValueError("has no path; name the recording")
+    if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or ".." in PurePosixPath(path).parts:
+        raise ValueError(f"path {row['path']!r} leads out of the folder; put the recording into it")
+    if not row["speaker"]:
+        raise ValueError("has no speaker; name one, the same for all recordings of a person")
+    word = row["emotion"].casefold()
+    emotion = SYNONYMS.get(word, word)
+    if emotion not in EMOTIONS:
+        raise ValueError(
+            f"emotion {row['emotion']!r} is unknown; known: {', '.join(EMOTIONS)}; also: {', '.join(SYNONYMS)}"
+        )
+    gender = row.get("gender", "").casefold()
+    if gender not in GENDERS:
+        raise ValueError(f"gender {row['gender']!r} is unknown; known: female, male, or empty")
+    path = str(PurePosixPath(path))
+    clip: Labels = {"clip": path.rpartition(".")[0].replace("/", "_") or path, "path": path}
+    clip |= {name: row[name] for name in ("speaker", *WORDS) if row.get(name)}
+    clip |= {"emotion": emotion, "gender": GENDERS[gender]}
+    for name in NUMBERS:
+        if row.get(name):
+            try:
+                clip[name] = float(row[name].replace(",", "."))
+            except ValueError:
+                raise ValueError(f"{name} {row[name]!r} is no number; correct it or leave it empty") from None
+    return clip

@@ -1,0 +1,91 @@
+"""Label sets are data: what each keeps, merges and drops of the published corpora."""
+
+from collections import Counter
+
+import pandas as pd
+import pytest
+
+from sernb.config import DataError, digest
+from sernb.corpora import EMOTIONS, corpus_named, read_index
+from sernb.labels import LABEL_SETS, label_set_named
+
+RAVDESS, CREMA_D, EMODB = (read_index(corpus_named(name)) for name in ("ravdess", "crema_d", "emodb"))
+
+
+@pytest.mark.parametrize("labels", LABEL_SETS.values(), ids=LABEL_SETS)
+def test_classes_are_emotions_in_their_one_order(labels):
+    assert label_set_named(labels.name) is labels
+    assert list(labels.classes) == [emotion for emotion in EMOTIONS if emotion in labels.classes]
+    assert {source for source, _ in labels.becomes} <= set(EMOTIONS)
+    assert len(dict(labels.becomes)) == len(labels.becomes)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        ("eight", 8), ("seven", 7), ("calm-as-neutral", 7), ("seven-bored", 7), ("six", 6), ("six-perceived", 6),
+        ("multitask-eight", 8), ("multitask-eight-official", 8), ("multitask-six", 6), ("five", 5), ("four", 4),
+    ],
+)  # fmt: skip
+def test_each_set_has_as_many_classes_as_was_published(name, classes):
+    assert len(label_set_named(name).classes) == classes
+
+
+def test_finished_runs_keep_their_names():
+    # Parts of the names of runs since the first reference results.
+    assert digest(label_set_named("eight")) == "c8e54da5f47b3dbd"
+    assert digest(label_set_named("calm-as-neutral")) == "dfc7a70638f1f748"
+
+
+# Clips by class, from the counts of the corpora: 192 an emotion in RAVDESS, 96 of them neutral; 1271 in CREMA-D.
+KEPT = {
+    ("eight", "ravdess"): ({"neutral": 96, "calm": 192, "happy": 192}, {}),
+    ("seven", "ravdess"): ({"neutral": 96 + 192}, {}),
+    ("calm-as-neutral", "ravdess"): ({"neutral": 192}, {"neutral": 96}),
+    ("six", "ravdess"): ({"neutral": 288, "happy": 192}, {"surprised": 192}),
+    ("multitask-six", "ravdess"): ({"neutral": 96, "surprised": 192}, {"calm": 192, "disgust": 192}),
+    ("four", "ravdess"): ({"neutral": 288}, {"fearful": 192, "disgust": 192, "surprised": 192}),
+    ("six", "crema_d"): ({"neutral": 1087, "sad": 1271}, {}),
+    ("seven-bored", "emodb"): ({"bored": 81, "angry": 127}, {}),
+    ("seven", "emodb"): ({"angry": 127}, {"bored": 81}),
+}
+
+
+@pytest.mark.parametrize(("name", "corpus"), KEPT)
+def test_what_is_kept_and_what_is_dropped_is_counted(name, corpus):
+    index, labels = read_index(corpus_named(corpus)), label_set_named(name)
+    kept, dropped = KEPT[name, corpus]
+    counts = Counter(labels.truths_of(index).dropna())
+    assert {emotion: counts[emotion] for emotion in kept} == kept
+    assert labels.dropped(index) == dropped
+    assert sum(counts.values()) + sum(dropped.values()) == len(index)
+
+
+def test_the_cross_corpus_test_of_system_002_has_its_1056_clips():
+    assert label_set_named("multitask-six").truths_of(RAVDESS).notna().sum() == 1056
+
+
+def test_what_listeners_heard_can_be_the_label():
+    perceived = label_set_named("six-perceived")
+    truths = perceived.truths_of(CREMA_D)
+    assert int((truths == CREMA_D.emotion).sum()) == 3099
+    assert int(truths.isna().sum()) == sum(perceived.dropped(CREMA_D).values()) == 644
+    assert all(":" in votes for votes in perceived.dropped(CREMA_D))
+
+
+def test_a_corpus_without_the_column_is_refused():
+    with pytest.raises(
+        DataError, match="label set six-perceived: reads the column perceived, which these corpora do not"
+    ):
+        label_set_named("six-perceived").truths_of(EMODB)
+
+
+def test_excited_is_merged_into_happy_or_kept_apart():
+    emotions = pd.Series(["happy", "excited", "frustrated", ""])
+    assert label_set_named("four").truths(emotions).fillna("-").tolist() == ["happy", "happy", "-", "-"]
+    assert label_set_named("five").truths(emotions).fillna("-").tolist() == ["happy", "excited", "-", "-"]
+
+
+def test_an_unknown_set_is_refused_with_the_known_ones():
+    with pytest.raises(DataError, match=r"^no label set is named 'nine'; known: eight, seven, "):
+        label_set_named("nine")
