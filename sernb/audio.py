@@ -2,7 +2,9 @@
 
 import codecs
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -12,14 +14,37 @@ Seconds = float
 Hertz = int
 
 SHORTEST: Seconds = 0.1
+SLOWEST: Hertz = 4_000
+FASTEST: Hertz = 384_000
+MOST_VALUES = 50_000_000  # samples × channels, 200 MB: 17 minutes of mono at 48 kHz
+LOUDEST = 100.0  # 40 dB above full scale: no float file of real sound is
 LFS_POINTER = b"version https://git-lfs"
 
-# First and third word of a container → byte order of its lengths, name of the chunk with the sound.
+# What libsndfile can tell from noise for certain; its further formats are guessed from a byte or two.
+FORMATS = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """How an uncompressed container is divided: each chunk is a name, a length and that many bytes."""
+
+    order: Literal["little", "big"]
+    first: int  # where the first chunk begins
+    sound: bytes  # name of the chunk with the sound
+    name: int = 4  # bytes of a name
+    length: int = 4  # bytes of a length
+    align: int = 2  # a chunk fills up to a multiple of it
+    own: int = 0  # bytes of its own name and length that a length counts
+
+
 CONTAINERS = {
-    (b"RIFF", b"WAVE"): ("little", b"data"),
-    (b"FORM", b"AIFF"): ("big", b"SSND"),
-    (b"FORM", b"AIFC"): ("big", b"SSND"),
+    b"RIFF": Chunks("little", 12, b"data"),
+    b"RF64": Chunks("little", 12, b"data"),
+    b"FORM": Chunks("big", 12, b"SSND"),  # AIFF
+    b"riff": Chunks("little", 40, b"data", name=16, length=8, align=8, own=24),  # W64
+    b"caff": Chunks("big", 8, b"data", length=8, align=1),
 }
+MOST_CHUNKS = 1000  # real files have less than ten
 # A program that writes into a pipe cannot fill the length in at the end; it leaves 0 or a number from here on.
 NO_LENGTH = 0x7FFF0000
 
@@ -38,14 +63,15 @@ def read(path: Path) -> tuple[np.ndarray, Hertz]:
     Channels are averaged. Nothing is trimmed or made louder: level carries emotion.
 
     Args:
-        path: WAV, FLAC, AIFF, OGG or MP3, told apart by content, not by name
+        path: WAV, FLAC, AIFF, OGG, MP3 and the like (``FORMATS``), told apart by content, not by name
 
     Returns:
         samples in [-1, 1], float32, shape ``(samples,)``, and the sampling rate in Hz
 
     Raises:
         AudioError: if the file is missing, empty, a Git LFS pointer, text, truncated, damaged or not audio,
-            if samples are not finite or all zero, or if it is shorter than 0.1 s
+            if samples are not finite, far too large or all zero, if it is shorter than 0.1 s or too long for memory, or
+            if no sound has the sampling rate that it names
     """
     import soundfile
 
@@ -70,7 +96,15 @@ def read(path: Path) -> tuple[np.ndarray, Hertz]:
             raise AudioError(path, "text", "is a text file, not a recording", again) from error
         raise AudioError(path, "unreadable", "is no audio file that libsndfile knows", again) from error
     with recording:
-        expected, sampling_rate = recording.frames, recording.samplerate
+        expected, sampling_rate, container = recording.frames, recording.samplerate, recording.format
+        if container not in FORMATS:
+            raise AudioError(path, "unreadable", f"looks like {container}, a format not used here", "convert it to WAV")
+        if not SLOWEST <= sampling_rate <= FASTEST:
+            found = f"names a sampling rate of {sampling_rate} Hz, not one from {SLOWEST} to {FASTEST} Hz"
+            raise AudioError(path, "sampling-rate", found, again)
+        if expected * recording.channels > MOST_VALUES:  # a header may lie, and must not fill the memory
+            found = f"names a length of {expected} samples, more than can be read at once ({MOST_VALUES})"
+            raise AudioError(path, "too-long", found, "cut it into clips or download it again")
         try:
             samples = recording.read(dtype="float32", always_2d=True)  # (samples, channels)
         except (soundfile.SoundFileError, RuntimeError) as error:
@@ -81,13 +115,12 @@ def read(path: Path) -> tuple[np.ndarray, Hertz]:
     if len(samples) < SHORTEST * sampling_rate:
         count = f"{len(samples)} sample" + ("s" if len(samples) != 1 else "")
         raise AudioError(path, "too-short", f"holds {count}", f"at least {SHORTEST} s are needed: leave it out")
-    signal = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
-    # One pass for both questions: a sum of squares is NaN or inf if any sample is, and 0 only for silence.
-    with np.errstate(over="ignore"):
-        power = float(np.dot(signal, signal))
-    if not np.isfinite(power):
+    with np.errstate(over="ignore", invalid="ignore"):
+        signal = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    peak = max(float(signal.max()), -float(signal.min()))  # NaN if any sample is
+    if not peak <= LOUDEST:
         raise AudioError(path, "not-finite", "holds samples that are no sound (NaN, infinite or far too large)", again)
-    if power == 0.0 and not signal.any():
+    if peak == 0.0:
         raise AudioError(path, "silent", "is pure silence (every sample is 0)", "leave it out or download it again")
     return signal, sampling_rate
 
@@ -171,21 +204,34 @@ def problem_of(path: Path, look: Callable[[Path], object] = read) -> AudioError 
 
 
 def _missing_bytes(path: Path, head: bytes, size: int) -> int:
-    """Return how many bytes a WAV or AIFF file promises beyond its end; libsndfile would not complain."""
-    if (head[:4], head[8:12]) not in CONTAINERS:
+    """Return how many bytes an uncompressed file promises beyond its end; libsndfile would not complain."""
+    if head[:4] == b".snd":  # AU: one header, then the sound
+        start, length, longest = int.from_bytes(head[4:8], "big"), int.from_bytes(head[8:12], "big"), NO_LENGTH
+    elif chunks := CONTAINERS.get(head[:4]):
+        start, length = _sound(path, chunks, head, size)
+        longest = NO_LENGTH if chunks.length == 4 else 1 << 63
+    else:
         return 0
-    order, sound = CONTAINERS[head[:4], head[8:12]]
-    start, length = 8, int.from_bytes(head[4:8], order)  # of the whole file: it counts if the sound is not reached
+    if head[:4] == b"RF64" and length == 0xFFFFFFFF:  # the true length, of 8 bytes, stands in front
+        length, longest = int.from_bytes(head[28:36], "little"), 1 << 63
+    return max(0, start + length - size) if 0 < length < longest else 0
+
+
+def _sound(path: Path, chunks: Chunks, head: bytes, size: int) -> tuple[int, int]:
+    """Return where the sound begins and how long it is; those of the whole file, where known, if it holds none."""
+    position = chunks.first
     with path.open("rb") as file:
-        position = 12
-        while position + 8 <= size:
-            file.seek(position)
-            name, part = file.read(4), int.from_bytes(file.read(4), order)
-            if name == sound:
-                start, length = position + 8, part
+        for _ in range(MOST_CHUNKS):
+            if position + chunks.name + chunks.length > size:
                 break
-            position += 8 + part + part % 2
-    return max(0, start + length - size) if 0 < length < NO_LENGTH else 0
+            file.seek(position)
+            name = file.read(chunks.name)
+            length = int.from_bytes(file.read(chunks.length), chunks.order) - chunks.own
+            position += chunks.name + chunks.length
+            if name.startswith(chunks.sound):
+                return position, length
+            position += -(-max(0, length) // chunks.align) * chunks.align
+    return 8, int.from_bytes(head[4:8], chunks.order) if chunks.length == 4 else 0
 
 
 def _is_text(head: bytes) -> bool:

@@ -1,6 +1,8 @@
 """Recordings are read as they are, or refused with the reason."""
 
+import hashlib
 import struct
+import sys
 import wave
 from fractions import Fraction
 from math import ceil
@@ -13,6 +15,7 @@ import soundfile
 import soxr
 from scipy.io import wavfile
 
+from benchmarks import mutations
 from sernb.audio import AudioError, fit_centre, fit_end, load, problem_of, read, resample, resample_linearly
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0f3c\nsize 375720\n"
@@ -34,8 +37,9 @@ def riff(*chunks: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", len(content)) + content
 
 
-def form(sampling_rate: int = 16_000) -> bytes:
-    return chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, sampling_rate, 2 * sampling_rate, 2, 16))
+def form(sampling_rate: int = 16_000, *, extra: bytes = b"") -> bytes:
+    fields = struct.pack("<HHIIHH", 1, 1, sampling_rate, 2 * sampling_rate, 2, 16)
+    return chunk(b"fmt ", fields + extra)
 
 
 # What is read
@@ -70,6 +74,20 @@ def test_metadata_around_the_sound_is_neither_sound_nor_a_lack_of_it(wav, tmp_pa
     np.testing.assert_array_equal(read(path)[0], decoded(path)[:, 0])
     path.write_bytes(path.read_bytes()[:-20_000])  # the metadata is cut, the sound is whole
     assert len(read(path)[0]) == 16_000
+
+
+@pytest.mark.parametrize(
+    "before",
+    [[form()], [form(), chunk(b"PAD ", bytes(4088))], [form(extra=b"\0\0")], [form(), chunk(b"fact", b"abcd")]],
+    ids=["44 bytes", "PAD chunk, as in EMO-DB", "46 bytes", "fact chunk"],
+)
+def test_a_header_of_any_length_is_passed_over(before, wav, tmp_path):
+    tone = (decoded(wav()) * 32768).astype("<i2").tobytes()
+    path = tmp_path / "clip.wav"
+    path.write_bytes(riff(*before, chunk(b"data", tone)))
+    np.testing.assert_array_equal(read(path)[0], decoded(path)[:, 0])
+    path.write_bytes(path.read_bytes()[:-2])
+    assert problem_of(path).kind == "truncated"
 
 
 @pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFF000, 0x80000000])
@@ -109,6 +127,29 @@ def samples(values, *, container: str = "WAV", subtype: str = "FLOAT"):
     return lambda path: soundfile.write(path, np.array(values, np.float32), 16_000, subtype, format=container)
 
 
+def overwritten(place: int, number: int):
+    """Four bytes of the header as this number."""
+
+    def spoil(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        content[place : place + 4] = struct.pack("<I", number)
+        path.write_bytes(content)
+
+    return spoil
+
+
+def flac_of_length(length: int):
+    """The number of samples in STREAMINFO, 36 bits (RFC 9639, section 8.2)."""
+
+    def spoil(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        content[21] = content[21] & 0xF0 | length >> 32
+        content[22:26] = struct.pack(">I", length & 0xFFFFFFFF)
+        path.write_bytes(content)
+
+    return spoil
+
+
 def folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
@@ -131,11 +172,22 @@ SPOILED = {
     "header alone": ("wav", truncated(44 / 32044), "truncated", "32000 bytes are missing"),
     "half a header": ("wav", truncated(30 / 32044), "truncated", "32014 bytes are missing"),
     "half an AIFF": ("aiff", truncated(0.5), "truncated", "bytes are missing"),
+    "half a W64": ("w64", truncated(0.5), "truncated", "bytes are missing"),
+    "half an RF64": ("rf64", truncated(0.5), "truncated", "bytes are missing"),
+    "half an AU": ("au", truncated(0.5), "truncated", "bytes are missing"),
+    "half a CAF": ("caf", truncated(0.5), "truncated", "bytes are missing"),
     "half a FLAC": ("flac", truncated(0.5), "damaged", "truncated or damaged"),
     "end of a FLAC": ("flac", truncated(0.98), "damaged", "truncated or damaged"),
     "NaN": ("wav", samples([*TONE, np.nan]), "not-finite", "NaN"),
     "infinite": ("wav", samples([-np.inf, *TONE]), "not-finite", "infinite"),
     "huge": ("wav", samples([3e30, *TONE]), "not-finite", "too large"),
+    "large": ("wav", samples([1e4, *TONE]), "not-finite", "too large"),
+    "infinite both ways": ("wav", samples([[np.inf, -np.inf], [0.1, 0.1]] * 2000), "not-finite", "infinite"),
+    "no rate of sound": ("wav", overwritten(24, 3), "sampling-rate", "a sampling rate of 3 Hz"),
+    "rate of no sound": ("wav", overwritten(24, 0x7FFF0000), "sampling-rate", "not one from 4000 to 384000 Hz"),
+    "FLAC without a length": ("flac", flac_of_length(0), "too-long", "more than can be read at once"),
+    "FLAC with a huge length": ("flac", flac_of_length((1 << 36) - 1), "too-long", "68719476735 samples"),
+    "other kind": ("voc", lambda path: None, "unreadable", "looks like VOC"),
     "NaN on one side": ("wav", samples([[0.1, 0.1], [0.1, np.nan]] * 2000), "not-finite", "NaN"),
     "no sample": ("wav", samples([]), "too-short", "0 samples"),
     "one sample": ("wav", samples([0.5]), "too-short", "1 sample;"),
@@ -160,7 +212,15 @@ def test_an_unusable_file_is_named_with_the_reason_and_the_next_step(wav, case):
     assert words in message
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
-    assert message.rpartition("; ")[2].split()[0] in {"download", "leave", "run", "see", "at"}  # what to do
+    assert message.rpartition("; ")[2].split()[0] in {
+        "download",
+        "leave",
+        "run",
+        "see",
+        "at",
+        "cut",
+        "convert",
+    }  # what to do
     assert problem_of(path).kind == kind
 
 
@@ -175,6 +235,38 @@ def test_a_flipped_bit_in_a_flac_does_not_pass(wav, bit, rng):
 
 def test_a_good_file_has_no_problem(wav):
     assert problem_of(wav()) is None
+
+
+def test_a_clip_of_pure_zeros_is_named_silent_and_is_the_published_one(tmp_path):
+    """CREMA-D's 1076_MTI_SAD_XX.wav, made anew; the digest is the one in its publishers' repository."""
+    path = tmp_path / "1076_MTI_SAD_XX.wav"
+    path.write_bytes(riff(form(), chunk(b"data", bytes(2 * 41_108))))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert digest == "2759bb80ce3ac9a64f18aa386ed436fc38e8dbf0568ef3d8957a24ab66e9317c"
+    assert problem_of(path).kind == "silent"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="measures memory by the resource module")
+def test_spoiled_files_end_in_a_signal_or_in_one_clear_error(tmp_path):
+    readings = mutations.run(300, 20, tmp_path)
+    assert [reading for reading in readings if reading.outcome.startswith("VIOLATION")] == []
+    assert len(readings) == 300
+    assert {"valid", "unreadable", "truncated", "damaged"} <= {reading.outcome for reading in readings}
+
+
+@pytest.mark.parametrize(
+    ("reader", "words"),
+    [
+        (lambda path: 1 / 0, "ZeroDivisionError"),
+        (lambda path: (np.zeros(0, np.float32), 16_000), "not long enough"),
+        (lambda path: (np.full(10_000, np.nan, np.float32), 3), "not finite, not too loud, sampling rate"),
+        (lambda path: (np.ones(10_000, np.float32), 16_000), "not longer than its bytes"),
+    ],
+)
+def test_a_reader_that_fails_is_noticed(reader, words, wav, monkeypatch):
+    monkeypatch.setattr(mutations, "read", reader)
+    monkeypatch.setattr(mutations, "MOST_SAMPLES_A_BYTE", 1)
+    assert words in mutations.outcome(wav(seconds=0.1)).removeprefix("VIOLATION: ")
 
 
 # Sampling rates
@@ -294,3 +386,36 @@ def test_a_recording_that_lacks_its_last_sample_is_refused(recordings, tmp_path)
     assert problem_of(path).kind == "truncated"
     path.write_bytes(content[:end])
     assert problem_of(path) is None
+
+
+# TESS, where it is beside RAVDESS
+
+
+@pytest.fixture
+def tess(recordings) -> Path:
+    if not (recordings / "tess").is_dir():
+        pytest.skip("TESS is not here: put it into data/raw/tess, or beside RAVDESS in SERNB_DATA")
+    return recordings / "tess"
+
+
+@pytest.mark.parametrize("name", ["YAF_angry/YAF_germ_angry", "YAF_fear/YAF_neat_fear"])
+def test_two_recordings_of_tess_are_aiff_under_another_name(name, tess):
+    content = (tess / f"{name}.wav").read_bytes()
+    assert (content[:4], content[8:12]) == (b"FORM", b"AIFF")
+    start = content.index(b"SSND")
+    length = struct.unpack(">I", content[start + 4 : start + 8])[0] - 8  # the sound begins after offset and block size
+    signal, sampling_rate = read(tess / f"{name}.wav")
+    np.testing.assert_array_equal(signal, np.frombuffer(content, ">i2", length // 2, start + 16) / 32768)
+    assert sampling_rate == 24_414
+
+
+@pytest.mark.parametrize(
+    ("name", "sampling_rate", "count"),
+    [("OAF_Fear/OAF_food_fear", 96_000, 145_172), ("OAF_neutral/OA_bite_neutral", 24_414, None)],
+)
+def test_recordings_of_tess_are_read_at_their_own_rate(name, sampling_rate, count, tess):
+    path = tess / f"{name}.wav"
+    signal, rate = read(path)
+    assert rate == sampling_rate
+    assert len(signal) == (count or len(decoded(path)))
+    np.testing.assert_array_equal(signal, decoded(path)[:, 0])
