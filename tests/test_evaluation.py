@@ -60,7 +60,9 @@ def test_interval_is_that_of_a_plain_bootstrap_over_speakers(answers):
 
 def test_few_speakers_are_said_and_clips_resampled(answers):
     few = evaluate(answers.truth, answers.scores, np.repeat(["a", "b", "c"], 200))
-    assert (few.speakers, few.resampled) == (3, "clips")
+    assert (few.speakers, few.resampled, few.uar.unit) == (3, "clips", "clips")
+    enough = evaluate(answers.truth, answers.scores, np.repeat(list("abcde"), 120))
+    assert (enough.speakers, enough.resampled, enough.uar.unit) == (5, "speakers", "speakers")
 
 
 def test_floors_are_what_a_fixed_answer_reaches(answers):
