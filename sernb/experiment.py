@@ -5,8 +5,8 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -14,19 +14,22 @@ import numpy as np
 import pandas as pd
 
 from sernb import evaluation
+from sernb.audit import Leak, audit, fingerprint, refuse_leaks
 from sernb.augment import ORIGINAL, View
 from sernb.config import PROFILES, DataError, digest, plain, work_folder
-from sernb.corpora import Corpus, corpus_named, fingerprint_of, read_index
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.features import LogMel, Normaliser
+from sernb.labels import LabelSet, label_set_named
+from sernb.pools import Pool, matching, pool_named
 from sernb.preparation import prepare
 from sernb.progress import bar, line
 from sernb.provenance import provenance
-from sernb.splits import Fold, Leak, Protocol, audit, fingerprint, folds_of, protocol_named, refuse_leaks
-from sernb.store import FeatureTable, Run, read_run, write_run
+from sernb.splits import Fold, Protocol, folds_of, protocol_named
+from sernb.store import Run, read_run, write_run
 from sernb.systems import Examples, Fitted, System, Task, system_named
 
 QUICK_FOLDS = 2
+SAMPLINGS = ("natural", "balanced")
 
 
 @dataclass(frozen=True)
@@ -34,38 +37,60 @@ class Experiment:
     """What one run is made from; equal experiments have the same folder, and are done once."""
 
     system: System
-    corpus: Corpus
+    corpus: Pool
     protocol: Protocol
     fold: Fold
     folds: int  # how many the protocol has here
     seed: int
     settings: object
     times_trained: tuple[int, ...]
+    labels: LabelSet
+    views: tuple[View, ...]  # of the test clips, the recording itself first
+    training_views: tuple[View, ...] = ()  # of the training clips, beside the recordings
+    sampling: str = "natural"
+    train_on: str = ""  # conditions that training and validation clips fulfil, such as "gender=female"
+    train_clips: int | None = None  # so many of the training clips, each class with its share
 
     @cached_property
     def config(self) -> dict:
-        """Everything that decides the result, as JSON."""
+        """Everything that decides the result, as JSON; an option that is not used is not named."""
+        options = {
+            "training_views": plain(self.training_views),
+            "sampling": self.sampling if self.sampling != "natural" else None,
+            "train_on": self.train_on,
+            "train_clips": self.train_clips,
+        }
         return {
             "system": self.system.name,
             "settings": plain(self.settings),
             "features": plain(self.system.features),
             "features_version": FEATURES_VERSION,
-            "labels": plain(self.system.labels),
-            "views": plain(self.system.views),
+            "labels": plain(self.labels),
+            "views": plain(self.views),
             "corpus": self.corpus.name,
-            "recordings": fingerprint_of(read_index(self.corpus)),
+            "recordings": self.corpus.recordings,
             "protocol": self.protocol.name,
             "fold": self.fold.number,
             "folds": self.folds,
             "clips": digest(self.fold.train, self.fold.validation, self.fold.test),
             "seed": self.seed,
-        } | ({"training_views": plain(self.system.training_views)} if self.system.training_views else {})
+        } | {name: option for name, option in options.items() if option}
+
+    @cached_property
+    def clips(self) -> pd.DataFrame:
+        """The clips that the label set keeps, with their class in ``truth``."""
+        return labelled(self.corpus, self.labels)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Clips that the label set drops, by emotion; "" counts those without one."""
+        return self.labels.dropped(self.corpus.index)
 
     @cached_property
     def folder(self) -> Path:
         """Where the run lies, or will lie."""
         name = f"fold-{self.fold.number}-seed-{self.seed}-{digest(self.config)}"
-        return work_folder() / "runs" / self.corpus.name / self.system.name / self.protocol.name / name
+        return work_folder() / "runs" / self.corpus.folder / self.system.name / self.protocol.name / name
 
     @property
     def checkpoint(self) -> Path:
@@ -95,42 +120,138 @@ def plan(
     profile: str = "full",
     folds: Sequence[int] | None = None,
     seeds: Sequence[int] = (0,),
+    labels: str | LabelSet | None = None,
+    views: Sequence[View] | None = None,
+    training_views: Sequence[View] | None = None,
+    sampling: str = "natural",
+    train_on: str = "",
+    train_clips: int | None = None,
+    data: str | Path | None = None,
 ) -> list[Experiment]:
     """List the experiments of a study.
 
     Args:
+        corpus: an expression, see :mod:`sernb.pools`
         profile: ``full``, or ``quick``: fewer epochs and the first two folds of each protocol
         folds: numbers to take, instead of the profile's choice
+        labels: a label set or its name, instead of each system's own
+        views: test views, instead of each system's own; the recording itself always comes first
+        training_views: copies of training clips, instead of each system's own
+        sampling: ``natural``, or ``balanced``: each corpus of a pool with equally many training clips, together as
+            many as before (a larger one loses clips at random, a smaller one is repeated in whole passes and a
+            random rest)
+        train_on: conditions that training and validation clips fulfil, such as ``gender=female``
+        train_clips: take so many training clips of each fold at random, each class with its share
+        data: the folder of the recordings, for corpora that are narrowed to ``available``
 
     Raises:
-        DataError: if a name or a fold number is unknown
+        DataError: if a name or a fold number is unknown, or an option cannot be
     """
     if profile not in PROFILES:
         raise DataError(f"no profile is named {profile!r}; known: {', '.join(PROFILES)}")
+    if sampling not in SAMPLINGS:
+        raise DataError(f"no sampling is named {sampling!r}; known: {', '.join(SAMPLINGS)}")
+    pool = pool_named(corpus, data)
+    given = label_set_named(labels) if isinstance(labels, str) else labels
     planned = []
     for name in protocols:
         for system in map(system_named, systems):
             for seed in seeds:
-                everything = _folds(system, corpus_named(corpus), protocol_named(name), profile, seed)
-                planned += _chosen(everything, profile, folds)
+                seen = tuple(system.views if views is None else views)
+                template = Experiment(
+                    system,
+                    pool,
+                    protocol_named(name),
+                    Fold(0, (), (), ()),
+                    0,
+                    seed,
+                    system.settings_for(profile),
+                    (),
+                    labels=given or system.labels,
+                    views=(ORIGINAL, *(view for view in seen if view != ORIGINAL)),
+                    training_views=tuple(system.training_views if training_views is None else training_views),
+                    sampling=sampling,
+                    train_on=train_on.replace(" ", ""),
+                    train_clips=train_clips,
+                )
+                planned += _chosen(_folds(template), profile, folds)
     return planned
 
 
-def _folds(system: System, corpus: Corpus, protocol: Protocol, profile: str, seed: int) -> list[Experiment]:
-    clips = labelled(corpus, system)
+def _folds(template: Experiment) -> list[Experiment]:
+    """Return one experiment a fold, alike in all else."""
+    system, protocol, clips = template.system, template.protocol, template.clips
+    _refuse_impossible(template)
     folds = folds_of(
-        clips, corpus, protocol, published=system.published_split, seed=seed, tests_choose=system.tests_choose
+        clips,
+        template.corpus,
+        protocol,
+        published=system.published_split,
+        seed=template.seed,
+        tests_choose=system.tests_choose,
     )
     times = pd.Series(0, clips["clip"])
     experiments = []
     for fold in folds:
-        times[list(fold.train)] += 1
+        narrowed = _narrowed(fold, template)
+        times[list(narrowed.train)] += 1
         # Only what the authors did carries anything from one fold to the next.
-        seen = times[list(fold.train)].tolist() if protocol.shares_speakers else [1] * len(fold.train)
-        experiments.append(
-            Experiment(system, corpus, protocol, fold, len(folds), seed, system.settings_for(profile), tuple(seen))
-        )
+        seen = times[list(narrowed.train)].tolist() if protocol.split == "published" else [1] * len(narrowed.train)
+        experiments.append(replace(template, fold=narrowed, folds=len(folds), times_trained=tuple(seen)))
     return experiments
+
+
+def _refuse_impossible(template: Experiment) -> None:
+    system, protocol = template.system, template.protocol
+    if protocol.planted == "augmentation" and not template.training_views:
+        raise DataError(f"{system.name}, {protocol.name}: there are no augmented copies to leak; give training views")
+    if protocol.planted == "choice" and not system.epochs:
+        raise DataError(f"{system.name}, {protocol.name}: it chooses no epoch; take a system that trains by epochs")
+
+
+def _narrowed(fold: Fold, template: Experiment) -> Fold:
+    """Return the fold with the training part that the options ask for; the test part is what it was."""
+    clips, rng = template.clips.set_index("clip", drop=False), np.random.default_rng([template.seed, fold.number])
+    train, validation = clips.loc[list(fold.train)], clips.loc[list(fold.validation)]
+    if template.train_on:
+        fulfilled = matching(clips, template.train_on, where="train_on")
+        train = train[fulfilled[train.index]]
+        if fold.validation != fold.test:
+            validation = validation[fulfilled[validation.index]]
+        if train.empty:
+            raise DataError(f"{template.corpus.name}, fold {fold.number}: no training clip has {template.train_on}")
+    if template.sampling == "balanced":
+        train = train.loc[_balanced(train, rng)]
+    if template.train_clips is not None:
+        train = _some_of(train, template.train_clips, rng)
+    return replace(fold, train=tuple(train.index), validation=tuple(validation.index))
+
+
+def _balanced(train: pd.DataFrame, rng: np.random.Generator) -> list[str]:
+    """Return equally many clips of each corpus: whole passes over its clips, then a random rest."""
+    parts = [names.to_numpy() for _, names in train.groupby("corpus", sort=False)["clip"]]
+    share = len(train) // len(parts)
+    drawn = [[*np.tile(names, share // len(names)), *_drawn(names, share % len(names), rng)] for names in parts]
+    return [str(name) for names in drawn for name in names]
+
+
+def _drawn(names: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    return names[np.sort(rng.choice(len(names), count, replace=False))]
+
+
+def _some_of(train: pd.DataFrame, count: int, rng: np.random.Generator) -> pd.DataFrame:
+    from sklearn.utils import resample
+
+    if not 0 < count <= len(train):
+        raise DataError(f"train_clips: {count} of {len(train)} training clips; give 1 to {len(train)}")
+    rows = resample(
+        np.arange(len(train)),
+        replace=False,
+        n_samples=count,
+        stratify=train.truth,
+        random_state=int(rng.integers(2**31)),
+    )
+    return train.iloc[np.sort(rows)]
 
 
 def _chosen(experiments: list[Experiment], profile: str, folds: Sequence[int] | None) -> list[Experiment]:
@@ -144,11 +265,10 @@ def _chosen(experiments: list[Experiment], profile: str, folds: Sequence[int] | 
     return [experiment for experiment in experiments if experiment.fold.number in folds]
 
 
-def labelled(corpus: Corpus, system: System) -> pd.DataFrame:
-    """Return the clips of a corpus that the system's label set keeps, with their class in the column ``truth``."""
-    index = read_index(corpus)
-    index["truth"] = system.labels.truths(index.emotion)
-    return index.dropna(subset="truth").reset_index(drop=True)
+def labelled(corpus: Pool, labels: LabelSet) -> pd.DataFrame:
+    """Return the clips that a label set keeps, with their class in the column ``truth``."""
+    index = corpus.index
+    return index.assign(truth=labels.truths_of(index)).dropna(subset="truth").reset_index(drop=True)
 
 
 def run(experiment: Experiment) -> Run:
@@ -163,38 +283,41 @@ def run(experiment: Experiment) -> Run:
     if finished := read_run(experiment.folder):
         return finished
     started = time.perf_counter()
-    system, fold = experiment.system, experiment.fold
-    clips = labelled(experiment.corpus, system).set_index("clip", drop=False)
+    system, fold, labels = experiment.system, experiment.fold, experiment.labels
+    clips = experiment.clips.set_index("clip", drop=False)
     leaks = leaks_of(experiment)
     refuse_leaks(leaks, where=str(experiment))
 
-    normalisers = _normalisers(experiment, clips)
-    tables = {view.name: _features(experiment, view) for view in _views(system)}
+    normalisers = _normalisers(experiment)
+    tables = {view.name: _features(experiment, view) for view in _views(experiment)}
 
-    def examples(names: tuple[str, ...], view: str = ORIGINAL.name) -> Examples:
+    def examples(names: Sequence[str], view: str = ORIGINAL.name) -> Examples:
         part = clips.loc[list(names)]
         arrays = (
             normalisers[speaker](tables[view][name]) if normalisers else tables[view][name]
             for name, speaker in zip(names, part.speaker, strict=True)
         )  # fmt: skip
-        truth = part.truth.map(system.labels.classes.index).to_numpy(int)
+        truth = part.truth.map(labels.classes.index).to_numpy(int)
         return Examples(tuple(arrays), truth, part.reset_index(drop=True))
 
+    planted = experiment.protocol.planted
+    copied = (fold.train, fold.test) if planted == "augmentation" else (fold.train,)
     task = Task(
         train=examples(fold.train),
         validation=examples(fold.validation),
-        classes=system.labels.classes,
+        classes=labels.classes,
         speakers_apart=not experiment.protocol.shares_speakers,
         times_trained=np.array(experiment.times_trained),
         seed=experiment.seed,
         checkpoint=experiment.checkpoint,
-        copies=tuple(examples(fold.train, view.name) for view in system.training_views),
+        copies=tuple(examples(names, view.name) for names in copied for view in experiment.training_views),
+        statistics=examples(tuple(clips.index)) if planted == "statistics" else None,
     )
     fitted = system.fit(experiment.settings, task)
     test = clips.loc[list(fold.test)]
-    heard = {view.name: examples(fold.test, view.name).features for view in system.views}
+    heard = {view.name: examples(fold.test, view.name).features for view in experiment.views}
     predictions = pd.concat(
-        [_prediction_table(test, system, view, fitted, features) for view, features in heard.items()],
+        [_prediction_table(test, labels, view, fitted, features) for view, features in heard.items()],
         ignore_index=True,
     )
     finished = write_run(
@@ -265,14 +388,10 @@ def prepare_for(experiments: Sequence[Experiment], *, data: str | Path | None = 
     """Prepare all features that these experiments read."""
     wanted = {}
     for experiment in experiments:
-        wanted[experiment.corpus.name, "audit"] = (experiment.corpus, LogMel(), ORIGINAL)
-        if experiment.system.features:
-            for view in _views(experiment.system):
-                wanted[experiment.corpus.name, experiment.system.name, view.name] = (
-                    experiment.corpus,
-                    experiment.system.features,
-                    view,
-                )
+        kinds = [(LogMel(), ORIGINAL)]  # for the audit
+        if features := experiment.system.features:
+            kinds += [(features, view) for view in _views(experiment)]
+        wanted |= {(experiment.corpus.name, *kind): (experiment.corpus, *kind) for kind in kinds}
     for corpus, features, view in wanted.values():
         prepare(corpus, features, view=view, data=data, progress=progress)
 
@@ -292,53 +411,52 @@ def read_runs(experiments: Sequence[Experiment]) -> list[Run]:
 
 def leaks_of(experiment: Experiment) -> list[Leak]:
     """Audit the split of an experiment, by name and by sound."""
-    clips = labelled(experiment.corpus, experiment.system)
-    fold = experiment.fold
-    return audit(
-        clips,
-        fold,
-        experiment.protocol,
-        statistics_from=tuple(clips["clip"]) if experiment.protocol.transductive else fold.train,
-        fingerprints=_fingerprints(experiment.corpus.name),
-    )
+    clips, fold, protocol = experiment.clips, experiment.fold, experiment.protocol
+    everything = protocol.transductive or protocol.planted == "statistics"
+    statistics_from = tuple(clips["clip"]) if everything else fold.train
+    if protocol.planted == "augmentation":
+        tested = clips[clips["clip"].isin(fold.test)]
+        copies = tested.assign(origin=tested["clip"], clip=tested["clip"] + " (copy)", sha256="")
+        clips = pd.concat([clips.assign(origin=clips["clip"]), copies], ignore_index=True)
+        fold = replace(fold, train=(*fold.train, *copies["clip"]))
+    return audit(clips, fold, protocol, statistics_from=statistics_from, fingerprints=_fingerprints(experiment.corpus))
 
 
-@lru_cache
-def _fingerprints(corpus: str) -> dict[str, np.ndarray]:
-    table = prepare(corpus_named(corpus), LogMel())
-    return {clip: fingerprint(table[clip]) for clip in table.position}
+@lru_cache(maxsize=1)  # of a large corpus they are 100 MB
+def _fingerprints(corpus: Pool) -> dict[str, np.ndarray]:
+    return {clip: fingerprint(features) for clip, features in prepare(corpus, LogMel()).items()}
 
 
-def _features(experiment: Experiment, view) -> FeatureTable | dict[str, np.ndarray]:
+def _features(experiment: Experiment, view: View) -> Mapping[str, np.ndarray]:
     if experiment.system.features is None:
-        return dict.fromkeys(read_index(experiment.corpus)["clip"], np.zeros((1, 0), np.float32))
+        return dict.fromkeys(experiment.clips["clip"], np.zeros((1, 0), np.float32))
     return prepare(experiment.corpus, experiment.system.features, view=view)
 
 
-def _normalisers(experiment: Experiment, clips: pd.DataFrame) -> dict[str, Normaliser]:
+def _normalisers(experiment: Experiment) -> dict[str, Normaliser]:
     """One for each speaker, fitted on that speaker's own clips, labels unseen; none for other protocols."""
     if not experiment.protocol.transductive:
         return {}
-    table = _features(experiment, ORIGINAL)
-    return {speaker: Normaliser([table[name] for name in names]) for speaker, names in clips.groupby("speaker")["clip"]}
+    table, speakers = _features(experiment, ORIGINAL), experiment.clips.groupby("speaker")["clip"]
+    return {speaker: Normaliser([table[name] for name in names]) for speaker, names in speakers}
 
 
-def _views(system: System) -> tuple[View, ...]:
+def _views(experiment: Experiment) -> tuple[View, ...]:
     """Every view that training or test hears, each once."""
-    return tuple({view.name: view for view in (*system.views, *system.training_views)}.values())
+    return tuple({view.name: view for view in (*experiment.views, *experiment.training_views)}.values())
 
 
 def _prediction_table(
-    test: pd.DataFrame, system: System, view: str, fitted: Fitted, features: tuple[np.ndarray, ...]
+    test: pd.DataFrame, labels: LabelSet, view: str, fitted: Fitted, features: tuple[np.ndarray, ...]
 ) -> pd.DataFrame:
     about = test[["clip", "speaker", "gender", "truth"]].reset_index(drop=True).assign(view=view)
-    scores = pd.DataFrame(fitted.scores(features).astype(np.float32), columns=list(system.labels.classes))
+    scores = pd.DataFrame(fitted.scores(features).astype(np.float32), columns=list(labels.classes))
     attributes = pd.DataFrame(fitted.attributes(features) if fitted.attributes else {})
     return pd.concat([about, scores, attributes], axis=1)
 
 
 def _headline(predictions: pd.DataFrame, experiment: Experiment, chosen: dict, leaks: list[Leak]) -> dict:
-    classes = list(experiment.system.labels.classes)
+    classes = list(experiment.labels.classes)
     original = predictions[predictions["view"] == ORIGINAL.name]
     truth, scores = original.truth.map(classes.index).to_numpy(int), original[classes].to_numpy(float)
     return {
@@ -349,6 +467,7 @@ def _headline(predictions: pd.DataFrame, experiment: Experiment, chosen: dict, l
         "top3": evaluation.top_k(truth, scores),
         "chosen": {key: plain(getattr(value, "item", lambda value=value: value)()) for key, value in chosen.items()},
         "shared by design": {leak.kind: leak.count for leak in leaks},
+        "dropped": experiment.dropped,
     }
 
 

@@ -1,7 +1,7 @@
 """Recordings → cached features: read, verified against the published checksum, computed once, kept by content."""
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +9,11 @@ import pandas as pd
 
 from sernb import features as features_module
 from sernb.audio import AudioError, load
-from sernb.augment import ORIGINAL, View, view_of
+from sernb.augment import ORIGINAL, View, features_of
 from sernb.config import DataError, digest, plain, work_folder
-from sernb.corpora import Corpus, checksum, locate, read_index
+from sernb.corpora import Corpus, checksum, files_of, locate, read_index
 from sernb.features import Features
+from sernb.pools import AVAILABLE, Pool
 from sernb.progress import bar
 from sernb.store import FeatureTable, read_features, write_features
 from sernb.threads import in_order
@@ -22,26 +23,46 @@ ATTEMPTS = 3
 
 
 def prepare(
-    corpus: Corpus,
+    corpus: Corpus | Pool,
     features: Features,
     *,
     view: View = ORIGINAL,
     data: str | Path | None = None,
     progress: bool = False,
-) -> FeatureTable:
-    """Return the features of all clips of a corpus, from the cache or, the first time, from the recordings.
+) -> Mapping[str, np.ndarray]:
+    """Return the features of all clips, from the cache or, the first time, from the recordings.
 
     The cache is named by the settings, the view and the checksums of the recordings; it does not need the recordings
-    once it is there. A damaged cache is made again.
+    once it is there. A damaged cache is made again. Each corpus of a pool has its own, shared by all pools.
 
     Args:
         data: the folder of the recordings, see :func:`sernb.corpora.locate`
         progress: show a bar
 
+    Returns:
+        by clip, float32, shape ``(frames, width)``: slices of memory-mapped files
+
     Raises:
         DataError: if the recordings are not there, or any is unusable or not the published file
     """
-    index = read_index(corpus)
+    if isinstance(corpus, Corpus):
+        return _prepared(corpus, read_index(corpus, data), features, view, data, progress)
+    slices = {}
+    for part in corpus.parts:
+        # Whatever conditions narrow a corpus, its cache is the same.
+        table = _prepared(part.corpus, part.held, features, view, data, progress)
+        slices |= {name: table[clip] for name, clip in zip(corpus.names_in(part), part.clips["clip"], strict=True)}
+    return slices
+
+
+def _prepared(
+    corpus: Corpus,
+    index: pd.DataFrame,
+    features: Features,
+    view: View,
+    data: str | Path | None,
+    progress: bool,
+) -> FeatureTable:
     folder = cache_folder(corpus, features, view, index)
     about = {"corpus": corpus.name, "features": plain(features), "view": plain(view)}
     table, attempts = read_features(folder), 0
@@ -50,10 +71,21 @@ def prepare(
         if attempts == ATTEMPTS:
             raise DataError(f"{folder}: cannot be read back; check the disk or choose another with SERNB_WORK")
         recordings = locate(corpus, data)
-        with contextlib.closing(_compute(index, recordings, features, view, progress)) as clips:
+        _refuse_partial(corpus, index, recordings)
+        with contextlib.closing(_compute(corpus, index, recordings, features, view, progress)) as clips:
             write_features(folder, clips, about=about)
         table, attempts = read_features(folder), attempts + 1
     return table
+
+
+def _refuse_partial(corpus: Corpus, index: pd.DataFrame, recordings: Path) -> None:
+    there = files_of(corpus, recordings, index)
+    missing = index[~index["clip"].isin(there)].path.tolist()
+    if missing:
+        raise DataError(
+            f"{recordings}: {len(missing)} of {len(index)} clips of {corpus.title} are missing, such as {missing[0]}; "
+            f"complete the copy (`sernb check {corpus.name}`), or name {corpus.name}:{AVAILABLE} to use what is there"
+        )
 
 
 def cache_folder(corpus: Corpus, features: Features, view: View, index: pd.DataFrame) -> Path:
@@ -63,17 +95,17 @@ def cache_folder(corpus: Corpus, features: Features, view: View, index: pd.DataF
 
 
 def _compute(
-    index: pd.DataFrame, recordings: Path, features: Features, view: View, progress: bool
+    corpus: Corpus, index: pd.DataFrame, recordings: Path, features: Features, view: View, progress: bool
 ) -> Generator[tuple[str, np.ndarray], None, None]:
     from threadpoolctl import threadpool_limits
 
+    places = files_of(corpus, recordings, index)
+
     def one(row) -> tuple[str, np.ndarray] | AudioError:
-        path = recordings / row.path
+        path = places[row.clip]
         try:
-            signal = load(path, features.sampling_rate, resampling=features.resampling)
-            if checksum(path) != row.sha256:
-                return AudioError(path, "changed", "is not the published file (sha256 differs)", "get it again")
-            return row.clip, features(view_of(row.clip, view, signal, features.sampling_rate))
+            signal = _signal(path, row.sha256, features)
+            return row.clip, features_of(row.clip, view, signal, features)
         except AudioError as error:
             return error
 
@@ -93,3 +125,19 @@ def _compute(
     if errors:
         more = [f"… and {len(errors) - REPORTED} more; see `sernb check`"] if len(errors) > REPORTED else []
         raise DataError(*errors[:REPORTED], *more)
+
+
+def _signal(path: Path, sha256: str, features: Features) -> np.ndarray:
+    """Read a recording that must be the published one; one that was published as pure silence is silence."""
+    import soundfile
+
+    try:
+        signal = load(path, features.sampling_rate, resampling=features.resampling)
+    except AudioError as error:
+        if error.kind != "silent" or checksum(path) != sha256:
+            raise
+        info = soundfile.info(path)
+        return np.zeros(int(np.ceil(info.frames * features.sampling_rate / info.samplerate)), np.float32)
+    if checksum(path) != sha256:
+        raise AudioError(path, "changed", "is not the published file (sha256 differs)", "get it again")
+    return signal

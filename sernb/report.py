@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sernb.config import NOTEBOOKS, REPORTS, DataError
-from sernb.corpora import Corpus, corpus_named
+from sernb.corpora import Corpus
 from sernb.experiment import Experiment, plan, prepare_for, read_runs, watched
 from sernb.notebooks import NotebookFailed, parameters_of, run
 from sernb.pages import Page, describe, neighbours, table_html, write_index
+from sernb.pools import Pool, pool_named
 from sernb.provenance import provenance
 from sernb.results import caption, results_table
 from sernb.systems import SYSTEMS, system_named
@@ -18,16 +19,18 @@ TRAINING = "30_train"
 NO_EVIDENCE = "The clips are synthetic: these pages show the machinery and are no evidence about emotion."
 
 
-def sequence(corpus: Corpus) -> list[Path]:
+def sequence(corpora: Sequence[Corpus]) -> list[Path]:
     """Return the notebooks of a report in reading order.
 
     Raises:
-        DataError: if the corpus has no preparation notebook
+        DataError: if a corpus has no preparation notebook
     """
-    prepare = sorted(NOTEBOOKS.glob(f"1?_prepare_{corpus.name}.ipynb"))
-    if not prepare:
-        raise DataError(f"{NOTEBOOKS}: no notebook prepares {corpus.name}; expected 1?_prepare_{corpus.name}.ipynb")
-    others = ("00_start_here", *(path.stem for path in prepare), TRAINING, "40_test", "60_compare_systems")
+    names = [corpus.name for corpus in corpora]
+    prepare = sorted(path for name in names for path in NOTEBOOKS.glob(f"1?_prepare_{name}.ipynb"))
+    if missing := [name for name in names if not list(NOTEBOOKS.glob(f"1?_prepare_{name}.ipynb"))]:
+        raise DataError(f"{NOTEBOOKS}: no notebook prepares {missing[0]}; expected 1?_prepare_{missing[0]}.ipynb")
+    prepared = (path.stem for path in prepare)
+    others = ("00_start_here", *prepared, "19_explore_corpora", TRAINING, "40_test", "60_compare_systems")
     return [NOTEBOOKS / f"{name}.ipynb" for name in others]
 
 
@@ -46,6 +49,7 @@ def report(
     Pages of notebooks that fail are written too, marked, and the index lists them; notebooks after a failed one run.
 
     Args:
+        corpus: an expression, see :mod:`sernb.pools`
         announce: called with one line before and after each notebook
 
     Returns:
@@ -57,13 +61,13 @@ def report(
     """
     import time
 
-    record = corpus_named(corpus)
+    record = pool_named(corpus, data)
     for name in systems:
         system_named(name)
-    experiments = plan(systems, corpus, PROTOCOL_NAMES, profile=profile, seeds=[seed])
+    experiments = plan(systems, corpus, PROTOCOL_NAMES, profile=profile, seeds=[seed], data=data)
     prepare_for(experiments, data=data, progress=True)  # unusable recordings are said here, before any page
-    out = Path(out) if out else REPORTS / corpus
-    sources = sequence(record)
+    out = Path(out) if out else REPORTS / record.folder
+    sources = sequence([part.corpus for part in record.parts])
     pages = [describe(source, out / f"{source.stem}.html") for source in sources]
     index, title = out / "index.html", f"Speech emotion recognition on {record.title}"
     given = {"corpus": corpus, "systems": list(systems), "profile": profile, "data": data, "seed": seed}
@@ -91,7 +95,7 @@ def report(
 
 
 def _write_index(
-    index: Path, title: str, corpus: Corpus, experiments: list[Experiment], pages: list[Page], given: dict
+    index: Path, title: str, corpus: Pool, experiments: list[Experiment], pages: list[Page], given: dict
 ) -> None:
     try:
         results = table_html(results_table(experiments), caption(experiments))

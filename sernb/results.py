@@ -1,51 +1,107 @@
 """Finished runs → results: folds pooled, metrics with intervals, published figures beside. Reads run folders only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from sernb.augment import ORIGINAL
-from sernb.evaluation import Answers, Metrics, average_views, evaluate, gain, gap, uar, war
+from sernb.config import digest
+from sernb.evaluation import (
+    FEWEST_SPEAKERS,
+    RESAMPLES,
+    Answers,
+    Metrics,
+    average_views,
+    evaluate,
+    gain,
+    gap,
+    over_seeds,
+    uar,
+    war,
+)
 from sernb.experiment import Experiment, read_runs
-from sernb.splits import PROTOCOLS
-from sernb.store import Run
-from sernb.systems import Figure, System, system_named
+from sernb.splits import (
+    CHOICE,
+    COPY,
+    PROTOCOLS,
+    SAME_FILE,
+    SAME_SOUND,
+    SPEAKER,
+    STATISTICS,
+    TAKE,
+    VALIDATION_SPEAKER,
+)
+from sernb.store import Run, read_table
+from sernb.systems import Figure, System
 
 ABOUT_CLIP = ("clip", "speaker", "gender", "truth", "view")
 
 # What the audit found, in a word or two.
 SHARED = {
-    "speaker also in training": "speaker",
-    "other take of the same utterance in training": "take",
-    "byte-identical sound in training": "same file",
-    "near-identical sound in training": "same sound",
-    "test clip chooses the epoch": "choice of epoch",
-    "speaker also in validation": "validation speaker",
-    "test clip in fitted statistics": "statistics",
+    COPY: "augmented copy",
+    SPEAKER: "speaker",
+    TAKE: "take",
+    SAME_FILE: "same file",
+    SAME_SOUND: "same sound",
+    CHOICE: "choice of epoch",
+    VALIDATION_SPEAKER: "validation speaker",
+    STATISTICS: "statistics",
 }
+
+MEAN_OF_VIEWS = "mean of all"
 
 
 @dataclass(frozen=True)
 class Result:
-    """One system under one protocol with one seed: the predictions of all its folds, pooled."""
+    """Runs that differ in their fold only: the predictions of all folds, pooled."""
 
-    system: System
-    protocol: str
-    seed: int
+    experiments: tuple[Experiment, ...]
     runs: tuple[Run, ...]
+
+    @property
+    def system(self) -> System:
+        """What was trained."""
+        return self.experiments[0].system
+
+    @property
+    def protocol(self) -> str:
+        """Name of the protocol."""
+        return self.experiments[0].protocol.name
+
+    @property
+    def seed(self) -> int:
+        """Seed of the runs."""
+        return self.experiments[0].seed
+
+    @property
+    def options(self) -> str:
+        """What was asked for beyond the system's own recipe, in words; mostly nothing."""
+        first = self.experiments[0]
+        said = [f"trained on {first.train_on}" * bool(first.train_on)]
+        said += [f"{first.train_clips} training clips" * bool(first.train_clips)]
+        said += [f"{first.sampling} sampling" * (first.sampling != "natural")]
+        said += [f"labels {first.labels.name}" * (first.labels != self.system.labels)]
+        if first.training_views != self.system.training_views:
+            said += [f"training views {', '.join(view.name for view in first.training_views) or 'none'}"]
+        return "; ".join(filter(None, said))
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """One row a test clip and view, as in the run folders."""
-        return pd.concat([run.predictions for run in self.runs], ignore_index=True)
+        return _predictions(self._folders)
+
+    @property
+    def _folders(self) -> tuple[Path, ...]:
+        return tuple(run.folder for run in self.runs)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Classes in the order of the scores."""
-        return tuple(column for column in self.predictions.columns if column not in ABOUT_CLIP)
+        return self.experiments[0].labels.classes
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -54,8 +110,11 @@ class Result:
 
     @cached_property
     def clips(self) -> pd.DataFrame:
-        """Test clips, one row each: clip, speaker, gender, truth, view."""
-        return self.predictions[self.predictions["view"] == ORIGINAL.name].reset_index(drop=True)[list(ABOUT_CLIP)]
+        """Test clips, one row each: what was predicted for, with all that the index says of it."""
+        first = self.predictions[self.predictions["view"] == ORIGINAL.name][list(ABOUT_CLIP)]
+        index = self.experiments[0].corpus.index.set_index("clip")
+        more = index.drop(columns=[column for column in ABOUT_CLIP if column in index])
+        return first.join(more, on="clip").reset_index(drop=True)
 
     @property
     def truth(self) -> np.ndarray:
@@ -63,14 +122,16 @@ class Result:
         return self.clips.truth.map(self.classes.index).to_numpy(int)
 
     def scores(self, view: str = ORIGINAL.name) -> np.ndarray:
-        """Return the scores of one view, shape ``(clips, classes)``."""
-        part = self.predictions[self.predictions["view"] == view]
-        return part[list(self.classes)].to_numpy(float)
+        """Return the scores of one view, or of ``MEAN_OF_VIEWS``, shape ``(clips, classes)``."""
+        return _scores(self.predictions, self.classes, view)
 
-    def metrics(self, scores: np.ndarray | None = None) -> Metrics:
-        """Return the metrics of the recordings themselves, or of other scores for the same clips."""
-        given = self.scores() if scores is None else scores
-        return evaluate(self.truth, given, self.clips.speaker.to_numpy(), seed=self.seed)
+    def metrics(self, view: str = ORIGINAL.name) -> Metrics:
+        """Return the metrics of one view, or of ``MEAN_OF_VIEWS``; computed once from the same run folders."""
+        return _metrics(self._folders, self.classes, view, self.seed)
+
+    def metrics_where(self, mask: np.ndarray) -> Metrics:
+        """Return the metrics of some of the test clips, shape ``(clips,)``, as recorded."""
+        return evaluate(self.truth[mask], self.scores()[mask], self.clips.speaker.to_numpy()[mask], seed=self.seed)
 
     def answers(self, scores: np.ndarray | None = None) -> Answers:
         """Return truths, scores and speakers, for comparing two results."""
@@ -78,7 +139,7 @@ class Result:
 
     def averaged(self) -> np.ndarray:
         """Return the mean scores over all views: test-time augmentation."""
-        return average_views(np.stack([self.scores(view) for view in self.views]))
+        return self.scores(MEAN_OF_VIEWS)
 
     @property
     def folds(self) -> str:
@@ -90,9 +151,41 @@ class Result:
         """Commits of the workbook at which the folds were run; ``+``: with changes not committed."""
         return ", ".join(sorted({run.provenance["commit"] for run in self.runs}))
 
+    @property
+    def comparable(self) -> tuple[Figure, ...]:
+        """What the authors report under this protocol; nothing where options or corpora are not theirs.
+
+        Synthetic corpora show every figure, since they stand for any corpus.
+        """
+        pool = self.experiments[0].corpus
+        ours = {part.corpus.name for part in pool.parts}
+        figures = [figure for figure in self.system.reported if figure.protocol == self.protocol and not self.options]
+        return tuple(figure for figure in figures if ours == set(figure.corpus.split("+")) or not pool.evidence)
+
     def reported(self, metric: str) -> Figure | None:
-        """Return the authors' figure under this protocol, if they report one."""
-        return next((f for f in self.system.reported if (f.metric, f.protocol) == (metric, self.protocol)), None)
+        """Return the authors' figure that ours can be compared with, if there is one."""
+        return next((figure for figure in self.comparable if figure.metric == metric), None)
+
+
+def _scores(predictions: pd.DataFrame, classes: tuple[str, ...], view: str) -> np.ndarray:
+    if view == MEAN_OF_VIEWS:
+        views = predictions["view"].unique()
+        return average_views(np.stack([_scores(predictions, classes, each) for each in views]))
+    return predictions[predictions["view"] == view][list(classes)].to_numpy(float)
+
+
+# Pages ask for the same results many times; a run folder never changes.
+@lru_cache(maxsize=32)
+def _predictions(folders: tuple[Path, ...]) -> pd.DataFrame:
+    return pd.concat([read_table(folder / "predictions.csv") for folder in folders], ignore_index=True)
+
+
+@lru_cache(maxsize=256)
+def _metrics(folders: tuple[Path, ...], classes: tuple[str, ...], view: str, seed: int) -> Metrics:
+    predictions = _predictions(folders)
+    original = predictions[predictions["view"] == ORIGINAL.name]
+    truth = original.truth.map(classes.index).to_numpy(int)
+    return evaluate(truth, _scores(predictions, classes, view), original.speaker.to_numpy(), seed=seed)
 
 
 def results_of(experiments: Sequence[Experiment]) -> list[Result]:
@@ -101,16 +194,13 @@ def results_of(experiments: Sequence[Experiment]) -> list[Result]:
     Raises:
         DataError: if one has not been run
     """
-    runs = read_runs(experiments)
-    grouped: dict[tuple[str, str, int], list[Run]] = {}
-    for run in runs:
-        grouped.setdefault((run.config["system"], run.config["protocol"], run.config["seed"]), []).append(run)
+    grouped: dict[str, list[tuple[Experiment, Run]]] = {}
+    for experiment, run in zip(experiments, read_runs(experiments), strict=True):
+        alike = {name: value for name, value in experiment.config.items() if name not in ("fold", "clips")}
+        grouped.setdefault(digest(alike), []).append((experiment, run))
     order = list(dict.fromkeys(experiment.system.name for experiment in experiments))
-    keys = sorted(grouped, key=lambda key: order.index(key[0]))
-    return [
-        Result(system_named(name), protocol, seed, tuple(grouped[name, protocol, seed]))
-        for name, protocol, seed in keys
-    ]
+    results = [Result(*zip(*pairs, strict=True)) for pairs in grouped.values()]
+    return sorted(results, key=lambda result: order.index(result.system.name))
 
 
 def results_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
@@ -119,12 +209,14 @@ def results_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
     Raises:
         DataError: if an experiment has not been run
     """
+    results = results_of(experiments)
     rows = []
-    for result in results_of(experiments):
+    for result in results:
         metrics = result.metrics()
-        row = {
-            "System": result.system.name,
-            "Protocol": result.protocol,
+        row = {"System": result.system.name, "Protocol": result.protocol}
+        row |= {"Options": result.options} if any(each.options for each in results) else {}
+        row |= {"Seed": result.seed} if len({each.seed for each in results}) > 1 else {}
+        row |= {
             "UAR": str(metrics.uar),
             "UAR floor": f"{100 * metrics.uar_floor:.1f}",
             "WAR": str(metrics.war),
@@ -133,7 +225,7 @@ def results_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
             "Macro-F1": str(metrics.macro_f1),
             "Top-3": str(metrics.top3),
             "Top-3 floor": f"{100 * metrics.top3_floor:.1f}",
-            "WAR with TTA": str(result.metrics(result.averaged()).war) if len(result.views) > 1 else None,
+            "WAR with TTA": str(result.metrics(MEAN_OF_VIEWS).war) if len(result.views) > 1 else None,
             "Classes": len(result.classes),
             "Clips": metrics.clips,
             "Speakers": metrics.speakers,
@@ -145,15 +237,91 @@ def results_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
 
 def caption(experiments: Sequence[Experiment]) -> str:
     """Return what a reader must know to read the results table."""
-    resampled = {result.metrics().resampled for result in results_of(experiments)}
-    how = "speakers" if resampled == {"speakers"} else "clips, as there are fewer than eight speakers"
+    results = results_of(experiments)
+    resampled = {result.metrics().resampled for result in results}
+    how = "speakers" if resampled == {"speakers"} else f"clips, as there are fewer than {FEWEST_SPEAKERS} speakers"
     if len(resampled) == 2:
-        how = "speakers where there are eight or more, else clips"
-    return (
-        f"Per cent, with 95 % intervals from 2000 resamplings of {how}. UAR is the mean recall over emotions, WAR the "
-        "share of clips rightly predicted. Floors are what one fixed answer (top-3: one fixed order) reaches on the "
-        "same clips. TTA averages the scores over several views of each clip."
-    )
+        how = f"speakers where there are {FEWEST_SPEAKERS} or more, else clips"
+    sentences = [
+        f"Per cent, with 95 % intervals from {RESAMPLES} resamplings of {how}. UAR is the mean recall over emotions, "
+        "WAR the share of clips rightly predicted. Floors are what one fixed answer (top-3: one fixed order) reaches "
+        "on the same clips. TTA averages the scores over several views of each clip.",
+        *_partial(experiments),
+        *_dropped(experiments),
+        *_planted(results),
+    ]
+    return " ".join(sentences)
+
+
+def _partial(experiments: Sequence[Experiment]) -> Iterator[str]:
+    for pool in {experiment.corpus.name: experiment.corpus for experiment in experiments}.values():
+        if any(len(part.clips) < part.published for part in pool.parts):
+            yield f"The clips are those of {pool.title}."
+
+
+def _dropped(experiments: Sequence[Experiment]) -> Iterator[str]:
+    said: dict[str, list[str]] = {}
+    for experiment in experiments:
+        if dropped := experiment.dropped:
+            systems = said.setdefault(f"{sum(dropped.values())} clips dropped ({_words(dropped)})", [])
+            systems += [experiment.system.name] * (experiment.system.name not in systems)
+    for what, systems in said.items():
+        yield f"By the labels of {', '.join(systems)}: {what}."
+
+
+def _words(counts: dict[str, int]) -> str:
+    return ", ".join(f"{emotion or 'without label'} {count}" for emotion, count in counts.items())
+
+
+def _planted(results: Sequence[Result]) -> Iterator[str]:
+    names = dict.fromkeys(result.protocol for result in results if PROTOCOLS[result.protocol].planted)
+    if names:
+        yield f"{', '.join(names)}: leaks on purpose, which measure what a leak is worth; no results."
+
+
+def corpora_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Return the results of each corpus of a pool by itself.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    rows = []
+    for result in results_of(experiments):
+        for corpus in result.clips["corpus"].unique():
+            metrics = result.metrics_where((result.clips["corpus"] == corpus).to_numpy())
+            rows.append(
+                {
+                    "System": result.system.name,
+                    "Protocol": result.protocol,
+                    "Corpus": corpus,
+                    "UAR": str(metrics.uar),
+                    "UAR floor": f"{100 * metrics.uar_floor:.1f}",
+                    "WAR": str(metrics.war),
+                    "WAR floor": f"{100 * metrics.war_floor:.1f}",
+                    "Clips": metrics.clips,
+                    "Speakers": metrics.speakers,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def seeds_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Return mean and standard deviation over seeds of what is otherwise alike.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    alike: dict[tuple[str, ...], list[Result]] = {}
+    for result in results_of(experiments):
+        alike.setdefault((result.system.name, result.protocol, result.options), []).append(result)
+    rows = []
+    for (system, protocol, options), results in alike.items():
+        row = {"System": system, "Protocol": protocol} | ({"Options": options} if options else {})
+        for name in ("uar", "war"):
+            values = [getattr(result.metrics(), name).value for result in results]
+            row[name.upper()] = str(over_seeds(values))
+        rows.append(row | {"Clips": results[0].metrics().clips})
+    return pd.DataFrame(rows)
 
 
 def comparison_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
@@ -179,15 +347,17 @@ def gaps(experiments: Sequence[Experiment]) -> pd.DataFrame:
     Raises:
         DataError: if an experiment has not been run
     """
-    found = {(result.system.name, result.protocol): result for result in results_of(experiments)}
+    found = {
+        (result.system.name, result.options, result.seed, result.protocol): result for result in results_of(experiments)
+    }
     rows = []
-    for name in dict.fromkeys(system for system, _ in found):
-        pair = found.get((name, "as-published")), found.get((name, "speaker-independent"))
+    for alike in dict.fromkeys(key[:3] for key in found):
+        pair = found.get((*alike, "as-published")), found.get((*alike, "speaker-independent"))
         if None not in pair and pair[0].system.features:
             published, independent = pair
             rows.append(
                 {
-                    "System": name,
+                    "System": published.system.name,
                     "UAR as published": str(published.metrics().uar),
                     "UAR speaker-independent": str(independent.metrics().uar),
                     "Difference (points)": str(gap(uar, published.answers(), independent.answers())),
@@ -212,8 +382,7 @@ def reported_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
                 "Folds here": result.folds,
                 "What to know": figure.caveat,
             }
-            for figure in result.system.reported
-            if figure.protocol == result.protocol
+            for figure in result.comparable
         ]
     return pd.DataFrame(rows)
 
@@ -222,9 +391,9 @@ def views_table(result: Result) -> pd.DataFrame:
     """Return WAR and UAR of each view alone and of the mean over all views, with the gain over the recording."""
     base = result.answers()
     rows = []
-    for name, scores in [*((view, result.scores(view)) for view in result.views), ("mean of all", result.averaged())]:
-        metrics = result.metrics(scores)
-        gained = gain(war, base, result.answers(scores)) if name != ORIGINAL.name else None
+    for name in [*result.views, MEAN_OF_VIEWS]:
+        metrics = result.metrics(name)
+        gained = gain(war, base, result.answers(result.scores(name))) if name != ORIGINAL.name else None
         rows.append({"View": name, "WAR": str(metrics.war), "UAR": str(metrics.uar), "WAR gained (points)": gained})
     return pd.DataFrame(rows)
 
@@ -248,7 +417,7 @@ def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
             {
                 "System": result.system.name,
                 "Protocol": result.protocol,
-                "What chose epoch or settings": _choice(result, apart=not protocol.shares_speakers),
+                "What chose epoch or settings": _choice(result),
                 "What fitted statistics": protocol.statistics,
                 "Test clips that share": ", ".join(f"{SHARED[kind]} {count}" for kind, count in shared.items()) or "–",
             }
@@ -256,12 +425,20 @@ def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _choice(result: Result, *, apart: bool) -> str:
-    if not apart:
+def _choice(result: Result) -> str:
+    protocol, folds = PROTOCOLS[result.protocol], [experiment.fold for experiment in result.experiments]
+    if protocol.split == "published":
         return result.system.published_choice
-    if result.system.epochs:
-        return "best epoch on validation speakers"
-    return "inner cross-validation, speakers apart"
+    if protocol.planted == "choice":
+        return "best epoch on the test part: a leak on purpose"
+    if not result.system.epochs:
+        return f"inner cross-validation, speakers {'shared' if protocol.shares_speakers else 'apart'}"
+    heard = "validation clips, speakers shared" if protocol.shares_speakers else "validation speakers"
+    if all(fold.validation for fold in folds):
+        return f"best epoch on {heard}"
+    return (
+        f"best epoch on {heard}, last epoch where there are none" if any(f.validation for f in folds) else "last epoch"
+    )
 
 
 def _reported(result: Result, metric: str) -> str | None:

@@ -1,5 +1,6 @@
 """Protocols: how clips become training, validation and test parts, and the audit that looks for leaks between them."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -7,10 +8,23 @@ import numpy as np
 import pandas as pd
 
 from sernb.config import DataError
-from sernb.corpora import Corpus, SpeakerFold
+from sernb.corpora import SpeakerFold
+from sernb.pools import Pool
 
 # Columns that two takes of one utterance share.
 UTTERANCE = ["speaker", "emotion", "intensity", "sentence"]
+
+# Kinds of leaks, as the audit names them.
+CLIP = "clip also in training"
+COPY = "copy or segment of a training clip"
+SPEAKER = "speaker also in training"
+TAKE = "other take of the same utterance in training"
+SAME_FILE = "byte-identical sound in training"
+SAME_SOUND = "near-identical sound in training"
+CHOICE = "test clip chooses the epoch"
+VALIDATION_SPEAKER = "speaker also in validation"
+SHARED_VALIDATION = "validation speaker also in training"
+STATISTICS = "test clip in fitted statistics"
 
 
 @dataclass(frozen=True)
@@ -29,10 +43,21 @@ class Protocol:
 
     name: str
     about: str
-    shares_speakers: bool
+    split: str  # what is dealt onto the folds: "published", "clips", "utterances", "speakers" or "corpora"
     statistics: str  # what fits them, in words
+    by_design: tuple[str, ...] = ()  # the kinds of leaks that it has; a report counts them
     transductive: bool = False  # each speaker's own clips fit the statistics, test clips too, without labels
+    planted: str = ""  # "statistics", "augmentation" or "choice": the one leak put in to measure what it is worth
 
+    @property
+    def shares_speakers(self) -> bool:
+        """Speakers are heard in training and in test."""
+        return self.split not in ("speakers", "corpora")
+
+
+ON_PURPOSE = (
+    "LEAKS ON PURPOSE, no result: speaker-independent with one leak put in, to measure what that leak is worth: "
+)
 
 PROTOCOLS = {
     protocol.name: protocol
@@ -40,22 +65,69 @@ PROTOCOLS = {
         Protocol(
             "as-published",
             "The split and the choice of epoch or settings that the system's authors used, slips included.",
-            shares_speakers=True,
+            split="published",
             statistics="as the system's authors",
+            by_design=(SPEAKER, TAKE, SAME_FILE, SAME_SOUND, CHOICE, VALIDATION_SPEAKER),
+        ),
+        Protocol(
+            "random",
+            "Five random folds with equal shares of each emotion; speakers and takes of one utterance are shared. A "
+            "random tenth of the other clips validates.",
+            split="clips",
+            statistics="training clips",
+            by_design=(SPEAKER, TAKE, SAME_FILE, SAME_SOUND, VALIDATION_SPEAKER),
+        ),
+        Protocol(
+            "random-twins-apart",
+            "As random, but takes of one utterance, and byte-identical files, stay in one part.",
+            split="utterances",
+            statistics="training clips",
+            by_design=(SPEAKER, SAME_SOUND, VALIDATION_SPEAKER),
         ),
         Protocol(
             "speaker-independent",
             "No speaker of the test part is heard in training; other speakers choose epoch and settings.",
-            shares_speakers=False,
+            split="speakers",
             statistics="training clips",
         ),
         Protocol(
             "speaker-normalised",
             "As speaker-independent, but every speaker's features are standardised with that speaker's own unlabelled "
             "clips, test speakers included (transductive).",
-            shares_speakers=False,
+            split="speakers",
             statistics="each speaker's own clips",
+            by_design=(STATISTICS,),
             transductive=True,
+        ),
+        Protocol(
+            "corpus-independent",
+            "Each corpus of a pool is tested by what was trained on the others.",
+            split="corpora",
+            statistics="training clips",
+        ),
+        Protocol(
+            "leaky-statistics",
+            f"{ON_PURPOSE}the system's scaling is fitted on all clips, test clips included.",
+            split="speakers",
+            statistics="all clips, test clips included",
+            by_design=(STATISTICS,),
+            planted="statistics",
+        ),
+        Protocol(
+            "leaky-augmentation",
+            f"{ON_PURPOSE}augmented copies of test clips are trained on, as when copies are made before the split.",
+            split="speakers",
+            statistics="training clips and copies of test clips",
+            by_design=(COPY, SPEAKER, TAKE),
+            planted="augmentation",
+        ),
+        Protocol(
+            "leaky-choice",
+            f"{ON_PURPOSE}the epoch is chosen on the test part.",
+            split="speakers",
+            statistics="training clips",
+            by_design=(CHOICE, VALIDATION_SPEAKER),
+            planted="choice",
         ),
     )
 }
@@ -72,32 +144,51 @@ def protocol_named(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-# A published split: clips and seed → (train, test) positions per fold.
-PublishedSplit = Callable[[pd.DataFrame, int], Iterator[tuple[np.ndarray, np.ndarray]]]
+# A published split: clips and seed → (train, test) or (train, validation, test) positions per fold.
+PublishedSplit = Callable[[pd.DataFrame, int], Iterator[tuple[np.ndarray, ...]]]
+
+
+RANDOM_FOLDS = 5
+RANDOM_VALIDATION = 10  # one part in so many of the clips that are not tested
 
 
 def folds_of(
-    clips: pd.DataFrame, corpus: Corpus, protocol: Protocol, *, published: PublishedSplit, seed: int, tests_choose: bool
+    clips: pd.DataFrame, corpus: Pool, protocol: Protocol, *, published: PublishedSplit, seed: int, tests_choose: bool
 ) -> list[Fold]:
     """Return the folds of a protocol over these clips.
 
     Args:
-        clips: rows of the index that the label set keeps, in order of path
+        clips: rows of the index that the label set keeps, in order of path, with their class in ``truth``
         published: the split of the system's authors, for ``as-published``
-        seed: for systems whose authors fixed none
+        seed: for random folds, and for systems whose authors fixed none
         tests_choose: the authors chose the epoch on the test part: it serves as validation part as well
 
     Raises:
-        DataError: if a part would be empty
+        DataError: if a part would be empty, or the protocol needs several corpora and has one
     """
-    if protocol.shares_speakers:
+    if protocol.split == "published":
         names = clips["clip"].to_numpy()
         folds = [
-            Fold(number, tuple(names[train]), tuple(names[test]) if tests_choose else (), tuple(names[test]))
-            for number, (train, test) in enumerate(published(clips, seed))
+            Fold(number, tuple(names[train]), tuple(*(names[part] for part in chooses)), tuple(names[test]))
+            for number, (train, *validation, test) in enumerate(published(clips, seed))
+            for chooses in [[test] if tests_choose else validation]
         ]
-    else:
+    elif protocol.split == "corpora":
+        if len(corpus.parts) == 1:
+            raise DataError(f"{corpus.name}: {protocol.name} needs two corpora or more; join them with +")
+        folds = [_speaker_fold(clips, number, fold) for number, fold in enumerate(corpus.corpus_folds)]
+    elif protocol.split == "speakers":
+        if not corpus.speaker_folds:
+            raise DataError(
+                f"{corpus.name}: has one speaker, and none to test with speakers apart; take as-published or random, "
+                "or add another speaker"
+            )
         folds = [_speaker_fold(clips, number, fold) for number, fold in enumerate(corpus.speaker_folds)]
+    else:
+        apart = protocol.split == "utterances"
+        folds = list(_random_folds(clips, utterances(clips) if apart else np.arange(len(clips)), seed))
+    if protocol.planted == "choice":
+        folds = [dataclasses.replace(fold, validation=fold.test) for fold in folds]
     for fold in folds:
         if not fold.train or not fold.test:
             raise DataError(f"{corpus.name}, {protocol.name}, fold {fold.number}: no clips to train on or to test")
@@ -110,110 +201,33 @@ def _speaker_fold(clips: pd.DataFrame, number: int, fold: SpeakerFold) -> Fold:
     return Fold(number, *(tuple(part) for part in parts))
 
 
-# -- Leak audit -- #
+def _random_folds(clips: pd.DataFrame, groups: np.ndarray, seed: int) -> Iterator[Fold]:
+    """Deal groups of clips onto folds, each with about equal shares of every class."""
+    from sklearn.model_selection import StratifiedKFold
+
+    names, truth = clips["clip"].to_numpy(), clips["truth"].to_numpy()
+    known, first = np.unique(groups, return_index=True)
+    outer, inner = (StratifiedKFold(n, shuffle=True, random_state=seed) for n in (RANDOM_FOLDS, RANDOM_VALIDATION))
+    for number, (rest, test) in enumerate(outer.split(known, truth[first])):
+        train, validation = next(inner.split(rest, truth[first][rest]))
+        parts = (rest[train], rest[validation], test)
+        yield Fold(number, *(tuple(names[np.isin(groups, known[part])]) for part in parts))
 
 
-@dataclass(frozen=True)
-class Leak:
-    """One way in which a test part is not new to the training part."""
+def utterances(clips: pd.DataFrame) -> np.ndarray:
+    """Number the utterances: takes of one, and files that are byte for byte alike, have the same number.
 
-    kind: str
-    count: int  # test clips concerned
-    examples: tuple[str, ...]
-    allowed: bool  # the protocol shares these by design; the report counts them
-
-    def __str__(self) -> str:
-        """Return one line."""
-        return f"{self.kind}: {self.count} test clips ({', '.join(self.examples)}{', …' * (self.count > 3)})"
-
-
-def audit(
-    clips: pd.DataFrame,
-    fold: Fold,
-    protocol: Protocol,
-    *,
-    statistics_from: tuple[str, ...] = (),
-    fingerprints: dict[str, np.ndarray] | None = None,
-) -> list[Leak]:
-    """Look for test clips that training, validation or fitted statistics have already seen.
-
-    Args:
-        clips: clip, sha256, speaker, emotion, intensity, sentence; a column ``origin`` names the clip that an
-            augmented copy or a segment was made from
-        statistics_from: clips whose values any fitted statistic has seen
-        fingerprints: one vector a clip, see :func:`fingerprint`; finds copies that differ in level or coding
+    Where a corpus does not say which sentence is spoken, each clip is an utterance.
 
     Returns:
-        all leaks; those the protocol does not have by design are not ``allowed``
+        one number a clip, shape ``(clips,)``
     """
-    table = clips.set_index("clip")
-    origin = table["origin"] if "origin" in table else pd.Series(table.index, table.index)
-    train, test = table.loc[list(fold.train)], table.loc[list(fold.test)]
-    by_design = protocol.shares_speakers
-    leaks = []
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def report(kind: str, mask: np.ndarray, allowed: bool) -> None:
-        if names := tuple(test.index[mask]):
-            leaks.append(Leak(kind, len(names), names[:3], allowed))
-
-    # The two things no protocol may do: test a training clip, and test what was made from one.
-    report("clip also in training", test.index.isin(train.index), allowed=False)
-    made_here = origin[test.index].isin(origin[train.index]).to_numpy() & ~test.index.isin(train.index)
-    report("copy or segment of a training clip", made_here, allowed=False)
-    report("speaker also in training", test.speaker.isin(train.speaker).to_numpy(), by_design)
-    report("other take of the same utterance in training", _shares(test, train, UTTERANCE), by_design)
-    report("byte-identical sound in training", _shares(test, train, ["sha256"]), by_design)
-    if fingerprints is not None:
-        report("near-identical sound in training", _near(test, train, fingerprints), by_design)
-    if fold.validation:
-        chosen_on = table.loc[list(fold.validation)]
-        report("test clip chooses the epoch", test.index.isin(chosen_on.index), by_design)
-        report("speaker also in validation", test.speaker.isin(chosen_on.speaker).to_numpy(), by_design)
-        if not by_design:
-            shared = chosen_on.speaker.isin(train.speaker)
-            if shared.any():
-                names = tuple(chosen_on.index[shared])
-                leaks.append(Leak("validation speaker also in training", len(names), names[:3], False))
-    report("test clip in fitted statistics", test.index.isin(list(statistics_from)), protocol.transductive)
-    return leaks
-
-
-def refuse_leaks(leaks: list[Leak], *, where: str) -> None:
-    """Stop if any leak is not allowed.
-
-    Raises:
-        DataError: naming the clips
-    """
-    if lines := [f"{where}: leak: {leak}; correct the split" for leak in leaks if not leak.allowed]:
-        raise DataError(*lines)
-
-
-def fingerprint(log_mel: np.ndarray, *, frames: int = 48) -> np.ndarray:
-    """Return a unit vector that two copies of one recording share, whatever their level.
-
-    Args:
-        log_mel: decibels, shape ``(any frames, bands)``
-
-    Returns:
-        shape ``(frames * bands,)``; the product of two is the correlation of their log-mel pictures
-    """
-    at = np.linspace(0, len(log_mel) - 1, frames).round().astype(int)
-    picture = log_mel[at].astype(np.float32)
-    picture = picture - picture.mean()
-    return (picture / max(np.linalg.norm(picture), 1e-12)).ravel()
-
-
-# On RAVDESS, two takes by one actor correlate at 0.978 at most; copies made louder, quieter or sent through MP3 at
-# 0.994 or more (a nearly silent clip: 0.97). Shifted or trimmed copies are not found this way.
-NEAR = 0.985
-
-
-def _near(test: pd.DataFrame, train: pd.DataFrame, fingerprints: dict[str, np.ndarray]) -> np.ndarray:
-    test_vectors = np.stack([fingerprints[clip] for clip in test.index])
-    train_vectors = np.stack([fingerprints[clip] for clip in train.index])
-    return (test_vectors @ train_vectors.T).max(axis=1) >= NEAR
-
-
-def _shares(test: pd.DataFrame, train: pd.DataFrame, columns: list[str]) -> np.ndarray:
-    seen = pd.MultiIndex.from_frame(train[columns])
-    return pd.MultiIndex.from_frame(test[columns]).isin(seen)
+    sentence = clips["sentence"].where(clips["sentence"] != "", clips["clip"])
+    utterance = clips.assign(sentence=sentence).groupby(UTTERANCE).ngroup().to_numpy()
+    file = clips.groupby("sha256").ngroup().to_numpy() + utterance.max() + 1
+    nodes = file.max() + 1
+    links = coo_array((np.ones(len(clips)), (utterance, file)), shape=(nodes, nodes))
+    return connected_components(links, directed=False)[1][utterance]

@@ -9,7 +9,7 @@ import platform
 import shutil
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def _remove(path: Path) -> None:
 # -- Features -- #
 
 
-class FeatureTable:
+class FeatureTable(Mapping):
     """Features of many clips in one memory-mapped file: ``table[clip]`` → float32, shape ``(frames, width)``."""
 
     def __init__(self, frames: np.ndarray, starts: np.ndarray, clips: list[str]):
@@ -114,6 +114,10 @@ class FeatureTable:
         """Return the features of one clip."""
         row = self.position[clip]
         return self.frames[self.starts[row] : self.starts[row + 1]]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names of the clips."""
+        return iter(self.position)
 
     def __len__(self) -> int:
         """Return the number of clips."""

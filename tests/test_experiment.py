@@ -1,8 +1,10 @@
 """Experiments on the demo corpus: planned, run, repeated, interrupted, read back."""
 
+import dataclasses
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,14 +16,14 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from sernb import experiment
+from sernb.augment import Noise
 from sernb.config import DataError
 from sernb.experiment import plan, prepare_for, read_runs, run, run_many
 from sernb.features import Normaliser
 from sernb.preparation import prepare
 from sernb.results import caption, comparison_table, gaps, reported_table, results_of, results_table, views_table
-from sernb.splits import PROTOCOLS
 
-PROTOCOL_NAMES = tuple(PROTOCOLS)
+PROTOCOL_NAMES = ("as-published", "speaker-independent", "speaker-normalised")
 
 
 def test_a_plan_names_each_run_by_what_decides_its_result():
@@ -35,6 +37,19 @@ def test_a_plan_names_each_run_by_what_decides_its_result():
 
 
 @pytest.mark.parametrize(
+    ("system", "corpus", "protocol", "name"),
+    [
+        ("majority", "demo", "as-published", "fold-0-seed-0-f67027e54cd11ef7"),
+        ("multiscale-cnn", "demo", "speaker-normalised", "fold-0-seed-0-1869504743090c43"),
+        ("multiscale-cnn", "ravdess", "speaker-independent", "fold-0-seed-0-1a88de8d8e3e8f21"),
+    ],
+)
+def test_runs_of_earlier_versions_are_found(system, corpus, protocol, name):
+    """Options that are not used leave no trace in the name of a run folder."""
+    assert plan([system], corpus, [protocol])[0].folder.name == name
+
+
+@pytest.mark.parametrize(
     ("arguments", "named"),
     [
         ((["majority"], "demo", ["as-published"], {"profile": "fast"}), "quick"),
@@ -42,6 +57,14 @@ def test_a_plan_names_each_run_by_what_decides_its_result():
         ((["vgg"], "demo", ["as-published"], {}), "majority"),
         ((["majority"], "libri", ["as-published"], {}), "ravdess"),
         ((["statistics-svm"], "demo", ["as-published"], {"folds": [1]}), "0 to 0"),
+        ((["majority"], "demo", ["random"], {"labels": "nine"}), "seven"),
+        ((["majority"], "demo", ["random"], {"sampling": "equal"}), "balanced"),
+        ((["majority"], "demo", ["random"], {"train_on": "gender=other"}), "there are female, male"),
+        ((["majority"], "demo", ["random"], {"train_on": "bytes=1"}), "no condition such as gender=female"),
+        ((["majority"], "demo", ["random"], {"train_clips": 1000}), "give 1 to"),
+        ((["majority"], "demo", ["corpus-independent"], {}), "two corpora"),
+        ((["majority"], "demo", ["leaky-choice"], {}), "chooses no epoch"),
+        ((["statistics-svm"], "demo", ["leaky-augmentation"], {}), "training views"),
     ],
 )
 def test_what_is_unknown_is_refused_with_what_is_known(arguments, named):
@@ -143,15 +166,13 @@ def test_runs_that_are_not_there_are_named():
 
 def test_speaker_normalised_standardises_each_speaker_by_itself(monkeypatch):
     """What reaches the system has mean 0 and deviation 1 over each speaker's own clips."""
-    (first, *_) = plan(["statistics-svm"], "demo", ["speaker-normalised"])
+    (first, *_) = plan(["statistics-svm"], "demo", ["speaker-normalised"], views=[])
     seen = {}
     original = first.system.fit
 
     def spy(settings, task):
         seen["task"] = task
         return original(settings, task)
-
-    import dataclasses
 
     spied = dataclasses.replace(first, system=dataclasses.replace(first.system, fit=spy))
     prepare_for([first])
@@ -162,7 +183,7 @@ def test_speaker_normalised_standardises_each_speaker_by_itself(monkeypatch):
         own = rows[train.speakers == speaker]
         np.testing.assert_allclose(own.mean(axis=0), 0, atol=1e-4)
     table = prepare(first.corpus, first.system.features)
-    clips = experiment.labelled(first.corpus, first.system)
+    clips = first.clips
     name = first.fold.train[0]
     speaker = clips.set_index("clip").speaker[name]
     by_hand = Normaliser([table[clip] for clip in clips["clip"][clips.speaker == speaker]])(table[name])
@@ -170,14 +191,125 @@ def test_speaker_normalised_standardises_each_speaker_by_itself(monkeypatch):
 
 
 def test_a_leaking_split_stops_the_run_and_leaves_nothing():
-    import dataclasses
-
-    (first, *_) = plan(["statistics-svm"], "demo", ["speaker-independent"])
+    (first, *_) = plan(["statistics-svm"], "demo", ["speaker-independent"], views=[])
     fold = dataclasses.replace(first.fold, train=(*first.fold.train, first.fold.test[0]))
     leaky = dataclasses.replace(first, fold=fold, times_trained=(*first.times_trained, 1))
     with pytest.raises(DataError, match=f"leak: clip also in training.*{first.fold.test[0]}"):
         run_many([leaky], jobs=1, progress=False)
     assert not leaky.folder.exists()
+
+
+# -- Options -- #
+
+
+def spied(experiment_):
+    """Run an experiment and return what its system saw."""
+    seen = []
+
+    def fit(settings, task):
+        seen.append(task)
+        return experiment_.system.fit(settings, task)
+
+    spy = dataclasses.replace(experiment_, system=dataclasses.replace(experiment_.system, fit=fit))
+    prepare_for([spy])
+    return seen, run(spy)
+
+
+def test_training_on_some_clips_leaves_the_test_part_alone():
+    (whole, *_) = plan(["majority"], "demo", ["speaker-independent"])
+    (women, *_) = plan(["majority"], "demo", ["speaker-independent"], train_on="gender=female", train_clips=40)
+    assert women.fold.test == whole.fold.test
+    clips = whole.clips.set_index("clip")
+    assert set(clips.gender[[*women.fold.train, *women.fold.validation]]) == {"female"}
+    assert set(women.fold.train) < set(whole.fold.train)
+    assert women.fold.validation == tuple(c for c in whole.fold.validation if clips.gender[c] == "female")
+    pool = clips.loc[[c for c in whole.fold.train if clips.gender[c] == "female"]]
+    expected = pool.truth.value_counts(normalize=True) * 40
+    drawn = clips.truth[list(women.fold.train)].value_counts()
+    assert drawn.sum() == 40
+    assert (drawn - expected).abs().max() < 1, "each class has its share"
+    again, other = (
+        plan(["majority"], "demo", ["random"], train_clips=40, seeds=[seed], folds=[0])[0].fold.train for seed in (0, 1)
+    )
+    assert again == plan(["majority"], "demo", ["random"], train_clips=40, folds=[0])[0].fold.train != other
+
+
+def test_balanced_sampling_gives_each_corpus_as_many_training_clips():
+    arguments = (["majority"], "ravdess+demo", ["speaker-independent"])
+    natural, balanced = plan(*arguments), plan(*arguments, sampling="balanced")
+    corpus = natural[0].clips.set_index("clip").corpus
+    for plain, equal in zip(natural, balanced, strict=True):
+        counts = corpus[list(equal.fold.train)].value_counts()
+        assert counts.tolist() == [len(plain.fold.train) // 2] * 2
+        assert set(equal.fold.train) <= set(plain.fold.train)
+        times = pd.Series(equal.fold.train).value_counts()
+        assert times[corpus[times.index] == "ravdess"].max() == 1, "the larger corpus loses clips"
+        demo = times[(corpus[times.index] == "demo").to_numpy()]
+        assert demo.max() - demo.min() <= 1, "the smaller one is repeated evenly"
+        assert len(demo) == (corpus[list(plain.fold.train)] == "demo").sum()
+        assert (equal.fold.validation, equal.fold.test) == (plain.fold.validation, plain.fold.test)
+        assert equal.folder != plain.folder
+
+
+@pytest.mark.usefixtures("svm_runs")
+def test_a_label_set_changes_the_classes_and_what_is_dropped_is_counted():
+    (first, *_) = plan(["majority"], "demo", ["random"], labels="calm-as-neutral")
+    _, finished_run = spied(first)
+    assert first.labels.classes[0] == "neutral"
+    assert "calm" not in finished_run.predictions.columns
+    assert finished_run.metrics["dropped"] == {"neutral": 16}
+    experiments = plan(["majority"], "demo", ["random"], labels="calm-as-neutral", folds=[0])
+    run_many(experiments, jobs=1, progress=False)
+    assert "By the labels of majority: 16 clips dropped (neutral 16)." in caption(experiments)
+    assert results_table(experiments)["Options"].tolist() == ["labels calm-as-neutral"]
+
+
+@pytest.mark.usefixtures("svm_runs")  # whose features are there
+def test_views_replace_those_of_the_system_and_the_recording_comes_first():
+    noise = Noise("noise 5 dB", snr=5.0)
+    (first, *_) = plan(["majority"], "demo", ["random"], views=[noise], training_views=[noise])
+    seen, finished_run = spied(first)
+    assert finished_run.predictions["view"].unique().tolist() == ["original", "noise 5 dB"]
+    (task,) = seen
+    assert [len(copy) for copy in task.copies] == [len(first.fold.train)]
+    assert task.statistics is None
+
+
+@pytest.mark.usefixtures("svm_runs")
+def test_each_leaky_protocol_gives_the_system_what_it_says_and_nothing_else():
+    noise = (Noise(),)
+    options = {"views": [], "training_views": noise, "folds": [0]}
+    (clean,) = plan(["statistics-svm"], "demo", ["speaker-independent"], **options)
+    (clean_task,), _ = spied(clean)
+    speakers = set(clean_task.train.speakers)
+    for name in ("leaky-statistics", "leaky-augmentation"):
+        (leaky,) = plan(["statistics-svm"], "demo", [name], **options)
+        (task,), finished_run = spied(leaky)
+        assert finished_run.metrics["shared by design"]
+        np.testing.assert_array_equal(np.concatenate(task.train.features), np.concatenate(clean_task.train.features))
+        assert len(task.validation) == len(clean_task.validation)
+        if name == "leaky-statistics":
+            assert set(task.statistics.about["clip"]) == set(leaky.clips["clip"])
+            assert len(task.copies) == 1
+        else:
+            assert task.statistics is None
+            ours, theirs = task.copies
+            assert set(ours.speakers) == speakers
+            assert set(theirs.about["clip"]) == set(leaky.fold.test)
+    noisy = prepare(leaky.corpus, leaky.system.features, view=noise[0])
+    np.testing.assert_array_equal(theirs.features[0], noisy[leaky.fold.test[0]])
+    assert finished_run.metrics["shared by design"]["copy or segment of a training clip"] == len(leaky.fold.test)
+
+
+@pytest.mark.usefixtures("svm_runs")
+def test_many_processes_run_pools_as_one_does():
+    experiments = plan(["statistics-svm"], "demo:gender=female", ["random"], views=[], folds=[0, 1])
+    one = [run_.predictions for run_ in run_many(experiments, jobs=1, progress=False)]
+    for each in experiments:
+        shutil.rmtree(each.folder)
+    two = [run_.predictions for run_ in run_many(experiments, jobs=2, progress=False)]
+    for first, second in zip(one, two, strict=True):
+        pd.testing.assert_frame_equal(first, second)
 
 
 # -- Networks -- #

@@ -94,7 +94,11 @@ def test_a_copy_elsewhere_gives_the_same_cache(demo_copy, undisturbed):
 def test_every_unusable_recording_is_one_line_and_nothing_is_left(demo_copy, work):
     names = read_index(DEMO).path[3::30].tolist()
     paths = [demo_copy / name for name in names]
-    paths[0].unlink()
+    paths[0].rename(demo_copy / "elsewhere")
+    with pytest.raises(DataError, match=f"demo: 1 of 240 clips .* missing, such as {names[0]}; .* demo:available"):
+        prepare(DEMO, LogMel(), data=demo_copy.parent)
+    (demo_copy / "elsewhere").rename(paths[0])
+    paths[0].write_bytes(paths[0].read_bytes() + b"more")
     paths[1].write_bytes(b"")
     paths[2].write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
     paths[3].write_bytes(paths[3].read_bytes()[:5000])
@@ -102,7 +106,7 @@ def test_every_unusable_recording_is_one_line_and_nothing_is_left(demo_copy, wor
     soundfile.write(paths[5], np.array([0.1, np.nan] * 4000, np.float32), 16_000, format="WAV", subtype="FLOAT")
     soundfile.write(paths[6], np.zeros(16_000), 16_000)
     soundfile.write(paths[7], 0.1 * np.ones(16_000), 16_000)
-    reasons = ["cannot be read", "is empty", "Git LFS", "truncated", "text file", "NaN", "silence", "sha256 differs"]
+    reasons = ["sha256 differs", "is empty", "Git LFS", "truncated", "text file", "NaN", "silence", "sha256 differs"]
     with pytest.raises(DataError) as caught:
         prepare(DEMO, LogMel(), data=demo_copy.parent)
     lines = caught.value.args

@@ -67,7 +67,7 @@ def test_parameters_mean_the_same_in_every_notebook():
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_every_corpus_has_its_sequence(corpus):
-    sources = sequence(corpus_named(corpus))
+    sources = sequence([corpus_named(corpus)])
     assert all(source.exists() for source in sources)
     assert [source.stem[:2] for source in sources] == sorted(source.stem[:2] for source in sources)
 
@@ -108,7 +108,7 @@ def test_index_shows_the_results_of_the_run_folders_first(demo_report, monkeypat
     assert rows == [[str(value) for value in row] for row in filled.to_numpy().tolist()]
     assert "no evidence" in index.get_text()
     links = [link["href"] for link in index.find_all("a", href=True) if link["href"].endswith(".html")]
-    assert links == [f"{source.stem}.html" for source in sequence(corpus_named("demo"))]
+    assert links == [f"{source.stem}.html" for source in sequence([corpus_named("demo")])]
     text = str(index)
     assert text.index("<table") < text.index(links[0])
 
@@ -117,7 +117,7 @@ def test_index_shows_the_results_of_the_run_folders_first(demo_report, monkeypat
 def test_pages_are_sound(demo_report):
     _, out = demo_report
     pages = sorted(out.glob("*.html"))
-    assert len(pages) == 6
+    assert len(pages) == 7
     for page in pages:
         assert problems_of_page(page) == []
         assert str(out) not in page.read_text("utf-8"), "no machine paths"
@@ -157,7 +157,7 @@ def test_a_killed_report_is_finished_by_the_same_command(demo_report, tmp_path):
             assert page.read_text("utf-8").rstrip().endswith("</html>"), "half a page under its final name"
     done = sernb("report", "--out", str(out), work=work, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len(list(out.glob("*.html"))) == 6
+    assert len(list(out.glob("*.html"))) == 7
     assert not list(out.rglob(".unfinished-*"))
 
 
@@ -172,7 +172,7 @@ def test_a_failed_notebook_leaves_its_page_and_the_others(demo_report, tmp_path,
     cell.source += "\n\nraise RuntimeError('the dog ate it')"
     nbformat.write(notebook, broken / "40_test.ipynb")
     short = [broken / "40_test.ipynb", broken / "60_compare_systems.ipynb"]
-    monkeypatch.setattr(report_module, "sequence", lambda corpus: short)
+    monkeypatch.setattr(report_module, "sequence", lambda corpora: short)
     with pytest.raises(NotebookFailed, match=r"40_test failed in cell 'results': RuntimeError: the dog ate it"):
         report("demo", out=tmp_path / "out")
     words = bs4.BeautifulSoup((tmp_path / "out" / "40_test.html").read_text("utf-8"), "html.parser").get_text(" ")
