@@ -1,14 +1,16 @@
 """Training of networks: by epochs, with checkpoints, so that a killed training goes on where it was.
 
 Importing this module imports Keras and its backend. One run uses one thread: many runs then share the cores well, and
-the result does not depend on how many cores there are.
+the result does not depend on how many cores there are. Clips stay where they are, as a rule in a memory-mapped cache:
+only the batches at work are in memory.
 """
 
 import contextlib
 import os
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 # Read when the backend is first imported.
@@ -24,6 +26,9 @@ from sernb.store import atomic
 from sernb.systems import Fitted
 
 PREDICTION_BATCH = 256
+
+Row = dict[str, float]  # what the history says of one epoch
+Values = np.ndarray | dict[str, np.ndarray]  # first axis: clips; by name of the output where there are several
 
 
 @contextlib.contextmanager
@@ -46,6 +51,57 @@ with _quiet():
     keras.random.normal((1,))  # the devices are only looked for when something is computed
 
 
+# -- Learning rates -- #
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """The learning rate times ``factor`` after every ``epochs`` epochs."""
+
+    epochs: int
+    factor: float
+
+    def __call__(self, initial: float, history: Sequence[Row]) -> float:
+        """Return the learning rate of the epoch after ``history``.
+
+        Examples:
+            >>> StepDecay(epochs=2, factor=0.1)(0.5, [{}, {}, {}])
+            0.05
+        """
+        return initial * self.factor ** (len(history) // self.epochs)
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """The learning rate times ``factor`` when ``patience`` epochs have not improved, as Keras's ReduceLROnPlateau.
+
+    Where there is no validation part, the loss on the training part is watched.
+    """
+
+    patience: int
+    factor: float
+    smallest: float = 0.0
+    improvement: float = 1e-4  # less is none
+    watched: str = "validation_loss"
+
+    def __call__(self, initial: float, history: Sequence[Row]) -> float:
+        """Return the learning rate of the epoch after ``history``."""
+        rate, best, waited = initial, np.inf, 0
+        for row in history:
+            value = row.get(self.watched, row["loss"])
+            value = value if self.watched.endswith("loss") or self.watched not in row else -value
+            if value < best - self.improvement:
+                best, waited = value, 0
+                continue
+            waited += 1
+            if waited >= self.patience:
+                rate, waited = max(rate * self.factor, self.smallest), 0
+        return rate
+
+
+# -- Training -- #
+
+
 def seeded(seed: int) -> None:
     """Seed the initial weights and everything random in layers; on TensorFlow, ask for deterministic kernels."""
     keras.utils.set_random_seed(seed)
@@ -57,73 +113,144 @@ def seeded(seed: int) -> None:
 
 def train(
     model: keras.Model,
-    features: np.ndarray,
-    targets: np.ndarray,
-    validation: np.ndarray | None,
+    clips: Sequence[np.ndarray],
+    targets: Values,
+    validation: Sequence[np.ndarray],
     validation_truth: np.ndarray,
     *,
     epochs: int,
     batch: int,
     seed: int,
     checkpoint: Path | None = None,
+    prepare: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    sample_weights: Values | None = None,
+    validation_targets: Values | None = None,
+    validation_weights: Values | None = None,
+    emotion: str | None = None,
+    schedule: Callable[[float, Sequence[Row]], float] | None = None,
+    best_by: str = "validation_accuracy",
+    patience: int | None = None,
+    at_once: int = PREDICTION_BATCH,
 ) -> Fitted:
     """Train a compiled model and keep its best epoch, or the last one where there is no validation part.
 
-    Best is the highest accuracy on the validation part, the first of equals. Clips are shuffled by seed and epoch
-    alone, so that a training resumed from its checkpoint ends as one that was never interrupted.
+    Best is the highest accuracy (or lowest loss) on the validation part, the first of equals. Clips are shuffled by
+    seed and epoch alone, and learning rate and early end follow from the history alone, so that a training resumed
+    from its checkpoint ends as one that was never interrupted.
 
     Args:
-        features: shape ``(clips, …)``, of the training part
-        targets: shape ``(clips, classes)``
-        validation: features of the validation part, or None
+        clips: features of the training part, one array a clip
+        targets: shape ``(clips, classes)``; for several outputs a dictionary of such arrays by output name
+        validation: features of the validation part; empty where there is none
         validation_truth: class numbers
         checkpoint: folder to resume from and to write to after each epoch
+        prepare: features of a clip → what the model hears of it, for example a fitted scaler
+        sample_weights: by clip, like ``targets``; 0 takes a clip out of the loss of an output
+        validation_targets: like ``targets``; they add the loss on the validation part to the history
+        validation_weights: like ``sample_weights``
+        emotion: the output that ranks emotions, where there are several
+        schedule: initial learning rate and history → learning rate of the next epoch
+        best_by: ``validation_accuracy`` or ``validation_loss``
+        patience: end after so many epochs without a better one
+        at_once: clips that are predicted together
 
     Raises:
         DataError: if the checkpoint cannot be written
     """
     model.optimizer.build(model.trainable_variables)
+    initial = float(model.optimizer.learning_rate)
     state = [*model.variables, *model.optimizer.variables]
     best = _values(model.weights)
-    history: list[dict[str, float]] = []
+    history: list[Row] = []
     if checkpoint and (saved := _read(checkpoint, state, best)):
         best, history = saved
-    for epoch in range(len(history), epochs):
-        order = np.random.default_rng([seed, epoch]).permutation(len(features))
-        losses = model.fit(features[order], targets[order], batch, epochs=1, shuffle=False, verbose=0).history
-        row = {"epoch": epoch + 1, "loss": float(losses["loss"][0])}
-        if validation is not None:
-            row["validation_accuracy"] = war(validation_truth, _scores(model, validation))
-        if validation is None or row["validation_accuracy"] > max(
-            (past["validation_accuracy"] for past in history), default=-1.0
-        ):
-            best = _values(model.weights)
+
+    def scores(features: Sequence[np.ndarray]) -> np.ndarray:
+        outputs = predictions(model, features, prepare=prepare, at_once=at_once)
+        return outputs[emotion] if emotion else outputs
+
+    while len(history) < epochs and not _exhausted(history, best_by, patience):
+        if schedule:
+            model.optimizer.learning_rate = schedule(initial, history)
+        order = np.random.default_rng([seed, len(history)]).permutation(len(clips))
+        batches = _Batches(clips, targets, sample_weights, order, batch, prepare)
+        losses = model.fit(batches, epochs=1, shuffle=False, verbose=0).history
+        row = {"epoch": len(history) + 1, **{name: float(values[0]) for name, values in losses.items()}}
+        row |= {"learning_rate": float(model.optimizer.learning_rate)} if schedule else {}
+        if len(validation):
+            row["validation_accuracy"] = war(validation_truth, scores(validation))
+        if len(validation) and validation_targets is not None:
+            every = np.arange(len(validation))
+            batches = _Batches(validation, validation_targets, validation_weights, every, batch, prepare)
+            measured = model.evaluate(batches, verbose=0, return_dict=True)
+            row |= {f"validation_{name}": float(value) for name, value in measured.items()}
         history.append(row)
+        if _best(history, best_by) == len(history) - 1:
+            best = _values(model.weights)
         if checkpoint:
             _write(checkpoint, state, best, history)
     for variable, value in zip(model.weights, best, strict=True):
         variable.assign(value)
-    chosen = {"epoch": 1 + int(np.argmax([row.get("validation_accuracy", row["epoch"]) for row in history]))}
     names = [f"{number:03d} {variable.path}" for number, variable in enumerate(model.weights)]
     return Fitted(
-        scores=lambda clips: _scores(model, np.stack(clips)),
-        chosen=chosen,
+        scores=scores,
+        chosen={"epoch": 1 + _best(history, best_by)},
         history=tuple(history),
         weights=dict(zip(names, best, strict=True)),
     )
 
 
-def _scores(model: keras.Model, features: np.ndarray) -> np.ndarray:
-    return model.predict(features, batch_size=PREDICTION_BATCH, verbose=0)
+def predictions(
+    model: keras.Model,
+    clips: Sequence[np.ndarray],
+    *,
+    prepare: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    at_once: int = PREDICTION_BATCH,
+) -> Values:
+    """Return what the model says of clips, ``(clips, …)``; for several outputs a dictionary by name."""
+    parts = []
+    for start in range(0, len(clips), at_once):
+        heard = np.stack([prepare(clip) for clip in clips[start : start + at_once]])
+        parts.append(keras.tree.map_structure(np.asarray, model.predict_on_batch(heard)))
+    return keras.tree.map_structure(lambda *values: np.concatenate(values), *parts)
+
+
+class _Batches(keras.utils.PyDataset):
+    """Batches that are put together when their turn comes."""
+
+    def __init__(self, clips, targets, weights, order, batch, prepare):
+        super().__init__()
+        self.clips, self.order, self.batch, self.prepare = clips, order, batch, prepare
+        self.answers = (targets,) if weights is None else (targets, weights)
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.batch)
+
+    def __getitem__(self, number: int) -> tuple:
+        rows = self.order[number * self.batch : (number + 1) * self.batch]
+        heard = np.stack([self.prepare(self.clips[row]) for row in rows])
+        return heard, *keras.tree.map_structure(lambda values: values[rows], self.answers)
+
+
+def _best(history: list[Row], best_by: str) -> int:
+    """Return the position of the best epoch so far; without a validation part, of the last."""
+    if best_by not in history[0]:
+        return len(history) - 1
+    sign = -1 if best_by.endswith("loss") else 1
+    return int(np.argmax([sign * row[best_by] for row in history]))
+
+
+def _exhausted(history: list[Row], best_by: str, patience: int | None) -> bool:
+    return bool(history) and patience is not None and len(history) - 1 - _best(history, best_by) >= patience
 
 
 def _values(variables: list) -> list[np.ndarray]:
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def _write(checkpoint: Path, state: list, best: list[np.ndarray], history: list[dict[str, float]]) -> None:
+def _write(checkpoint: Path, state: list, best: list[np.ndarray], history: list[Row]) -> None:
     columns = {f"history {key}": np.array([row[key] for row in history]) for key in history[0]}
-    states = {f"state {number:04d}": value for number, value in enumerate(_values(state))}
+    states = {f"state {number:04d}": variable for number, variable in enumerate(state)}  # copied one by one
     bests = {f"best {number:04d}": value for number, value in enumerate(best)}
     with atomic(checkpoint / "training.npz") as unfinished:
         np.savez(unfinished, **states, **bests, **columns)
@@ -131,9 +258,7 @@ def _write(checkpoint: Path, state: list, best: list[np.ndarray], history: list[
         unfinished.write_text(str(len(history)), "utf-8")  # for those who watch
 
 
-def _read(
-    checkpoint: Path, state: list, best: list[np.ndarray]
-) -> tuple[list[np.ndarray], list[dict[str, float]]] | None:
+def _read(checkpoint: Path, state: list, best: list[np.ndarray]) -> tuple[list[np.ndarray], list[Row]] | None:
     """Set the variables of ``state`` and return best weights and history, or nothing where none fit."""
     with (
         contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile),

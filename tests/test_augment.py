@@ -3,10 +3,37 @@
 import numpy as np
 import pytest
 
-from sernb.augment import ORIGINAL, TEST_VIEWS, Gain, Noise, Shift, Speed, view_of
+from sernb.augment import (
+    ORIGINAL,
+    TEST_VIEWS,
+    Chain,
+    Gain,
+    Mask,
+    Noise,
+    OneOf,
+    PeakNoise,
+    Pitch,
+    PitchUp,
+    Shift,
+    Speed,
+    Stretch,
+    features_of,
+    view_of,
+)
+from sernb.config import digest
+from sernb.features import FrameValues, LogMel, LogMelPicture
 
 RATE = 16_000
-BY_NAME = {view.name: view for view in TEST_VIEWS}
+MORE_VIEWS = (
+    Stretch("stretch", 1.25),
+    Pitch("pitch", -1.0),
+    Mask("band-mask", axis=1),
+    OneOf("either", (Gain("half", -6.0), Gain("double", 6.0))),
+    Chain("both", (Gain("half", -6.0), Noise())),
+    PeakNoise(),
+    PitchUp(),
+)
+BY_NAME = {view.name: view for view in (*TEST_VIEWS, *MORE_VIEWS)}
 
 
 @pytest.fixture
@@ -29,7 +56,8 @@ def decibels(signal: np.ndarray) -> float:
 
 def test_views_have_names_of_their_own_and_begin_with_the_original():
     assert TEST_VIEWS[0] == ORIGINAL
-    assert len(BY_NAME) == len(TEST_VIEWS)
+    assert len(BY_NAME) == len(TEST_VIEWS) + len(MORE_VIEWS)
+    assert digest(*TEST_VIEWS) == "6fb7e9ebe53cfc37", "finished runs are named after these views"
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -109,3 +137,83 @@ def test_speed_changes_length_and_pitch_by_its_factor_and_not_the_level(factor):
     assert loudest_frequency(played) == pytest.approx(1000 * factor, abs=1)
     middle = slice(RATE // 4, -RATE // 4)
     assert decibels(played[middle]) == pytest.approx(decibels(tone(1000)), abs=0.05)
+
+
+@pytest.mark.parametrize("factor", [0.75, 1.25])
+def test_stretch_changes_the_length_and_not_the_pitch(factor):
+    stretched = view_of("clip", Stretch("stretch", factor), tone(1000), RATE)
+    assert len(stretched) == pytest.approx(2 * RATE / factor, abs=1)
+    assert loudest_frequency(stretched) == pytest.approx(1000, abs=2)
+
+
+@pytest.mark.parametrize("semitones", [-1.0, 0.7, 1.0])
+def test_pitch_changes_the_pitch_and_not_the_length(semitones):
+    higher = view_of("clip", Pitch("pitch", semitones), tone(1000), RATE)
+    assert len(higher) == 2 * RATE
+    assert loudest_frequency(higher) == pytest.approx(1000 * 2 ** (semitones / 12), abs=3)
+
+
+def test_pitch_up_is_upwards_by_no_more_than_asked():
+    raised = [loudest_frequency(view_of(f"clip {n}", PitchUp(), tone(1000), RATE)) for n in range(12)]
+    assert min(raised) > 995
+    assert 1015 < max(raised) < 1000 * 2 ** (0.7 / 12) + 3
+
+
+def test_peak_noise_is_a_share_of_the_peak_that_two_draws_make():
+    clean = tone(300)
+    levels = [(view_of(f"clip {n}", PeakNoise(), clean, RATE) - clean).std() for n in range(400)]
+    assert max(levels) < 0.075 * clean.max()
+    assert np.mean(levels) == pytest.approx(0.075 * clean.max() / 4, rel=0.15)
+
+
+def test_one_of_several_views_is_drawn_for_each_clip(signal):
+    either = OneOf("either", (Gain("half", -6.0), Gain("double", 6.0)))
+    changes = {round(decibels(view_of(f"clip {n}", either, signal, RATE)) - decibels(signal)) for n in range(20)}
+    assert changes == {-6, 6}
+
+
+def test_a_chain_is_one_view_after_the_other(signal):
+    chain = Chain("twice", (Gain("half", -6.0), Speed("slower", 0.8)))
+    one = view_of("clip", Gain("half", -6.0), signal, RATE)
+    np.testing.assert_array_equal(view_of("clip", chain, signal, RATE), view_of("clip", Speed("s", 0.8), one, RATE))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_mask_silences_one_band_of_each_picture_and_nothing_else(signal, axis):
+    mask = Mask("mask", axis, least=5, most=10, picture=50)
+    features = LogMel()
+    clean = features(signal)[:200]
+    starts, sizes = set(), set()
+    for number in range(60):
+        masked = mask.on_features(clean, np.random.default_rng(number))
+        for picture, before in zip(np.split(masked, 4), np.split(clean, 4), strict=True):
+            changed = (picture != before).any(axis=1 - axis)
+            band = np.flatnonzero(changed)
+            assert len(band) == np.ptp(band) + 1, "one band"
+            starts.add(band[0])
+            sizes.add(len(band))
+            assert (np.compress(changed, picture, axis) == clean.min()).all()
+    assert sizes == {5, 6, 7, 8, 9, 10}
+    assert min(starts) == 0
+    assert max(starts) > clean.shape[1] * 0.6 if axis else max(starts) >= 40
+    heard = features_of("clip", mask, signal, features)
+    assert (heard != features(signal)).any()
+    np.testing.assert_array_equal(heard, features_of("clip", mask, signal, features))
+    np.testing.assert_array_equal(view_of("clip", mask, signal, RATE), signal)
+
+
+def test_a_mask_larger_than_the_features_covers_all_of_them(signal):
+    features = LogMel()(signal)[:3]
+    assert (Mask("mask", axis=0).on_features(features, np.random.default_rng(0)) == features.min()).all()
+
+
+def test_a_view_changes_the_section_that_the_features_hear(signal):
+    """Noise is measured on the section: what is loud outside it must not matter."""
+    features = FrameValues()
+    loud_start = signal.copy()
+    loud_start[: int(0.5 * features.sampling_rate)] *= 20
+    heard = [features_of("clip", Noise(), source, features) for source in (signal, loud_start)]
+    np.testing.assert_array_equal(*heard)
+    by_hand = features.of_section(view_of("clip", Noise(), features.section(signal), features.sampling_rate))
+    np.testing.assert_array_equal(heard[0], by_hand)
+    assert features_of("clip", ORIGINAL, signal, LogMelPicture()).shape == (128, 128)

@@ -27,7 +27,7 @@ RUNTIME = [Requirement(line) for line in SETTINGS["project"]["dependencies"]]
 DEVELOPMENT = [Requirement(line) for line in SETTINGS["project"]["optional-dependencies"]["dev"]]
 SUPPORTED = ("3.11", "3.12", "3.13")
 
-IMPORTED_AS = {"scikit-learn": "sklearn"}
+IMPORTED_AS = {"pillow": "PIL", "scikit-learn": "sklearn"}
 # No line imports these two: JupyterLab is started by `make lab`, and ipykernel is the kernel the notebooks name.
 NOT_IMPORTED = {"jupyterlab": "Makefile", "ipykernel": "notebooks"}
 # Parts of declared packages, always installed with them.

@@ -1,5 +1,12 @@
 """Each system does what its authors published: shapes, parameters, targets, choices."""
 
+import dataclasses
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -75,6 +82,7 @@ def test_statistics_svm_learns_and_scores(rng, speakers_apart):
     np.testing.assert_allclose(scores.sum(axis=1), 1)
     assert (scores.argmax(axis=1) == unseen.truth).mean() > 0.9
     assert fitted.chosen["C"] in statistics_svm.Settings().penalties
+    assert fitted.chosen["inner folds"] == ("by speaker" if speakers_apart else "by clip")
 
 
 def test_statistics_svm_drops_gender_from_the_answer(rng):
@@ -95,7 +103,8 @@ def test_statistics_svm_gives_an_emotion_it_never_heard_the_last_place():
 
 @pytest.mark.slow
 def test_multiscale_cnn_has_the_published_size_and_reach():
-    network = multiscale_cnn.network(multiscale_cnn.Settings(), (215, 39), 8)
+    settings = multiscale_cnn.Settings()
+    network = multiscale_cnn.compiled(settings, multiscale_cnn.network(settings, (215, 39), 8))
     assert network.count_params() == 142_856
     assert network.output_shape == (None, 8)
     convolutions = [layer for layer in network.layers if type(layer).__name__ == "Conv1D"]
@@ -136,3 +145,274 @@ def test_label_smoothing_fades_as_in_the_published_code(rng):
     assert faded[1, 1] == pytest.approx(0.464, abs=0.001), "tenth fold: nine times, as the clip was once tested"
     constant = multiscale_cnn.targets(multiscale_cnn.Settings(smoothing_accumulates=False), given)
     np.testing.assert_allclose(constant.max(axis=1), 0.9125, rtol=1e-6)
+
+
+# -- Networks -- #
+
+PUBLISHED = {  # parameters as the fact sheet counts them; 003's are for CREMA-D's six emotions
+    "multiscale-cnn": (8, (215, 39), 142_856),
+    "timedistributed-cnn-lstm": (7, (640, 128), 656_583),
+    "dummynet-zcr": (6, (690, 42), 4_265_350),
+    "dummynet-energy": (6, (690, 42), 4_265_350),
+    "dummynet-zcr-energy": (6, (690, 42), 7_083_398),
+    "dummynet-mel": (6, (690, 42), 114_464_134),
+    "rezonet": (6, (690, 42), 41_236_956),
+    "exponet": (6, (690, 42), 61_648_774),
+    "cnn-ensemble": (6, (690, 42), 114_464_134 + 41_236_956 + 61_648_774),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_networks_have_the_published_size(name):
+    from sernb.networks import network_of, parameters_of
+
+    classes, shape, parameters = PUBLISHED[name]
+    network = network_of(system_named(name), classes=classes)
+    assert network.input_shape == (None, *shape)
+    assert network.output_shape == (None, classes)
+    assert parameters_of(system_named(name), classes=classes) == parameters
+
+
+@pytest.mark.slow
+def test_what_has_no_network_has_no_parameters():
+    from sernb.networks import parameters_of
+
+    assert parameters_of(system_named("statistics-svm")) is None
+
+
+@pytest.mark.slow
+def test_two_lstm_cells_are_one_more():
+    from sernb.networks import parameters_of
+
+    one, two = (parameters_of(system_named(f"timedistributed-cnn-lstm{end}")) for end in ("", "-two-cells"))
+    assert two - one == 4 * 256 * (256 + 256 + 1)
+
+
+@pytest.mark.slow
+def test_multiply_adds_by_hand():
+    from sernb.networks import EachWindow, keras, multiply_adds
+
+    layers = keras.layers
+    image = keras.Input((6, 5, 2))
+    inner = keras.Model(image, layers.Flatten()(layers.Conv2D(3, (2, 2))(image)))  # 5 × 4 places, 60 values
+    given = keras.Input((7, 6, 5, 2))
+    x = layers.LSTM(8)(EachWindow(inner, 7)(given))
+    model = keras.Model(given, layers.Dense(4)(x))
+    assert multiply_adds(model) == 7 * (5 * 4 * 2 * 2 * 2 * 3) + 7 * 4 * 8 * (60 + 8) + 8 * 4
+    curve = keras.Input((20, 3))
+    causal = layers.Conv1D(5, 4, strides=2, padding="same")(curve)  # 10 places
+    assert multiply_adds(keras.Model(curve, layers.BatchNormalization()(causal))) == 10 * 4 * 3 * 5
+    with pytest.raises(TypeError, match="Bilinear"):
+        multiply_adds(keras.Model(curve, layers.SeparableConv1D(2, 3, name="Bilinear")(curve)))
+
+
+@pytest.mark.slow
+def test_multiply_adds_of_the_published_dummynet():
+    """By hand: 690 → 686 → 341 → 337 → 167 → 163 → 80 places."""
+    from sernb.networks import multiply_adds, network_of
+
+    by_hand = 686 * 5 * 512 + 337 * 5 * 512 * 512 + 163 * 5 * 512 * 128 + 80 * 128 * 256 + 256 * 6
+    assert multiply_adds(network_of(system_named("dummynet-zcr"), classes=6)) == by_hand
+
+
+@pytest.mark.slow
+def test_each_window_is_the_model_on_each_window(rng):
+    from sernb.networks import EachWindow, keras
+
+    image = keras.Input((6, 5, 1))
+    inner = keras.Model(image, keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(image)))
+    given = keras.Input((4, 6, 5, 1))
+    model = keras.Model(given, EachWindow(inner, 4)(given))
+    windows = rng.normal(0, 1, (3, 4, 6, 5, 1)).astype(np.float32)
+    expected = np.stack([np.asarray(inner(windows[:, window])) for window in range(4)], axis=1)
+    assert model.output_shape == (None, 4, 24)
+    np.testing.assert_allclose(np.asarray(model(windows)), expected, atol=1e-5)
+
+
+# Narrow enough for a second; the input of the published length, in so few clips.
+TINY = {
+    "timedistributed-cnn-lstm": {"width": 0.0625, "parts": 1, "epochs": 3, "batch": 8, "learning_rate": 0.05},
+    "dummynet-zcr-energy": {"width": 1 / 32, "epochs": 3, "batch": 8, "learning_rate": 0.01},
+    "rezonet": {"width": 0.1, "epochs": 3, "batch": 8, "learning_rate": 0.001, "softmax_twice": False},
+    "exponet": {"width": 1 / 128, "parts": 1, "epochs": 3, "batch": 8, "learning_rate": 0.01},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TINY)
+def test_networks_learn(rng, name):
+    system = system_named(name)
+    shape = PUBLISHED[name][1]
+    given = task(rng, clips=16, width=shape[1], frames=shape[0], validation=6)
+    given = dataclasses.replace(given, copies=(given.train,))
+    fitted = system.fit(dataclasses.replace(system.settings, **TINY[name]), given)
+    losses = [row["loss"] for row in fitted.history]
+    assert losses[-1] < losses[0]
+    scores = fitted.scores(given.validation.features)
+    assert scores.shape == (6, 3)
+    np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_ensemble_trains_each_member_as_alone(rng, tmp_path):
+    from sernb.systems import cnn_ensemble, system_003
+
+    settings = cnn_ensemble.Settings(
+        **{
+            name: dataclasses.replace(member.settings, width=1 / 128, batch=3, parts=1, epochs=1)
+            for name, member in cnn_ensemble._MEMBERS.items()
+        }
+    )
+    assert settings.epochs == 3
+    given = dataclasses.replace(task(rng, clips=9, width=42, frames=690, validation=3), checkpoint=tmp_path)
+    fitted = cnn_ensemble.fit(settings, given)
+    assert (tmp_path / "epochs.txt").read_text() == "3"
+    assert [row["member"] for row in fitted.history] == ["dummynet_mel", "rezonet", "exponet"]
+    assert [row["epoch"] for row in fitted.history] == [1, 2, 3]
+    alone = system_003.fit(
+        system_named("rezonet").network, settings.rezonet, dataclasses.replace(given, checkpoint=None)
+    )
+    mine = [value for name, value in fitted.weights.items() if name.startswith("rezonet")]
+    for value, other in zip(mine, alone.weights.values(), strict=True):
+        np.testing.assert_array_equal(value, other)
+    clips = given.validation.features
+    np.testing.assert_allclose(fitted.scores(clips).sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_softmax_twice_cannot_fall_below_the_published_bound(rng):
+    """PyTorch's CrossEntropyLoss on a softmax: 1.044 for six classes, however sure the network is."""
+    from sernb.networks import keras
+    from sernb.systems import system_003
+
+    loss = system_003.softmax_and_cross_entropy
+    sure, target = np.eye(6, dtype=np.float32), np.eye(6, dtype=np.float32)
+    assert np.asarray(loss(target, sure)) == pytest.approx([np.log(np.e + 5) - 1] * 6)
+    assert np.asarray(loss(target, sure))[0] == pytest.approx(1.044, abs=5e-4)
+    settings = system_named("dummynet-zcr-narrow").settings
+    network = system_named("dummynet-zcr").network
+    given, answer = rng.normal(0, 1, (4, 690, 42)).astype(np.float32), np.eye(6, dtype=np.float32)[:4]
+    for twice in (True, False):
+        changed = dataclasses.replace(settings, softmax_twice=twice)
+        model = system_003.compiled(changed, network(changed, (690, 42), 6))
+        scores = np.asarray(model(given), np.float64)
+        again = np.log(np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)) if twice else np.log(scores)
+        measured = model.evaluate(given, answer, verbose=0)
+        assert measured == pytest.approx(-np.mean(np.sum(answer * again, axis=1)), rel=1e-5)
+    assert keras.backend.backend()
+
+
+@pytest.mark.slow
+def test_weight_decay_is_part_of_the_gradient_as_in_pytorch():
+    """Adam's first step has the size of the learning rate and the sign of gradient + decay × weight."""
+    from sernb.networks import keras
+    from sernb.systems import system_003
+
+    settings = system_003.Settings(learning_rate=0.01, batch=1, epochs=1, weight_decay=0.5)
+    given = keras.Input((3,))
+    model = keras.Model(given, system_003.dense(settings, 2, given))
+    model.compile(keras.optimizers.Adam(0.01), lambda targets, answers: 0 * keras.ops.sum(answers), jit_compile=False)
+    before = [np.array(value) for value in model.get_weights()]
+    penalty = model.evaluate(np.ones((1, 3)), np.ones((1, 2)), verbose=0)
+    assert penalty == pytest.approx(0.5 / 2 * sum((value**2).sum() for value in before), rel=1e-5)
+    model.fit(np.ones((1, 3)), np.ones((1, 2)), verbose=0)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_allclose(new, old - 0.01 * np.sign(old), atol=1e-5)
+
+
+def test_split_of_system_003_has_the_published_sizes():
+    clips = pd.DataFrame({"truth": np.repeat(list("SADNHF"), [1271, 1271, 1271, 1087, 1271, 1271])})
+    ((train, validation, test),) = system_named("exponet").published_split(clips, 0)
+    assert (len(train), len(validation), len(test)) == (4948, 261, 2233)
+    assert sorted(np.concatenate([train, validation, test])) == list(range(7442))
+    counts = clips.truth.iloc[test].value_counts()
+    assert sorted(counts) == [326, 381, 381, 381, 382, 382]
+
+
+@pytest.mark.parametrize("system", ["rezonet", "multiscale-cnn", "statistics-svm"])
+def test_published_splits_give_each_part_its_clips(system):
+    from sernb.experiment import plan
+
+    fold = plan([system], "ravdess", ["as-published"])[0].fold
+    if system == "rezonet":
+        assert (len(fold.train), len(fold.validation), len(fold.test)) == (956, 51, 433)
+        assert not {*fold.validation} & {*fold.train, *fold.test}
+    else:
+        assert fold.validation == (fold.test if system == "multiscale-cnn" else ())
+
+
+def test_variants_are_known_by_name():
+    for name in SYSTEMS:
+        system = system_named(name)
+        for variant in system.variants:
+            assert system_named(variant.name) is variant
+            assert (variant.settings, variant.features, variant.labels) != (
+                system.settings, system.features, system.labels,
+            ), variant.name  # fmt: skip
+    assert len({v.name for name in SYSTEMS for v in system_named(name).variants} | set(SYSTEMS)) == len(SYSTEMS) + sum(
+        len(system_named(name).variants) for name in SYSTEMS
+    )
+
+
+def test_statistics_svm_variants_are_the_authors_table():
+    variants = {variant.name: variant for variant in system_named("statistics-svm").variants}
+    best = variants["statistics-svm-six-120-rbf"]
+    assert best.reported[0].value == 0.7446
+    assert "surprised" not in best.labels.classes
+    assert len(best.labels.classes) == 6
+    assert variants["statistics-svm-fourteen-120-rbf"].settings.gendered
+    assert variants["statistics-svm-seven-all-linear"].settings.components is None
+    assert sum("report" in figure.caveat for each in variants.values() for figure in each.reported) == 32
+
+
+@pytest.mark.parametrize("kernel", ["linear", "poly2", "poly3"])
+def test_kernels_of_the_statistics_svm_learn(rng, kernel):
+    given = task(rng, clips=60, validation=0)
+    settings = statistics_svm.Settings(kernel=kernel, components=None, penalties=(1, 10), gendered=False)
+    fitted = system_named("statistics-svm").fit(settings, given)
+    unseen = task(rng, clips=30).train
+    correct = (fitted.scores(unseen.features).argmax(axis=1) == unseen.truth).mean()
+    assert correct > (0.6 if kernel == "poly2" else 0.9), "an even function cannot tell the lowest from the highest"
+    assert ("gamma" in fitted.chosen) == (kernel != "linear")
+    assert fitted.chosen["components"] == fitted.chosen["features kept"], "no PCA"
+
+
+def test_statistics_svm_refuses_an_unknown_kernel():
+    with pytest.raises(DataError, match="poly2"):
+        statistics_svm.Settings(kernel="cosine")
+
+
+@pytest.mark.parametrize(("speakers", "expected"), [(1, "by clip"), (2, "by clip"), (6, "by speaker")])
+def test_statistics_svm_says_when_too_few_speakers_train(rng, speakers, expected):
+    """As on TESS, where one of two women trains."""
+    given = task(rng, clips=60, speakers_apart=True)
+    given.train.about["speaker"] = [f"s{n % speakers}" for n in range(60)]
+    given.train.about["gender"] = "female"
+    fitted = system_named("statistics-svm").fit(statistics_svm.Settings(penalties=(1,)), given)
+    assert fitted.chosen["inner folds"] == expected
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+def test_every_network_fits_on_jax(tmp_path):
+    """In a process of its own: the backend is chosen once."""
+    program = tmp_path / "fit_all.py"
+    program.write_text(
+        "import dataclasses, sys\nimport numpy as np\n"
+        "from test_systems import PUBLISHED, TINY, task\nfrom sernb.systems import system_named\n"
+        "from sernb.networks import keras, network_of\n"
+        "for name, (classes, shape, _) in PUBLISHED.items():\n"
+        "    assert network_of(system_named(name), classes=classes).output_shape == (None, classes)\n"
+        "for name, changes in TINY.items():\n"
+        "    shape, system = PUBLISHED[name][1], system_named(name)\n"
+        "    given = task(np.random.default_rng(0), clips=8, width=shape[1], frames=shape[0], validation=3)\n"
+        "    settings = dataclasses.replace(system.settings, **{**changes, 'epochs': 1})\n"
+        "    assert system.fit(settings, given).scores(given.validation.features).shape == (3, 3)\n"
+        "assert keras.backend.backend() == 'jax'\n",
+        "utf-8",
+    )
+    found_at = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": found_at}
+    done = subprocess.run([sys.executable, program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]

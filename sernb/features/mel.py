@@ -77,9 +77,19 @@ def mel_power(signal: np.ndarray, settings: LogMel | Mfcc) -> np.ndarray:
 
 @lru_cache
 def _mel_bands(sampling_rate: Hertz, window: int, bands: int) -> np.ndarray:
-    from librosa.filters import mel  # imports numba: 2 s that only a cold cache has to pay
+    """Triangles of equal area, equally spaced on Slaney's mel scale (1998), librosa's default; (1 + window // 2, bands).
 
-    return np.ascontiguousarray(mel(sr=sampling_rate, n_fft=window, n_mels=bands).T)  # (1 + window // 2, bands)
+    Made here because importing librosa's own takes 2 s.
+    """
+    # Slaney's mels: 15 linear ones up to 1 kHz, then 27 for each factor of 6.4.
+    growth = np.log(6.4) / 27
+    mels = np.linspace(0, 15 + np.log(sampling_rate / 2 / 1000) / growth, bands + 2)
+    edges = np.where(mels < 15, mels * (200 / 3), 1000 * np.exp(growth * (mels - 15)))  # hertz
+    ramps = edges[:, None] - np.fft.rfftfreq(window, 1 / sampling_rate)
+    widths = np.diff(edges)[:, None]
+    triangles = np.maximum(0, np.minimum(-ramps[:-2] / widths[:-1], ramps[2:] / widths[1:])).astype(np.float32)
+    areas = (2 / (edges[2:] - edges[:-2]))[:, None]
+    return np.ascontiguousarray((triangles * areas).astype(np.float32).T)
 
 
 def decibels(power: np.ndarray) -> np.ndarray:

@@ -18,7 +18,23 @@ from sernb.splits import PublishedSplit
 if TYPE_CHECKING:
     import pandas as pd
 
-SYSTEMS = ("majority", "statistics-svm", "multiscale-cnn")
+SYSTEMS = (
+    "majority",
+    "statistics-svm",
+    "timedistributed-cnn-lstm",
+    "multiscale-cnn",
+    "feature-cnn",
+    "multitask-cnn",
+    "dummynet-zcr",
+    "dummynet-energy",
+    "dummynet-zcr-energy",
+    "dummynet-mel",
+    "rezonet",
+    "exponet",
+    "cnn-ensemble",
+)
+# Where the file is not named as the system.
+MODULES = dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy", "dummynet-mel"), "dummynet")
 
 
 @dataclass(frozen=True)
@@ -32,6 +48,13 @@ class Examples:
     def __len__(self) -> int:
         """Return the number of clips."""
         return len(self.truth)
+
+    def __add__(self, other: "Examples") -> "Examples":
+        """Return these clips, then the others."""
+        import pandas as pd
+
+        about = pd.concat([self.about, other.about], ignore_index=True)
+        return Examples(self.features + other.features, np.concatenate([self.truth, other.truth]), about)
 
     @property
     def speakers(self) -> np.ndarray:
@@ -56,6 +79,12 @@ class Task:
     seed: int
     checkpoint: Path | None = None  # where an unfinished training may leave what it needs to go on
     copies: tuple[Examples, ...] = ()  # the training clips once more in each of the system's training views
+    statistics: Examples | None = None  # what scaling is fitted on, labels unseen; None: the training clips
+
+    @property
+    def heard(self) -> Examples:
+        """The training clips, then their copies."""
+        return sum(self.copies, self.train)
 
 
 @dataclass(frozen=True)
@@ -78,6 +107,7 @@ class Figure:
     value: float
     protocol: str
     caveat: str
+    corpus: str = "ravdess"  # the corpus or pool that was tested
 
 
 @dataclass(frozen=True)
@@ -100,6 +130,9 @@ class System:
     training_views: tuple[View, ...] = ()  # copies of training clips, made after the split, beside the originals
     reported: tuple[Figure, ...] = ()
     epochs: bool = False  # trains by epochs
+    network: Callable | None = None  # settings, shape of a clip's features, number of classes → Keras model
+    counts_statistics: bool = True  # the authors' parameter count has the moving statistics of batch normalisation
+    variants: tuple["System", ...] = ()  # the same with one thing changed; known by name, in no list
 
     def settings_for(self, profile: str) -> object:
         """Return the settings of the profile ``full`` or ``quick``."""
@@ -107,11 +140,16 @@ class System:
 
 
 def system_named(name: str) -> System:
-    """Return the record of a system.
+    """Return the record of a system, or of a variant of one.
 
     Raises:
         DataError: if the name is unknown; the message lists the known ones
     """
-    if name not in SYSTEMS:
-        raise DataError(f"no system is named {name!r}; known: {', '.join(SYSTEMS)}")
-    return importlib.import_module(f"sernb.systems.{name.replace('-', '_')}").SYSTEM
+    for known in SYSTEMS:
+        if name == known or name.startswith(f"{known}-"):
+            module = importlib.import_module(f"sernb.systems.{MODULES.get(known, known.replace('-', '_'))}")
+            records = getattr(module, "SYSTEMS", None) or (module.SYSTEM,)
+            for system in [each for record in records for each in (record, *record.variants)]:
+                if system.name == name:
+                    return system
+    raise DataError(f"no system is named {name!r}; known: {', '.join(SYSTEMS)}")

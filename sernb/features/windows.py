@@ -1,0 +1,79 @@
+"""Overlapping windows of a log-mel spectrogram, for networks that look at one window after the other (system 004)."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from sernb.audio import Hertz, Seconds, fit_end
+from sernb.features.mel import DYNAMIC_RANGE, POWER_FLOOR
+
+
+@dataclass(frozen=True)
+class LogMelWindows:
+    """Five windows of 128 × 128 log-mel cells from 3.07 s of a clip, one below the other: (640, 128) (system 004).
+
+    The clip begins after ``offset``, is brought to mean 0 and standard deviation 1, and is cut or zero-padded at the
+    end. Decibels are relative to the loudest cell. A clip that is not longer than ``offset`` is heard from its start.
+    Frames are centred and mirrored at the ends, as in the librosa of the authors' time (0.6).
+    """
+
+    sampling_rate: Hertz = 16_000
+    resampling: ClassVar[str] = "soxr"
+    offset: Seconds = 0.5
+    samples: int = 49_100
+    n_fft: int = 512
+    window: int = 256  # samples, Hamming
+    hop: int = 128  # samples
+    bands: int = 128
+    highest: Hertz = 4000
+    frames: int = 128  # of a window
+    step: int = 64  # frames from window to window
+
+    @property
+    def width(self) -> int:
+        """Columns of the result."""
+        return self.bands
+
+    @property
+    def windows(self) -> int:
+        """Windows of a clip."""
+        return (1 + self.samples // self.hop - self.frames) // self.step + 1
+
+    def __call__(self, signal: np.ndarray) -> np.ndarray:
+        """Return decibels, shape ``(windows * frames, bands)``, float32."""
+        return self.of_section(self.section(signal))
+
+    def section(self, signal: np.ndarray) -> np.ndarray:
+        """Return what is heard of a clip, standardised, shape ``(samples,)``."""
+        start = int(self.offset * self.sampling_rate)
+        heard = signal[start:] if len(signal) > start else signal
+        deviation = heard.std(dtype=np.float64)
+        standard = (heard - heard.mean(dtype=np.float64)) / (deviation if deviation > 0 else 1)
+        return fit_end(standard.astype(np.float32), self.samples)
+
+    def of_section(self, section: np.ndarray) -> np.ndarray:
+        """Return the windows of a section, as above."""
+        from scipy.fft import rfft
+        from scipy.signal import get_window
+
+        padded = np.pad(section, self.n_fft // 2, mode="reflect")
+        frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)[:: self.hop]
+        beside = (self.n_fft - self.window) // 2
+        window = np.pad(get_window("hamming", self.window), beside).astype(np.float32)
+        spectrum = rfft(frames * window, axis=1)
+        power = (spectrum.real**2 + spectrum.imag**2) @ _mel_bands(self)
+        level = 10 * np.log10(np.maximum(power, POWER_FLOOR))
+        level = np.maximum(level - level.max(), -DYNAMIC_RANGE).astype(np.float32)
+        starts = range(0, self.windows * self.step, self.step)
+        return np.concatenate([level[start : start + self.frames] for start in starts])
+
+
+@lru_cache
+def _mel_bands(settings: LogMelWindows) -> np.ndarray:
+    from librosa.filters import mel
+
+    return np.ascontiguousarray(
+        mel(sr=settings.sampling_rate, n_fft=settings.n_fft, n_mels=settings.bands, fmax=settings.highest).T
+    )

@@ -1,0 +1,436 @@
+"""System 002: a convolutional network with attention on log-mel pictures; emotion, gender and dimensions at once.
+
+MohammadUmarAsif, speech-emotion-recognition (2022): "Arch 8" with multitask learning, 126,041,745 parameters, four of
+them weights of the losses. Trained on IEMOCAP, tested on IEMOCAP and on RAVDESS.
+
+Chosen here, where the source does not say: the length of segments (see :class:`sernb.features.LogMelPicture`), the
+shares of the split, the number of epochs, the patience of the learning-rate schedule, and the weight of the fixed
+combination of losses. Where a corpus lacks a label, the label's loss is left out, and with it its learned weight.
+
+Otherwise than published: segments of a clip share its part of the split and are averaged to one answer a clip; batches
+are drawn anew in each epoch; valence, arousal (the authors' activation) and dominance are scaled by the training clips'
+extremes, not by the corpus's. The head for intensity is ours; it is off.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sernb.augment import ORIGINAL, Mask, Noise, OneOf, Pitch, Stretch
+from sernb.config import DataError
+from sernb.features import LogMelPicture
+from sernb.labels import MULTITASK_EIGHT_OFFICIAL
+from sernb.systems import Examples, Figure, Fitted, System, Task
+
+COMBINATIONS = ("emotion", "sum", "fixed", "log-variance", "weighted")
+DIMENSIONS = ("valence", "arousal", "dominance")
+# Each task that has two classes: the column of the index and the classes in the order of the answers.
+PAIRS = {"gender": ("male", "female"), "intensity": ("normal", "strong")}
+STRONG = 3.5  # arousal from which the authors call an emotion strong
+AT_ONCE = 64  # pictures that are predicted together: at full width 2 MB each
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The authors' network and training."""
+
+    width: float = 1.0  # share of the filters and of the dense layer; below 1 for small machines
+    filters: tuple[int, int] = (32, 64)
+    kernels: tuple[int, int] = (7, 5)
+    pools: tuple[int, int] = (4, 3)
+    stride: int = 2  # of the pools
+    attention: float = 1e-4  # λ
+    dense: int = 2048
+    dropout: float = 0.8
+    relu_dimensions: bool = True  # as published: an answer below 0 gives no gradient; False: linear
+    intensity: bool = False  # a head more
+    combination: str = "weighted"  # of the losses, see COMBINATIONS
+    fixed: float = 0.5  # weight of all tasks but emotion in the combination "fixed"
+    tallied: bool = True  # dimensions as the authors count them, where the index has it: the actors' own votes included
+    label_range: tuple[float, float] | None = None  # of the dimensions; None: the extremes of the training clips
+    learning_rate: float = 0.01
+    batch: int = 32
+    epochs: int = 30
+    decay: float = 0.8  # of the learning rate when the validation loss stands still
+    patience: int = 3  # epochs
+
+    def __post_init__(self):
+        """Refuse an unknown combination."""
+        if self.combination not in COMBINATIONS:
+            raise DataError(f"combination: {self.combination!r} is none of {', '.join(COMBINATIONS)}")
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks in the order of targets and answers; the weights of the losses have this order, too."""
+        return ("emotion", "gender", *DIMENSIONS, *(["intensity"] if self.intensity else []))
+
+    @property
+    def weighed(self) -> tuple[str, ...]:
+        """Tasks whose loss has a learned weight."""
+        return self.tasks if self.combination == "log-variance" else self.tasks[1:]
+
+
+def network(settings: Settings, shape: tuple[int, int], classes: int):
+    """Build the network.
+
+    All weights are drawn as in the authors' library: uniform, up to one over the root of a unit's inputs.
+
+    Args:
+        shape: rows and columns of a picture, (128, 128) as published
+
+    Returns:
+        a Keras model: (pictures, rows, columns) → ``answers`` (pictures, …), see :func:`answers`, and ``emotion``, the
+        logarithms of the probabilities of the classes (pictures, classes), once more
+    """
+    from sernb.training import keras
+
+    layers = keras.layers
+    start = {"kernel_initializer": keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")}
+
+    def scaled(units: int) -> int:
+        return max(1, round(settings.width * units))
+
+    picture = keras.Input(shape)
+    x = layers.Reshape((*shape, 1))(picture)
+    for number, (filters, kernel, pool) in enumerate(
+        zip(settings.filters, settings.kernels, settings.pools, strict=True), start=1
+    ):
+        x = layers.Conv2D(
+            scaled(filters), kernel, padding="same", activation="relu", name=f"convolution_{number}", **start
+        )(x)
+        x = layers.MaxPool2D(pool, settings.stride)(x)  # (63, 63, 32), then (31, 31, 64)
+    gate = layers.Activation("sigmoid", name="attention")(energy(x, settings.attention))
+    x = layers.Flatten()(layers.Multiply(name="attended")([x, gate]))
+    x = layers.Dropout(settings.dropout)(x)
+    x = layers.Dense(scaled(settings.dense), activation="relu", **start)(x)
+    x = layers.Dropout(settings.dropout)(x)
+    heads = []
+    for task in settings.tasks:
+        if task in DIMENSIONS:
+            heads.append(layers.Dense(1, "relu" if settings.relu_dimensions else None, name=task, **start)(x))
+        else:
+            units = classes if task == "emotion" else 2
+            heads.append(layers.Dense(units, "log_softmax", name=task, **start)(x))
+    # The weights of the losses belong to no picture; this way they are trained and kept with the others.
+    one = keras.ops.ones_like(heads[0][:, :1])
+    weights = layers.Dense(len(settings.weighed), use_bias=False, kernel_initializer="zeros", name="loss_weights")(one)
+    return keras.Model(picture, {"emotion": heads[0], "answers": layers.Concatenate(name="answers")([*heads, weights])})
+
+
+def energy(x, constant: float):
+    """Return SimAM's inverse energy of each cell: how far it stands out from its feature map.
+
+    Yang, Zhang, Li and Xie, "SimAM: A Simple, Parameter-Free Attention Module", ICML 2021.
+
+    Args:
+        x: feature maps, (pictures, rows, columns, channels)
+        constant: λ, added to the variance
+    """
+    from sernb.training import keras
+
+    ops = keras.ops
+    distance = ops.square(x - ops.mean(x, axis=(1, 2), keepdims=True))
+    variance = ops.sum(distance, axis=(1, 2), keepdims=True) / (x.shape[1] * x.shape[2] - 1)
+    return distance / (4 * (variance + constant)) + 0.5
+
+
+def answers(settings: Settings, classes: int) -> dict[str, slice]:
+    """Return which columns of the network's answer belong to which task, and to ``loss weights``."""
+    columns, start = {}, 0
+    for task in settings.tasks:
+        size = classes if task == "emotion" else 2 if task in PAIRS else 1
+        columns[task] = slice(start, start + size)
+        start += size
+    return columns | {"loss weights": slice(start, start + len(settings.weighed))}
+
+
+def loss_of(settings: Settings, classes: int, trained: tuple[str, ...]) -> Callable:
+    """Return the loss of a batch, a Keras function of targets (:func:`targets`) and answers.
+
+    Emotion, gender and intensity: negative log-likelihood; dimensions: squared error; each the mean over the clips that
+    have the label. ``log-variance`` weighs all tasks by exp(-s) and adds s (Kendall, Gal and Cipolla 2018,
+    doi:10.1109/CVPR.2018.00781); ``weighted``, the authors' own, weighs all but emotion by exp(-w) and adds w, where
+    w is the softmax of the learned weights.
+
+    Args:
+        trained: tasks that training clips have labels for; the others are left out
+    """
+    from sernb.training import keras
+
+    ops = keras.ops
+    columns = answers(settings, classes)
+    learned = [settings.weighed.index(task) for task in settings.weighed if task in trained]
+
+    def loss(targets, answer):
+        def of_task(task: str):
+            """Mean loss, and whether any clip of the batch has the label."""
+            target = targets[:, settings.tasks.index(task)]
+            known = ops.cast(ops.logical_not(ops.isnan(target)), answer.dtype)
+            target = ops.where(ops.isnan(target), ops.zeros_like(target), target)
+            said = answer[:, columns[task]]
+            if task in DIMENSIONS:
+                losses = ops.square(said[:, 0] - target)
+            else:
+                named = ops.one_hot(ops.cast(target, "int32"), said.shape[1], dtype=said.dtype)
+                losses = -ops.sum(named * said, axis=1)
+            count = ops.sum(known)
+            return ops.sum(known * losses) / ops.maximum(count, 1), ops.minimum(count, 1)
+
+        if settings.combination == "emotion":
+            return of_task("emotion")[0]
+        if settings.combination in ("sum", "fixed"):
+            weight = settings.fixed if settings.combination == "fixed" else 1.0
+            return sum((1.0 if task == "emotion" else weight) * of_task(task)[0] for task in trained)
+        total = 0.0 if "emotion" in settings.weighed else of_task("emotion")[0]
+        if not learned:
+            return total
+        # All rows of the answer hold the same weights.
+        weights = ops.take(answer[0, columns["loss weights"]], learned)
+        if settings.combination == "weighted":
+            raised = ops.exp(weights - ops.max(weights))
+            weights = raised / ops.sum(raised)
+        for place, number in enumerate(learned):
+            value, present = of_task(settings.weighed[number])
+            total = total + present * (ops.exp(-weights[place]) * value + weights[place])
+        return total
+
+    return loss
+
+
+def targets(settings: Settings, examples: Examples, ranges: dict[str, tuple[float, float]]) -> np.ndarray:
+    """Return a number for each task of each clip, NaN where the corpus does not say; ``(clips, tasks)``, float32."""
+    columns = []
+    for task in settings.tasks:
+        if task == "emotion":
+            columns.append(examples.truth)
+        elif task in PAIRS:
+            numbers = {name: number for number, name in enumerate(PAIRS[task])}
+            columns.append([numbers.get(name, np.nan) for name in _column(examples, task)])
+        else:
+            low, high = ranges.get(task, (0, 1))
+            columns.append((_numbers(settings, examples, task) - low) / (high - low))
+    return np.array(columns, np.float32).T
+
+
+def ranges_of(settings: Settings, examples: Examples) -> dict[str, tuple[float, float]]:
+    """Return lowest and highest value of each dimension that these clips have labels for."""
+    found = {}
+    for dimension in DIMENSIONS:
+        values = _numbers(settings, examples, dimension)
+        values = values[~np.isnan(values)]
+        if len(values) and values.min() < values.max():
+            found[dimension] = settings.label_range or (float(values.min()), float(values.max()))
+    return found
+
+
+def _column(examples: Examples, name: str) -> pd.Series:
+    return examples.about.get(name, pd.Series("", examples.about.index))
+
+
+def _numbers(settings: Settings, examples: Examples, name: str) -> np.ndarray:
+    tally = f"tally_{name}"
+    column = _column(examples, tally if settings.tallied and tally in examples.about else name)
+    return pd.to_numeric(column, errors="coerce").to_numpy(float)
+
+
+def pictures_of(clips: tuple[np.ndarray, ...]) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the square pictures of all clips, views into the clips, and the number of the clip of each."""
+    pictures = [clip[at : at + clip.shape[1]] for clip in clips for at in range(0, len(clip), clip.shape[1])]
+    return pictures, np.repeat(np.arange(len(clips)), [len(clip) // clip.shape[1] for clip in clips])
+
+
+def fit(settings: Settings, task: Task) -> Fitted:
+    """Train on the pictures of all views; keep the weights of the epoch with the lowest loss on the validation part."""
+    from sernb.training import Plateau, keras, predictions, seeded, train
+
+    seeded(task.seed)
+    classes = len(task.classes)
+    heard = task.heard
+    pictures, owner = pictures_of(heard.features)
+    held_out, held_out_owner = pictures_of(task.validation.features)
+    ranges = ranges_of(settings, task.statistics or task.train)
+    known = ~np.isnan(targets(settings, task.train, ranges)).all(axis=0)
+    trained = tuple(
+        name
+        for name, some in zip(settings.tasks, known, strict=True)
+        if some and (name not in DIMENSIONS or name in ranges)
+    )
+    model = network(settings, pictures[0].shape, classes)
+    model.compile(
+        keras.optimizers.SGD(settings.learning_rate),
+        {"answers": loss_of(settings, classes, trained)},
+        # Compiling by XLA makes convolutions slower on CPUs; JAX without it runs one operation after the other.
+        jit_compile=keras.backend.backend() == "jax",
+    )
+    fitted = train(
+        model,
+        pictures,
+        {"answers": targets(settings, heard, ranges)[owner]},
+        held_out,
+        task.validation.truth[held_out_owner],
+        epochs=settings.epochs,
+        batch=settings.batch,
+        seed=task.seed,
+        checkpoint=task.checkpoint,
+        validation_targets={"answers": targets(settings, task.validation, ranges)[held_out_owner]},
+        emotion="emotion",
+        schedule=Plateau(settings.patience, settings.decay),
+        best_by="validation_loss",
+        at_once=AT_ONCE,
+    )
+
+    def said_of(clips: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+        """Mean over the pictures of each clip of what the network says: probabilities, or values."""
+        several, number = pictures_of(clips)
+        answer = predictions(model, several, at_once=AT_ONCE)["answers"]
+        count = np.bincount(number)[:, None]
+        said = {}
+        for name, columns in answers(settings, classes).items():
+            values = answer[:, columns] if name in DIMENSIONS else np.exp(answer[:, columns])
+            said[name] = np.stack([np.bincount(number, column) for column in values.T], axis=1) / count
+        return said
+
+    def attributes(clips: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+        said, found = said_of(clips), {}
+        for name in trained[1:]:
+            if name in DIMENSIONS:
+                low, high = ranges[name]
+                found[name] = low + said[name][:, 0] * (high - low)
+            else:
+                found[PAIRS[name][1]] = said[name][:, 1]
+        if "arousal" in found:
+            found["strong by arousal"] = (found["arousal"] >= STRONG).astype(float)
+        return found
+
+    return dataclasses.replace(fitted, scores=lambda clips: said_of(clips)["emotion"], attributes=attributes)
+
+
+def restored(settings: Settings, shape: tuple[int, int], classes: int, weights: dict[str, np.ndarray]):
+    """Build the network with the weights of a finished run (``weights.npz``), to look inside."""
+    model = network(settings, shape, classes)
+    for variable, name in zip(model.weights, sorted(weights), strict=True):  # names begin with their number
+        variable.assign(weights[name])
+    return model
+
+
+def maps_of(model, pictures: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what the network sees in pictures: filters, feature maps and attention.
+
+    Args:
+        pictures: shape ``(pictures, rows, columns)``
+
+    Returns:
+        ``filters 1`` and ``filters 2`` (rows, columns, channels before, channels); ``feature maps 1`` and
+        ``feature maps 2``, ``attention`` (gate, between 0.5 and 1) and ``attended``, each (pictures, rows, columns,
+        channels)
+    """
+    from sernb.training import keras
+
+    names = {
+        "convolution_1": "feature maps 1",
+        "convolution_2": "feature maps 2",
+        "attention": "attention",
+        "attended": "attended",
+    }
+    inside = keras.Model(model.input, [model.get_layer(name).output for name in names])
+    seen = inside.predict(pictures, verbose=0)
+    filters = {f"filters {n}": keras.ops.convert_to_numpy(model.get_layer(f"convolution_{n}").kernel) for n in (1, 2)}
+    return filters | dict(zip(names.values(), seen, strict=True))
+
+
+def stratified(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """One random split with equal shares of each class, 80 % training, 10 % validation, 10 % test; not by speaker."""
+    from sklearn.model_selection import train_test_split
+
+    every, truth = np.arange(len(clips)), clips["truth"].to_numpy()
+    train, rest = train_test_split(every, test_size=0.2, stratify=truth, random_state=seed)
+    yield train, *train_test_split(rest, test_size=0.5, stratify=truth[rest], random_state=seed)
+
+
+# The authors' six versions of a clip, for training and at test time.
+VIEWS = (
+    ORIGINAL,
+    Noise("noise-22.5dB", snr=-20 * np.log10(0.075)),  # deviation 0.075 of the signal's
+    OneOf("stretch", (Stretch("slower", 0.75), Stretch("faster", 1.25))),
+    OneOf("pitch", (Pitch("lower", -1.0), Pitch("higher", 1.0))),
+    # Theirs are 10 to 20 of 256 points.
+    Mask("frequency-mask", axis=1, least=5, most=10, picture=128),
+    Mask("time-mask", axis=0, least=5, most=10, picture=128),
+)
+
+SYSTEM = System(
+    name="multitask-cnn",
+    title="Multitask CNN with attention",
+    source="MohammadUmarAsif, speech-emotion-recognition (2022)",
+    about="Log-mel pictures of 128 × 128 points, two convolutions, attention without parameters, heads for emotion, "
+    "gender, valence, arousal and dominance.",
+    labels=MULTITASK_EIGHT_OFFICIAL,  # on IEMOCAP, the authors' own count of votes is "multitask-eight"
+    features=LogMelPicture(),
+    settings=Settings(),
+    quick={"width": 0.125, "epochs": 3},
+    fit=fit,
+    published_split=stratified,
+    published_choice="epoch with the lowest loss on a validation part",
+    tests_choose=False,
+    views=VIEWS,
+    training_views=VIEWS[1:],
+    reported=(
+        Figure(
+            "war",
+            0.4200,
+            "as-published",
+            "segments scored one by one, and some of a clip may have trained; random split, ten speakers shared; the "
+            "largest class alone gives about 29 %",
+            corpus="iemocap",
+        ),
+        Figure(
+            "top3",
+            0.8101,
+            "as-published",
+            "as the 42.0 %; always naming the three largest classes gives about 60 to 65 %",
+            corpus="iemocap",
+        ),
+        Figure(
+            "war",
+            0.2140,
+            "corpus-independent",
+            "trained on IEMOCAP; 1,056 clips, excited and frustrated struck from the answers; the largest class alone "
+            "gives 18.2 %",
+        ),
+        Figure(
+            "top3",
+            0.5900,
+            "corpus-independent",
+            "as the 21.4 %; three of six classes: chance is 50 %, always naming the same three gives 54.5 %",
+        ),
+    ),
+    epochs=True,
+    network=network,
+)
+_NARROW = {"width": 0.25, "epochs": 20}
+_VARIANTS = {
+    "narrow": ("a quarter of all widths, 20 epochs", {}),
+    "narrow-intensity": ("as narrow, a head for intensity", {"intensity": True}),
+    "narrow-linear": ("as narrow, dimensions without ReLU", {"relu_dimensions": False}),
+    **{
+        f"narrow-{combination}": (f"as narrow, combination of losses: {combination}", {"combination": combination})
+        for combination in COMBINATIONS
+        if combination != Settings().combination
+    },
+}
+SYSTEM = dataclasses.replace(
+    SYSTEM,
+    variants=tuple(
+        dataclasses.replace(
+            SYSTEM,
+            name=f"{SYSTEM.name}-{name}",
+            title=f"{SYSTEM.title}: {what}",
+            settings=dataclasses.replace(SYSTEM.settings, **_NARROW, **changes),
+            reported=(),
+        )
+        for name, (what, changes) in _VARIANTS.items()
+    ),
+)

@@ -1,0 +1,107 @@
+"""System 001: network, split, copies and scaling as published."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+from sernb.corpora import corpus_named, read_index
+from sernb.systems import Examples, Task, feature_cnn, system_named
+
+SMALL = feature_cnn.Settings(
+    width=0.1, batch=8, epochs=10, learning_rate=0.003, dropout=0, dense_dropout=0, patience=10
+)
+
+
+def part(rng, clips: int, width: int = 64) -> Examples:
+    """Clips whose class shows in some of their values, which lie far apart in size."""
+    truth = np.arange(clips) % 7
+    sizes = 10.0 ** rng.integers(-3, 3, width)
+    features = tuple(
+        (sizes * (5 + 3 * (np.arange(width) // 8 == label) + rng.normal(0, 0.3, width)))[None].astype(np.float32)
+        for label in truth
+    )
+    about = pd.DataFrame({"speaker": [f"s{n % 6}" for n in range(clips)], "gender": ["male"] * clips})
+    return Examples(features, truth, about)
+
+
+def task(rng, *, copies: int = 0) -> Task:
+    classes = feature_cnn.SYSTEM.labels.classes
+    seed = int(rng.integers(100))
+    parts = [part(np.random.default_rng(seed), count) for count in (70, 28)]
+    more = tuple(part(np.random.default_rng(seed), 70) for _ in range(copies))
+    return Task(*parts, classes, True, np.ones(70, int), seed=0, copies=more)
+
+
+def test_variants_change_what_they_say():
+    assert system_named("feature-cnn-narrow-right-rate").features.mfcc_sampling_rate == 8025
+    assert system_named("feature-cnn-narrow-aligned").features.aligned
+    assert system_named("feature-cnn-narrow").settings.width == 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kernels", "parameters"), [((5, 5, 5, 3, 3), 2_534_535), ((5, 5, 5, 5, 5), 2_731_143)])
+def test_network_has_the_published_size(kernels, parameters):
+    from sernb.networks import network_of, parameters_of
+
+    settings = dataclasses.replace(feature_cnn.Settings(), kernels=kernels)
+    system = dataclasses.replace(feature_cnn.SYSTEM, settings=settings)
+    assert parameters_of(system) == parameters
+    network = network_of(system)
+    assert network.input_shape == (None, 1, 880)
+    assert network.output_shape == (None, 7)
+    pools = [layer.output.shape[1] for layer in network.layers if type(layer).__name__ == "MaxPooling1D"]
+    assert pools == [440, 220, 110, 55, 28]
+
+
+def test_seven_classes_with_calm_in_neutral():
+    truths = feature_cnn.SYSTEM.labels.truths(read_index(corpus_named("ravdess")).emotion)
+    assert truths.notna().all()
+    others = ("happy", "sad", "angry", "fearful", "disgust", "surprised")
+    assert truths.value_counts().to_dict() == {"neutral": 288} | dict.fromkeys(others, 192)
+
+
+def test_split_of_the_pool_has_the_published_sizes_and_is_always_the_same():
+    clips = pd.DataFrame({"clip": range(12_162)})
+    (train, validation, test), *more = feature_cnn.eighty_twenty(clips, 0)
+    assert not more
+    assert (len(train), len(validation), len(test)) == (8756, 973, 2433)
+    assert len({*train, *validation, *test}) == 12_162
+    for here, again in zip((train, validation, test), next(feature_cnn.eighty_twenty(clips, 1)), strict=True):
+        np.testing.assert_array_equal(here, again)
+
+
+def test_training_hears_each_clip_four_times():
+    """8,756 clips give the 35,024 rows of the source."""
+    assert 8756 * (1 + len(feature_cnn.SYSTEM.training_views)) == 35_024
+
+
+@pytest.mark.slow
+def test_training_learns_and_scores_are_probabilities(rng):
+    given = task(rng, copies=1)
+    fitted = feature_cnn.fit(SMALL, given)
+    losses = [row["loss"] for row in fitted.history]
+    assert losses[-1] < 0.7 * losses[0]
+    assert {"validation_loss", "validation_accuracy", "learning_rate"} <= set(fitted.history[0])
+    assert fitted.chosen["epoch"] == 1 + np.argmin([row["validation_loss"] for row in fitted.history])
+    scores = fitted.scores(given.validation.features)
+    assert scores.shape == (28, 7)
+    np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
+    assert (scores.argmax(axis=1) == given.validation.truth).mean() > 0.4, "chance: 0.14"
+
+
+@pytest.mark.slow
+def test_values_are_standardised_over_training_clips_and_copies_alone(rng, monkeypatch):
+    from sernb import training
+
+    given, seen = task(rng, copies=1), {}
+    monkeypatch.setattr(training, "train", lambda model, clips, *others, **named: seen.update(clips=clips, **named))
+    feature_cnn.fit(SMALL, given)
+    rows = np.concatenate([*given.train.features, *given.copies[0].features])
+    assert len(seen["clips"]) == len(rows) == 140
+    scaler = StandardScaler().fit(rows)
+    held_out = np.concatenate(given.validation.features)
+    found = np.concatenate([seen["prepare"](clip) for clip in given.validation.features])
+    np.testing.assert_allclose(found, scaler.transform(held_out), rtol=1e-3, atol=1e-4)
