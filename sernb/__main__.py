@@ -50,18 +50,36 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     data = "folder with the recordings (default: $SERNB_DATA, else data/raw)"
+    pool = "a corpus, several as in ravdess+tess, or some clips as in ravdess:gender=female and tess:available"
 
     command("corpora", corpora, "list the corpora: what is on disk, licence, where to get them")
+
+    sub = command("fetch", fetch, "download a corpus from its publishers, or say how to ask for it")
+    sub.add_argument("corpus", metavar="CORPUS")
+    sub.add_argument("--into", type=_absolute, metavar="DIR",
+                     help="folder of the recordings (default: CORPUS in $SERNB_DATA, else in data/raw)")  # fmt: skip
+    sub.add_argument("--url", default="", metavar="URL", help="another address of the archive or folder of files")
 
     sub = command("check", check, "compare every file of a corpus with the published checksums")
     sub.add_argument("corpus", metavar="CORPUS")
     sub.add_argument("--data", type=_absolute, metavar="DIR", help=data)
     sub.add_argument("--json", action="store_true", help="print the findings as JSON")
 
+    sub = command("audit", audit, "look for leaks in a split that anybody made, given as a CSV file")
+    sub.add_argument("split", metavar="SPLIT.csv", type=Path,
+                     help="one row a clip: clip or path, part or fold; if known also speaker, emotion, intensity, "
+                     "sentence, take, origin, segment, sha256, statistics")  # fmt: skip
+    sub.add_argument("--corpus", metavar="C", help="fill what the file leaves open from the index of this corpus")
+    sub.add_argument("--data", type=_absolute, metavar="DIR",
+                     help="folder of the recordings, to compare sound (default: the folder of SPLIT.csv)")  # fmt: skip
+    sub.add_argument("--allow-speakers", action="store_true",
+                     help="speakers are shared on purpose: count them and their other takes as notes")  # fmt: skip
+    sub.add_argument("--json", action="store_true", help="print the findings as JSON")
+
     sub = command("prepare", prepare, "compute and cache the features of a corpus")
-    sub.add_argument("corpus", metavar="CORPUS")
+    sub.add_argument("corpus", metavar="CORPUS", help=pool)
     sub.add_argument("--data", type=_absolute, metavar="DIR", help=data)
-    sub.add_argument("--system", metavar="S", help="features of this system and its test views (default: log-mel)")
+    sub.add_argument("--system", metavar="S", help="features of this system, all its views (default: log-mel)")
 
     sub = command("run", run, "run one notebook without a screen: executed notebook and HTML page")
     sub.add_argument("notebook", metavar="NOTEBOOK", type=Path)
@@ -70,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", metavar="DIR", type=Path, help="folder of the page (default: reports/<corpus>)")
 
     sub = command("report", report, "run all notebooks on a corpus and write a report with an index page")
-    sub.add_argument("--corpus", default="demo", metavar="C")
+    sub.add_argument("--corpus", default="demo", metavar="C", help=pool)
     sub.add_argument("--data", type=_absolute, default="", metavar="DIR", help=data)
     sub.add_argument("--profile", default="quick", choices=PROFILES,
                      help="quick: fewer epochs and two folds of each protocol (default)")  # fmt: skip
@@ -80,8 +98,14 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("experiment", experiment, "train and test systems; what is done is not done again")
     sub.add_argument("--systems", required=True, type=_names, metavar="A,B")
-    sub.add_argument("--corpus", required=True, metavar="C")
+    sub.add_argument("--corpus", required=True, metavar="C", help=pool)
     sub.add_argument("--protocol", required=True, type=_names, metavar="P", help="one or more, with commas")
+    sub.add_argument("--labels", metavar="L", help="a label set (default: each system's own)")
+    sub.add_argument("--sampling", default="natural", metavar="S",
+                     help="natural (default), or balanced: equally many training clips of each corpus")  # fmt: skip
+    sub.add_argument("--train-on", default="", metavar="CONDITIONS",
+                     help="train on some of the training clips only, such as gender=female")  # fmt: skip
+    sub.add_argument("--train-clips", type=int, metavar="N", help="train on N clips of each fold, drawn at random")
     sub.add_argument("--folds", type=_numbers, metavar="0-4", help="numbers or ranges, with commas (default: all)")
     sub.add_argument("--seeds", type=_numbers, default=[0], metavar="0-4", help="default: 0")
     sub.add_argument("--profile", default="full", choices=PROFILES)
@@ -106,13 +130,28 @@ def corpora(options: argparse.Namespace) -> int:
     return DONE
 
 
+def fetch(options: argparse.Namespace) -> int:
+    """Download what is missing of a corpus, then check it."""
+    from sernb.corpora import corpus_named
+    from sernb.fetch import fetch as fetched
+
+    folder = fetched(
+        corpus_named(options.corpus),
+        options.into,
+        url=options.url,
+        announce=lambda said: print(said, flush=True),
+        progress=True,
+    )
+    return check(argparse.Namespace(corpus=options.corpus, data=str(folder), json=False))
+
+
 def check(options: argparse.Namespace) -> int:
     """Compare a copy of a corpus with what was published."""
     import dataclasses
     import json
 
     from sernb.corpora import check as findings_of
-    from sernb.corpora import corpus_named, locate
+    from sernb.corpora import corpus_named, lines_of, locate
 
     corpus = corpus_named(options.corpus)
     folder = locate(corpus, options.data)
@@ -122,30 +161,68 @@ def check(options: argparse.Namespace) -> int:
         listed = [dataclasses.asdict(finding) for finding in findings]
         print(json.dumps({"corpus": corpus.name, "clips": corpus.clips, "findings": listed}, indent=1))
         return PROBLEMS if problems else DONE
-    for finding in findings:
-        print(f"{finding.level}: {finding.path}: {finding.detail}")
+    for line in lines_of(findings, corpus.clips):
+        print(line)
     notes = len(findings) - len(problems)
     print(f"{corpus.name}: {corpus.clips} published clips, problems: {len(problems)}, notes: {notes}")
     return PROBLEMS if problems else DONE
 
 
+def audit(options: argparse.Namespace) -> int:
+    """Look for leaks in anyone's split."""
+    import dataclasses
+    import json
+
+    from sernb.split_file import read_split
+
+    split = read_split(options.split, corpus=options.corpus, data=options.data, progress=True)
+    found = split.leaks(allow_speakers=options.allow_speakers)
+    leaks = sum(not leak.allowed for _, leak in found)
+    if options.json:
+        listed = [
+            {
+                "level": "note" if leak.allowed else "leak",
+                "fold": fold,
+                "kind": leak.kind,
+                "clips": leak.count,
+                "examples": leak.examples,
+            }
+            for fold, leak in found
+        ]
+        about = {"split": str(options.split), "clips": len(split.clips), "folds": len(split.folds)}
+        print(json.dumps({**about, "findings": listed, "not looked for": split.unchecked}, indent=1))
+        return PROBLEMS if leaks else DONE
+    kinds = list(dict.fromkeys(leak.kind for _, leak in found))
+    notes = 0
+    for kind in kinds:
+        of_kind = [leak for _, leak in found if leak.kind == kind]
+        notes += of_kind[0].allowed
+        whole = dataclasses.replace(of_kind[0], count=sum(leak.count for leak in of_kind))
+        folds = f", in {len(of_kind)} of {len(split.folds)} folds" if len(split.folds) > 1 else ""
+        print(f"{'note' if whole.allowed else 'leak'}: {whole}{folds}")
+    for what in split.unchecked:
+        print(f"not looked for: {what}")
+    print(f"{options.split}: {len(split.clips)} clips, leaks: {len(kinds) - notes}, notes: {notes}")
+    return PROBLEMS if leaks else DONE
+
+
 def prepare(options: argparse.Namespace) -> int:
     """Fill the feature cache."""
     from sernb.augment import ORIGINAL
-    from sernb.corpora import corpus_named
     from sernb.features import LogMel
+    from sernb.pools import pool_named
     from sernb.preparation import prepare as features_of
     from sernb.systems import system_named
 
-    corpus = corpus_named(options.corpus)
+    corpus = pool_named(options.corpus, options.data)
     system = system_named(options.system) if options.system else None
     features = system.features if system else LogMel()
     if features is None:
         print(f"{system.name} needs no features")
         return DONE
-    for view in system.views if system else (ORIGINAL,):
+    for view in dict.fromkeys((*system.views, *system.training_views)) if system else (ORIGINAL,):
         table = features_of(corpus, features, view=view, data=options.data, progress=True)
-        rows, width = table.frames.shape
+        rows, width = sum(map(len, table.values())), next(iter(table.values())).shape[1]
         print(
             f"{corpus.name}: {type(features).__name__}, view {view.name}: {len(table)} clips, {rows} × {width} values"
         )
@@ -157,6 +234,7 @@ def run(options: argparse.Namespace) -> int:
     from sernb.config import NOTEBOOKS, REPORTS
     from sernb.notebooks import NotebookFailed, parameters_of, parse_parameters
     from sernb.notebooks import run as run_notebook
+    from sernb.pools import folder_name
 
     source = options.notebook
     if not source.is_file():
@@ -175,7 +253,7 @@ def run(options: argparse.Namespace) -> int:
     if parameters.get("data"):
         parameters["data"] = _absolute(str(parameters["data"]))
     corpus = parameters.get("corpus", defaults.get("corpus", "demo"))
-    out = options.out or REPORTS / str(corpus)
+    out = options.out or REPORTS / folder_name(str(corpus))
     try:
         page = run_notebook(source, out / f"{source.stem}.html", parameters)
     except NotebookFailed as failure:
@@ -209,7 +287,7 @@ def report(options: argparse.Namespace) -> int:
 def experiment(options: argparse.Namespace) -> int:
     """Run a study."""
     from sernb.experiment import plan, run_many
-    from sernb.results import results_of, results_table
+    from sernb.results import caption, results_of, results_table, seeds_table
     from sernb.store import atomic
 
     experiments = plan(
@@ -219,6 +297,11 @@ def experiment(options: argparse.Namespace) -> int:
         profile=options.profile,
         folds=options.folds,
         seeds=options.seeds,
+        labels=options.labels,
+        sampling=options.sampling,
+        train_on=options.train_on,
+        train_clips=options.train_clips,
+        data=options.data,
     )
     run_many(experiments, jobs=options.jobs, data=options.data)
     table = results_table(experiments)
@@ -226,8 +309,23 @@ def experiment(options: argparse.Namespace) -> int:
         with atomic(options.csv) as unfinished:
             commits = [result.commits for result in results_of(experiments)]
             table.assign(Corpus=options.corpus, Commits=commits).to_csv(unfinished, index=False)
-    columns = ["System", "Protocol", "UAR", "UAR floor", "WAR", "Top-3", "Clips", "Speakers", "Folds"]
-    print(table[columns].to_string(index=False))
+    columns = [
+        "System",
+        "Protocol",
+        "Options",
+        "Seed",
+        "UAR",
+        "UAR floor",
+        "WAR",
+        "Top-3",
+        "Clips",
+        "Speakers",
+        "Folds",
+    ]
+    print(table[[column for column in columns if column in table]].to_string(index=False))
+    if len(options.seeds) > 1:
+        print(seeds_table(experiments).to_string(index=False))
+    print(caption(experiments))
     return DONE
 
 

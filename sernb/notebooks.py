@@ -4,6 +4,7 @@ import ast
 import base64
 import io
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import nbformat
     import numpy as np
     import pandas as pd
+
+# What librosa needs for downloads looks for widgets when it is imported, and complains where there are none.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 # Runs in the kernel, which by default drops what is printed faster than it can be sent, and figures with it.

@@ -8,17 +8,41 @@ from typing import Protocol
 import numpy as np
 
 from sernb.audio import Hertz
+from sernb.features.curves import Curves
+from sernb.features.functionals import Functionals
+from sernb.features.image import LogMelPicture
 from sernb.features.mel import LogMel, Mfcc
+from sernb.features.prosody import F0, Level
 from sernb.features.statistics import Statistics
+from sernb.features.values import FrameValues
+from sernb.features.windows import LogMelWindows
 
-__all__ = ["VERSION", "Features", "LogMel", "Mfcc", "Normaliser", "Statistics"]
+__all__ = [
+    "F0",
+    "VERSION",
+    "Curves",
+    "Features",
+    "FrameValues",
+    "Functionals",
+    "Level",
+    "LogMel",
+    "LogMelPicture",
+    "LogMelWindows",
+    "Mfcc",
+    "Normaliser",
+    "Statistics",
+]
 
 # Part of every cache name: raise it when a change here alters values.
 VERSION = 1
 
 
 class Features(Protocol):
-    """What every kind of features has; all else are its own settings."""
+    """What every kind of features has; all else are its own settings.
+
+    A kind that hears only a section of a clip has ``section(signal)`` and ``of_section(section)`` as well; a view
+    (:func:`sernb.augment.features_of`) then changes the section.
+    """
 
     sampling_rate: Hertz
     resampling: str  # how to get there: "soxr" or "linear"

@@ -6,22 +6,27 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from sernb.features import LogMel
-from sernb.figures.style import INK, PALETTE, WIDTH, Drawing, canvas, emotions_among, styled
+from sernb.figures.style import PALETTE, WIDTH, Drawing, canvas, emotions_among, gender_looks, gender_names, styled
 
 
 @styled
 def class_counts(clips: pd.DataFrame, title: str) -> Drawing:
-    """Clips of each emotion, by gender."""
+    """Clips of each emotion, by gender, with numbers and per cents."""
+    clips = clips.assign(gender=gender_names)
     counts = pd.crosstab(clips.emotion, clips.gender).reindex(emotions_among(clips.emotion))
-    figure, axes = canvas(height=3.0)
+    figure, axes = canvas(height=0.3 * len(counts) + 1.0)
     left = np.zeros(len(counts))
-    for gender, colour in zip(counts.columns, ("#8fb3d1", "#3f6f9c"), strict=False):
-        bars = axes.barh(counts.index, counts[gender], left=left, color=colour, label=gender)
-        axes.bar_label(bars, label_type="center", color="white" if colour == "#3f6f9c" else INK)
+    for gender, (colour, hatch, text) in gender_looks(clips).items():
+        bars = axes.barh(counts.index, counts[gender], left=left, color=colour, hatch=hatch, ec="white", label=gender)
+        numbers = axes.bar_label(bars, [count or "" for count in counts[gender]], label_type="center", color=text)
+        for number in numbers:
+            number.set_bbox({"facecolor": colour, "edgecolor": "none", "pad": 1})
         left += counts[gender].to_numpy()
+    axes.bar_label(bars, [f"{count:.0f} ({100 * count / len(clips):.1f} %)" for count in left], padding=4)
     axes.invert_yaxis()
-    axes.set(title=title, xlabel="clips")
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    axes.set(xlabel="clips", xlim=(0, 1.17 * left.max()))
+    axes.set_title(title, pad=24)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(counts.columns), borderaxespad=0.1)
     words = "; ".join(f"{emotion} {row.sum()}" for emotion, row in counts.iterrows())
     return Drawing(figure, f"Bars: clips of each emotion, by gender. {words}.")
 
@@ -30,7 +35,7 @@ def class_counts(clips: pd.DataFrame, title: str) -> Drawing:
 def durations(clips: pd.DataFrame, title: str) -> Drawing:
     """How long the clips of each emotion are."""
     order = emotions_among(clips.emotion)
-    figure, axes = canvas(height=3.0)
+    figure, axes = canvas(height=0.3 * len(order) + 1.0)
     sns.boxplot(
         clips, x="seconds", y="emotion", order=order, hue="emotion", hue_order=order,
         palette=PALETTE, ax=axes, fliersize=2, linewidth=0.8, legend=False,

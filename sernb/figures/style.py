@@ -24,6 +24,12 @@ PALETTE = {
     "bored": "#bcbd22",
 }
 INK = "#30343b"
+# Fill, hatch, and the colour of text on the fill: told apart without colours, too.
+GENDERS = {
+    "female": ("#a9c7df", "", INK),
+    "male": ("#3f6f9c", "///", "white"),
+}
+OTHER_GENDER = ("#d5d8dc", "..", INK)
 ACCENT = "#2f5d8a"
 FLOOR = "#a33b3b"
 WIDTH = 8.0  # inches
@@ -77,3 +83,13 @@ def canvas(*, height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
 def emotions_among(values: pd.Series) -> list[str]:
     """Return the emotions that occur, in the order of ``EMOTIONS``."""
     return [emotion for emotion in PALETTE if emotion in set(values)]
+
+
+def gender_names(clips: pd.DataFrame) -> pd.Series:
+    """Return the gender of each clip's speaker as figures write it."""
+    return clips.gender.replace("", "not given")
+
+
+def gender_looks(clips: pd.DataFrame) -> dict[str, tuple[str, str, str]]:
+    """Return fill, hatch and colour of text for each gender that occurs."""
+    return {gender: GENDERS.get(gender, OTHER_GENDER) for gender in sorted(set(clips.gender))}
