@@ -167,7 +167,7 @@ def plan(
                     seed,
                     system.settings_for(profile),
                     (),
-                    labels=given or system.labels,
+                    labels=(given or system.labels).within(pool.index),
                     views=(ORIGINAL, *(view for view in seen if view != ORIGINAL)),
                     training_views=tuple(system.training_views if training_views is None else training_views),
                     sampling=sampling,
@@ -320,12 +320,20 @@ def run(experiment: Experiment) -> Run:
         [_prediction_table(test, labels, view, fitted, features) for view, features in heard.items()],
         ignore_index=True,
     )
+    written = {"predictions": predictions}
+    if fitted.history:
+        written["history"] = pd.DataFrame(fitted.history)
+    if system.epochs and task.validation and not experiment.tests_choose:
+        held_out = clips.loc[list(fold.validation)]
+        written["validation"] = _prediction_table(
+            held_out, labels, ORIGINAL.name, fitted, task.validation.features
+        )
     finished = write_run(
         experiment.folder,
         config=experiment.config,
         provenance=provenance(seconds=time.perf_counter() - started),
-        metrics=_headline(predictions, experiment, fitted.chosen, leaks),
-        tables={"predictions": predictions} | ({"history": pd.DataFrame(fitted.history)} if fitted.history else {}),
+        metrics=_headline(predictions, experiment, fitted.chosen, leaks) | _size(experiment),
+        tables=written,
         weights=fitted.weights,
     )
     shutil.rmtree(experiment.checkpoint, ignore_errors=True)
@@ -453,6 +461,19 @@ def _prediction_table(
     scores = pd.DataFrame(fitted.scores(features).astype(np.float32), columns=list(labels.classes))
     attributes = pd.DataFrame(fitted.attributes(features) if fitted.attributes else {})
     return pd.concat([about, scores, attributes], axis=1)
+
+
+def _size(experiment: Experiment) -> dict[str, dict[str, int]]:
+    """Return parameters and multiply-adds for a clip of the network, as far as they are known."""
+    if experiment.system.network is None:
+        return {}
+    from sernb.networks import multiply_adds, network_of, parameters_of
+
+    system, classes = replace(experiment.system, settings=experiment.settings), len(experiment.labels.classes)
+    size = {"parameters": parameters_of(system, classes=classes)}
+    with contextlib.suppress(TypeError):  # of a layer whose work is not known
+        size["multiply_adds"] = multiply_adds(network_of(system, classes=classes))
+    return {"size": size}
 
 
 def _headline(predictions: pd.DataFrame, experiment: Experiment, chosen: dict, leaks: list[Leak]) -> dict:

@@ -1,6 +1,6 @@
 """Label sets: which emotions a system tells apart, and what becomes of a corpus's own labels, as data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from sernb.config import DataError
@@ -38,6 +38,17 @@ class LabelSet:
                 f"label set {self.name}: reads the column {self.column}, which these corpora do not have; take another"
             )
         return self.truths(index[self.column])
+
+    def within(self, index: "pd.DataFrame") -> "LabelSet":
+        """Return the label set without the classes that no clip of an index has: what cannot be learned is no class.
+
+        Raises:
+            DataError: as :meth:`truths_of`, or if no class is left
+        """
+        left = set(self.truths_of(index).dropna())
+        if not left:
+            raise DataError(f"label set {self.name}: drops every clip of these corpora; take another")
+        return replace(self, becomes=tuple(pair for pair in self.becomes if pair[1] in left))
 
     def dropped(self, index: "pd.DataFrame") -> dict[str, int]:
         """Return how many clips of an index the label set drops, by emotion; "" counts those without one."""

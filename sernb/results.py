@@ -33,6 +33,7 @@ from sernb.splits import (
     SPEAKER,
     STATISTICS,
     TAKE,
+    UTTERANCE,
     VALIDATION_SPEAKER,
 )
 from sernb.store import Run, read_table
@@ -84,7 +85,7 @@ class Result:
         said = [f"trained on {first.train_on}" * bool(first.train_on)]
         said += [f"{first.train_clips} training clips" * bool(first.train_clips)]
         said += [f"{first.sampling} sampling" * (first.sampling != "natural")]
-        said += [f"labels {first.labels.name}" * (first.labels != self.system.labels)]
+        said += [f"labels {first.labels.name}" * (first.labels.name != self.system.labels.name)]
         if first.training_views != self.system.training_views:
             said += [f"training views {', '.join(view.name for view in first.training_views) or 'none'}"]
         return "; ".join(filter(None, said))
@@ -399,7 +400,10 @@ def views_table(result: Result) -> pd.DataFrame:
 
 
 def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return for each system that listens who was heard, what chose, what scaled, and what the audit counted.
+    """Return for each system that listens what its figures mean: whom and what it heard, what chose, what scaled.
+
+    What is apart is counted in the folds as they were run. Heard is what trains and what validates; where the test part
+    itself chooses, what trains.
 
     Raises:
         DataError: if an experiment has not been run
@@ -408,21 +412,53 @@ def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
     for result in results_of(experiments):
         if not result.system.features:
             continue
-        protocol = PROTOCOLS[result.protocol]
         shared: dict[str, int] = {}
         for run in result.runs:
             for kind, count in run.metrics["shared by design"].items():
                 shared[kind] = shared.get(kind, 0) + count
+        trained = [len(experiment.fold.train) for experiment in result.experiments]
+        validates = [0 if each.tests_choose else len(each.fold.validation) for each in result.experiments]
         rows.append(
             {
                 "System": result.system.name,
                 "Protocol": result.protocol,
+                "Speakers apart": _apart(result, ["speaker"]),
+                "Sentences apart": _apart(result, ["sentence"]),
+                "Twins apart": _apart(result, UTTERANCE),
                 "What chose epoch or settings": _choice(result),
-                "What fitted statistics": protocol.statistics,
+                "What fitted statistics": PROTOCOLS[result.protocol].statistics,
+                "Training clips a fold": _range(trained),
+                "Validation clips a fold": _range(validates),
+                "Test clips": len(result.clips),
+                "Test speakers": result.clips.speaker.nunique(),
                 "Test clips that share": ", ".join(f"{SHARED[kind]} {count}" for kind, count in shared.items()) or "–",
             }
         )
     return pd.DataFrame(rows)
+
+
+def _apart(result: Result, columns: list[str]) -> str:
+    """Say whether test clips have values in these columns that no clip heard before has: takes, speakers, sentences."""
+    shared = known = 0
+    for experiment in result.experiments:
+        clips = experiment.clips.set_index("clip", drop=False)
+        if not set(columns) <= set(clips):
+            return "not known"
+        fold = experiment.fold
+        heard = clips.loc[list({*fold.train, *(() if experiment.tests_choose else fold.validation)})]
+        test = clips.loc[list(fold.test)]
+        needed = [column for column in columns if column != "intensity"]  # not every corpus has degrees
+        test = test[(test[needed].astype(str) != "").all(axis=1)]
+        keys = set(heard[columns].itertuples(index=False, name=None))
+        shared += sum(key in keys for key in test[columns].itertuples(index=False, name=None))
+        known += len(test)
+    if not known:
+        return "not known"
+    return f"no: {shared} of {known} test clips" if shared else "yes"
+
+
+def _range(counts: Sequence[int]) -> str:
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} … {max(counts)}"
 
 
 def _choice(result: Result) -> str:

@@ -89,3 +89,18 @@ def test_excited_is_merged_into_happy_or_kept_apart():
 def test_an_unknown_set_is_refused_with_the_known_ones():
     with pytest.raises(DataError, match=r"^no label set is named 'nine'; known: eight, seven, "):
         label_set_named("nine")
+
+
+def test_a_class_that_no_clip_has_is_none():
+    assert label_set_named("eight").within(RAVDESS) == label_set_named("eight")
+    assert label_set_named("eight").within(CREMA_D).classes == (
+        "neutral",
+        "happy",
+        "sad",
+        "angry",
+        "fearful",
+        "disgust",
+    )
+    assert label_set_named("seven").within(EMODB).classes == label_set_named("six").classes
+    with pytest.raises(DataError, match="label set six: drops every clip"):
+        label_set_named("six").within(RAVDESS[RAVDESS.emotion == "surprised"])
