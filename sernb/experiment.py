@@ -288,7 +288,7 @@ def run(experiment: Experiment) -> Run:
     leaks = leaks_of(experiment)
     refuse_leaks(leaks, where=str(experiment))
 
-    normalisers = _normalisers(experiment)
+    normalisers = normalisers_of(experiment)
     tables = {view.name: _features(experiment, view) for view in _views(experiment)}
 
     def examples(names: Sequence[str], view: str = ORIGINAL.name) -> Examples:
@@ -441,7 +441,7 @@ def _features(experiment: Experiment, view: View) -> Mapping[str, np.ndarray]:
     return prepare(experiment.corpus, experiment.system.features, view=view)
 
 
-def _normalisers(experiment: Experiment) -> dict[str, Normaliser]:
+def normalisers_of(experiment: Experiment) -> dict[str, Normaliser]:
     """One for each speaker, fitted on that speaker's own clips, labels unseen; none for other protocols."""
     if not experiment.protocol.transductive:
         return {}

@@ -8,8 +8,9 @@ from math import prod
 
 import numpy as np
 
+from sernb.config import DataError
 from sernb.systems import System
-from sernb.training import keras
+from sernb.training import keras, predictions
 
 
 def unfilled(build: Callable[[], keras.Model]) -> keras.Model:
@@ -30,6 +31,22 @@ def network_of(system: System, *, classes: int | None = None, profile: str = "fu
     shape = system.features(second).shape
     settings = system.settings_for(profile)
     return unfilled(lambda: system.network(settings, shape, classes or len(system.labels.classes)))
+
+
+def restored(system: System, classes: int, weights: dict[str, np.ndarray]) -> Callable:
+    """Return what a network with the weights of a finished run answers: features of clips → (clips, classes).
+
+    Raises:
+        DataError: if the weights are not those of this network
+    """
+    second = np.random.default_rng(0).standard_normal(system.features.sampling_rate).astype(np.float32)
+    model = system.network(system.settings, system.features(second).shape, classes)
+    values = [weights[name] for name in sorted(weights)]  # names begin with their number
+    if [value.shape for value in values] != [tuple(variable.shape) for variable in model.weights]:
+        raise DataError(f"{system.name}: the run's weights do not fit its network; run it again")
+    for variable, value in zip(model.weights, values, strict=True):
+        variable.assign(value)
+    return lambda clips: predictions(model, clips)
 
 
 def parameters_of(system: System, *, classes: int | None = None, profile: str = "full") -> int | None:

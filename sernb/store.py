@@ -187,7 +187,24 @@ class Run:
     @property
     def history(self) -> pd.DataFrame:
         """One row an epoch; empty for systems without epochs."""
-        path = self.folder / "history.csv"
+        return self._table("history")
+
+    @property
+    def validation(self) -> pd.DataFrame:
+        """As ``predictions``, of validation clips that no weight was trained on; empty where there are none."""
+        return self._table("validation")
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """Arrays of the trained network by name; empty where there is none."""
+        path = self.folder / "weights.npz"
+        if not path.exists():
+            return {}
+        with np.load(path) as saved:
+            return dict(saved)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        path = self.folder / f"{name}.csv"
         return read_table(path) if path.exists() else pd.DataFrame()
 
 
@@ -203,7 +220,7 @@ def write_run(
     """Write a run as one folder, whole or not at all.
 
     Args:
-        tables: ``predictions`` and, for systems with epochs, ``history``
+        tables: ``predictions`` and, for systems with epochs, ``history`` and ``validation``
         weights: arrays of the trained network by name
     """
     with atomic(folder) as unfinished:

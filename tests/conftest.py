@@ -47,7 +47,7 @@ def _folder_with(corpus: str, inside: str, tmp_path_factory: pytest.TempPathFact
         if folder and (Path(folder) / corpus / inside).is_dir():
             return Path(folder)
     if (SHARED / "restore.py").exists() and shutil.which("flac"):
-        folder = tmp_path_factory.mktemp("recordings")
+        folder = tmp_path_factory.getbasetemp() / "recordings"  # of all corpora together
         subprocess.run([sys.executable, SHARED / "restore.py", folder, corpus], check=True, capture_output=True)
         return folder
     pytest.skip(f"{corpus} is not here: put it into data/raw/{corpus}, or name its parent folder in SERNB_DATA")

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.figure import Figure
 
 from sernb.evaluation import Interval, Metrics
-from sernb.figures.style import ACCENT, FLOOR, INK, PALETTE, Drawing, canvas, styled
+from sernb.figures.style import ACCENT, FLOOR, INK, PALETTE, WIDTH, Drawing, canvas, styled
 
 
 @styled
@@ -56,7 +57,7 @@ def recalls(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
 @styled
 def values_with_intervals(rows: dict[str, Interval], title: str, axis: str, *, floor: float | None = None) -> Drawing:
     """Named values with their intervals, one a line."""
-    figure, axes = canvas(height=0.33 * len(rows) + 1.0)
+    figure, axes = canvas(height=min(0.33, 12 / len(rows)) * len(rows) + 1.0)
     for row, interval in enumerate(rows.values()):
         _interval(axes, row, interval, ACCENT)
     if floor is not None:
@@ -68,37 +69,203 @@ def values_with_intervals(rows: dict[str, Interval], title: str, axis: str, *, f
     return Drawing(figure, f"{axis} with 95 % intervals: {words}.{beyond}")
 
 
+# A marker and a colour for each protocol, told apart without colours, too; others share the last.
+PROTOCOL_LOOKS = {
+    "as-published": ("o", "#b8860b"),
+    "speaker-independent": ("s", ACCENT),
+    "speaker-normalised": ("D", "#3b8b6f"),
+    "random": ("^", "#8c564b"),
+    "random-twins-apart": ("v", "#cc79a7"),
+    "corpus-independent": ("P", "#6a3d9a"),
+}
+OTHER_LOOK = ("X", "#7f7f7f")
+GREY = "#9aa0a8"
+
+
 @styled
-def comparison(results: pd.DataFrame, title: str) -> Drawing:
-    """UAR of each system under each protocol with interval, chance, and what the authors report.
+def comparison(results: pd.DataFrame, title: str, others: pd.DataFrame | None = None) -> Drawing:
+    """UAR of each system under each protocol with interval, floor, and what is reported elsewhere.
 
     Args:
         results: columns system, protocol, uar (an :class:`Interval`), floor, reported (a share, or NaN)
+        others: figures of the literature, columns name, uar (a share), alike (measured the same way); below ours, grey
+            where they are not alike
     """
-    markers = {
-        "as-published": ("o", "#b8860b"),
-        "speaker-independent": ("s", ACCENT),
-        "speaker-normalised": ("D", "#3b8b6f"),
-    }
     systems = list(dict.fromkeys(results.system))
     protocols = list(dict.fromkeys(results.protocol))
-    figure, axes = canvas(height=0.75 * len(systems) + 1.6)
+    others = pd.DataFrame(columns=["name", "uar", "alike"]) if others is None else others
+    figure, axes = canvas(height=0.6 * len(systems) + 0.3 * len(others) + 1.6)
     for line in results.itertuples():
-        marker, colour = markers[line.protocol]
+        marker, colour = PROTOCOL_LOOKS.get(line.protocol, OTHER_LOOK)
         at = systems.index(line.system) + 0.22 * (protocols.index(line.protocol) - (len(protocols) - 1) / 2)
         _interval(axes, at, line.uar, colour, marker)
         axes.plot([100 * line.floor] * 2, [at - 0.1, at + 0.1], color=FLOOR, lw=2)
         if not np.isnan(line.reported):
             axes.plot(100 * line.reported, at, "*", color="white", mec=INK, ms=11)
+    places = [len(systems) + 0.5 * number for number in range(len(others))]
+    for at, other in zip(places, others.itertuples(), strict=True):
+        axes.plot(100 * other.uar, at, "d", color=INK if other.alike else "white", mec=INK if other.alike else GREY)
     for name in protocols:
-        axes.plot([], [], markers[name][0], color=markers[name][1], label=name)
+        marker, colour = PROTOCOL_LOOKS.get(name, OTHER_LOOK)
+        axes.plot([], [], marker, color=colour, label=name)
     axes.plot([], [], color=FLOOR, lw=2, label="floor")
     axes.plot([], [], "*", color="white", mec=INK, ms=11, label="reported by the authors")
-    axes.set(title=title, xlabel="UAR (%)", xlim=(0, 100), yticks=range(len(systems)), yticklabels=systems)
+    if len(others):
+        axes.plot([], [], "d", color="white", mec=GREY, label="literature, measured otherwise")
+    if others.alike.any():
+        axes.plot([], [], "d", color=INK, label="literature, measured alike")
+    axes.set(title=title, xlabel="UAR (%)", xlim=(0, 100))
+    axes.set_yticks([*range(len(systems)), *places], [*systems, *others.name])
+    for label, alike in zip(axes.get_yticklabels()[len(systems) :], others.alike, strict=True):
+        label.set(color=INK if alike else "#6b7280", fontsize=8)
     axes.invert_yaxis()
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.45 / (0.25 * len(systems) + 0.6)), ncols=3, fontsize=8.5)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8.5)
     words = "; ".join(f"{line.system}, {line.protocol}: {line.uar} %" for line in results.itertuples())
-    return Drawing(figure, f"UAR with 95 % intervals. {words}.")
+    said = "; ".join(
+        f"{other.name}: {100 * other.uar:.1f} % ({'alike' if other.alike else 'not alike'})"
+        for other in others.itertuples()
+    )
+    return Drawing(figure, f"UAR with 95 % intervals. {words}." + (f" In the literature: {said}." if said else ""))
+
+
+@styled
+def reliability(curves: dict[str, pd.DataFrame], errors: dict[str, float], title: str) -> Drawing:
+    """Share of right answers against how sure the system says it is.
+
+    Args:
+        curves: name → as :func:`sernb.evaluation.reliability` returns it
+        errors: name → expected calibration error, a share
+    """
+    figure, axes = canvas(height=4.4, width=5.4)
+    axes.grid(axis="y")
+    axes.plot([0, 100], [0, 100], color=GREY, ls="--", lw=1, label="as sure as right")
+    looks = [("o-", ACCENT), ("s:", "#b8860b")]
+    words = []
+    for (name, curve), (look, colour) in zip(curves.items(), looks, strict=False):
+        error = 100 * errors[name]
+        axes.plot(
+            100 * curve.confidence, 100 * curve.accuracy, look, color=colour, ms=5, label=f"{name}: ECE {error:.1f} %"
+        )
+        lowest, highest = curve.iloc[0], curve.iloc[-1]
+        words.append(
+            f"{name}: expected calibration error {error:.1f} %; least sure {100 * lowest.confidence:.0f} %, right "
+            f"{100 * lowest.accuracy:.0f} %; most sure {100 * highest.confidence:.0f} %, right "
+            f"{100 * highest.accuracy:.0f} %"
+        )
+    clips = int(next(iter(curves.values())).clips.sum())
+    axes.set(title=title, xlabel="highest score, mean of the bin (%)", ylabel="rightly predicted (%)")
+    axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    axes.legend(fontsize=8.5, loc="upper left", title=f"n = {clips} clips", alignment="left")
+    return Drawing(figure, f"Reliability diagram of {clips} clips, bins of equally many. {'. '.join(words)}.")
+
+
+@styled
+def coverage(curves: dict[str, pd.DataFrame], title: str) -> Drawing:
+    """WAR against the share of clips answered, the unsure left out first.
+
+    Args:
+        curves: what says how sure an answer is → as :func:`sernb.evaluation.coverage` returns it
+    """
+    figure, axes = canvas(height=3.2)
+    axes.grid(axis="y")
+    words = []
+    for (name, curve), (look, colour) in zip(curves.items(), [("-", ACCENT), ("--", "#b8860b")], strict=False):
+        seen = curve[curve.clips >= 20]  # of fewer clips a share says little
+        axes.plot(100 * seen.coverage, 100 * seen.accuracy, look, color=colour, lw=2, label=f"by {name}")
+        half = curve[curve.coverage >= 0.5].iloc[0]
+        words.append(f"by {name}: {100 * half.accuracy:.1f} % of the surest half, {100 * curve.accuracy.iloc[-1]:.1f} "
+                     "% of all")  # fmt: skip
+    clips = int(next(iter(curves.values())).clips.iloc[-1])
+    axes.set(title=title, xlabel=f"clips answered (%; 100 % is n = {clips})", ylabel="WAR (%)", xlim=(0, 100))
+    axes.legend(fontsize=8.5)
+    return Drawing(figure, f"WAR when unsure clips are left out, {clips} clips: {'; '.join(words)}.")
+
+
+@styled
+def answers(scores: pd.DataFrame, truths: Sequence[str], title: str) -> Drawing:
+    """Scores of some clips, the top three numbered and the true class marked.
+
+    Args:
+        scores: one row a clip, one column a class
+        truths: the class of each clip
+    """
+    columns = min(len(scores), 4)
+    rows = -(-len(scores) // columns)
+    classes = list(scores)
+    figure = Figure(figsize=(WIDTH, rows * (0.22 * len(classes) + 0.9)), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    words = []
+    for axes, (clip, row), truth in zip(grid.flat, scores.iterrows(), truths, strict=False):
+        first = row.sort_values(ascending=False, kind="stable").index[:3]
+        bars = axes.barh(classes, 100 * row, color=["#3f6f9c" if name in first else "#d5d8dc" for name in classes])
+        for place, name in enumerate(first, 1):
+            at = classes.index(name)
+            axes.text(100 * row[name] + 2, at, f"{place}.", va="center", fontsize=8)
+        bars[classes.index(truth)].set(edgecolor=INK, linewidth=1.6, hatch="///")
+        axes.set_title(f"{clip}\n{truth}", fontsize=8, fontweight="normal")
+        axes.set(xlim=(0, 115), xticks=(0, 50, 100))
+        axes.tick_params(labelsize=8)
+        words.append(
+            f"{clip}, truly {truth}: " + ", ".join(f"{name} {100 * row[name]:.0f} %" for name in first)
+        )
+    for axes in grid.flat[len(scores) :]:
+        axes.set_visible(False)
+    grid[0, 0].invert_yaxis()
+    for axes in grid[-1]:
+        axes.set_xlabel("score (%)", fontsize=8.5)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return Drawing(figure, f"The three highest scores of {len(scores)} clips. {'; '.join(words)}.")
+
+
+@styled
+def ranks(table: pd.DataFrame, title: str) -> Drawing:
+    """Rank of each system with its interval, 1 the best.
+
+    Args:
+        table: as :func:`sernb.evaluation.ranks` returns it
+    """
+    figure, axes = canvas(height=0.33 * len(table) + 1.0)
+    for row, line in enumerate(table.itertuples()):
+        axes.plot([line.low, line.high], [row, row], color=ACCENT, lw=2.5, alpha=0.55)
+        axes.plot(line.rank, row, "o", color=ACCENT, ms=7)
+    axes.set(title=title, xlabel="rank by UAR, 1 is best", xlim=(0.5, len(table) + 0.5))
+    axes.set(xticks=range(1, len(table) + 1), yticks=range(len(table)), yticklabels=table.system)
+    axes.invert_yaxis()
+    words = "; ".join(
+        f"{line.system} {line.rank:g} [{line.low:g}, {line.high:g}]" for line in table.itertuples()
+    )
+    return Drawing(figure, f"Ranks with 95 % intervals: {words}.")
+
+
+@styled
+def costs(results: pd.DataFrame, title: str, axis: str) -> Drawing:
+    """UAR against what a system costs, on a logarithmic axis.
+
+    Args:
+        results: columns system, protocol, uar (an :class:`Interval`), cost
+    """
+    figure, axes = canvas(height=3.8)
+    axes.grid(axis="both")
+    protocols = list(dict.fromkeys(results.protocol))
+    for line in results.itertuples():
+        marker, colour = PROTOCOL_LOOKS.get(line.protocol, OTHER_LOOK)
+        axes.plot([line.cost] * 2, [100 * line.uar.low, 100 * line.uar.high], color=colour, lw=2, alpha=0.5)
+        axes.plot(line.cost, 100 * line.uar.value, marker, color=colour, ms=7)
+    for system, lines in results.groupby("system", sort=False):
+        best = max(lines.itertuples(), key=lambda line: line.uar.high)
+        axes.annotate(
+            system, (best.cost, 100 * best.uar.high), (0, 4), textcoords="offset points", ha="center", fontsize=8
+        )
+    for name in protocols:
+        marker, colour = PROTOCOL_LOOKS.get(name, OTHER_LOOK)
+        axes.plot([], [], marker, color=colour, label=name)
+    axes.set(title=title, xlabel=axis, ylabel="UAR (%)", xscale="log")
+    axes.margins(x=0.15, y=0.12)
+    axes.legend(fontsize=8.5)
+    words = "; ".join(
+        f"{line.system}, {line.protocol}: {line.cost:,.4g}, UAR {line.uar} %" for line in results.itertuples()
+    )
+    return Drawing(figure, f"UAR against {axis}. {words}.")
 
 
 def _interval(axes, row: float, interval: Interval, colour: str, marker: str = "o") -> None:

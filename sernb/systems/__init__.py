@@ -32,6 +32,7 @@ SYSTEMS = (
     "rezonet",
     "exponet",
     "cnn-ensemble",
+    "functionals-svm",
 )
 # Where the file is not named as the system.
 MODULES = dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy", "dummynet-mel"), "dummynet")
