@@ -72,12 +72,12 @@ def mel_power(signal: np.ndarray, settings: LogMel | Mfcc) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(padded, settings.window)[:: settings.hop]
     spectrum = rfft(frames * window, axis=1)  # (frames, 1 + window // 2), complex64
     power = spectrum.real**2 + spectrum.imag**2
-    return power @ _mel_bands(settings.sampling_rate, settings.window, settings.bands)
+    return power @ mel_bands(settings.sampling_rate, settings.window, settings.bands)
 
 
 @lru_cache
-def _mel_bands(sampling_rate: Hertz, window: int, bands: int) -> np.ndarray:
-    """Triangles of equal area, equally spaced on Slaney's mel scale (1998), librosa's default; (1 + window // 2, bands).
+def mel_bands(sampling_rate: Hertz, window: int, bands: int) -> np.ndarray:
+    """Triangles of equal area on Slaney's mel scale (1998), as librosa's default; shape ``(1 + window // 2, bands)``.
 
     Made here because importing librosa's own takes 2 s.
     """

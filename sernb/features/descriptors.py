@@ -1,0 +1,232 @@
+"""What a voice does from one hundredth of a second to the next: loudness, spectrum, pitch, voice quality, formants.
+
+The set follows the families of GeMAPS (Eyben et al., 2016, doi:10.1109/TAFFC.2015.2457417) and is written from the
+formulas; values are near those of openSMILE and Praat, not equal to them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sernb.audio import Hertz
+from sernb.features.mel import decibels, mel_bands
+from sernb.features.pitch import Pitch, Track
+
+SAMPLING_RATE: Hertz = 16_000
+HOP = 160  # samples, 10 ms
+WINDOW = 512  # samples, 32 ms
+LONG_WINDOW = 1024  # samples, 64 ms: tells the harmonics of a low voice apart
+FINE = 2048  # of the transform: no harmonic lies more than 4 Hz from a bin
+TINY = 1e-10  # power
+SOFT = 0.3  # exponent from power to loudness: 10 dB more sounds twice as loud (Stevens, 1957)
+BANDS = 26
+MFCC = 20
+FORMANTS = 3
+FORMANT_RANGE: Hertz = 5000
+PREDICTOR = 10  # two poles a formant, up to five below 5 kHz
+HARMONIC_FLOOR = -200.0  # dB: there is no harmonic
+
+HERTZ = np.arange(WINDOW // 2 + 1) * SAMPLING_RATE / WINDOW
+
+SPECTRAL = (
+    "loudness", "level", "zero-crossing rate",
+    "centroid", "spread", "spectral skewness", "spectral kurtosis", "spectral entropy",
+    "roll-off 25", "roll-off 50", "roll-off 75", "roll-off 90",
+    "flux", "flux of shape", "sharpness",
+    "alpha ratio", "Hammarberg index", "slope 0-500", "slope 500-1500", "slope 100-8000",
+    "share 250-650", "share 1000-4000", "share 5000-8000",
+    *(f"MFCC {k}" for k in range(1, MFCC + 1)),
+    *(f"mel {k}" for k in range(1, BANDS + 1)),
+)  # fmt: skip
+VOCAL = (
+    "F0", "autocorrelation", "harmonics-to-noise ratio", "jitter", "shimmer",
+    "H1-H2", "H1-H3", "H1-highest",
+    *(f"{name}{k}" for name in ("F", "bandwidth of F", "level of F") for k in range(1, FORMANTS + 1)),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Descriptors:
+    """Contours of a clip in frames of 10 ms."""
+
+    spectral: np.ndarray  # in the order of SPECTRAL, (frames, 69)
+    vocal: np.ndarray  # in the order of VOCAL, 0 where there is no voice, (frames, 17)
+    voiced: np.ndarray  # where there is voice, (frames,)
+
+    def __getitem__(self, kept: slice) -> "Descriptors":
+        """Return some of the frames."""
+        return Descriptors(self.spectral[kept], self.vocal[kept], self.voiced[kept])
+
+
+def descriptors_of(signal: np.ndarray, pitch: Pitch) -> Descriptors:
+    """Return the contours of a signal of 16 kHz, in ``1 + samples // 160`` centred and zero-padded frames."""
+    from scipy.fft import rfft
+    from scipy.signal import get_window
+
+    signal = signal.astype(np.float64)
+    frames = _frames(signal, WINDOW)
+    spectrum = rfft(frames * get_window("hann", WINDOW), axis=1)
+    power = spectrum.real**2 + spectrum.imag**2  # (frames, 257)
+    track = pitch.track(signal)
+    spectral = np.column_stack([*_of_waveform(frames, power), *_of_spectrum(power), *_of_mel(power).T])
+    voiced = track.voiced
+    vocal = np.zeros((len(frames), len(VOCAL)))
+    if voiced.any():
+        centres = np.arange(len(frames)) * HOP / SAMPLING_RATE
+        pulses = pitch.pulses(signal, track)
+        changes = [np.interp(centres[voiced], *_smooth(change)) for change in (pulses.jitter, pulses.shimmer)]
+        semitones = 12 * np.log2(track.f0[voiced] / 27.5)
+        periodic = [semitones, track.strength[voiced], track.harmonicity[voiced]]
+        vocal[voiced] = np.column_stack([*periodic, *changes, _of_harmonics(signal, power[voiced], track)])
+    return Descriptors(spectral, vocal, voiced)
+
+
+def loudness(power: np.ndarray) -> np.ndarray:
+    """Return loudness of power spectra: the sum over 26 mel bands of power to the 0.3; (frames,), no unit."""
+    return (_mel(power, BANDS) ** SOFT).sum(axis=1)
+
+
+def formants(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest three resonances of the spectrum below 5 kHz, by selective linear prediction (Makhoul, 1975).
+
+    Args:
+        power: power spectra, (frames, 257)
+
+    Returns:
+        frequencies and bandwidths in hertz, (frames, 3); NaN where there are fewer
+    """
+    below = HERTZ[HERTZ <= FORMANT_RANGE]
+    brighter = 1 + 0.97**2 - 2 * 0.97 * np.cos(2 * np.pi * below / SAMPLING_RATE)  # pre-emphasis
+    predictor = _linear_prediction(power[:, : len(below)] * brighter)
+    companion = np.zeros((len(power), PREDICTOR, PREDICTOR))
+    companion[:, 0] = -predictor
+    companion[:, np.arange(1, PREDICTOR), np.arange(PREDICTOR - 1)] = 1
+    roots = np.linalg.eigvals(companion)
+    frequency = np.angle(roots) * FORMANT_RANGE / np.pi
+    bandwidth = -np.log(np.maximum(np.abs(roots), TINY)) * 2 * FORMANT_RANGE / np.pi
+    real = (frequency > 200) & (frequency < 4800) & (bandwidth < 800)
+    lowest = np.argsort(np.where(real, frequency, np.inf), axis=1)[:, :FORMANTS]
+    return tuple(np.take_along_axis(np.where(real, each, np.nan), lowest, axis=1) for each in (frequency, bandwidth))
+
+
+def _frames(signal: np.ndarray, window: int) -> np.ndarray:
+    return np.lib.stride_tricks.sliding_window_view(np.pad(signal, window // 2), window)[::HOP]
+
+
+def _mel(power: np.ndarray, bands: int) -> np.ndarray:
+    return power @ mel_bands(SAMPLING_RATE, WINDOW, bands)
+
+
+def _of_waveform(frames: np.ndarray, power: np.ndarray) -> list[np.ndarray]:
+    middle = frames[:, (WINDOW - 400) // 2 : (WINDOW + 400) // 2]  # 25 ms
+    crossings = np.diff(np.signbit(middle), axis=1).mean(axis=1)
+    return [loudness(power), 10 * np.log10((frames**2).mean(axis=1) + TINY), crossings]
+
+
+def _of_spectrum(power: np.ndarray) -> list[np.ndarray]:
+    whole = power.sum(axis=1) + TINY
+    share = power / whole[:, None]
+    centroid = share @ HERTZ
+    distance = HERTZ - centroid[:, None]
+    spread = np.sqrt((share * distance**2).sum(axis=1)) + 1  # 1 Hz: no division by 0
+    skewness = (share * distance**3).sum(axis=1) / spread**3
+    kurtosis = np.log1p((share * distance**4).sum(axis=1) / spread**4)
+    entropy = -(share * np.log2(share + TINY)).sum(axis=1)
+    risen = np.cumsum(share, axis=1)
+    roll_off = [HERTZ[np.minimum((risen < part).sum(axis=1), len(HERTZ) - 1)] for part in (0.25, 0.5, 0.75, 0.9)]
+
+    magnitude = np.sqrt(power)
+    shape = magnitude / np.maximum(magnitude.sum(axis=1, keepdims=True), TINY)
+    fluxes = np.log(_flux(magnitude) + 1e-3), _flux(shape)
+    heard = _mel(power, BANDS) ** SOFT
+    sharpness = heard @ np.arange(1, BANDS + 1) / (heard.sum(axis=1) + TINY)  # mean band, louder bands count more
+
+    def within(low: Hertz, high: Hertz) -> np.ndarray:
+        return power[:, (low <= HERTZ) & (high > HERTZ)].sum(axis=1) + TINY
+
+    level = 10 * np.log10(power + TINY)
+    alpha = 10 * np.log10(within(1000, 5000) / within(50, 1000))
+    highest = [level[:, (low <= HERTZ) & (high > HERTZ)].max(axis=1) for low, high in ((0, 2000), (2000, 5000))]
+    slopes = [_slope(level, low, high) for low, high in ((0, 500), (500, 1500), (100, 8000))]
+    shares = [10 * np.log10(within(low, high) / whole) for low, high in ((250, 650), (1000, 4000), (5000, 8001))]
+    return [
+        centroid, spread, skewness, kurtosis, entropy, *roll_off,
+        *fluxes, sharpness, alpha, highest[0] - highest[1], *slopes, *shares,
+    ]  # fmt: skip
+
+
+def _flux(spectrum: np.ndarray) -> np.ndarray:
+    return np.sqrt((np.diff(spectrum, axis=0, prepend=spectrum[:1]) ** 2).sum(axis=1))
+
+
+def _slope(level: np.ndarray, low: Hertz, high: Hertz) -> np.ndarray:
+    """Return the slope of the line through the levels between two frequencies, dB per kHz."""
+    inside = (low <= HERTZ) & (high >= HERTZ)
+    kilohertz = HERTZ[inside] / 1000 - HERTZ[inside].mean() / 1000
+    return level[:, inside] @ kilohertz / (kilohertz @ kilohertz)
+
+
+def _of_mel(power: np.ndarray) -> np.ndarray:
+    """Return MFCC 1 … 20 and the decibels of 26 mel bands, (frames, 46)."""
+    from scipy.fft import dct
+
+    cepstrum = dct(decibels(_mel(power, 40)), axis=1, norm="ortho")[:, 1 : MFCC + 1]
+    return np.hstack([cepstrum, decibels(_mel(power, BANDS))])
+
+
+def _of_harmonics(signal: np.ndarray, power: np.ndarray, track: Track) -> np.ndarray:
+    """Return differences of harmonics in decibels, then the formants and their levels, of voiced frames."""
+    from scipy.fft import rfft
+    from scipy.signal import get_window
+
+    frames = _frames(signal, LONG_WINDOW)[track.voiced]
+    spectrum = rfft((frames - frames.mean(axis=1, keepdims=True)) * get_window("hann", LONG_WINDOW), FINE, axis=1)
+    level = 10 * np.log10(spectrum.real**2 + spectrum.imag**2 + TINY)
+    hertz = np.arange(FINE // 2 + 1) * SAMPLING_RATE / FINE
+    f0 = track.f0[track.voiced]
+
+    def highest_near(frequency: np.ndarray) -> np.ndarray:
+        near = np.abs(hertz - frequency[:, None]) <= f0[:, None] / 2
+        return np.where(near, level, HARMONIC_FLOOR).max(axis=1)
+
+    first, second, third = (highest_near(number * f0) for number in (1, 2, 3))
+    frequency, bandwidth = map(_bridged, formants(power))
+    levels = [highest_near(column) - first for column in frequency.T]
+    differences = [first - second, first - third, first - level.max(axis=1)]
+    return np.column_stack([*differences, frequency, np.log1p(bandwidth), *levels])
+
+
+def _linear_prediction(power: np.ndarray) -> np.ndarray:
+    """Return predictors of each frame by Levinson's recursion, without the leading 1; (frames, PREDICTOR)."""
+    from scipy.fft import irfft
+
+    correlation = irfft(power, axis=1)[:, : PREDICTOR + 1]
+    correlation /= np.maximum(correlation[:, :1], TINY)
+    correlation[:, 0] = 1 + 1e-6  # a little noise: no pole on the circle
+    predictor = np.zeros((len(power), PREDICTOR + 1))
+    predictor[:, 0] = 1
+    error = correlation[:, 0].copy()
+    for order in range(1, PREDICTOR + 1):
+        reflection = -(predictor[:, :order] * correlation[:, order:0:-1]).sum(axis=1) / error
+        predictor[:, 1 : order + 1] += reflection[:, None] * predictor[:, order - 1 :: -1][:, :order]
+        error *= 1 - reflection**2
+    return predictor[:, 1:]
+
+
+def _bridged(contours: np.ndarray) -> np.ndarray:
+    """Return the contours with straight lines over what is missing; 0 where all is."""
+    places, bridged = np.arange(len(contours)), np.zeros_like(contours)
+    for column in range(contours.shape[1]):
+        known = np.isfinite(contours[:, column])
+        if known.any():
+            bridged[:, column] = np.interp(places, places[known], contours[known, column])
+    return bridged
+
+
+def _smooth(change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return times, and the mean of five values around each; a zero where there are none."""
+    times, values = change
+    if not len(times):
+        return np.zeros(1), np.zeros(1)
+    width = np.convolve(np.ones(len(values)), np.ones(5), "same")[: len(values)]
+    return times, np.convolve(values, np.ones(5), "same")[: len(values)] / width
