@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--data", type=_absolute, default="", metavar="DIR", help=data)
     sub.add_argument("--profile", default="quick", choices=PROFILES,
                      help="quick: fewer epochs and two folds of each protocol (default)")  # fmt: skip
-    sub.add_argument("--systems", type=_names, metavar="A,B", help="default: all")
+    sub.add_argument("--systems", type=_names, metavar="A,B", help="default: one of each publication, and ours")
     sub.add_argument("--seed", type=int, default=0, metavar="N")
     sub.add_argument("--out", type=Path, metavar="DIR", help="default: reports/<corpus>")
 
@@ -117,14 +117,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def corpora(options: argparse.Namespace) -> int:
     """List what is known and what is on disk."""
-    from sernb.corpora import CORPORA, corpus_named, locate
+    from sernb.corpora import CORPORA, corpus_named, files_of, locate, read_index
 
     for corpus in map(corpus_named, CORPORA):
         try:
             folder = locate(corpus)
             place = f"on disk: {folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder}"
+            if (there := len(files_of(corpus, folder, read_index(corpus)))) < corpus.clips:
+                place += f", {there} of {corpus.clips} clips"
         except DataError:
-            place = f"not on disk; get {corpus.get}"
+            fetched = corpus.archive or corpus.files_at
+            place = f"not on disk; {f'run `sernb fetch {corpus.name}`, or ' * bool(fetched)}get {corpus.get}"
         print(f"{corpus.name}: {corpus.clips} clips, {corpus.speakers} speakers, {len(corpus.emotions)} emotions")
         print(f"    {corpus.about}\n    licence: {corpus.licence}\n    {place}")
     return DONE
@@ -234,7 +237,7 @@ def run(options: argparse.Namespace) -> int:
     from sernb.config import NOTEBOOKS, REPORTS
     from sernb.notebooks import NotebookFailed, parameters_of, parse_parameters
     from sernb.notebooks import run as run_notebook
-    from sernb.pools import folder_name
+    from sernb.pools import folder_name, pool_named
 
     source = options.notebook
     if not source.is_file():
@@ -252,6 +255,8 @@ def run(options: argparse.Namespace) -> int:
         raise DataError(str(error)) from error
     if parameters.get("data"):
         parameters["data"] = _absolute(str(parameters["data"]))
+    if parameters.get("corpus"):  # a folder of one's own has a name that holds wherever a notebook runs
+        parameters["corpus"] = pool_named(str(parameters["corpus"]), parameters.get("data")).name
     corpus = parameters.get("corpus", defaults.get("corpus", "demo"))
     out = options.out or REPORTS / folder_name(str(corpus))
     try:
@@ -266,12 +271,12 @@ def report(options: argparse.Namespace) -> int:
     """Make a report."""
     from sernb.notebooks import NotebookFailed
     from sernb.report import report as make_report
-    from sernb.systems import SYSTEMS
+    from sernb.systems import SHOWN
 
     try:
         index = make_report(
             options.corpus,
-            systems=options.systems or SYSTEMS,
+            systems=options.systems or SHOWN,
             profile=options.profile,
             data=options.data,
             seed=options.seed,

@@ -12,7 +12,7 @@ from sernb.pages import Page, describe, neighbours, table_html, write_index
 from sernb.pools import Pool, pool_named
 from sernb.provenance import provenance
 from sernb.results import caption, results_table
-from sernb.systems import SYSTEMS, system_named
+from sernb.systems import SHOWN, system_named
 
 PROTOCOL_NAMES = ("as-published", "speaker-independent", "speaker-normalised")
 TRAINING = "30_train"
@@ -20,24 +20,16 @@ NO_EVIDENCE = "The clips are synthetic: these pages show the machinery and are n
 
 
 def sequence(corpora: Sequence[Corpus]) -> list[Path]:
-    """Return the notebooks of a report in reading order.
-
-    Raises:
-        DataError: if a corpus has no preparation notebook
-    """
-    names = [corpus.name for corpus in corpora]
-    prepare = sorted(path for name in names for path in NOTEBOOKS.glob(f"1?_prepare_{name}.ipynb"))
-    if missing := [name for name in names if not list(NOTEBOOKS.glob(f"1?_prepare_{name}.ipynb"))]:
-        raise DataError(f"{NOTEBOOKS}: no notebook prepares {missing[0]}; expected 1?_prepare_{missing[0]}.ipynb")
-    prepared = (path.stem for path in prepare)
-    others = ("00_start_here", *prepared, "19_explore_corpora", TRAINING, "40_test", "60_compare_systems")
-    return [NOTEBOOKS / f"{name}.ipynb" for name in others]
+    """Return the notebooks of a report in reading order; one's own recordings have no preparation page."""
+    prepared = sorted(path.stem for corpus in corpora for path in NOTEBOOKS.glob(f"1?_prepare_{corpus.name}.ipynb"))
+    names = ("00_start_here", *prepared, "19_explore_corpora", TRAINING, "40_test", "60_compare_systems")
+    return [NOTEBOOKS / f"{name}.ipynb" for name in names]
 
 
 def report(
     corpus: str = "demo",
     *,
-    systems: Sequence[str] = SYSTEMS,
+    systems: Sequence[str] = SHOWN,
     profile: str = "quick",
     data: str = "",
     seed: int = 0,
@@ -62,6 +54,7 @@ def report(
     import time
 
     record = pool_named(corpus, data)
+    corpus = record.name  # which names a folder of one's own from wherever a notebook runs
     for name in systems:
         system_named(name)
     experiments = plan(systems, corpus, PROTOCOL_NAMES, profile=profile, seeds=[seed], data=data)

@@ -15,7 +15,7 @@ import soundfile
 
 from sernb import __version__
 from sernb.__main__ import main
-from sernb.config import NOTEBOOKS, ROOT
+from sernb.config import NOTEBOOKS
 from sernb.corpora import CORPORA, corpus_named, read_index
 from sernb.splits import PROTOCOLS
 from sernb.systems import SYSTEMS

@@ -21,7 +21,7 @@ from sernb.experiment import plan
 from sernb.notebooks import NotebookFailed, parameters_of
 from sernb.report import PROTOCOL_NAMES, report, sequence
 from sernb.results import results_table
-from sernb.systems import SYSTEMS
+from sernb.systems import SHOWN
 
 SOURCES = sorted(NOTEBOOKS.glob("*.ipynb"))
 
@@ -58,7 +58,7 @@ def test_parameters_mean_the_same_in_every_notebook():
         for name, default in parameters_of(source).items():
             assert name in known, f"{source.stem} has a parameter {name} that no other page knows"
             if name == "systems":
-                assert default == list(SYSTEMS)
+                assert default == list(SHOWN)
             elif name == "protocols":
                 assert tuple(default) == PROTOCOL_NAMES
             else:
@@ -101,7 +101,7 @@ def test_index_shows_the_results_of_the_run_folders_first(demo_report, monkeypat
     work, out = demo_report
     monkeypatch.setenv("SERNB_WORK", str(work))
     index = bs4.BeautifulSoup((out / "index.html").read_text("utf-8"), "html.parser")
-    expected = results_table(plan(SYSTEMS, "demo", PROTOCOL_NAMES, profile="quick"))
+    expected = results_table(plan(SHOWN, "demo", PROTOCOL_NAMES, profile="quick"))
     header, *rows = rows_of(index.find("table"))
     assert header == list(expected.columns)
     filled = expected.astype(object).where(expected.notna(), "–")

@@ -34,6 +34,16 @@ SYSTEMS = (
     "cnn-ensemble",
     "functionals-svm",
 )
+# What a report shows unless told otherwise: the floor, one system of each publication, and ours.
+SHOWN = (
+    "majority",
+    "statistics-svm",
+    "multiscale-cnn",
+    "feature-cnn",
+    "multitask-cnn",
+    "dummynet-zcr",
+    "functionals-svm",
+)
 # Where the file is not named as the system.
 MODULES = dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy", "dummynet-mel"), "dummynet")
 
