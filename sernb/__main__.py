@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--profile", default="quick", choices=PROFILES,
                      help="quick: fewer epochs and two folds of each protocol (default)")  # fmt: skip
     sub.add_argument("--systems", type=_names, metavar="A,B", help="default: one of each publication, and ours")
+    sub.add_argument("--studies", action="store_true", help="with the studies of gender, noise, speakers and leaks")
     sub.add_argument("--seed", type=int, default=0, metavar="N")
     sub.add_argument("--out", type=Path, metavar="DIR", help="default: reports/<corpus>")
 
@@ -278,6 +279,7 @@ def report(options: argparse.Namespace) -> int:
             options.corpus,
             systems=options.systems or SHOWN,
             profile=options.profile,
+            studies=options.studies,
             data=options.data,
             seed=options.seed,
             out=options.out,

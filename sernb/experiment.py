@@ -24,12 +24,30 @@ from sernb.pools import Pool, matching, pool_named
 from sernb.preparation import prepare
 from sernb.progress import bar, line
 from sernb.provenance import provenance
-from sernb.splits import Fold, Protocol, folds_of, protocol_named
+from sernb.splits import COPY, Fold, Protocol, folds_of, protocol_named
 from sernb.store import Run, read_run, write_run
 from sernb.systems import Examples, Fitted, System, Task, system_named
 
 QUICK_FOLDS = 2
 SAMPLINGS = ("natural", "balanced")
+
+
+@dataclass(frozen=True)
+class Added:
+    """Copies of all clips of an emotion that count as clips themselves, dealt onto the folds, trained on and tested."""
+
+    emotion: str
+    view: View  # of the recordings
+
+    def to(self, clips: pd.DataFrame) -> pd.DataFrame:
+        """Return the clips, then the copies; ``origin`` names the recording that each was made from."""
+        copied = clips[clips.emotion == self.emotion]
+        copies = copied.assign(clip=[self.name_of(clip) for clip in copied["clip"]], origin=copied["clip"])
+        return pd.concat([clips.assign(origin=clips["clip"]), copies], ignore_index=True)
+
+    def name_of(self, clip: str) -> str:
+        """Return the name of the copy of a clip."""
+        return f"{clip} ({self.view.name})"
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,7 @@ class Experiment:
     sampling: str = "natural"
     train_on: str = ""  # conditions that training and validation clips fulfil, such as "gender=female"
     train_clips: int | None = None  # so many of the training clips, each class with its share
+    added: Added | None = None  # copies that count as clips
 
     @cached_property
     def config(self) -> dict:
@@ -59,6 +78,7 @@ class Experiment:
             "sampling": self.sampling if self.sampling != "natural" else None,
             "train_on": self.train_on,
             "train_clips": self.train_clips,
+            "added": plain(self.added),
         }
         return {
             "system": self.system.name,
@@ -79,7 +99,8 @@ class Experiment:
     @cached_property
     def clips(self) -> pd.DataFrame:
         """The clips that the label set keeps, with their class in ``truth``."""
-        return labelled(self.corpus, self.labels)
+        clips = labelled(self.corpus, self.labels)
+        return self.added.to(clips) if self.added else clips
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -126,6 +147,7 @@ def plan(
     sampling: str = "natural",
     train_on: str = "",
     train_clips: int | None = None,
+    added: Added | None = None,
     data: str | Path | None = None,
 ) -> list[Experiment]:
     """List the experiments of a study.
@@ -142,6 +164,7 @@ def plan(
             random rest)
         train_on: conditions that training and validation clips fulfil, such as ``gender=female``
         train_clips: take so many training clips of each fold at random, each class with its share
+        added: copies of clips that count as clips, as in the noise sets of system 000; no other test view is heard
         data: the folder of the recordings, for corpora that are narrowed to ``available``
 
     Raises:
@@ -157,7 +180,7 @@ def plan(
     for name in protocols:
         for system in map(system_named, systems):
             for seed in seeds:
-                seen = tuple(system.views if views is None else views)
+                seen = () if added else tuple(system.views if views is None else views)
                 template = Experiment(
                     system,
                     pool,
@@ -173,6 +196,7 @@ def plan(
                     sampling=sampling,
                     train_on=train_on.replace(" ", ""),
                     train_clips=train_clips,
+                    added=added,
                 )
                 planned += _chosen(_folds(template), profile, folds)
     return planned
@@ -325,9 +349,7 @@ def run(experiment: Experiment) -> Run:
         written["history"] = pd.DataFrame(fitted.history)
     if system.epochs and task.validation and not experiment.tests_choose:
         held_out = clips.loc[list(fold.validation)]
-        written["validation"] = _prediction_table(
-            held_out, labels, ORIGINAL.name, fitted, task.validation.features
-        )
+        written["validation"] = _prediction_table(held_out, labels, ORIGINAL.name, fitted, task.validation.features)
     finished = write_run(
         experiment.folder,
         config=experiment.config,
@@ -399,6 +421,7 @@ def prepare_for(experiments: Sequence[Experiment], *, data: str | Path | None = 
         kinds = [(LogMel(), ORIGINAL)]  # for the audit
         if features := experiment.system.features:
             kinds += [(features, view) for view in _views(experiment)]
+            kinds += [(features, experiment.added.view)] if experiment.added else []
         wanted |= {(experiment.corpus.name, *kind): (experiment.corpus, *kind) for kind in kinds}
     for corpus, features, view in wanted.values():
         prepare(corpus, features, view=view, data=data, progress=progress)
@@ -420,6 +443,8 @@ def read_runs(experiments: Sequence[Experiment]) -> list[Run]:
 def leaks_of(experiment: Experiment) -> list[Leak]:
     """Audit the split of an experiment, by name and by sound."""
     clips, fold, protocol = experiment.clips, experiment.fold, experiment.protocol
+    if experiment.added and protocol.split == "published":
+        protocol = replace(protocol, by_design=(*protocol.by_design, COPY))
     everything = protocol.transductive or protocol.planted == "statistics"
     statistics_from = tuple(clips["clip"]) if everything else fold.train
     if protocol.planted == "augmentation":
@@ -438,7 +463,11 @@ def _fingerprints(corpus: Pool) -> dict[str, np.ndarray]:
 def _features(experiment: Experiment, view: View) -> Mapping[str, np.ndarray]:
     if experiment.system.features is None:
         return dict.fromkeys(experiment.clips["clip"], np.zeros((1, 0), np.float32))
-    return prepare(experiment.corpus, experiment.system.features, view=view)
+    table = prepare(experiment.corpus, experiment.system.features, view=view)
+    if (added := experiment.added) and view == ORIGINAL:
+        copies = prepare(experiment.corpus, experiment.system.features, view=added.view)
+        return {**table, **{added.name_of(clip): features for clip, features in copies.items()}}
+    return table
 
 
 def normalisers_of(experiment: Experiment) -> dict[str, Normaliser]:

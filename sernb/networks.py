@@ -10,7 +10,7 @@ import numpy as np
 
 from sernb.config import DataError
 from sernb.systems import System
-from sernb.training import keras, predictions
+from sernb.training import PREDICTION_BATCH, keras, predictions
 
 
 def unfilled(build: Callable[[], keras.Model]) -> keras.Model:
@@ -46,7 +46,8 @@ def restored(system: System, classes: int, weights: dict[str, np.ndarray]) -> Ca
         raise DataError(f"{system.name}: the run's weights do not fit its network; run it again")
     for variable, value in zip(model.weights, values, strict=True):
         variable.assign(value)
-    return lambda clips: predictions(model, clips)
+    at_once = getattr(system.settings, "at_once", PREDICTION_BATCH)
+    return lambda clips: predictions(model, clips, at_once=at_once)
 
 
 def parameters_of(system: System, *, classes: int | None = None, profile: str = "full") -> int | None:

@@ -19,10 +19,17 @@ TRAINING = "30_train"
 NO_EVIDENCE = "The clips are synthetic: these pages show the machinery and are no evidence about emotion."
 
 
-def sequence(corpora: Sequence[Corpus]) -> list[Path]:
-    """Return the notebooks of a report in reading order; one's own recordings have no preparation page."""
+def sequence(corpora: Sequence[Corpus], *, studies: bool = False) -> list[Path]:
+    """Return the notebooks of a report in reading order; one's own recordings have no preparation page.
+
+    Args:
+        studies: the studies of gender, noise, speakers and leaks, too, and for several corpora that of foreign ones
+    """
     prepared = sorted(path.stem for corpus in corpora for path in NOTEBOOKS.glob(f"1?_prepare_{corpus.name}.ipynb"))
-    names = ("00_start_here", *prepared, "19_explore_corpora", TRAINING, "40_test", "60_compare_systems")
+    foreign = ["41_test_foreign_corpus"] * (studies and len(corpora) > 1)
+    studied = sorted(path.stem for path in NOTEBOOKS.glob("5?_study_*.ipynb")) if studies else []
+    last = "60_compare_systems"
+    names = ("00_start_here", *prepared, "19_explore_corpora", TRAINING, "40_test", *foreign, *studied, last)
     return [NOTEBOOKS / f"{name}.ipynb" for name in names]
 
 
@@ -31,6 +38,7 @@ def report(
     *,
     systems: Sequence[str] = SHOWN,
     profile: str = "quick",
+    studies: bool = False,
     data: str = "",
     seed: int = 0,
     out: Path | None = None,
@@ -42,6 +50,7 @@ def report(
 
     Args:
         corpus: an expression, see :mod:`sernb.pools`
+        studies: with the study pages, see :func:`sequence`
         announce: called with one line before and after each notebook
 
     Returns:
@@ -60,10 +69,12 @@ def report(
     experiments = plan(systems, corpus, PROTOCOL_NAMES, profile=profile, seeds=[seed], data=data)
     prepare_for(experiments, data=data, progress=True)  # unusable recordings are said here, before any page
     out = Path(out) if out else REPORTS / record.folder
-    sources = sequence([part.corpus for part in record.parts])
+    sources = sequence([part.corpus for part in record.parts], studies=studies)
     pages = [describe(source, out / f"{source.stem}.html") for source in sources]
     index, title = out / "index.html", f"Speech emotion recognition on {record.title}"
     given = {"corpus": corpus, "systems": list(systems), "profile": profile, "data": data, "seed": seed}
+    command = f"sernb report --corpus {corpus} --profile {profile} --systems {','.join(systems)} --seed {seed}"
+    command += " --studies" * studies
     failures: list[NotebookFailed] = []
     for position, (source, page) in enumerate(zip(sources, pages, strict=True)):
         started = time.perf_counter()
@@ -81,14 +92,20 @@ def report(
             announce(f"      failed: {failure}")
         else:
             announce(f"      done in {time.perf_counter() - started:.0f} s")
-    _write_index(index, title, record, experiments, pages, given)
+    _write_index(index, title, record, experiments, pages, command, seed)
     if failures:
         raise failures[0]
     return index
 
 
 def _write_index(
-    index: Path, title: str, corpus: Pool, experiments: list[Experiment], pages: list[Page], given: dict
+    index: Path,
+    title: str,
+    corpus: Pool,
+    experiments: list[Experiment],
+    pages: list[Page],
+    command: str,
+    seed: int,
 ) -> None:
     try:
         results = table_html(results_table(experiments), caption(experiments))
@@ -97,12 +114,10 @@ def _write_index(
     lead = f"{corpus.about} Licence: {corpus.licence}. {corpus.citation}"
     if not corpus.evidence:
         lead = f"{NO_EVIDENCE} {lead}"
-    systems = ",".join(given["systems"])
     made = provenance(seconds=0)
     seconds = sum(run_.provenance["seconds"] for run_ in read_runs(experiments)) if results else 0
     about = {
-        "Command": f"sernb report --corpus {corpus.name} --profile {given['profile']} --systems {systems} "
-        f"--seed {given['seed']}",
+        "Command": command,
         "Commit": made["commit"],
         "Software": f"sernb {made['sernb']}, Python {made['python']}, "
         + ", ".join(f"{name} {number}" for name, number in made["packages"].items()),
@@ -110,7 +125,7 @@ def _write_index(
         "Trainings behind the table": f"{len(experiments)} runs, {seconds:.0f} s of one core",
         "Recordings": f"fingerprint {experiments[0].config['recordings']}, checked one by one against the published "
         "sha256" if corpus.evidence else f"fingerprint {experiments[0].config['recordings']}",
-        "Seed": given["seed"],
+        "Seed": seed,
         "Finished": made["finished"],
     }  # fmt: skip
     write_index(index, title=title, lead=lead, results=results, pages=pages, provenance=about)

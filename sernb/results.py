@@ -54,6 +54,7 @@ SHARED = {
 }
 
 MEAN_OF_VIEWS = "mean of all"
+NAMES = {"war": "WAR", "uar": "UAR", "top3": "top-3"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class Result:
         said += [f"{first.train_clips} training clips" * bool(first.train_clips)]
         said += [f"{first.sampling} sampling" * (first.sampling != "natural")]
         said += [f"labels {first.labels.name}" * (first.labels.name != self.system.labels.name)]
+        said += [f"with copies of {first.added.emotion} ({first.added.view.name})"] if first.added else []
         if first.training_views != self.system.training_views:
             said += [f"training views {', '.join(view.name for view in first.training_views) or 'none'}"]
         return "; ".join(filter(None, said))
@@ -113,7 +115,7 @@ class Result:
     def clips(self) -> pd.DataFrame:
         """Test clips, one row each: what was predicted for, with all that the index says of it."""
         first = self.predictions[self.predictions["view"] == ORIGINAL.name][list(ABOUT_CLIP)]
-        index = self.experiments[0].corpus.index.set_index("clip")
+        index = self.experiments[0].clips.set_index("clip")
         more = index.drop(columns=[column for column in ABOUT_CLIP if column in index])
         return first.join(more, on="clip").reset_index(drop=True)
 
@@ -373,13 +375,12 @@ def reported_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
     """Return each published figure beside ours under the same protocol, and what to know when comparing."""
     rows = []
     for result in results_of(experiments):
-        ours = {"war": result.metrics().war, "uar": result.metrics().uar}
         rows += [
             {
                 "System": result.system.name,
-                "Metric": figure.metric.upper(),
+                "Metric": NAMES[figure.metric],
                 "Reported": f"{100 * figure.value:.1f}",
-                "Here": str(ours[figure.metric]),
+                "Here": str(getattr(result.metrics(), figure.metric)),
                 "Folds here": result.folds,
                 "What to know": figure.caveat,
             }

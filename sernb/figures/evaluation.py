@@ -47,7 +47,7 @@ def recalls(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
         _interval(axes, row, recall, PALETTE.get(name, ACCENT))
     _floor(axes, metrics.uar_floor, "chance")
     axes.set(title=title, xlabel="recall (%)", xlim=(0, 100), yticks=range(len(classes)), yticklabels=classes)
-    axes.invert_yaxis()
+    _top_down(axes, len(classes))
     words = ", ".join(f"{name} {recall} %" for name, recall in zip(classes, metrics.recall, strict=True))
     return Drawing(
         figure, f"Recall of each emotion with 95 % interval: {words}. Chance is {100 * metrics.uar_floor:.1f} %."
@@ -62,8 +62,9 @@ def values_with_intervals(rows: dict[str, Interval], title: str, axis: str, *, f
         _interval(axes, row, interval, ACCENT)
     if floor is not None:
         _floor(axes, floor, "floor")
+        axes.set_xlim(0, 100)  # a share, then
     axes.set(title=title, xlabel=axis, yticks=range(len(rows)), yticklabels=list(rows))
-    axes.invert_yaxis()
+    _top_down(axes, len(rows))
     words = "; ".join(f"{name} {interval}" for name, interval in rows.items())
     beyond = "" if floor is None else f" The floor is {100 * floor:.1f}."
     return Drawing(figure, f"{axis} with 95 % intervals: {words}.{beyond}")
@@ -205,9 +206,7 @@ def answers(scores: pd.DataFrame, truths: Sequence[str], title: str) -> Drawing:
         axes.set_title(f"{clip}\n{truth}", fontsize=8, fontweight="normal")
         axes.set(xlim=(0, 115), xticks=(0, 50, 100))
         axes.tick_params(labelsize=8)
-        words.append(
-            f"{clip}, truly {truth}: " + ", ".join(f"{name} {100 * row[name]:.0f} %" for name in first)
-        )
+        words.append(f"{clip}, truly {truth}: " + ", ".join(f"{name} {100 * row[name]:.0f} %" for name in first))
     for axes in grid.flat[len(scores) :]:
         axes.set_visible(False)
     grid[0, 0].invert_yaxis()
@@ -230,10 +229,8 @@ def ranks(table: pd.DataFrame, title: str) -> Drawing:
         axes.plot(line.rank, row, "o", color=ACCENT, ms=7)
     axes.set(title=title, xlabel="rank by UAR, 1 is best", xlim=(0.5, len(table) + 0.5))
     axes.set(xticks=range(1, len(table) + 1), yticks=range(len(table)), yticklabels=table.system)
-    axes.invert_yaxis()
-    words = "; ".join(
-        f"{line.system} {line.rank:g} [{line.low:g}, {line.high:g}]" for line in table.itertuples()
-    )
+    _top_down(axes, len(table))
+    words = "; ".join(f"{line.system} {line.rank:g} [{line.low:g}, {line.high:g}]" for line in table.itertuples())
     return Drawing(figure, f"Ranks with 95 % intervals: {words}.")
 
 
@@ -271,6 +268,10 @@ def costs(results: pd.DataFrame, title: str, axis: str) -> Drawing:
 def _interval(axes, row: float, interval: Interval, colour: str, marker: str = "o") -> None:
     axes.plot([100 * interval.low, 100 * interval.high], [row, row], color=colour, lw=2.5, alpha=0.55)
     axes.plot(100 * interval.value, row, marker, color=colour, ms=7)
+
+
+def _top_down(axes, rows: int) -> None:
+    axes.set_ylim(rows - 0.4, -0.6)
 
 
 def _floor(axes, value: float, name: str) -> None:

@@ -1,0 +1,204 @@
+"""All systems side by side, from their predictions: one table, ranks, paired tests, costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from sernb.evaluation import Answers, holm, paired_test, ranks, smallest_difference, speaker_differences, uar
+from sernb.labels import LabelSet
+from sernb.results import NAMES, Result
+from sernb.splits import PROTOCOLS
+
+SHOWN = ("as-published", "speaker-independent", "speaker-normalised")
+UNCOUNTED = "–"
+
+
+def name_of(result: Result) -> str:
+    """Return the system's name, with what was asked for beyond its recipe."""
+    return f"{result.system.name} ({result.options})" if result.options else result.system.name
+
+
+def overview(results: Sequence[Result]) -> pd.DataFrame:
+    """Return one row a system: what its authors report, UAR under each protocol with interval, size and time."""
+    rows = []
+    for name in dict.fromkeys(map(name_of, results)):
+        own = [result for result in results if name_of(result) == name]
+        figures = list(dict.fromkeys(f"{NAMES[figure.metric]} {100 * figure.value:.1f}" for result in own
+                                     for figure in result.comparable))  # fmt: skip
+        row = {"System": name, "Published": ", ".join(figures) or None}
+        for protocol in dict.fromkeys([*SHOWN, *(result.protocol for result in results)]):
+            found = next((result for result in own if result.protocol == protocol), None)
+            row[f"UAR {protocol}"] = str(found.metrics().uar) if found else None
+        size, seconds = size_of(own[0]), np.mean([seconds_of(result) for result in own])
+        row |= {
+            "UAR floor": f"{100 * max(result.metrics().uar_floor for result in own):.1f}",
+            "Parameters": f"{size['parameters']:,}" if "parameters" in size else None,
+            "Multiply-adds a clip": f"{size['multiply_adds']:,}" if "multiply_adds" in size else None,
+            "Training a fold (s)": f"{seconds:.0f}",
+            "Classes": len(own[0].classes),
+            "Test clips": " / ".join(str(len(result.clips)) for result in own),
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def size_of(result: Result) -> dict[str, int]:
+    """Return ``parameters`` and ``multiply_adds`` as the first run counted them; empty where it did not."""
+    return result.runs[0].metrics.get("size", {})
+
+
+def seconds_of(result: Result) -> float:
+    """Return the mean time of a run: training and prediction of all views, on one core."""
+    return float(np.mean([run.provenance["seconds"] for run in result.runs]))
+
+
+def costs_table(results: Sequence[Result], cost: str = "seconds") -> pd.DataFrame:
+    """Return for drawing what each result that listens costs; those that did not count it are left out.
+
+    Args:
+        cost: ``seconds``, ``parameters`` or ``multiply_adds``
+
+    Returns:
+        columns system, protocol, uar (an interval), cost
+    """
+    rows = []
+    for result in results:
+        value = seconds_of(result) if cost == "seconds" else size_of(result).get(cost)
+        if result.system.features and value:
+            rows.append((name_of(result), result.protocol, result.metrics().uar, value))
+    return pd.DataFrame(rows, columns=["system", "protocol", "uar", "cost"])
+
+
+# -- The same clips -- #
+
+
+@dataclass(frozen=True)
+class Field:
+    """Systems that answered the same clips under one protocol, their answers in one order of clips and classes."""
+
+    protocol: str
+    labels: LabelSet
+    answers: dict[str, Answers]  # by name of the system
+
+    @property
+    def clips(self) -> int:
+        """Number of clips."""
+        return len(next(iter(self.answers.values())).truth)
+
+    @property
+    def speakers(self) -> int:
+        """Number of speakers."""
+        return len(set(next(iter(self.answers.values())).speakers))
+
+
+def fields(results: Sequence[Result]) -> list[Field]:
+    """Return for each protocol the systems that can be compared on the same clips; two or more each.
+
+    Systems that listen, under protocols whose splits are not the authors' own. Where label sets differ, each of them
+    makes a field of all systems whose answers can be reduced to it; a field whose systems all are in another is left
+    out.
+    """
+    found = []
+    for protocol in dict.fromkeys(result.protocol for result in results):
+        if PROTOCOLS[protocol].split == "published" or PROTOCOLS[protocol].planted:
+            continue
+        there = [result for result in results if result.protocol == protocol and result.system.features]
+        sets = sorted(dict.fromkeys(map(label_set_of, there)), key=lambda labels: -len(labels.classes))
+        groups = {labels: [each for each in there if _follows(labels, label_set_of(each))] for labels in sets}
+        kept: list[set[str]] = []
+        for labels in sorted(sets, key=lambda labels: -len(groups[labels])):  # the largest first
+            names = set(map(name_of, groups[labels]))
+            if len(names) > 1 and not any(names <= other for other in kept):
+                kept.append(names)
+                if answers := _aligned(groups[labels], labels):
+                    found.append(Field(protocol, labels, answers))
+    return found
+
+
+def label_set_of(result: Result) -> LabelSet:
+    """Return the labels of a result."""
+    return result.experiments[0].labels
+
+
+def _follows(labels: LabelSet, finer: LabelSet) -> bool:
+    """Every class of ``labels`` can be read off a class of ``finer``."""
+    if labels.column != finer.column:
+        return False
+    coarse, fine = dict(labels.becomes), dict(finer.becomes)
+    if not set(coarse) <= set(fine):
+        return False
+    known: dict[str, str | None] = {}
+    return all(known.setdefault(fine[emotion], coarse.get(emotion)) == coarse.get(emotion) for emotion in fine)
+
+
+def reduced(result: Result, labels: LabelSet) -> pd.DataFrame:
+    """Return a result's scores on the classes of a coarser label set, one row a clip that it keeps.
+
+    Scores of classes that become one are summed; a class that the coarser set drops is no answer.
+
+    Returns:
+        index clip; columns truth, speaker, then the classes
+    """
+    fine, coarse = dict(label_set_of(result).becomes), dict(labels.becomes)
+    scores = pd.DataFrame(result.scores(), columns=list(result.classes))
+    table = pd.DataFrame(0.0, result.clips["clip"], list(labels.classes))
+    for label in result.classes:
+        become = next((coarse.get(emotion) for emotion in fine if fine[emotion] == label), None)
+        if become:
+            table[become] += scores[label].to_numpy()
+    truth = labels.truths_of(result.clips).to_numpy()
+    table.insert(0, "truth", truth)
+    table.insert(1, "speaker", result.clips.speaker.to_numpy())
+    return table[table.truth.notna()]
+
+
+def _aligned(results: Sequence[Result], labels: LabelSet) -> dict[str, Answers]:
+    tables = {name_of(result): reduced(result, labels) for result in results}
+    clips = sorted(set.intersection(*(set(table.index) for table in tables.values()))) if tables else []
+    answers = {}
+    for name, table in tables.items():
+        same = table.loc[clips]
+        truth = same.truth.map(labels.classes.index).to_numpy(int)
+        answers[name] = Answers(truth, same[list(labels.classes)].to_numpy(float), same.speaker.to_numpy())
+    return answers if clips else {}
+
+
+def ranking(field: Field) -> pd.DataFrame:
+    """Return the systems of a field by UAR, with the 95 % intervals of their ranks: see `sernb.evaluation.ranks`."""
+    return ranks(uar, field.answers)
+
+
+def tests_table(field: Field) -> pd.DataFrame:
+    """Return for each pair how much the second is better, p by speaker-wise exchange, and what could be seen at all.
+
+    p is corrected for the number of pairs (Holm). The last column is the smallest true difference that so many speakers
+    show with a power of 80 %, from how the pair differs between speakers.
+    """
+    pairs = list(combinations(field.answers.items(), 2))
+    found = [paired_test(uar, first, second) for (_, first), (_, second) in pairs]
+    corrected = holm([each.p for each in found])
+    rows = []
+    for ((first, one), (second, other)), test, p in zip(pairs, found, corrected, strict=True):
+        differences = speaker_differences(uar, one, other)
+        seen = None
+        if len(differences) > 1:
+            seen = f"{100 * smallest_difference(float(differences.std(ddof=1)), len(differences)):.1f}"
+        rows.append(
+            {
+                "First": first,
+                "Second": second,
+                "Second better by (points of UAR)": str(test.difference),
+                "p": _p(test.p),
+                "p (Holm)": _p(p),
+                "Exchanged": f"{test.units} {test.difference.unit}",
+                "Smallest difference that shows (points)": seen,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

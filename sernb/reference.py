@@ -1,0 +1,74 @@
+"""The committed results on real corpora → the table of the README: ``python -m sernb.reference`` writes it anew."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from sernb.config import REPORTS, ROOT, DataError
+from sernb.store import atomic
+
+REFERENCE = REPORTS / "reference"
+README = ROOT / "README.md"
+HEADING = "| system | protocol | UAR | floor | WAR | floor | WAR reported | classes | test clips | folds |"
+STRICT = "speaker-independent"
+ORDER = ("as-published", STRICT, "speaker-normalised")
+
+
+def results(corpus: str) -> pd.DataFrame:
+    """Return the committed results on a corpus, as ``sernb experiment --csv`` wrote them; text, empty where nothing."""
+    tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in sorted(REFERENCE.glob("*.csv"))]
+    return pd.concat([table[table.Corpus == corpus] for table in tables], ignore_index=True).fillna("")
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return the results of systems that listen, as Markdown; systems together, strict figures in bold."""
+    lines = [HEADING, "|" + " --- |" * HEADING.count(" |")]
+    table = table[table.System != "majority"].sort_values(
+        "Protocol", key=lambda names: names.map(_place), kind="stable"
+    )
+    for system, rows in table.groupby("System", sort=False):
+        for row in rows.to_dict("records"):
+            value, _, interval = row["UAR"].partition(" ")
+            cells = (
+                f"`{system}`",
+                row["Protocol"].replace("as-published", "as published"),
+                f"**{value}** {interval}" if row["Protocol"] == STRICT else row["UAR"],
+                row["UAR floor"],
+                row["WAR"],
+                row["WAR floor"],
+                row["WAR reported"] or "–",
+                row["Classes"],
+                row["Clips"],
+                row["Folds"],
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _place(protocol: str) -> int:
+    return ORDER.index(protocol) if protocol in ORDER else len(ORDER)
+
+
+def table_in(text: str) -> str:
+    """Return the results table that stands in a text.
+
+    Raises:
+        DataError: if there is none
+    """
+    lines = text.splitlines()
+    if HEADING not in lines:
+        raise DataError(f"{README.name}: no results table begins with {HEADING!r}; put this line where it belongs")
+    start = lines.index(HEADING)
+    count = next((n for n, line in enumerate(lines[start:]) if not line.startswith("|")), len(lines) - start)
+    return "\n".join(lines[start : start + count])
+
+
+def update(readme: Path = README, corpus: str = "ravdess") -> None:
+    """Put the table of the committed results into the README."""
+    text = readme.read_text("utf-8")
+    with atomic(readme) as unfinished:
+        unfinished.write_text(text.replace(table_in(text), markdown(results(corpus))), "utf-8")
+
+
+if __name__ == "__main__":
+    update()

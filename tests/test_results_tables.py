@@ -1,0 +1,418 @@
+"""Tables of the results pages, from predictions that were made up: against definitions of their own."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import minimize
+from sklearn.metrics import balanced_accuracy_score, log_loss
+
+from sernb import comparison, details, literature, reference
+from sernb.config import NOTEBOOKS, DataError
+from sernb.experiment import Experiment, plan
+from sernb.literature import Card, differences
+from sernb.results import Result, protocol_cards, results_of
+from sernb.store import write_run
+from sernb.systems import System
+
+SYSTEMS = ["majority", "statistics-svm", "multiscale-cnn"]
+PROTOCOLS = ["as-published", "speaker-independent", "speaker-normalised"]
+
+
+def scores_for(truth: np.ndarray, classes: int, rng: np.random.Generator, skill: float) -> np.ndarray:
+    logits = rng.normal(size=(len(truth), classes)) + skill * np.eye(classes)[truth]
+    raised = np.exp(2 * logits)  # too sure
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+def table_of(experiment: Experiment, clips: tuple[str, ...], views: list[str], rng, skill: float) -> pd.DataFrame:
+    about = experiment.clips.set_index("clip", drop=False).loc[list(clips)]
+    classes = list(experiment.labels.classes)
+    truth = about.truth.map(classes.index).to_numpy()
+    parts = []
+    for view in views:
+        columns = pd.DataFrame(scores_for(truth, len(classes), rng, skill), columns=classes)
+        part = about[["clip", "speaker", "gender", "truth"]].reset_index(drop=True).assign(view=view)
+        parts.append(pd.concat([part, columns], axis=1))
+    return pd.concat(parts, ignore_index=True)
+
+
+def made_up(experiment: Experiment, *, skill: float) -> None:
+    """Write a finished run that nobody ran."""
+    rng = np.random.default_rng([experiment.fold.number, int(10 * skill)])
+    views = [view.name for view in experiment.views]
+    predictions = table_of(experiment, experiment.fold.test, views, rng, skill)
+    predictions["female"] = np.where(predictions.gender == "female", 0.7, 0.2) + rng.normal(0, 0.25, len(predictions))
+    tables = {"predictions": predictions}
+    size = {}
+    if experiment.system.epochs:
+        size = {"size": {"parameters": 142_856, "multiply_adds": 30_000_000}}
+        if not experiment.tests_choose:
+            tables["validation"] = table_of(experiment, experiment.fold.validation, ["original"], rng, skill)
+        tables["history"] = pd.DataFrame({"epoch": [1, 2], "loss": [2.0, 1.0]})
+    write_run(
+        experiment.folder,
+        config=experiment.config,
+        provenance={"commit": "made up", "seconds": 10.0 + experiment.fold.number},
+        metrics={"shared by design": {}, "chosen": {}} | size,
+        tables=tables,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    work = tmp_path_factory.mktemp("work")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SERNB_WORK", str(work))
+        skills = {"majority": 0.0, "statistics-svm": 0.8, "multiscale-cnn": 1.2}
+        for experiment in plan(SYSTEMS, "demo", PROTOCOLS, profile="quick"):
+            made_up(experiment, skill=skills[experiment.system.name])
+    return work
+
+
+@pytest.fixture
+def experiments(folder, monkeypatch) -> list[Experiment]:
+    monkeypatch.setenv("SERNB_WORK", str(folder))
+    return plan(SYSTEMS, "demo", PROTOCOLS, profile="quick")
+
+
+@pytest.fixture
+def results(experiments) -> list[Result]:
+    return results_of(experiments)
+
+
+@pytest.fixture
+def network(results) -> Result:
+    return next(r for r in results if (r.system.name, r.protocol) == ("multiscale-cnn", "speaker-independent"))
+
+
+def recorded(result: Result, view: str = "original") -> pd.DataFrame:
+    """The predictions of one view, read from the files again, with what the network answers."""
+    files = [pd.read_csv(run.folder / "predictions.csv", keep_default_na=False) for run in result.runs]
+    table = pd.concat(files, ignore_index=True)
+    table = table[table["view"] == view].reset_index(drop=True)
+    return table.assign(said=table[list(result.classes)].idxmax(axis=1))
+
+
+def number(text: str) -> float:
+    return float(text.split()[0])
+
+
+# -- Protocol cards -- #
+
+
+def test_cards_count_what_the_folds_share(experiments):
+    cards = protocol_cards(experiments).set_index(["System", "Protocol"])
+    for (system, protocol), card in cards.iterrows():
+        own = [each for each in experiments if (each.system.name, each.protocol.name) == (system, protocol)]
+        shared, tests = {"speaker": 0, "sentence": 0, "twin": 0}, 0
+        for each in own:
+            clips = {row.clip: row for row in each.clips.itertuples()}
+            names = set(each.fold.train) | (set() if each.tests_choose else set(each.fold.validation))
+            heard = [clips[name] for name in names]
+            for clip in (clips[name] for name in each.fold.test):
+                tests += 1
+                shared["speaker"] += any(clip.speaker == other.speaker for other in heard)
+                shared["sentence"] += any(clip.sentence == other.sentence for other in heard)
+                shared["twin"] += any(
+                    (clip.speaker, clip.emotion, clip.intensity, clip.sentence)
+                    == (other.speaker, other.emotion, other.intensity, other.sentence)
+                    for other in heard
+                )
+        for column, kind in (("Speakers", "speaker"), ("Sentences", "sentence"), ("Twins", "twin")):
+            expected = f"no: {shared[kind]} of {tests} test clips" if shared[kind] else "yes"
+            assert card[f"{column} apart"] == expected
+        assert card["Test clips"] == tests
+    assert "majority" not in cards.index.get_level_values("System")
+    strict = cards.loc[("multiscale-cnn", "speaker-independent")]
+    assert (strict["Speakers apart"], strict["Twins apart"]) == ("yes", "yes")
+    assert cards.loc[("multiscale-cnn", "as-published"), "Validation clips a fold"] == "0", "the test part chose"
+    assert strict["What chose epoch or settings"] == "best epoch on validation speakers"
+
+
+# -- One result in detail -- #
+
+
+def test_what_is_shown_is_the_best_strict_result_or_what_was_asked_for(results):
+    chosen = details.most_telling(results)
+    assert chosen.protocol == "speaker-independent"
+    found = {}
+    for result in results:
+        if result.protocol == "speaker-independent":
+            table = recorded(result)
+            found[result.system.name] = balanced_accuracy_score(table.truth, table.said)
+    assert chosen.system.name == max(found, key=found.get)
+    assert details.most_telling(results, "statistics-svm", "as-published").protocol == "as-published"
+    with pytest.raises(DataError, match="there are: majority under as-published"):
+        details.most_telling(results, "rezonet")
+
+
+@pytest.mark.parametrize("column", ["gender", "intensity", "speaker"])
+def test_groups_have_the_recall_of_their_own_clips(network, column):
+    table = recorded(network)
+    index = network.experiments[0].corpus.index.set_index("clip")
+    values = index[column][table["clip"]].to_numpy()
+    groups = details.by_group(network, column)
+    assert len(groups) == len(set(values) - {""})
+    for name, interval in groups.items():
+        own = table[values == name.split(" (")[0]]
+        assert name.endswith(f"(n = {len(own)})")
+        assert interval.value == pytest.approx(balanced_accuracy_score(own.truth, own.said))
+        assert interval.low <= interval.value <= interval.high
+    assert details.by_group(network, "hair") == {}
+
+
+def test_agreement_counts_the_views_that_say_what_their_mean_says(network):
+    views = [recorded(network, view) for view in network.views]
+    classes = list(network.classes)
+    mean = sum(view[classes] for view in views) / len(views)
+    answer = mean.idxmax(axis=1)
+    votes = sum((view.said == answer).astype(int) for view in views)
+    table = details.agreement_table(network)
+    assert table["Clips"].sum() == len(answer)
+    for row in table.to_dict("records"):
+        mask = votes == int(row["Views that agree"].split()[0])
+        assert row["Clips"] == mask.sum()
+        assert float(row["WAR (%)"]) == pytest.approx(100 * (answer == views[0].truth)[mask].mean(), abs=0.051)
+
+
+def test_gains_are_differences_and_cost_as_many_predictions_as_views(results, network):
+    table = details.augmentation_table(results).set_index(["System", "Protocol"])
+    row = table.loc[("multiscale-cnn", "speaker-independent")]
+    views = [recorded(network, view) for view in network.views]
+    mean = sum(view[list(network.classes)] for view in views).idxmax(axis=1)
+    expected = balanced_accuracy_score(views[0].truth, mean) - balanced_accuracy_score(views[0].truth, views[0].said)
+    assert number(row["Gain in UAR (points)"]) == pytest.approx(100 * expected, abs=0.051)
+    assert row["Predictions a clip"] == f"{len(views)} instead of 1"
+
+
+def test_each_fold_has_the_temperature_that_its_own_validation_clips_ask_for(network):
+    found = details.calibrated(network)
+    classes, parts = list(network.classes), []
+    for run, temperature in zip(network.runs, found.temperatures, strict=True):
+        held_out = pd.read_csv(run.folder / "validation.csv")
+
+        def loss(logarithm, held_out=held_out):
+            powers = held_out[classes].to_numpy() ** np.exp(-logarithm[0])
+            return log_loss(held_out.truth, powers[:, np.argsort(classes)] / powers.sum(axis=1, keepdims=True))
+
+        best = minimize(loss, [0.0], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-12})
+        assert temperature == pytest.approx(np.exp(best.x[0]), rel=1e-3)
+        test = pd.read_csv(run.folder / "predictions.csv").query("view == 'original'")
+        powers = test[classes].to_numpy() ** (1 / temperature)
+        parts.append(powers / powers.sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(found.scores, np.concatenate(parts), atol=1e-9)
+    assert found.clips == sum(len(each.fold.validation) for each in network.experiments)
+
+
+def test_without_validation_clips_there_is_no_temperature(results):
+    for result in results:
+        kept = result.system.epochs and result.protocol != "as-published"
+        assert (details.calibrated(result) is not None) == kept, "test clips must fit nothing"
+    table = details.calibration_table(results).set_index(["System", "Protocol"])
+    assert pd.isna(table.loc[("statistics-svm", "speaker-independent"), "ECE after temperature (%)"])
+    row = table.loc[("multiscale-cnn", "speaker-independent")]
+    assert float(row["ECE after temperature (%)"]) < float(row["ECE (%)"]), "the scores were made too sure"
+
+
+def test_the_surest_are_kept_and_the_surest_errors_listed(network):
+    table = recorded(network)
+    sure = table[list(network.classes)].max(axis=1)
+    half = details.coverage_table(network).set_index("Clips answered").loc["60 %", "WAR by highest score (%)"]
+    count = int(np.ceil(0.6 * len(table)))
+    kept = table.loc[sure.sort_values(ascending=False).index[:count]]
+    assert half == f"{100 * (kept.said == kept.truth).mean():.1f} (n = {count})"
+    wrong = table[table.said != table.truth].assign(score=sure).nlargest(5, "score")
+    listed = details.errors(network)
+    assert listed["clip"].tolist() == wrong["clip"].tolist()
+    assert listed.prediction.tolist() == wrong.said.tolist()
+    files = details.recordings_of(network.experiments[0].corpus, listed["clip"].tolist())
+    assert [file.stem for file in files.values()] == listed["clip"].tolist()
+    assert all(file.exists() for file in files.values())
+
+
+def test_recordings_that_are_not_here_are_no_error(tmp_path):
+    pool = plan(["majority"], "ravdess", ["random"], folds=[0])[0].corpus
+    assert details.recordings_of(pool, pool.index["clip"].head(3).tolist(), tmp_path) == {}
+
+
+def test_other_tasks_are_measured_against_the_index(network):
+    table = recorded(network)
+    (row,) = details.attributes_table(network).to_dict("records")
+    said = np.where(table.female > 0.5, "female", "male")
+    assert row["Task"] == "gender"
+    assert number(row["UAR (%)"]) == pytest.approx(100 * balanced_accuracy_score(table.gender, said), abs=0.051)
+    clips = details.drawn(network, 3)["clip"]
+    np.testing.assert_allclose(details.said_besides(network, clips).female, table.set_index("clip").female[clips])
+    assert details.scores_of(network, clips).shape == (3, len(network.classes))
+
+
+# -- Systems side by side -- #
+
+
+def test_finer_answers_are_reduced_to_the_classes_that_both_systems_know(results):
+    """By hand: calm becomes neutral, clips of neutral go, and so does the answer neutral."""
+    (field,) = [each for each in comparison.fields(results) if each.protocol == "speaker-independent"]
+    assert field.labels.name == "calm-as-neutral"
+    found = {r.system.name: recorded(r) for r in results if r.protocol == "speaker-independent"}
+    coarse, fine = found["statistics-svm"], found["multiscale-cnn"]
+    kept = fine[fine.truth != "neutral"].set_index("clip")
+    kept = kept.loc[sorted(set(kept.index) & set(coarse["clip"]))]
+    emotions = ["calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
+    said = kept[emotions].idxmax(axis=1).replace("calm", "neutral")
+    truth = kept.truth.replace("calm", "neutral")
+    other = coarse.set_index("clip").loc[kept.index]
+    assert (other.truth == truth).all()
+    ranked = comparison.ranking(field).set_index("system")
+    assert ranked.value["multiscale-cnn"] == pytest.approx(balanced_accuracy_score(truth, said))
+    assert ranked.value["statistics-svm"] == pytest.approx(balanced_accuracy_score(other.truth, other.said))
+    (row,) = comparison.tests_table(field).to_dict("records")
+    expected = balanced_accuracy_score(truth, said) - balanced_accuracy_score(other.truth, other.said)
+    assert number(row["Second better by (points of UAR)"]) == pytest.approx(100 * expected, abs=0.051)
+    assert field.clips == len(kept)
+
+
+def test_label_sets_that_do_not_follow_from_each_other_are_not_compared():
+    from sernb.labels import ALL_EIGHT, CALM_AS_NEUTRAL, SEVEN, SIX_PERCEIVED
+
+    assert comparison._follows(SEVEN, ALL_EIGHT)
+    assert comparison._follows(CALM_AS_NEUTRAL, ALL_EIGHT)
+    assert not comparison._follows(ALL_EIGHT, SEVEN), "calm cannot be told from neutral again"
+    assert not comparison._follows(CALM_AS_NEUTRAL, SEVEN), "neutral cannot be left out again"
+    assert not comparison._follows(SIX_PERCEIVED, ALL_EIGHT), "what was heard is not what was acted"
+
+
+def test_the_overview_has_every_protocol_and_what_the_runs_counted(results):
+    table = comparison.overview(results).set_index("System")
+    assert table.index.tolist() == SYSTEMS
+    for result in results:
+        data = recorded(result)
+        expected = 100 * balanced_accuracy_score(data.truth, data.said)
+        assert number(table.loc[result.system.name, f"UAR {result.protocol}"]) == pytest.approx(expected, abs=0.051)
+    assert table.loc["multiscale-cnn", ["Parameters", "Multiply-adds a clip"]].tolist() == ["142,856", "30,000,000"]
+    assert pd.isna(table.loc["majority", "Parameters"])
+    assert "WAR 89.9" in table.loc["multiscale-cnn", "Published"]
+    seconds = comparison.costs_table(results)
+    assert set(seconds.system) == {"statistics-svm", "multiscale-cnn"}
+    assert set(comparison.costs_table(results, "parameters").system) == {"multiscale-cnn"}
+    network = seconds[seconds.protocol == "speaker-independent"].set_index("system").cost["multiscale-cnn"]
+    assert network == pytest.approx(10.5), "the mean over both folds"
+
+
+def test_every_system_is_compared_with_all_whose_answers_can_be_reduced_to_its_own(results):
+    strict = [result for result in results if result.protocol == "speaker-independent" and result.system.features]
+
+    def named(name, labels, result):
+        changed = [dataclasses.replace(each, system=dataclasses.replace(each.system, name=name), labels=labels)
+                   for each in result.experiments]  # fmt: skip
+        return Result(tuple(changed), result.runs)
+
+    fine = next(result for result in strict if result.system.name == "multiscale-cnn")
+    coarse = next(result for result in strict if result.system.name == "statistics-svm")
+    twin = named("twin", fine.experiments[0].labels, fine)
+    found = {field.labels.name: set(field.answers) for field in comparison.fields([fine, twin, coarse])}
+    assert found == {"calm-as-neutral": {"multiscale-cnn", "twin", "statistics-svm"}}, "the pair of eight is in it"
+    assert {f.labels.name for f in comparison.fields([fine, twin])} == {"eight"}
+    assert comparison.fields([coarse]) == []
+    assert comparison.fields([r for r in results if r.protocol == "as-published"]) == []
+
+
+# -- Literature -- #
+
+
+def test_only_the_same_card_is_alike(monkeypatch, results):
+    ours = Card(literature.LUNA, literature.VALIDATION, literature.TRAINING, 8)
+    assert differences(ours, ours) == ""
+    assert differences(Card(literature.LUNA, literature.NESTED, literature.TRAINING, 8), ours) == ""
+    assert "choice" in differences(Card(literature.LUNA, literature.TEST, literature.TRAINING, 8), ours)
+    other = Card(literature.RANDOM, literature.VALIDATION, literature.OWN, 7, "Whisper")
+    assert differences(other, ours).count(":") == 4
+    monkeypatch.setattr(literature, "card_of", lambda result: ours)
+    same = literature.Reported("twin", "ravdess", 0.6, ours, "nowhere")
+    monkeypatch.setattr(literature, "LITERATURE", (*literature.LITERATURE, same))
+    table = literature.literature_table(results, "ravdess").set_index("name")
+    assert table.alike[table.alike].index.tolist() == ["twin"]
+    assert (table.why[~table.alike].str.len() > 5).all()
+
+
+def test_our_card_follows_from_protocol_and_system(results):
+    assert all(literature.card_of(result) is None for result in results), "nobody else has the demo corpus"
+    pool = SimpleNamespace(corpus=SimpleNamespace(name="ravdess"))
+    result = SimpleNamespace(
+        experiments=[pool],
+        protocol="speaker-normalised",
+        options="",
+        system=SimpleNamespace(epochs=True),
+        classes="x" * 8,
+    )
+    assert literature.card_of(result) == Card(literature.LUNA, literature.VALIDATION, literature.OWN, 8)
+    assert isinstance(results[0].system, System)
+
+
+def test_figures_of_the_literature_are_shares_with_a_source():
+    for figure in literature.LITERATURE:
+        assert 0.2 < figure.uar < 1
+        assert len(figure.source) > 15
+    names = [(figure.name, figure.corpus) for figure in literature.LITERATURE]
+    assert len(set(names)) == len(names)
+
+
+# -- README -- #
+
+
+def test_the_table_of_the_readme_is_the_one_of_the_committed_results():
+    text = reference.README.read_text("utf-8")
+    assert reference.table_in(text) == reference.markdown(reference.results("ravdess")), "python -m sernb.reference"
+
+
+def test_a_spoilt_table_is_written_anew_and_nothing_else(tmp_path):
+    text = reference.README.read_text("utf-8")
+    table = reference.table_in(text)
+    spoilt = tmp_path / "README.md"
+    spoilt.write_text(text.replace(table, table.replace("43.9", "99.9")), "utf-8")
+    reference.update(spoilt)
+    assert spoilt.read_text("utf-8") == text
+    with pytest.raises(DataError, match="no results table begins with"):
+        reference.table_in("# sernb")
+
+
+# -- Pages -- #
+
+WITHOUT_A_SCREEN = """
+import json, sys
+for path, parameters in json.loads(sys.argv[1]).items():
+    names = {}
+    for cell in json.load(open(path, encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+            if cell["id"] == "parameters":
+                names.update(parameters)
+print("imported:", sorted({"tensorflow", "keras", "jax", "torch"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.slow
+def test_pages_of_results_need_neither_tensorflow_nor_trainings(folder):
+    pages = {str(NOTEBOOKS / "40_test.ipynb"): {"systems": SYSTEMS, "explain": False}}
+    pages[str(NOTEBOOKS / "60_compare_systems.ipynb")] = {"systems": SYSTEMS}
+    environment = {**os.environ, "SERNB_WORK": str(folder), "MPLBACKEND": "agg"}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_A_SCREEN, json.dumps(pages)],
+        env=environment, cwd=NOTEBOOKS, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == "imported: []"
+    assert not list(folder.glob("cache")), "no feature was computed"
+
+
+@pytest.mark.parametrize("name", ["30_train", "40_test", "60_compare_systems"])
+def test_every_results_page_has_the_protocol_card(name):
+    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    assert any("protocol_cards(experiments)" in cell.source for cell in cells)
