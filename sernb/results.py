@@ -446,7 +446,9 @@ def _apart(result: Result, columns: list[str]) -> str:
         if not set(columns) <= set(clips):
             return "not known"
         fold = experiment.fold
-        heard = clips.loc[list({*fold.train, *(() if experiment.tests_choose else fold.validation)})]
+        also = () if experiment.tests_choose else fold.validation
+        copied = fold.test if experiment.protocol.planted == "augmentation" else ()
+        heard = clips.loc[list({*fold.train, *also, *copied})]
         test = clips.loc[list(fold.test)]
         needed = [column for column in columns if column != "intensity"]  # not every corpus has degrees
         test = test[(test[needed].astype(str) != "").all(axis=1)]

@@ -4,7 +4,18 @@ Every function returns a :class:`Drawing`; ``show(*drawing)`` puts it on a page.
 """
 
 from sernb.figures.corpora import class_counts, durations, spectrograms
-from sernb.figures.evaluation import comparison, confusion, recalls, values_with_intervals
+from sernb.figures.evaluation import (
+    answers,
+    comparison,
+    confusion,
+    costs,
+    coverage,
+    ranks,
+    recalls,
+    reliability,
+    values_with_intervals,
+)
+from sernb.figures.explanation import deletion_and_insertion, looked_at
 from sernb.figures.exploration import maps, ratings, trimming, voice, waveforms
 from sernb.figures.style import PALETTE, Drawing
 from sernb.figures.training import training_curves
@@ -12,13 +23,20 @@ from sernb.figures.training import training_curves
 __all__ = [
     "PALETTE",
     "Drawing",
+    "answers",
     "class_counts",
     "comparison",
     "confusion",
+    "costs",
+    "coverage",
+    "deletion_and_insertion",
     "durations",
+    "looked_at",
     "maps",
+    "ranks",
     "ratings",
     "recalls",
+    "reliability",
     "spectrograms",
     "training_curves",
     "trimming",

@@ -88,7 +88,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     seeded(task.seed)
     return train(
         compiled(settings, network(settings, task.train.features[0].shape, len(task.classes))),
-        task.train.features,
+        task.heard.features,
         targets(settings, task),
         task.validation.features,
         task.validation.truth,
@@ -100,11 +100,13 @@ def fit(settings: Settings, task: Task) -> Fitted:
 
 
 def targets(settings: Settings, task: Task) -> np.ndarray:
-    """Return smoothed targets, shape ``(clips, classes)``; rows sum to 1."""
-    classes = len(task.classes)
-    times = task.times_trained if settings.smoothing_accumulates else np.ones(len(task.train))
+    """Return smoothed targets of the training clips, then of their copies, ``(clips, classes)``; rows sum to 1."""
+    classes, heard = len(task.classes), task.heard
+    times = np.ones(len(heard))
+    if settings.smoothing_accumulates:
+        times[: len(task.train)] = task.times_trained
     kept = (1 - settings.smoothing) ** times[:, None]
-    return (kept * np.eye(classes)[task.train.truth] + (1 - kept) / classes).astype(np.float32)
+    return (kept * np.eye(classes)[heard.truth] + (1 - kept) / classes).astype(np.float32)
 
 
 def tenfold(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,0 +1,51 @@
+"""Studies: what to run to answer one question, and tables from what was run; one module a question, no drawing."""
+
+from sernb.evaluation import Answers, Interval
+from sernb.results import Result
+
+
+def shown(interval: Interval) -> bool:
+    """Return whether an interval of a difference leaves out 0; where it does not, none was shown.
+
+    Examples:
+        >>> shown(Interval(0.02, -0.01, 0.05)), shown(Interval(0.04, 0.01, 0.07))
+        (False, True)
+    """
+    return interval.low > 0 or interval.high < 0
+
+
+def difference_in_words(what: str, difference: Interval, p: float | None = None) -> str:
+    """Return a sentence about a difference that claims no more than its interval, and its test, do.
+
+    Args:
+        p: of a test, corrected for the number of tests; a difference is shown below 0.05 only
+
+    Examples:
+        >>> print(difference_in_words("Noise in training, under noise", Interval(0.02, -0.01, 0.05)))
+        Noise in training, under noise: no difference is shown, +2.0 points [-1.0, +5.0].
+    """
+    points = f"{100 * difference.value:+.1f} points [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+    tested = "" if p is None else f", p {p_in_words(p).replace('<', 'below ')} after correction"
+    found = shown(difference) and (p is None or p < 0.05)
+    return f"{what}: {'' if found else 'no difference is shown, '}{points}{tested}."
+
+
+def p_in_words(p: float) -> str:
+    """Return a p value with three places.
+
+    Examples:
+        >>> p_in_words(0.0421), p_in_words(0.0001)
+        ('0.042', '<0.001')
+    """
+    return f"{p:.3f}" if p >= 0.0005 else "<0.001"
+
+
+def by_clip(result: Result) -> dict[str, int]:
+    """Return where each test clip lies in the scores of a result."""
+    return {clip: row for row, clip in enumerate(result.clips["clip"])}
+
+
+def answers_to(result: Result, clips: list[str]) -> Answers:
+    """Return the answers of a result to these of its test clips, in this order."""
+    rows = [by_clip(result)[clip] for clip in clips]
+    return Answers(result.truth[rows], result.scores()[rows], result.clips.speaker.to_numpy()[rows])

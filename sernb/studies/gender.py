@@ -1,0 +1,238 @@
+"""Gender: trained on all, female or male speakers, tested on all, female or male ones, at equal training size."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sernb.augment import ORIGINAL, Noise, SteadyNoise
+from sernb.config import DataError
+from sernb.evaluation import Answers, Comparison, Interval, gap, holm, paired_test, smallest_difference, uar
+from sernb.evaluation import speaker_differences as by_speaker
+from sernb.experiment import Added, Experiment, plan
+from sernb.results import Result, results_of
+from sernb.studies import difference_in_words, p_in_words
+
+PROTOCOL = "speaker-independent"
+EVERY_CLIP = "all, every clip"
+ARMS = {"all": "", "female": "gender=female", "male": "gender=male"}
+
+
+def plan_arms(
+    system: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None
+) -> dict[str, list[Experiment]]:
+    """List the experiments by whom they are trained on; all but ``EVERY_CLIP`` hear equally many clips.
+
+    Raises:
+        DataError: if the corpus does not have speakers of both genders
+    """
+    given = {"profile": profile, "seeds": [seed], "views": [ORIGINAL], "data": data}
+    whole = {name: plan([system], corpus, [PROTOCOL], train_on=condition, **given) for name, condition in ARMS.items()}
+    sizes = equal_sizes(whole)
+    arms = {
+        name: plan([system], corpus, [PROTOCOL], train_on=condition, train_clips=sizes[name], **given)
+        for name, condition in ARMS.items()
+    }
+    return {EVERY_CLIP: whole["all"]} | arms
+
+
+def equal_sizes(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, int]:
+    """Return for each arm how many training clips to take, so that all systems hear as much.
+
+    A system without epochs learns from the validation clips, too: they count.
+    """
+    beside = {
+        name: max(0 if each.system.epochs else len(each.fold.validation) for each in experiments)
+        for name, experiments in arms.items()
+    }
+    least = min(len(each.fold.train) + beside[name] for name, experiments in arms.items() for each in experiments)
+    return {name: least - validated for name, validated in beside.items()}
+
+
+def results_by_arm(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, Result]:
+    """Return the finished runs of each arm, pooled.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    return {name: results_of(experiments)[0] for name, experiments in arms.items()}
+
+
+def heard(result: Result) -> str:
+    """Return how many clips each fold learned from, fewest and most."""
+    sizes = [
+        len(each.fold.train) + (0 if each.system.epochs else len(each.fold.validation)) for each in result.experiments
+    ]
+    return f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
+
+
+def _tested(result: Result) -> dict[str, np.ndarray]:
+    gender = result.clips.gender.to_numpy()
+    return {"all": np.ones(len(gender), bool)} | {name: gender == name for name in ("female", "male")}
+
+
+def cells(arms: Mapping[str, Result]) -> pd.DataFrame:
+    """Return one row for each training and each test group: trained, tested, heard, metrics.
+
+    Raises:
+        DataError: if a gender is not tested
+    """
+    rows = []
+    for trained, result in arms.items():
+        for tested, mask in _tested(result).items():
+            if not mask.any():
+                raise DataError(f"{result.experiments[0].corpus.name}: no {tested} speaker is tested; take more folds")
+            metrics = result.metrics_where(mask)
+            rows.append({"trained": trained, "tested": tested, "heard": heard(result), "metrics": metrics})
+    return pd.DataFrame(rows)
+
+
+def cells_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells for reading: per cent, intervals in brackets."""
+    rows = [
+        {
+            "Trained on": row.trained,
+            "Clips heard": row.heard,
+            "Tested on": row.tested,
+            "UAR": str(row.metrics.uar),
+            "UAR floor": f"{100 * row.metrics.uar_floor:.1f}",
+            "WAR": str(row.metrics.war),
+            "Test clips": row.metrics.clips,
+            "Test speakers": row.metrics.speakers,
+        }
+        for row in found.itertuples()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _part(result: Result, mask: np.ndarray, scores: np.ndarray | None = None) -> Answers:
+    scores = result.scores() if scores is None else scores
+    return Answers(result.truth[mask], scores[mask], result.clips.speaker.to_numpy()[mask])
+
+
+def comparisons(arms: Mapping[str, Result]) -> dict[str, tuple[Comparison, float]]:
+    """Return paired tests on the same clips: what is compared → test, and the smallest difference it could find.
+
+    The two classifiers of a pair are each asked about the speakers of their own gender, which must be known.
+    """
+    women, men, joint = arms["female"], arms["male"], arms["all"]
+    masks = _tested(joint)
+    pair = np.where(masks["female"][:, None], women.scores(), men.scores())
+    female, male, known = masks["female"], masks["male"], masks["female"] | masks["male"]
+    parts = {
+        "female speakers: trained on women instead of both": [(joint, female), (women, female)],
+        "male speakers: trained on men instead of both": [(joint, male), (men, male)],
+        "female speakers: trained on women instead of men": [(men, female), (women, female)],
+        "male speakers: trained on men instead of women": [(women, male), (men, male)],
+        "all speakers: one for each gender instead of one for all": [(joint, known), (joint, known, pair)],
+        "all speakers: one for each gender instead of one trained on every clip": [
+            (arms[EVERY_CLIP], known),
+            (joint, known, pair),
+        ],
+    }
+    tested = {}
+    for what, (first, second) in parts.items():
+        answers = _part(*first), _part(*second)
+        spread = by_speaker(uar, *answers)
+        least = smallest_difference(spread.std(ddof=1), len(spread)) if len(spread) > 1 else float("nan")
+        tested[what] = paired_test(uar, *answers), least
+    return tested
+
+
+def comparisons_table(tested: Mapping[str, tuple[Comparison, float]]) -> pd.DataFrame:
+    """Return the tests for reading, p corrected for their number by Holm's method."""
+    corrected = holm([each.p for each, _ in tested.values()])
+    rows = [
+        {
+            "On the same clips": what,
+            "UAR gained (points)": str(each.difference),
+            "p": p_in_words(each.p),
+            "p after Holm": p_in_words(p),
+            "Smallest difference found (points)": "–" if np.isnan(least) else f"{100 * least:.1f}",
+            "Flipped": f"{each.units} {each.difference.unit}",
+        }
+        for (what, (each, least)), p in zip(tested.items(), corrected, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def between_genders(result: Result) -> Interval:
+    """Return by how much one classifier does better on women than on men; other clips, other speakers."""
+    masks = _tested(result)
+    return gap(uar, _part(result, masks["male"]), _part(result, masks["female"]), seed=result.seed)
+
+
+def learned(arms: Mapping[str, Result], tested: Mapping[str, tuple[Comparison, float]]) -> list[str]:
+    """Return what was found, in sentences."""
+    corrected = holm([each.p for each, _ in tested.values()])
+    said = [
+        difference_in_words(what[0].upper() + what[1:], each.difference, p)
+        for (what, (each, _)), p in zip(tested.items(), corrected, strict=True)
+    ]
+    of_both = between_genders(arms[EVERY_CLIP])
+    return [*said, difference_in_words("One classifier for all, women better than men by", of_both)]
+
+
+# -- The experiments of system 000 -- #
+
+SETS = {
+    "clean": None,
+    "noise": Added("neutral", SteadyNoise("deviation 1", 1.0)),
+    "noise at 20 dB": Added("neutral", Noise("white 20 dB", 20.0)),  # not theirs: what noise usually means
+}
+# WAR of the published notebooks, whose best epoch was chosen on the test folds.
+REPORTED = {
+    ("clean", "all"): 0.8993, ("clean", "female"): 0.9014, ("clean", "male"): 0.8722,
+    ("noise", "all"): 0.9244, ("noise", "female"): 0.9401, ("noise", "male"): 0.9141,
+}  # fmt: skip
+
+
+def plan_published(
+    system: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None
+) -> dict[tuple[str, str], list[Experiment]]:
+    """List system 000's experiments: clean and noisy sets of all, female and male speakers, by set and speakers.
+
+    Their noise set holds a noisy copy of each neutral clip, on both sides of the split.
+    """
+    narrowed = {"all": corpus} | {
+        name: f"{corpus}{',' if ':' in corpus else ':'}gender={name}" for name in ("female", "male")
+    }
+    return {
+        (kind, name): plan(
+            [system],
+            expression,
+            ["as-published"],
+            profile=profile,
+            seeds=[seed],
+            views=[ORIGINAL],
+            added=added,
+            data=data,
+        )
+        for kind, added in SETS.items()
+        for name, expression in narrowed.items()
+    }
+
+
+def published_table(results: Mapping[tuple[str, str], Result]) -> pd.DataFrame:
+    """Return system 000's experiments for reading, WAR on the recordings without their copies beside; per cent."""
+    rows = []
+    for (kind, name), result in results.items():
+        metrics = result.metrics()
+        theirs = result.system.name == "multiscale-cnn" and set(result.clips["corpus"]) == {"ravdess"}
+        recorded = (result.clips.get("origin", result.clips["clip"]) == result.clips["clip"]).to_numpy()
+        rows.append(
+            {
+                "Set": kind,
+                "Speakers": name,
+                "WAR": str(metrics.war),
+                "of recordings alone": str(result.metrics_where(recorded).war),
+                "WAR reported": f"{100 * REPORTED[kind, name]:.1f}" if theirs and (kind, name) in REPORTED else "–",
+                "WAR floor": f"{100 * metrics.war_floor:.1f}",
+                "UAR": str(metrics.uar),
+                "Clips": metrics.clips,
+                "of that copies": int((~recorded).sum()),
+                "Folds": result.folds,
+            }
+        )
+    return pd.DataFrame(rows)

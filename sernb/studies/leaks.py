@@ -1,0 +1,213 @@
+"""Leaks: what each is worth, as the same system under the clean protocol and under one that has the leak."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sernb.augment import ORIGINAL, Noise
+from sernb.evaluation import Comparison, Interval, gap, holm, paired_test, uar
+from sernb.experiment import Experiment, plan
+from sernb.results import SHARED, Result, results_of
+from sernb.splits import PROTOCOLS
+from sernb.studies import answers_to, by_clip, difference_in_words, p_in_words
+
+CLEAN = "speaker-independent"
+COPY = Noise()  # of which copies are made, before or after the split
+
+
+@dataclass(frozen=True)
+class Leak:
+    """One leak: the arm that has it, and the arm that differs from it in nothing else."""
+
+    name: str
+    leaky: str
+    clean: str
+
+
+LEAKS = (
+    Leak("other take of the same utterance in training", "random", "random-twins-apart"),
+    Leak("same speaker in training", "random-twins-apart", CLEAN),
+    Leak("both, as in random folds", "random", CLEAN),
+    Leak("statistics fitted on all clips", "leaky-statistics", CLEAN),
+    Leak("copies made before the split", "leaky-augmentation, with copies", f"{CLEAN}, with copies"),
+)
+
+
+def plan_arms(
+    system: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None
+) -> dict[str, list[Experiment]]:
+    """List the experiments of a system by protocol, all folds of each: what is compared are the same test clips."""
+
+    def every_fold(protocol: str, **options: object) -> list[Experiment]:
+        given = {"seeds": [seed], "views": [ORIGINAL], "data": data, **options}
+        folds = plan([system], corpus, [protocol], folds=[0], **given)[0].folds
+        return plan([system], corpus, [protocol], profile=profile, folds=range(folds), **given)
+
+    protocols = (CLEAN, "random", "random-twins-apart", "leaky-statistics")
+    return {protocol: every_fold(protocol) for protocol in protocols} | {
+        f"{protocol}, with copies": every_fold(protocol, training_views=[COPY])
+        for protocol in (CLEAN, "leaky-augmentation")
+    }
+
+
+def results_by_arm(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, Result]:
+    """Return the finished runs of each arm, pooled.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    return {name: results_of(experiments)[0] for name, experiments in arms.items()}
+
+
+def worth(clean: Result, leaky: Result) -> Comparison | Interval:
+    """Return by how much a leak raises UAR: a paired test where both tested the same clips, else an interval."""
+    if set(by_clip(clean)) == set(by_clip(leaky)):
+        clips = list(by_clip(clean))
+        return paired_test(uar, answers_to(clean, clips), answers_to(leaky, clips))
+    return gap(uar, clean.answers(), leaky.answers(), seed=clean.seed)
+
+
+def worths(arms: Mapping[str, Result]) -> dict[str, Comparison | Interval]:
+    """Return what each leak is worth to a system."""
+    return {leak.name: worth(arms[leak.clean], arms[leak.leaky]) for leak in LEAKS}
+
+
+def difference_of(found: Comparison | Interval) -> Interval:
+    """Return the difference, however it was tested."""
+    return found.difference if isinstance(found, Comparison) else found
+
+
+def _corrected(found: Mapping[str, Comparison | Interval]) -> dict[str, float]:
+    """Return the p values of the paired tests among them, corrected by Holm's method."""
+    tested = {name: each.p for name, each in found.items() if isinstance(each, Comparison)}
+    return dict(zip(tested, holm(list(tested.values())).tolist(), strict=True)) if tested else {}
+
+
+def worths_table(arms: Mapping[str, Result], found: Mapping[str, Comparison | Interval]) -> pd.DataFrame:
+    """Return what each leak is worth for reading; p corrected by Holm's method for the paired tests."""
+    corrected = _corrected(found)
+    rows = []
+    for leak in LEAKS:
+        leaky, clean = arms[leak.leaky], arms[leak.clean]
+        rows.append(
+            {
+                "Leak": leak.name,
+                "Worth (points)": str(difference_of(found[leak.name])),
+                "p after Holm": p_in_words(corrected[leak.name]) if leak.name in corrected else "–",
+                "UAR with it": str(leaky.metrics().uar),
+                "UAR without": str(clean.metrics().uar),
+                "Training clips": f"{training_clips(leaky)} / {training_clips(clean)}",
+                "Test clips": f"{len(leaky.clips)} / {len(clean.clips)}",
+                "Protocols": f"{leak.leaky} / {leak.clean}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def training_clips(result: Result) -> int:
+    """Return how many recordings a fold learns from on average, copies not counted.
+
+    A system without epochs learns from the validation clips, too, where speakers are kept apart.
+    """
+    joined = not result.system.epochs and not PROTOCOLS[result.protocol].shares_speakers
+    return round(np.mean([len(each.fold.train) + joined * len(each.fold.validation) for each in result.experiments]))
+
+
+def counts_table(arms: Mapping[str, Result]) -> pd.DataFrame:
+    """Return what the audit counted: test clips that share something with training, by protocol, of how many."""
+    rows = []
+    for name, result in arms.items():
+        row = {"Protocol": name, "Test clips": len(result.clips)} | dict.fromkeys(SHARED.values(), 0)
+        for run in result.runs:
+            for kind, count in run.metrics["shared by design"].items():
+                row[SHARED[kind]] += count
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    shares = table.drop(columns=["Protocol", "Test clips"]).columns
+    return table.drop(columns=[name for name in shares if not table[name].any()])
+
+
+# -- Which epoch -- #
+
+CHOSEN, BEST = "chosen on validation speakers", "best on the test part"
+LAST = "last epoch"
+
+
+def plan_epochs(
+    network: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None
+) -> dict[str, list[Experiment]]:
+    """List the trainings of a network watched on validation speakers, and again on the test part.
+
+    Whatever watches does not touch the training: both go through the same weights, epoch by epoch.
+    """
+    protocols = {CHOSEN: CLEAN, BEST: "leaky-choice"}
+    return {
+        name: plan([network], corpus, [protocol], profile=profile, seeds=[seed], data=data)
+        for name, protocol in protocols.items()
+    }
+
+
+def epochs(arms: Mapping[str, Result]) -> pd.DataFrame:
+    """Return accuracy by fold and epoch: fold, epoch, loss, validation (NaN without a validation part), test.
+
+    Raises:
+        ValueError: if the two trainings differ, so that their epochs cannot be compared
+    """
+    tables = []
+    for ours, theirs in zip(arms[CHOSEN].runs, arms[BEST].runs, strict=True):
+        watched, leaky = ours.history, theirs.history
+        if len(watched) != len(leaky) or not np.allclose(watched.loss, leaky.loss, rtol=1e-5):
+            fold = ours.config["fold"]
+            raise ValueError(f"fold {fold}: the two trainings differ; take a system that watches nothing but epochs")
+        validation = watched.get("validation_accuracy", pd.Series(np.nan, watched.index))
+        tables.append(
+            pd.DataFrame(
+                {
+                    "fold": ours.config["fold"],
+                    "epoch": watched.epoch,
+                    "loss": watched.loss,
+                    "validation": validation,
+                    "test": leaky.validation_accuracy,
+                    "clips": theirs.metrics["clips"],
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def choices(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the epoch and the test accuracy of each way of choosing, by fold: fold, clips, choice, epoch, war."""
+    rows = []
+    for fold, part in found.groupby("fold"):
+        last = part.index[-1]
+        chosen = {
+            LAST: last,
+            CHOSEN: part.validation.idxmax() if part.validation.notna().any() else last,
+            BEST: part.test.idxmax(),
+        }
+        for choice, row in chosen.items():
+            about = {"fold": fold, "clips": part.clips.iloc[0], "choice": choice}
+            rows.append(about | {"epoch": int(part.epoch[row]), "war": float(part.test[row])})
+    return pd.DataFrame(rows)
+
+
+def choices_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Return WAR by way of choosing, over all folds and for each; per cent."""
+    rows = []
+    for choice, part in found.groupby("choice", sort=False):
+        folds = {f"Fold {row.fold + 1} (epoch)": f"{100 * row.war:.1f} ({row.epoch})" for row in part.itertuples()}
+        rows.append({"Epoch": choice, "WAR": f"{100 * np.average(part.war, weights=part.clips):.1f}"} | folds)
+    return pd.DataFrame(rows)
+
+
+def learned(found: Mapping[str, Comparison | Interval], choice: Comparison | Interval | None = None) -> list[str]:
+    """Return what was found, in sentences."""
+    corrected = _corrected(found)
+    said = [
+        difference_in_words(f"{name[0].upper()}{name[1:]}", difference_of(each), corrected.get(name))
+        for name, each in found.items()
+    ]
+    return [*said, difference_in_words("Best epoch on the test part", difference_of(choice))] if choice else said
