@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = ROOT / "reports" / "template"
 LONGEST_OUTPUT = 60_000  # characters of printed text on a page; the executed notebook keeps all
+MANY_COLUMNS, LONG_TEXT = 5, 24  # columns, characters
 GAP = "\N{EN DASH}"
 # A cell that belongs flush right: 61.3, 61.3 %, 61.3 [58.1, 64.0], \u22120.2, 3 / 60, 1e-5, or a gap.
 NUMBER = re.compile(
@@ -205,6 +206,9 @@ def _box_table(soup: "bs4.BeautifulSoup", table: "bs4.Tag") -> None:
             if _all_numbers([cell.get_text(" ", strip=True) for cell in column if cell.name == "td"]):
                 for cell in column:
                     cell["class"] = [*cell.get("class", []), "number"]
+        if len(rows[0]) >= MANY_COLUMNS:  # else they would squeeze sentences into towers
+            for cell in (cell for row in rows for cell in row if len(cell.get_text(" ", strip=True)) >= LONG_TEXT):
+                cell["class"] = [*cell.get("class", []), "long"]
     box = soup.new_tag("div", tabindex="0", role="region")
     box["class"] = "table"
     box["aria-label"] = table.caption.get_text(" ", strip=True) if table.caption else "Table"

@@ -76,7 +76,8 @@ def test_corpora_are_listed_with_nothing_on_disk(tmp_path):
         assert f"{name}: {record.clips} clips, {record.speakers} speakers" in process.stdout
         assert f"licence: {record.licence}" in process.stdout
     assert "on disk: data/demo" in process.stdout
-    assert f"not on disk; get {corpus_named('ravdess').get}" in process.stdout
+    assert f"not on disk; run `sernb fetch ravdess`, or get {corpus_named('ravdess').get}" in process.stdout
+    assert f"not on disk; get {corpus_named('savee').get}" in process.stdout
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_a_failed_notebook_leaves_its_page_and_the_others(demo_report, tmp_path,
     cell.source += "\n\nraise RuntimeError('the dog ate it')"
     nbformat.write(notebook, broken / "40_test.ipynb")
     short = [broken / "40_test.ipynb", broken / "60_compare_systems.ipynb"]
-    monkeypatch.setattr(report_module, "sequence", lambda corpora: short)
+    monkeypatch.setattr(report_module, "sequence", lambda corpora, **options: short)
     with pytest.raises(NotebookFailed, match=r"40_test failed in cell 'results': RuntimeError: the dog ate it"):
         report("demo", out=tmp_path / "out")
     words = bs4.BeautifulSoup((tmp_path / "out" / "40_test.html").read_text("utf-8"), "html.parser").get_text(" ")
