@@ -84,9 +84,7 @@ class Corpus:
     clips_of: Callable[[Path], Iterable[Labels]] | None = None  # … what they say of each clip, its path included, …
     doubts: Callable[["pd.DataFrame"], Iterator[str]] | None = None  # … and sentences on what is not as published
     evidence: bool = True  # False: synthetic; its figures say nothing about people
-    heard: bool = (
-        False  # all published recordings were compared by ear: what is alike is known, and need not be heard again
-    )
+    heard: bool = False  # its published recordings were compared by ear: which are alike is known
     home: Path | None = None  # where it lies when it needs not be looked for
     archive: Archive | None = None
     files_at: str = ""  # address below which each path of the index can be had by itself
