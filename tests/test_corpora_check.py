@@ -362,3 +362,19 @@ def _chunks(content: bytes):
         yield at
         length = struct.unpack("<I", content[at + 4 : at + 8])[0]
         at += 8 + length + length % 2
+
+
+def test_of_emodb_the_cut_copy_that_circulates_is_named_and_its_tables_are_let_be(tmp_path, monkeypatch):
+    """One published clip at full scale, as all are there; one resampled and cut to two seconds; wrong labels beside them."""
+    names = ["03a01Fa", "08a01Ab"]
+    corpus = miniature(corpus_named("emodb"), tmp_path, names, monkeypatch, index_folder=tmp_path / "index")
+    loud = sound(5) / np.abs(sound(5)).max()
+    soundfile.write(tmp_path / "wav" / "03a01Fa.wav", loud, 16_000)
+    commit(corpus, tmp_path, read_index(corpus), monkeypatch, index_folder=tmp_path / "index")
+    (tmp_path / "audio_labels.csv").write_text("file,label\n03a01Fa.wav,disgust\n", "utf-8")
+    (tmp_path / "erkennung.txt").write_bytes("03a01Fa\xa065,00\n".encode("latin-1"))
+    assert check(corpus, tmp_path) == []
+    assert read_index(corpus).set_index("clip").emotion["03a01Fa"] == "happy"
+    soundfile.write(tmp_path / "wav" / "08a01Ab.wav", np.pad(sound(1, sampling_rate=22_050), (0, 22_050)), 22_050)
+    (finding,) = check(corpus, tmp_path)
+    assert (finding.level, finding.kind, finding.path) == ("problem", "changed", "wav/08a01Ab.wav")
