@@ -365,7 +365,7 @@ def _chunks(content: bytes):
 
 
 def test_of_emodb_the_cut_copy_that_circulates_is_named_and_its_tables_are_let_be(tmp_path, monkeypatch):
-    """One published clip at full scale, as all are there; one resampled and cut to two seconds; tables of wrong labels."""
+    """One published clip at full scale, as all are; one resampled and cut to two seconds; tables of wrong labels."""
     names = ["03a01Fa", "08a01Ab"]
     corpus = miniature(corpus_named("emodb"), tmp_path, names, monkeypatch, index_folder=tmp_path / "index")
     loud = sound(5) / np.abs(sound(5)).max()
