@@ -368,7 +368,7 @@ def test_three_ways_to_choose_an_epoch_of_one_training(rng):
 
 
 @pytest.mark.slow
-def test_enrolment_on_the_demo_corpus(work):
+def test_enrolment_on_the_demo_corpus(work, monkeypatch):
     """With all clips at hand and k = 0, it is what the protocol speaker-normalised does, validation speakers aside."""
     experiments = plan(["statistics-svm"], "demo", [INDEPENDENT], views=[ORIGINAL], profile="quick")
     run_many(experiments[:1], progress=False, jobs=1)
@@ -383,10 +383,18 @@ def test_enrolment_on_the_demo_corpus(work):
     assert [each.at_hand.sum() for each in some] == [3 * 4 * 2] * 2
     np.testing.assert_array_equal(some[0].at_hand, some[1].at_hand)
     ks, curve = enrolment.curve(experiments, draws=2, jobs=1)
+    for file in (work / "enrolment").iterdir():
+        file.write_bytes(file.read_bytes()[:1000])
     again = enrolment.curve(experiments, draws=2, jobs=1)[1]
     assert set(ks) <= set(enrolment.SHRINKAGES)
     assert curve["count"].tolist() == [0, 1, 2, 4, 8, 16, None]
-    assert curve.astype(str).equals(again.astype(str)), "the same seed, the same draws"
+    assert curve.astype(str).equals(again.astype(str)), "the same seed, the same draws; what was damaged is made again"
+    with monkeypatch.context() as patch:
+        patch.setattr(enrolment, "Trained", None)
+        read_back = enrolment.curve(experiments, draws=2, jobs=1)
+    assert (read_back[0], read_back[1].astype(str).to_dict()) == (ks, curve.astype(str).to_dict()), (
+        "done once, then read"
+    )
     assert curve.gained[0].value == 0
     assert curve.unseen.iloc[-1] is None
     assert len(enrolment.curve_table(curve)) == 7

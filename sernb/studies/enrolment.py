@@ -5,16 +5,21 @@ at hand is standardised with a mixture: n / (n + k) parts the mean and variance 
 of the average training speaker. The k of each fold is the one that does best on its validation speakers.
 """
 
+import contextlib
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from sernb.config import digest, work_folder
 from sernb.evaluation import FEWEST_SPEAKERS, Answers, Interval, gain, interval, uar
 from sernb.experiment import Experiment
 from sernb.preparation import prepare
+from sernb.store import atomic
 from sernb.studies import difference_in_words
 from sernb.systems import Examples, Task
 
@@ -150,7 +155,7 @@ class Trained:
 
 
 def enrol(experiment: Experiment, *, draws: int = DRAWS) -> tuple[float, list[Enrolment]]:
-    """Train one fold, choose k on its validation speakers, and enrol its test speakers.
+    """Train one fold, choose k on its validation speakers, and enrol its test speakers; done once, then read.
 
     Args:
         experiment: speaker-independent; its features must be prepared
@@ -159,6 +164,9 @@ def enrol(experiment: Experiment, *, draws: int = DRAWS) -> tuple[float, list[En
     Returns:
         k, and one enrolment for each number in ``ENROLLED`` that is below the clips of every test speaker, then for all
     """
+    file = work_folder() / "enrolment" / f"{digest(experiment.config, draws, ENROLLED, SHRINKAGES)}.npz"
+    if kept := _read(file):
+        return kept
     trained, fold = Trained(experiment), experiment.fold
     k = best_k(trained, fold.validation, draws=max(draws // 2, 1))
     found = []
@@ -166,7 +174,38 @@ def enrol(experiment: Experiment, *, draws: int = DRAWS) -> tuple[float, list[En
         # With none at hand, or all, there is nothing to draw; the same answers again keep the draws aligned.
         [enrolled] = trained.enrolments(fold.test, count, [k], draws if count else 1)
         found.append(enrolled if count else joined([enrolled] * draws))
+    _write(file, k, found)
     return k, found
+
+
+def _write(file: Path, k: float, found: list[Enrolment]) -> None:
+    values = {"k": np.array(k), "enrolments": np.array(len(found))}
+    for number, each in enumerate(found):
+        fields = {
+            "count": -1 if each.count is None else each.count,
+            "truth": each.answers.truth,
+            "scores": each.answers.scores,
+            "speakers": each.answers.speakers.astype(str),
+            "clips": each.clips.astype(str),
+            "at_hand": each.at_hand,
+        }
+        values |= {f"{number} {name}": np.array(value) for name, value in fields.items()}
+    with atomic(file) as unfinished:
+        np.savez(unfinished, **values)
+
+
+def _read(file: Path) -> tuple[float, list[Enrolment]] | None:
+    """Return what was kept, or nothing where there is none or it is damaged."""
+    with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), np.load(file) as saved:
+        found = []
+        for number in range(int(saved["enrolments"])):
+            count, truth, scores, speakers, clips, at_hand = (
+                saved[f"{number} {name}"] for name in ("count", "truth", "scores", "speakers", "clips", "at_hand")
+            )
+            answers = Answers(truth=truth, scores=scores, speakers=speakers)
+            found.append(Enrolment(int(count) if count >= 0 else None, answers, clips, at_hand))
+        return float(saved["k"]), found
+    return None
 
 
 def counts(trained: Trained, clips: Sequence[str]) -> list[int]:
