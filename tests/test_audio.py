@@ -388,14 +388,12 @@ def test_a_recording_that_lacks_its_last_sample_is_refused(recordings, tmp_path)
     assert problem_of(path) is None
 
 
-# TESS, where it is beside RAVDESS
+# TESS
 
 
 @pytest.fixture
-def tess(recordings) -> Path:
-    if not (recordings / "tess").is_dir():
-        pytest.skip("TESS is not here: put it into data/raw/tess, or beside RAVDESS in SERNB_DATA")
-    return recordings / "tess"
+def tess(tess_recordings) -> Path:
+    return tess_recordings / "tess"
 
 
 @pytest.mark.parametrize("name", ["YAF_angry/YAF_germ_angry", "YAF_fear/YAF_neat_fear"])
