@@ -12,7 +12,7 @@ import pandas as pd
 
 from sernb.augment import ORIGINAL
 from sernb.config import DataError
-from sernb.corpora import files_of, locate
+from sernb.corpora import DIMENSIONS, files_of, locate
 from sernb.evaluation import (
     Answers,
     Interval,
@@ -33,7 +33,6 @@ from sernb.evaluation import (
 from sernb.pools import Pool
 from sernb.results import MEAN_OF_VIEWS, Result
 
-DIMENSIONS = ("valence", "arousal", "dominance")
 NAMED = {"female": "gender", "strong": "intensity"}  # a probability in the predictions → the column that it is about
 KEPT = (1.0, 0.8, 0.6, 0.4)  # shares of the clips
 

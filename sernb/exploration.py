@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from sernb.audio import Seconds
-from sernb.corpora import EMOTIONS
+from sernb.corpora import DIMENSIONS, EMOTIONS
 from sernb.features import Level
 
-DIMENSIONS = ("valence", "arousal", "dominance")
 TRIM = 40.0  # dB below the loudest frame, as in system 002
 MOST_MAPPED = 2000  # clips; distances and t-SNE grow with the square
 NEIGHBOURS = 10

@@ -18,11 +18,11 @@ from sernb.corpora.index import (
 )
 from sernb.corpora.made import copy_behind, read_index
 from sernb.corpora.own import LABELS, corpus_of_folder
-from sernb.corpora.record import EMOTIONS, Archive, Corpus, Pcm, SpeakerFold
+from sernb.corpora.record import DIMENSIONS, EMOTIONS, Archive, Corpus, Pcm, SpeakerFold
 
 __all__ = [
-    "AUDIO_SUFFIXES", "CORPORA", "EMOTIONS", "INDEX_COLUMNS", "Archive", "Corpus", "Finding", "Pcm", "SpeakerFold",
-    "build_index", "check", "checksum", "corpus_named", "corpus_of_folder", "files_of", "findings_table",
+    "AUDIO_SUFFIXES", "CORPORA", "DIMENSIONS", "EMOTIONS", "INDEX_COLUMNS", "Archive", "Corpus", "Finding", "Pcm",
+    "SpeakerFold", "build_index", "check", "checksum", "corpus_named", "corpus_of_folder", "files_of", "findings_table",
     "fingerprint_of", "index_of_manifest", "lines_of", "locate", "read_index", "write_table",
 ]  # fmt: skip
 

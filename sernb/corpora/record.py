@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 EMOTIONS = (
     "neutral", "calm", "happy", "excited", "sad", "angry", "frustrated", "fearful", "disgust", "surprised", "bored",
 )  # fmt: skip
+DIMENSIONS = ("valence", "arousal", "dominance")
 
 Labels = dict[str, str | float]  # column of the index → value
 
