@@ -23,7 +23,7 @@ import numpy as np
 
 from sernb.evaluation import war
 from sernb.store import atomic
-from sernb.systems import Fitted
+from sernb.systems import Fitted, Task
 
 PREDICTION_BATCH = 256
 
@@ -49,6 +49,9 @@ with _quiet():
     import keras
 
     keras.random.normal((1,))  # the devices are only looked for when something is computed
+
+# XLA makes convolutions slower on CPUs under TensorFlow; JAX without it runs one operation after the other.
+BY_XLA = keras.backend.backend() == "jax"
 
 
 # -- Learning rates -- #
@@ -109,6 +112,33 @@ def seeded(seed: int) -> None:
         import tensorflow
 
         tensorflow.config.experimental.enable_op_determinism()
+
+
+def train_on(task: Task, build: Callable[[tuple[int, ...], int], keras.Model], **options: object) -> Fitted:
+    """Build a network for a task and train it on its clips and their copies, one-hot classes as targets.
+
+    Args:
+        build: shape of a clip's features and number of classes → compiled model; called after seeding
+        options: of :func:`train`; ``targets`` where they are not the classes
+    """
+    seeded(task.seed)
+    heard = task.heard
+    if "targets" not in options:
+        options["targets"] = one_hot(heard.truth, len(task.classes))
+    return train(
+        build(heard.features[0].shape, len(task.classes)),
+        heard.features,
+        validation=task.validation.features,
+        validation_truth=task.validation.truth,
+        seed=task.seed,
+        checkpoint=task.checkpoint,
+        **options,
+    )
+
+
+def one_hot(truth: np.ndarray, classes: int) -> np.ndarray:
+    """Return class numbers as targets, ``(clips, classes)``, float32."""
+    return np.eye(classes, dtype=np.float32)[truth]
 
 
 def train(

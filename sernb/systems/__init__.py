@@ -97,6 +97,12 @@ class Task:
         """The training clips, then their copies."""
         return sum(self.copies, self.train)
 
+    @property
+    def heard_without_epochs(self) -> Examples:
+        """As ``heard``; with speakers apart, validation clips join them: inner folds choose, and no epoch is wanted."""
+        joined = self.speakers_apart and len(self.validation)
+        return self.heard + self.validation if joined else self.heard
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -145,9 +151,28 @@ class System:
     counts_statistics: bool = True  # the authors' parameter count has the moving statistics of batch normalisation
     variants: tuple["System", ...] = ()  # the same with one thing changed; known by name, in no list
 
+    def variant(self, end: str, what: str, **changes: object) -> "System":
+        """Return the same system with something changed: ``end`` of its name, and in words; its figures are nobody's.
+
+        Args:
+            changes: fields of the record; ``reported`` where somebody published figures of the variant
+        """
+        about = {"name": f"{self.name}-{end}", "title": f"{self.title}: {what}", "reported": ()}
+        return dataclasses.replace(self, **{**about, **changes})
+
     def settings_for(self, profile: str) -> object:
         """Return the settings of the profile ``full`` or ``quick``."""
         return dataclasses.replace(self.settings, **self.quick) if profile == "quick" else self.settings
+
+
+def narrowed(units: int, width: float) -> int:
+    """Return how many units a layer has at a share of its published width: at least one.
+
+    Examples:
+        >>> narrowed(256, 1 / 8), narrowed(4, 1 / 32)
+        (32, 1)
+    """
+    return max(1, round(width * units))
 
 
 def system_named(name: str) -> System:

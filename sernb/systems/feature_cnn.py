@@ -20,7 +20,7 @@ import pandas as pd
 from sernb.augment import TEST_VIEWS, Chain, PeakNoise, PitchUp
 from sernb.features import FrameValues, Normaliser
 from sernb.labels import SEVEN
-from sernb.systems import Figure, Fitted, System, Task
+from sernb.systems import Figure, Fitted, System, Task, narrowed
 
 
 @dataclass(frozen=True)
@@ -57,51 +57,37 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
 
     layers = keras.layers
 
-    def scaled(units: int) -> int:
-        return max(1, round(settings.width * units))
-
     values = keras.Input(shape)
     x = layers.Reshape((shape[1], 1))(values)
     for filters, kernel in zip(settings.filters, settings.kernels, strict=True):
-        x = layers.Conv1D(scaled(filters), kernel, padding="same", activation="relu")(x)
+        x = layers.Conv1D(narrowed(filters, settings.width), kernel, padding="same", activation="relu")(x)
         x = layers.BatchNormalization()(x)
         x = layers.Dropout(settings.dropout)(x)
         x = layers.MaxPooling1D(settings.pool, settings.stride, padding="same")(x)  # 440, 220, 110, 55, 28 steps
-    x = layers.Dense(scaled(settings.dense), activation="relu")(layers.Flatten()(x))
+    x = layers.Dense(narrowed(settings.dense, settings.width), activation="relu")(layers.Flatten()(x))
     x = layers.Dropout(settings.dense_dropout)(layers.BatchNormalization()(x))
     return keras.Model(values, layers.Dense(classes, activation="softmax")(x))
 
 
 def compiled(settings: Settings, model):
     """Return the model ready to train."""
-    from sernb.training import keras
+    from sernb.training import BY_XLA, keras
 
-    # Compiling by XLA makes convolutions slower on CPUs; JAX without it runs one operation after the other.
-    by_xla = keras.backend.backend() == "jax"
-    model.compile(keras.optimizers.Adam(settings.learning_rate), "categorical_crossentropy", jit_compile=by_xla)
+    model.compile(keras.optimizers.Adam(settings.learning_rate), "categorical_crossentropy", jit_compile=BY_XLA)
     return model
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Standardise each value over the training clips and their copies; train; keep the lowest validation loss."""
-    from sernb.training import Plateau, seeded, train
+    from sernb.training import Plateau, one_hot, train_on
 
-    seeded(task.seed)
-    heard, statistics = task.heard, task.statistics or task.heard
-    standard = Normaliser(list(statistics.features))
-    one_hot = np.eye(len(task.classes), dtype=np.float32)
-    return train(
-        compiled(settings, network(settings, heard.features[0].shape, len(task.classes))),
-        heard.features,
-        one_hot[heard.truth],
-        task.validation.features,
-        task.validation.truth,
+    return train_on(
+        task,
+        lambda shape, classes: compiled(settings, network(settings, shape, classes)),
         epochs=settings.epochs,
         batch=settings.batch,
-        seed=task.seed,
-        checkpoint=task.checkpoint,
-        prepare=standard,
-        validation_targets=one_hot[task.validation.truth],
+        prepare=Normaliser(list((task.statistics or task.heard).features)),
+        validation_targets=one_hot(task.validation.truth, len(task.classes)),
         schedule=Plateau(settings.decay_patience, settings.decay, settings.smallest_rate),
         best_by="validation_loss",
         patience=settings.patience,
@@ -161,13 +147,6 @@ _VARIANTS = {
 SYSTEM = dataclasses.replace(
     SYSTEM,
     variants=tuple(
-        dataclasses.replace(
-            SYSTEM,
-            name=f"{SYSTEM.name}-{name}",
-            title=f"{SYSTEM.title}: {what}",
-            reported=(),
-            **({"settings": _NARROW} | changes),
-        )
-        for name, (what, changes) in _VARIANTS.items()
+        SYSTEM.variant(name, what, **({"settings": _NARROW} | changes)) for name, (what, changes) in _VARIANTS.items()
     ),
 )

@@ -17,10 +17,10 @@ from sernb.features import Functionals
 from sernb.labels import ALL_EIGHT
 from sernb.systems import Fitted, System, Task
 from sernb.systems.majority import tenfold
+from sernb.systems.support_vectors import inner_folds, probabilities, rows_of
 
 LIMIT = 6.0  # standard deviations: one wild functional does not decide
 KERNELS = ("linear", "rbf")
-Parts = list[tuple[np.ndarray, np.ndarray]]  # inner training rows, inner validation rows
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,10 @@ def fit(settings: Settings, task: Task) -> Fitted:
 
     from sernb.evaluation import fit_temperature, uar, with_temperature
 
-    parts = [task.heard, task.validation] if task.speakers_apart else [task.heard]
-    rows = np.concatenate([_rows(part.features) for part in parts if len(part)])
-    truth = np.concatenate([part.truth for part in parts])
-    speakers = np.concatenate([part.speakers for part in parts])
-    by_speaker = task.speakers_apart and len(set(speakers)) >= settings.inner_folds
-    inner = _inner_folds(truth, speakers if by_speaker else None, settings.inner_folds)
-    scaler = StandardScaler().fit(_rows(task.statistics.features) if task.statistics else rows)
+    heard = task.heard_without_epochs
+    rows, truth = rows_of(heard.features), heard.truth
+    inner, by_speaker = inner_folds(task, truth, settings.inner_folds)
+    scaler = StandardScaler().fit(rows_of(task.statistics.features) if task.statistics else rows)
     scaled = _limited(scaler.transform(rows))
 
     grid = list(product(settings.penalties, settings.gammas if settings.kernel == "rbf" else (None,)))
@@ -78,7 +75,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     machine = _machine(_kernel(scaled, scaled, gamma), truth, penalty, len(task.classes))
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
-        heard = _limited(scaler.transform(_rows(features)))
+        heard = _limited(scaler.transform(rows_of(features)))
         return with_temperature(machine(_kernel(heard, scaled, gamma)), temperature)
 
     chosen = {
@@ -91,20 +88,8 @@ def fit(settings: Settings, task: Task) -> Fitted:
     return Fitted(scores=scores, chosen=chosen)
 
 
-def _rows(features: tuple[np.ndarray, ...]) -> np.ndarray:
-    return np.concatenate(features).astype(np.float64)  # (clips, functionals)
-
-
 def _limited(scaled: np.ndarray) -> np.ndarray:
     return np.clip(scaled, -LIMIT, LIMIT)
-
-
-def _inner_folds(truth: np.ndarray, speakers: np.ndarray | None, count: int) -> Parts:
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-    if speakers is None:
-        return list(StratifiedKFold(count).split(truth, truth))
-    return list(StratifiedGroupKFold(count).split(truth, truth, speakers))
 
 
 def _kernel(left: np.ndarray, right: np.ndarray, gamma: float | None) -> np.ndarray:
@@ -118,20 +103,11 @@ def _kernel(left: np.ndarray, right: np.ndarray, gamma: float | None) -> np.ndar
 
 def _machine(kernel: np.ndarray, truth: np.ndarray, penalty: float, classes: int) -> Callable[[np.ndarray], np.ndarray]:
     """Train, and return what turns kernel values, (clips, trained), into scores, (clips, classes), rows sum to 1."""
-    from scipy.special import softmax
     from sklearn.svm import SVC
 
     machine = SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr", break_ties=True).fit(kernel, truth)
 
-    def scores(kernel: np.ndarray) -> np.ndarray:
-        decision = machine.decision_function(kernel)
-        if decision.ndim == 1:  # two classes only
-            decision = np.column_stack([-decision, decision])
-        by_class = np.full((len(kernel), classes), decision.min() - 1)  # a class never learned comes last
-        by_class[:, machine.classes_] = decision
-        return softmax(by_class, axis=1)
-
-    return scores
+    return lambda kernel: probabilities(machine.decision_function(kernel), machine.classes_, classes)
 
 
 SYSTEM = System(
@@ -152,10 +128,9 @@ SYSTEM = System(
 SYSTEM = dataclasses.replace(
     SYSTEM,
     variants=(
-        dataclasses.replace(
-            SYSTEM,
-            name="functionals-svm-rbf",
-            title="Functionals and SVM: RBF kernel",
+        SYSTEM.variant(
+            "rbf",
+            "RBF kernel",
             about=SYSTEM.about.replace("linear SVM, C", "RBF SVM, C and gamma"),
             settings=Settings(kernel="rbf"),
         ),

@@ -71,31 +71,25 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
 
 def compiled(settings: Settings, model):
     """Return the model, ready to be trained."""
-    from sernb.training import keras
+    from sernb.training import BY_XLA, keras
 
     optimizer = keras.optimizers.Adam(
         settings.learning_rate, beta_1=settings.beta_1, beta_2=settings.beta_2, epsilon=settings.epsilon
     )
-    # Compiling by XLA makes convolutions slower on CPUs; JAX without it is slower still.
-    model.compile(optimizer, "categorical_crossentropy", jit_compile=keras.backend.backend() == "jax")
+    model.compile(optimizer, "categorical_crossentropy", jit_compile=BY_XLA)
     return model
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train; keep the weights of the epoch with the highest accuracy on the validation part."""
-    from sernb.training import seeded, train
+    from sernb.training import train_on
 
-    seeded(task.seed)
-    return train(
-        compiled(settings, network(settings, task.train.features[0].shape, len(task.classes))),
-        task.heard.features,
-        targets(settings, task),
-        task.validation.features,
-        task.validation.truth,
+    return train_on(
+        task,
+        lambda shape, classes: compiled(settings, network(settings, shape, classes)),
+        targets=targets(settings, task),
         epochs=settings.epochs,
         batch=settings.batch,
-        seed=task.seed,
-        checkpoint=task.checkpoint,
     )
 
 

@@ -21,12 +21,12 @@ import pandas as pd
 
 from sernb.augment import ORIGINAL, Mask, Noise, OneOf, Pitch, Stretch
 from sernb.config import DataError
+from sernb.corpora import DIMENSIONS
 from sernb.features import LogMelPicture
 from sernb.labels import MULTITASK_EIGHT_OFFICIAL
-from sernb.systems import Examples, Figure, Fitted, System, Task
+from sernb.systems import Examples, Figure, Fitted, System, Task, narrowed
 
 COMBINATIONS = ("emotion", "sum", "fixed", "log-variance", "weighted")
-DIMENSIONS = ("valence", "arousal", "dominance")
 # Each task that has two classes: the column of the index and the classes in the order of the answers.
 PAIRS = {"gender": ("male", "female"), "intensity": ("normal", "strong")}
 STRONG = 3.5  # arousal from which the authors call an emotion strong
@@ -90,22 +90,24 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     layers = keras.layers
     start = {"kernel_initializer": keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")}
 
-    def scaled(units: int) -> int:
-        return max(1, round(settings.width * units))
-
     picture = keras.Input(shape)
     x = layers.Reshape((*shape, 1))(picture)
     for number, (filters, kernel, pool) in enumerate(
         zip(settings.filters, settings.kernels, settings.pools, strict=True), start=1
     ):
         x = layers.Conv2D(
-            scaled(filters), kernel, padding="same", activation="relu", name=f"convolution_{number}", **start
+            narrowed(filters, settings.width),
+            kernel,
+            padding="same",
+            activation="relu",
+            name=f"convolution_{number}",
+            **start,
         )(x)
         x = layers.MaxPool2D(pool, settings.stride)(x)  # (63, 63, 32), then (31, 31, 64)
     gate = layers.Activation("sigmoid", name="attention")(energy(x, settings.attention))
     x = layers.Flatten()(layers.Multiply(name="attended")([x, gate]))
     x = layers.Dropout(settings.dropout)(x)
-    x = layers.Dense(scaled(settings.dense), activation="relu", **start)(x)
+    x = layers.Dense(narrowed(settings.dense, settings.width), activation="relu", **start)(x)
     x = layers.Dropout(settings.dropout)(x)
     heads = []
     for task in settings.tasks:
@@ -244,7 +246,7 @@ def pictures_of(clips: tuple[np.ndarray, ...]) -> tuple[list[np.ndarray], np.nda
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train on the pictures of all views; keep the weights of the epoch with the lowest loss on the validation part."""
-    from sernb.training import Plateau, keras, predictions, seeded, train
+    from sernb.training import BY_XLA, Plateau, keras, predictions, seeded, train
 
     seeded(task.seed)
     classes = len(task.classes)
@@ -262,8 +264,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     model.compile(
         keras.optimizers.SGD(settings.learning_rate),
         {"answers": loss_of(settings, classes, trained)},
-        # Compiling by XLA makes convolutions slower on CPUs; JAX without it runs one operation after the other.
-        jit_compile=keras.backend.backend() == "jax",
+        jit_compile=BY_XLA,
     )
     fitted = train(
         model,
@@ -424,13 +425,7 @@ _VARIANTS = {
 SYSTEM = dataclasses.replace(
     SYSTEM,
     variants=tuple(
-        dataclasses.replace(
-            SYSTEM,
-            name=f"{SYSTEM.name}-{name}",
-            title=f"{SYSTEM.title}: {what}",
-            settings=dataclasses.replace(SYSTEM.settings, **_NARROW, **changes),
-            reported=(),
-        )
+        SYSTEM.variant(name, what, settings=dataclasses.replace(SYSTEM.settings, **_NARROW, **changes))
         for name, (what, changes) in _VARIANTS.items()
     ),
 )

@@ -26,6 +26,7 @@ from sernb.config import DataError
 from sernb.features import Statistics
 from sernb.labels import CALM_AS_NEUTRAL, LabelSet
 from sernb.systems import Figure, Fitted, System, Task
+from sernb.systems.support_vectors import inner_folds, probabilities, rows_of
 
 KERNELS = {
     "linear": {"kernel": "linear"},
@@ -57,20 +58,17 @@ def fit(settings: Settings, task: Task) -> Fitted:
     """Fit on training clips; where speakers are kept apart, validation speakers join them in the inner folds."""
     from sklearn.decomposition import PCA
     from sklearn.feature_selection import SelectFpr, f_classif
-    from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, StratifiedKFold
+    from sklearn.model_selection import GridSearchCV
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    parts = [task.heard, task.validation] if task.speakers_apart else [task.heard]
-    rows = np.concatenate([_rows(part.features) for part in parts if len(part)])
-    truth = np.concatenate([part.truth for part in parts])
-    speakers = np.concatenate([part.speakers for part in parts])
-    genders = np.unique(np.concatenate([part.genders for part in parts]), return_inverse=True)[1]
-    target = genders * len(task.classes) + truth if settings.gendered else truth
+    heard = task.heard_without_epochs
+    rows = rows_of(heard.features)
+    genders = np.unique(heard.genders, return_inverse=True)[1]
+    target = genders * len(task.classes) + heard.truth if settings.gendered else heard.truth
+    inner, by_speaker = inner_folds(task, target, settings.inner_folds)
 
-    by_speaker = task.speakers_apart and len(set(speakers)) >= settings.inner_folds
-    inner = (StratifiedGroupKFold if by_speaker else StratifiedKFold)(settings.inner_folds)
-    seen = _rows(task.statistics.features) if task.statistics else rows
+    seen = rows_of(task.statistics.features) if task.statistics else rows
     scaler, selector = StandardScaler().fit(seen), SelectFpr(f_classif, alpha=settings.significance)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Features .* are constant")  # the minimum of the flux always is
@@ -88,11 +86,11 @@ def fit(settings: Settings, task: Task) -> Fitted:
     grid = {"C": list(settings.penalties)} | ({"gamma": list(settings.gammas)} if settings.kernel != "linear" else {})
     search = GridSearchCV(
         SVC(**KERNELS[settings.kernel], decision_function_shape="ovr", break_ties=True), grid, cv=inner, n_jobs=1
-    ).fit(projected(rows), target, **({"groups": speakers} if by_speaker else {}))
+    ).fit(projected(rows), target)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
-        decision = search.decision_function(projected(_rows(features)))
-        return _softmax(_by_emotion(decision, search.classes_, len(task.classes)))
+        decision = search.decision_function(projected(rows_of(features)))
+        return probabilities(decision, search.classes_, len(task.classes))
 
     chosen = {
         **search.best_params_,
@@ -109,26 +107,6 @@ def eighty_twenty(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, 
 
     # The shuffled order matters: the inner folds are cut from it, and in order of path they would cut between actors.
     yield tuple(train_test_split(np.arange(len(clips)), test_size=0.2, random_state=123))
-
-
-def _rows(features: tuple[np.ndarray, ...]) -> np.ndarray:
-    return np.concatenate(features).astype(np.float64)  # (clips, 200)
-
-
-def _by_emotion(decision: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
-    """Return the higher decision value of the genders, (clips, classes); an emotion never learned comes last."""
-    if decision.ndim == 1:  # two targets only
-        decision = np.column_stack([-decision, decision])
-    by_emotion = np.full((len(decision), classes), decision.min() - 1.0)
-    for column, target in enumerate(targets):
-        emotion = target % classes
-        by_emotion[:, emotion] = np.maximum(by_emotion[:, emotion], decision[:, column])
-    return by_emotion
-
-
-def _softmax(values: np.ndarray) -> np.ndarray:
-    raised = np.exp(values - values.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
 
 
 SYSTEM = System(
@@ -170,16 +148,11 @@ WITHOUT_SURPRISE = LabelSet(
 )
 
 
-def _variant(end: str, what: str, **changes) -> System:
-    name, title = f"{SYSTEM.name}-{end}", f"{SYSTEM.title}: {what}"
-    return dataclasses.replace(SYSTEM, name=name, title=title, **{"reported": (), **changes})
-
-
 def _reported_variant(classes: str, components: int | None, kernel: str, percent: float) -> System:
     caveat = "project report, earlier features; " + (
         "whether gender counts is not said" if classes == "fourteen" else "gender is not learned"
     )
-    return _variant(
+    return SYSTEM.variant(
         f"{classes}-{components or 'all'}-{kernel}",
         f"{classes} classes, {f'{components} components' if components else 'no PCA'}, {kernel} kernel",
         labels=WITHOUT_SURPRISE if classes == "six" else CALM_AS_NEUTRAL,
@@ -192,9 +165,9 @@ def _reported_variant(classes: str, components: int | None, kernel: str, percent
 SYSTEM = dataclasses.replace(
     SYSTEM,
     variants=(
-        _variant("pre-emphasis", "with pre-emphasis", features=Statistics(pre_emphasis=0.97)),
-        _variant("differences", "with first differences", features=Statistics(differences=1)),
-        _variant(
+        SYSTEM.variant("pre-emphasis", "with pre-emphasis", features=Statistics(pre_emphasis=0.97)),
+        SYSTEM.variant("differences", "with first differences", features=Statistics(differences=1)),
+        SYSTEM.variant(
             "as-described",
             "with pre-emphasis and first differences, as the text says",
             features=Statistics(pre_emphasis=0.97, differences=1),

@@ -16,7 +16,7 @@ import pandas as pd
 from sernb.augment import OneOf, Pitch, RandomGain, RandomStretch, Shift, SteadyNoise, View
 from sernb.features import Curves
 from sernb.labels import ALL_EIGHT
-from sernb.systems import Figure, Fitted, System, Task
+from sernb.systems import Figure, Fitted, System, Task, narrowed
 
 SOURCE = "yousefkotp, Speech-Emotion-Recognition (2023)"
 CHOICE = "best epoch on the validation clips (5 % of the rest), speakers shared"
@@ -47,7 +47,7 @@ class Settings:
 
     def of(self, units: int) -> int:
         """Return the width of a layer that has ``units`` as published."""
-        return max(1, round(self.width * units))
+        return narrowed(units, self.width)
 
 
 def pytorch(settings: Settings, inputs: int) -> dict:
@@ -88,31 +88,24 @@ def softmax_and_cross_entropy(targets, probabilities):
 
 def compiled(settings: Settings, model):
     """Return the model, ready to be trained."""
-    from sernb.training import keras
+    from sernb.training import BY_XLA, keras
 
     loss = softmax_and_cross_entropy if settings.softmax_twice else "categorical_crossentropy"
     parts = settings.parts if settings.parts > 1 else None
     optimizer = keras.optimizers.Adam(settings.learning_rate, gradient_accumulation_steps=parts)
-    model.compile(optimizer, loss, jit_compile=keras.backend.backend() == "jax")
+    model.compile(optimizer, loss, jit_compile=BY_XLA)
     return model
 
 
 def fit(network: Callable, settings: Settings, task: Task) -> Fitted:
     """Train on clips and their five copies; keep the epoch with the highest accuracy on the validation part."""
-    from sernb.training import StepDecay, seeded, train
+    from sernb.training import StepDecay, train_on
 
-    seeded(task.seed)
-    heard = task.heard
-    return train(
-        compiled(settings, network(settings, heard.features[0].shape, len(task.classes))),
-        heard.features,
-        np.eye(len(task.classes), dtype=np.float32)[heard.truth],
-        task.validation.features,
-        task.validation.truth,
+    return train_on(
+        task,
+        lambda shape, classes: compiled(settings, network(settings, shape, classes)),
         epochs=settings.epochs,
         batch=settings.batch // settings.parts,
-        seed=task.seed,
-        checkpoint=task.checkpoint,
         schedule=StepDecay(settings.decay_after, 0.1),
         at_once=settings.at_once,
     )
@@ -169,13 +162,7 @@ def record(
         counts_statistics=False,
     )
     others = [
-        dataclasses.replace(
-            system,
-            name=f"{name}-{end}",
-            title=f"{title}: {what}",
-            settings=dataclasses.replace(settings, **changes),
-            reported=(),
-        )
+        system.variant(end, what, settings=dataclasses.replace(settings, **changes))
         for end, (what, changes) in variants.items()
     ]
     return dataclasses.replace(system, variants=tuple(others))

@@ -19,7 +19,7 @@ import pandas as pd
 from sernb.augment import DrawnNoise
 from sernb.features import LogMelWindows
 from sernb.labels import CALM_AS_NEUTRAL
-from sernb.systems import Figure, Fitted, System, Task
+from sernb.systems import Figure, Fitted, System, Task, narrowed
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     image = keras.Input((settings.frames, bands, 1))
     x = image
     for filters, pool in zip(settings.filters, settings.pools, strict=True):
-        x = layers.Conv2D(max(1, round(settings.width * filters)), 3, padding="same")(x)
+        x = layers.Conv2D(narrowed(filters, settings.width), 3, padding="same")(x)
         x = layers.BatchNormalization()(x)
         x = layers.ELU()(x)
         x = layers.MaxPooling2D(pool)(x)
@@ -71,7 +71,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     log_mel = keras.Input(shape)
     x = layers.Reshape((windows, settings.frames, bands, 1))(log_mel)
     x = EachWindow(local, windows)(x)  # (5, 128)
-    units = max(1, round(settings.width * settings.units))
+    units = narrowed(settings.units, settings.width)
     for cell in range(settings.cells):
         last = cell == settings.cells - 1
         x = layers.LSTM(units, dropout=settings.dropout, return_sequences=not last)(x)
@@ -80,31 +80,24 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
 
 def compiled(settings: Settings, model):
     """Return the model, ready to be trained."""
-    from sernb.training import keras
+    from sernb.training import BY_XLA, keras
 
     rate = keras.optimizers.schedules.InverseTimeDecay(settings.learning_rate, 1, settings.decay)
     parts = settings.parts if settings.parts > 1 else None
     optimizer = keras.optimizers.SGD(rate, momentum=settings.momentum, gradient_accumulation_steps=parts)
-    model.compile(optimizer, "categorical_crossentropy", jit_compile=keras.backend.backend() == "jax")
+    model.compile(optimizer, "categorical_crossentropy", jit_compile=BY_XLA)
     return model
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train on clips and their noisy copies; keep the epoch with the highest accuracy on the validation part."""
-    from sernb.training import seeded, train
+    from sernb.training import train_on
 
-    seeded(task.seed)
-    heard = task.heard
-    return train(
-        compiled(settings, network(settings, heard.features[0].shape, len(task.classes))),
-        heard.features,
-        np.eye(len(task.classes), dtype=np.float32)[heard.truth],
-        task.validation.features,
-        task.validation.truth,
+    return train_on(
+        task,
+        lambda shape, classes: compiled(settings, network(settings, shape, classes)),
         epochs=settings.epochs,
         batch=settings.batch // settings.parts,
-        seed=task.seed,
-        checkpoint=task.checkpoint,
         patience=settings.patience,
         at_once=settings.at_once,
     )
@@ -150,10 +143,5 @@ _VARIANTS = {
 }
 SYSTEM = dataclasses.replace(
     SYSTEM,
-    variants=tuple(
-        dataclasses.replace(
-            SYSTEM, name=f"{SYSTEM.name}-{name}", title=f"{SYSTEM.title}: {what}", settings=settings, reported=()
-        )
-        for name, (what, settings) in _VARIANTS.items()
-    ),
+    variants=tuple(SYSTEM.variant(name, what, settings=settings) for name, (what, settings) in _VARIANTS.items()),
 )
