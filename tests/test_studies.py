@@ -25,7 +25,7 @@ from sernb.preparation import prepare
 from sernb.results import results_of
 from sernb.store import write_run
 from sernb.stress import PUBLISHED, Condition
-from sernb.studies import enrolment, foreign, gender, leaks, noise, speakers
+from sernb.studies import enrolment, foreign, gender, leaks, noise, results_by_arm, speakers
 
 INDEPENDENT = "speaker-independent"
 
@@ -166,7 +166,7 @@ def test_all_but_one_hear_equally_many_clips(system):
 def test_gender_is_compared_on_the_same_clips(rng):
     arms = gender.plan_arms("majority", "demo", profile="full")
     pretend([each for arm in arms.values() for each in arm], rng)
-    results = gender.results_by_arm(arms)
+    results = results_by_arm(arms)
     truth, joint = answered(results["all"])
     _, women = answered(results["female"])
     _, men = answered(results["male"])
@@ -225,7 +225,7 @@ def test_copies_of_clips_are_heard_as_their_view_and_refused_where_they_leak():
 def test_recordings_are_scored_without_their_copies(rng):
     sets = gender.plan_published("majority", "demo", profile="quick")
     pretend([each for part in sets.values() for each in part], rng)
-    results = gender.results_by_arm(sets)
+    results = results_by_arm(sets)
     table = gender.published_table(results).set_index(["Set", "Speakers"])
     result = results["noise", "all"]
     truth, prediction = answered(result)
@@ -245,7 +245,7 @@ def test_stress_is_the_difference_from_the_same_clips(rng):
     tried.append(Condition("gain", -20, "dB", Gain("gain -20 dB", -20)))
     arms = noise.plan_arms("majority", "demo", tried, profile="full")
     pretend([each for arm in arms.values() for each in arm], rng)
-    results = noise.results_by_arm(arms)
+    results = results_by_arm(arms)
     found = noise.stressed(results, tried)
     for name, result in results.items():
         for condition in tried:
@@ -321,7 +321,7 @@ def test_enrolment_ends_at_a_speakers_own_statistics_and_begins_at_the_average_s
 def test_leaks_are_compared_clip_by_clip_whatever_their_order(rng):
     arms = {name: plan(["majority"], "demo", [name]) for name in (INDEPENDENT, "random")}
     pretend([each for arm in arms.values() for each in arm], rng)
-    results = leaks.results_by_arm(arms)
+    results = results_by_arm(arms)
     clean, leaky = results[INDEPENDENT], results["random"]
     assert clean.clips["clip"].tolist() != leaky.clips["clip"].tolist()
     found = leaks.worth(clean, leaky)
@@ -330,7 +330,7 @@ def test_leaks_are_compared_clip_by_clip_whatever_their_order(rng):
     assert found.units == 8
     counted = leaks.counts_table(results)
     assert counted.speaker.tolist() == [3 * 4, 3 * 5]
-    partly = leaks.results_by_arm({"random": arms["random"][:2]})["random"]
+    partly = results_by_arm({"random": arms["random"][:2]})["random"]
     assert isinstance(leaks.worth(clean, partly), Interval), "other clips cannot be paired"
 
 
@@ -350,7 +350,7 @@ def test_three_ways_to_choose_an_epoch_of_one_training(rng):
     losses = [1.0, 0.5, 0.25]
     pretend(trainings[leaks.CHOSEN], rng, history=history_of([0.2, 0.6, 0.5], losses))
     pretend(trainings[leaks.BEST], rng, history=history_of([0.7, 0.4, 0.3], losses))
-    watched = leaks.results_by_arm(trainings)
+    watched = results_by_arm(trainings)
     history = leaks.epochs(watched)
     chosen = leaks.choices(history)
     of_first = chosen[chosen.fold == 0].set_index("choice")

@@ -1,7 +1,10 @@
 """Studies: what to run to answer one question, and tables from what was run; one module a question, no drawing."""
 
+from collections.abc import Mapping, Sequence
+
 from sernb.evaluation import Answers, Interval
-from sernb.results import Result
+from sernb.experiment import Experiment
+from sernb.results import Result, results_of
 
 
 def shown(interval: Interval) -> bool:
@@ -38,6 +41,15 @@ def p_in_words(p: float) -> str:
         ('0.042', '<0.001')
     """
     return f"{p:.3f}" if p >= 0.0005 else "<0.001"
+
+
+def results_by_arm(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, Result]:
+    """Return the finished runs of each arm, pooled.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    return {name: results_of(experiments)[0] for name, experiments in arms.items()}
 
 
 def by_clip(result: Result) -> dict[str, int]:

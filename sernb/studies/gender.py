@@ -11,7 +11,7 @@ from sernb.config import DataError
 from sernb.evaluation import Answers, Comparison, Interval, gap, holm, paired_test, smallest_difference, uar
 from sernb.evaluation import speaker_differences as by_speaker
 from sernb.experiment import Added, Experiment, plan
-from sernb.results import Result, results_of
+from sernb.results import Result
 from sernb.studies import difference_in_words, p_in_words
 
 PROTOCOL = "speaker-independent"
@@ -48,15 +48,6 @@ def equal_sizes(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, int]:
     }
     least = min(len(each.fold.train) + beside[name] for name, experiments in arms.items() for each in experiments)
     return {name: least - validated for name, validated in beside.items()}
-
-
-def results_by_arm(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, Result]:
-    """Return the finished runs of each arm, pooled.
-
-    Raises:
-        DataError: if an experiment has not been run
-    """
-    return {name: results_of(experiments)[0] for name, experiments in arms.items()}
 
 
 def heard(result: Result) -> str:

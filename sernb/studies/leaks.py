@@ -1,6 +1,6 @@
 """Leaks: what each is worth, as the same system under the clean protocol and under one that has the leak."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pandas as pd
 from sernb.augment import ORIGINAL, Noise
 from sernb.evaluation import Comparison, Interval, gap, holm, paired_test, uar
 from sernb.experiment import Experiment, plan
-from sernb.results import SHARED, Result, results_of
+from sernb.results import SHARED, Result
 from sernb.splits import PROTOCOLS
 from sernb.studies import answers_to, by_clip, difference_in_words, p_in_words
 
@@ -51,15 +51,6 @@ def plan_arms(
         f"{protocol}, with copies": every_fold(protocol, training_views=[COPY])
         for protocol in (CLEAN, "leaky-augmentation")
     }
-
-
-def results_by_arm(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, Result]:
-    """Return the finished runs of each arm, pooled.
-
-    Raises:
-        DataError: if an experiment has not been run
-    """
-    return {name: results_of(experiments)[0] for name, experiments in arms.items()}
 
 
 def worth(clean: Result, leaky: Result) -> Comparison | Interval:

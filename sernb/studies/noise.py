@@ -11,7 +11,7 @@ from sernb.augment import view_of
 from sernb.evaluation import gain, uar
 from sernb.experiment import Experiment, plan
 from sernb.pools import Pool
-from sernb.results import Result, results_of
+from sernb.results import Result
 from sernb.stress import TRAINED_ON, Condition, signal_to_noise
 from sernb.studies import difference_in_words, shown
 
@@ -35,15 +35,6 @@ def plan_arms(
         CLEAN: plan([system], corpus, [PROTOCOL], **given),
         NOISY: plan([system], corpus, [PROTOCOL], training_views=[TRAINED_ON], **given),
     }
-
-
-def results_by_arm(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, Result]:
-    """Return the finished runs of each arm, pooled.
-
-    Raises:
-        DataError: if an experiment has not been run
-    """
-    return {name: results_of(experiments)[0] for name, experiments in arms.items()}
 
 
 def stressed(arms: Mapping[str, Result], tried: Sequence[Condition]) -> pd.DataFrame:
