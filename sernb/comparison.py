@@ -10,9 +10,8 @@ import pandas as pd
 from sernb.evaluation import Answers, holm, paired_test, ranks, smallest_difference, speaker_differences, uar
 from sernb.labels import LabelSet
 from sernb.results import NAMES, Result
-from sernb.splits import PROTOCOLS
+from sernb.splits import PROTOCOLS, SIDE_BY_SIDE
 
-SHOWN = ("as-published", "speaker-independent", "speaker-normalised")
 UNCOUNTED = "–"
 
 
@@ -29,7 +28,7 @@ def overview(results: Sequence[Result]) -> pd.DataFrame:
         figures = list(dict.fromkeys(f"{NAMES[figure.metric]} {100 * figure.value:.1f}" for result in own
                                      for figure in result.comparable))  # fmt: skip
         row = {"System": name, "Published": ", ".join(figures) or None}
-        for protocol in dict.fromkeys([*SHOWN, *(result.protocol for result in results)]):
+        for protocol in dict.fromkeys([*SIDE_BY_SIDE, *(result.protocol for result in results)]):
             found = next((result for result in own if result.protocol == protocol), None)
             row[f"UAR {protocol}"] = str(found.metrics().uar) if found else None
         size, seconds = size_of(own[0]), np.mean([seconds_of(result) for result in own])

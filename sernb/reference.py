@@ -5,13 +5,13 @@ from pathlib import Path
 import pandas as pd
 
 from sernb.config import REPORTS, ROOT, DataError
+from sernb.splits import SIDE_BY_SIDE
 from sernb.store import atomic
 
 REFERENCE = REPORTS / "reference"
 README = ROOT / "README.md"
 HEADING = "| system | protocol | UAR | floor | WAR | floor | WAR reported | classes | test clips | folds |"
 STRICT = "speaker-independent"
-ORDER = ("as-published", STRICT, "speaker-normalised")
 
 
 def results(corpus: str) -> pd.DataFrame:
@@ -46,7 +46,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def _place(protocol: str) -> int:
-    return ORDER.index(protocol) if protocol in ORDER else len(ORDER)
+    return SIDE_BY_SIDE.index(protocol) if protocol in SIDE_BY_SIDE else len(SIDE_BY_SIDE)
 
 
 def table_in(text: str) -> str:

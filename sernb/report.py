@@ -12,9 +12,9 @@ from sernb.pages import Page, describe, neighbours, table_html, write_index
 from sernb.pools import Pool, pool_named
 from sernb.provenance import provenance
 from sernb.results import caption, results_table
+from sernb.splits import SIDE_BY_SIDE
 from sernb.systems import SHOWN, system_named
 
-PROTOCOL_NAMES = ("as-published", "speaker-independent", "speaker-normalised")
 TRAINING = "30_train"
 NO_EVIDENCE = "The clips are synthetic: these pages show the machinery and are no evidence about emotion."
 
@@ -66,7 +66,7 @@ def report(
     corpus = record.name  # which names a folder of one's own from wherever a notebook runs
     for name in systems:
         system_named(name)
-    experiments = plan(systems, corpus, PROTOCOL_NAMES, profile=profile, seeds=[seed], data=data)
+    experiments = plan(systems, corpus, SIDE_BY_SIDE, profile=profile, seeds=[seed], data=data)
     prepare_for(experiments, data=data, progress=True)  # unusable recordings are said here, before any page
     out = Path(out) if out else REPORTS / record.folder
     sources = sequence([part.corpus for part in record.parts], studies=studies)

@@ -55,6 +55,9 @@ class Protocol:
         return self.split not in ("speakers", "corpora")
 
 
+# What every system is measured under: as its authors did, and as it should have been.
+SIDE_BY_SIDE = ("as-published", "speaker-independent", "speaker-normalised")
+
 ON_PURPOSE = (
     "LEAKS ON PURPOSE, no result: speaker-independent with one leak put in, to measure what that leak is worth: "
 )
