@@ -11,6 +11,7 @@ from sernb.evaluation import Answers, holm, paired_test, ranks, smallest_differe
 from sernb.labels import LabelSet
 from sernb.results import NAMES, Result
 from sernb.splits import PROTOCOLS, SIDE_BY_SIDE
+from sernb.systems import Figure
 
 UNCOUNTED = "–"
 
@@ -25,8 +26,8 @@ def overview(results: Sequence[Result]) -> pd.DataFrame:
     rows = []
     for name in dict.fromkeys(map(name_of, results)):
         own = [result for result in results if name_of(result) == name]
-        figures = list(dict.fromkeys(f"{NAMES[figure.metric]} {100 * figure.value:.1f}" for result in own
-                                     for figure in result.comparable))  # fmt: skip
+        figures = dict.fromkeys(_published(figure, result) for result in own for figure in result.system.reported
+                                if figure.protocol == result.protocol)  # fmt: skip
         row = {"System": name, "Published": ", ".join(figures) or None}
         for protocol in dict.fromkeys([*SIDE_BY_SIDE, *(result.protocol for result in results)]):
             found = next((result for result in own if result.protocol == protocol), None)
@@ -42,6 +43,11 @@ def overview(results: Sequence[Result]) -> pd.DataFrame:
         }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _published(figure: Figure, result: Result) -> str:
+    elsewhere = "" if figure in result.comparable else f" on {figure.corpus}"
+    return f"{NAMES[figure.metric]} {100 * figure.value:.1f}{elsewhere}"
 
 
 def size_of(result: Result) -> dict[str, int]:

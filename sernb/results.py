@@ -372,20 +372,28 @@ def gaps(experiments: Sequence[Experiment]) -> pd.DataFrame:
 
 
 def reported_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return each published figure beside ours under the same protocol, and what to know when comparing."""
+    """Return each published figure beside ours under the same protocol, and what to know when comparing.
+
+    Where ours is of the authors' corpora and its interval leaves theirs out, the reason is given, if it was found.
+    """
     rows = []
     for result in results_of(experiments):
-        rows += [
-            {
-                "System": result.system.name,
-                "Metric": NAMES[figure.metric],
-                "Reported": f"{100 * figure.value:.1f}",
-                "Here": str(getattr(result.metrics(), figure.metric)),
-                "Folds here": result.folds,
-                "What to know": figure.caveat,
-            }
-            for figure in result.comparable
-        ]
+        judged = result.experiments[0].corpus.evidence
+        for figure in result.comparable:
+            ours = getattr(result.metrics(), figure.metric)
+            met = ours.low <= figure.value <= ours.high
+            because = figure.missed_because or "the reason is not known"
+            rows.append(
+                {
+                    "System": result.system.name,
+                    "Metric": NAMES[figure.metric],
+                    "Reported": f"{100 * figure.value:.1f}",
+                    "Here": str(ours),
+                    "Folds here": result.folds,
+                    "Within our interval": None if not judged else "yes" if met else f"no: {because}",
+                    "What to know": figure.caveat,
+                }
+            )
     return pd.DataFrame(rows)
 
 

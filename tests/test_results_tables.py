@@ -18,9 +18,9 @@ from sernb import comparison, details, literature, reference
 from sernb.config import NOTEBOOKS, DataError
 from sernb.experiment import Experiment, plan
 from sernb.literature import Card, differences
-from sernb.results import Result, protocol_cards, results_of
+from sernb.results import Result, protocol_cards, reported_table, results_of
 from sernb.store import write_run
-from sernb.systems import System
+from sernb.systems import Figure, System
 
 SYSTEMS = ["majority", "statistics-svm", "multiscale-cnn"]
 PROTOCOLS = ["as-published", "speaker-independent", "speaker-normalised"]
@@ -416,3 +416,19 @@ def test_pages_of_results_need_neither_tensorflow_nor_trainings(folder):
 def test_every_results_page_has_the_protocol_card(name):
     cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
     assert any("protocol_cards(experiments)" in cell.source for cell in cells)
+
+
+@pytest.mark.parametrize(
+    ("value", "because", "said"),
+    [(None, "", "yes"), (0.9999, "fewer epochs", "no: fewer epochs"), (0.9999, "", "no: the reason is not known")],
+)
+def test_a_figure_that_was_missed_says_why(tmp_path, monkeypatch, value, because, said):
+    monkeypatch.setenv("SERNB_WORK", str(tmp_path))
+    experiments = plan(["statistics-svm"], "ravdess", ["as-published"])
+    for experiment in experiments:
+        made_up(experiment, skill=0.8)
+    (result,) = results_of(experiments)
+    figure = Figure("war", value or result.metrics().war.value, "as-published", "", missed_because=because)
+    system = dataclasses.replace(result.system, reported=(figure,))
+    told = reported_table([dataclasses.replace(experiment, system=system) for experiment in experiments])
+    assert told["Within our interval"].tolist() == [said]

@@ -355,6 +355,17 @@ def test_variants_are_known_by_name():
     )
 
 
+def test_only_the_narrow_variant_stands_beside_the_authors_figures():
+    for system in map(system_named, ("feature-cnn", "multitask-cnn", "timedistributed-cnn-lstm", "dummynet-mel")):
+        variants = {variant.name.removeprefix(f"{system.name}-"): variant for variant in system.variants}
+        narrow = variants.pop("narrow")
+        assert [(each.metric, each.value) for each in narrow.reported] == [
+            (each.metric, each.value) for each in system.reported
+        ]
+        assert all(each.caveat.startswith("at full size") for each in narrow.reported)
+        assert not any(variant.reported for variant in variants.values()), "what nobody published"
+
+
 def test_statistics_svm_variants_are_the_authors_table():
     variants = {variant.name: variant for variant in system_named("statistics-svm").variants}
     best = variants["statistics-svm-six-120-rbf"]

@@ -47,6 +47,8 @@ SHOWN = (
 # Where the file is not named as the system.
 MODULES = dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy", "dummynet-mel"), "dummynet")
 
+REDUCED = "narrow"  # ends the name of the variant that stands for a system on small machines
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -125,6 +127,7 @@ class Figure:
     protocol: str
     caveat: str
     corpus: str = "ravdess"  # the corpus or pool that was tested
+    missed_because: str = ""  # why ours lies elsewhere, as was checked
 
 
 @dataclass(frozen=True)
@@ -152,12 +155,17 @@ class System:
     variants: tuple["System", ...] = ()  # the same with one thing changed; known by name, in no list
 
     def variant(self, end: str, what: str, **changes: object) -> "System":
-        """Return the same system with something changed: ``end`` of its name, and in words; its figures are nobody's.
+        """Return the same system with something changed: ``end`` of its name, and in words.
+
+        The authors' figures stay beside the one that is ``REDUCED``, and say of what they are; those of other variants
+        are nobody's.
 
         Args:
             changes: fields of the record; ``reported`` where somebody published figures of the variant
         """
-        about = {"name": f"{self.name}-{end}", "title": f"{self.title}: {what}", "reported": ()}
+        kept = self.reported if end == REDUCED else ()
+        reported = tuple(dataclasses.replace(each, caveat=f"at full size and length; {each.caveat}") for each in kept)
+        about = {"name": f"{self.name}-{end}", "title": f"{self.title}: {what}", "reported": reported}
         return dataclasses.replace(self, **{**about, **changes})
 
     def settings_for(self, profile: str) -> object:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sernb.store import atomic
-from sernb.systems import Fitted, Task, dummynet, exponet, rezonet, system_003
+from sernb.systems import REDUCED, Fitted, Task, dummynet, exponet, rezonet, system_003
 
 _MEL = next(system for system in dummynet.SYSTEMS if system.name == "dummynet-mel")
 _MEMBERS = {"dummynet_mel": _MEL, "rezonet": rezonet.SYSTEM, "exponet": exponet.SYSTEM}
@@ -72,7 +72,7 @@ def _as(profile: Callable) -> dict[str, system_003.Settings]:
 
 
 def _narrow(system) -> system_003.Settings:
-    return next(variant.settings for variant in system.variants if variant.name == f"{system.name}-narrow")
+    return next(variant.settings for variant in system.variants if variant.name == f"{system.name}-{REDUCED}")
 
 
 SYSTEM = system_003.record(

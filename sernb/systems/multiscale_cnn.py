@@ -8,6 +8,7 @@ the weights were trained for longer). Where the source slips, the slip is a sett
 again and again to the same labels, so that a clip's target fades with each fold in which the clip trains.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -131,4 +132,7 @@ SYSTEM = System(
     ),
     epochs=True,
     network=network,
+)
+SYSTEM = dataclasses.replace(
+    SYSTEM, variants=(SYSTEM.variant("long", "300 epochs", settings=Settings(epochs=300), reported=SYSTEM.reported),)
 )
