@@ -6,6 +6,7 @@ only the batches at work are in memory.
 """
 
 import contextlib
+import logging
 import os
 import sys
 import zipfile
@@ -45,6 +46,8 @@ def _quiet() -> Iterator[None]:
         os.close(kept)
 
 
+# It takes a process that trains one network after the other for a mistake, and says so at length.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 with _quiet():
     import keras
 
@@ -63,6 +66,7 @@ class StepDecay:
 
     epochs: int
     factor: float
+    first: int | None = None  # epochs before it falls for the first time, if not as many
 
     def __call__(self, initial: float, history: Sequence[Row]) -> float:
         """Return the learning rate of the epoch after ``history``.
@@ -71,7 +75,8 @@ class StepDecay:
             >>> StepDecay(epochs=2, factor=0.1)(0.5, [{}, {}, {}])
             0.05
         """
-        return initial * self.factor ** (len(history) // self.epochs)
+        first = self.epochs if self.first is None else self.first
+        return initial * self.factor ** (max(0, len(history) - first + self.epochs) // self.epochs)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from sernb.config import DataError
 from sernb.corpora import corpus_named, read_index
 from sernb.labels import EIGHT, LABEL_SETS
 from sernb.systems import SYSTEMS, Examples, Task, multiscale_cnn, statistics_svm, system_named
+from sernb.systems.support_vectors import probabilities
 
 
 def task(rng, *, clips=60, width=200, classes=3, frames=1, speakers_apart=False, validation=0):
@@ -91,13 +92,13 @@ def test_statistics_svm_drops_gender_from_the_answer(rng):
     rows = rng.normal(0, 1, (200, 20)) + np.eye(20)[truth] * 2 + np.eye(20)[7 + gender]
     machine = SVC(decision_function_shape="ovr", break_ties=True, gamma=0.05).fit(rows, gender * 7 + truth)
     fresh = rng.normal(0, 1, (100, 20)) + np.eye(20)[rng.integers(0, 7, 100)] * 2
-    by_emotion = statistics_svm._by_emotion(machine.decision_function(fresh), machine.classes_, 7)
+    by_emotion = probabilities(machine.decision_function(fresh), machine.classes_, 7)
     np.testing.assert_array_equal(by_emotion.argmax(axis=1), machine.predict(fresh) % 7)
 
 
 def test_statistics_svm_gives_an_emotion_it_never_heard_the_last_place():
     decision = np.array([[3.0, 1.0, 2.0]])
-    by_emotion = statistics_svm._by_emotion(decision, np.array([0, 2, 3]), 4)
+    by_emotion = probabilities(decision, np.array([0, 2, 3]), 4)
     assert by_emotion.argsort(axis=1).tolist() == [[1, 2, 3, 0]]
 
 
@@ -151,6 +152,8 @@ def test_label_smoothing_fades_as_in_the_published_code(rng):
 
 PUBLISHED = {  # parameters as the fact sheet counts them; 003's are for CREMA-D's six emotions
     "multiscale-cnn": (8, (215, 39), 142_856),
+    "tim-net": (8, (215, 39), 107_032),
+    "light-sernet": (7, (184, 40), 463_431),
     "timedistributed-cnn-lstm": (7, (640, 128), 656_583),
     "dummynet-zcr": (6, (690, 42), 4_265_350),
     "dummynet-energy": (6, (690, 42), 4_265_350),
@@ -172,6 +175,34 @@ def test_networks_have_the_published_size(name):
     assert network.input_shape == (None, *shape)
     assert network.output_shape == (None, classes)
     assert parameters_of(system_named(name), classes=classes) == parameters
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "classes", "millions"), [("tim-net", 8, 21.6), ("light-sernet", 7, 159)])
+def test_multiply_adds_are_those_of_the_fact_sheet(name, classes, millions):
+    from sernb.networks import multiply_adds, network_of
+
+    assert multiply_adds(network_of(system_named(name), classes=classes)) / 1e6 == pytest.approx(millions, rel=0.02)
+
+
+@pytest.mark.slow
+def test_tim_net_hears_both_ways_alike(rng):
+    """Backwards is forwards on the reversed clip: with equal weights, the network cannot tell the two apart."""
+    system = system_named("tim-net")
+    network = system.network(system.settings, (215, 39), 8)
+    first, second = ([v for v in network.weights if v.shape == shape] for shape in [(1, 39, 39), (2, 39, 39)])
+    for weights in (first, second):
+        for weight in weights:
+            weight.assign(rng.normal(0, 0.1, weight.shape) if weight is weights[0] else weights[0])
+    clip = rng.normal(0, 1, (1, 215, 39)).astype(np.float32)
+    np.testing.assert_allclose(network(clip), network(clip[:, ::-1]), atol=1e-5)
+
+
+def test_light_sernet_tests_each_speaker_once():
+    clips = pd.DataFrame({"speaker": list("abcacb")})
+    folds = list(system_named("light-sernet").published_split(clips, 0))
+    assert [sorted(set(clips.speaker[test])) for _, test in folds] == [["a"], ["b"], ["c"]]
+    assert all(len(train) + len(test) == 6 for train, test in folds)
 
 
 @pytest.mark.slow
@@ -236,7 +267,11 @@ TINY = {
     "dummynet-zcr-energy": {"width": 1 / 32, "epochs": 3, "batch": 8, "learning_rate": 0.01},
     "rezonet": {"width": 0.1, "epochs": 3, "batch": 8, "learning_rate": 0.001, "softmax_twice": False},
     "exponet": {"width": 1 / 128, "parts": 1, "epochs": 3, "batch": 8, "learning_rate": 0.01},
-}
+    "tim-net": {"filters": 6, "dilations": (1, 4, 16), "epochs": 3, "batch": 8, "learning_rate": 0.01},
+    "light-sernet": {
+        "branch_filters": 2, "filters": (4,) * 4, "last": 8, "epochs": 3, "batch": 8, "learning_rate": 0.01,
+    },
+}  # fmt: skip
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from sernb.audio import Hertz
+from sernb.features.clipped_mfcc import ClippedMfcc
 from sernb.features.curves import Curves
 from sernb.features.functionals import Functionals
 from sernb.features.image import LogMelPicture
@@ -20,6 +21,7 @@ from sernb.features.windows import LogMelWindows
 __all__ = [
     "F0",
     "VERSION",
+    "ClippedMfcc",
     "Curves",
     "Features",
     "FrameValues",

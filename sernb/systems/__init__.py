@@ -32,6 +32,8 @@ SYSTEMS = (
     "rezonet",
     "exponet",
     "cnn-ensemble",
+    "tim-net",
+    "light-sernet",
     "functionals-svm",
 )
 # What a report shows unless told otherwise: the floor, one system of each publication, and ours.

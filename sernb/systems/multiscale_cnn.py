@@ -9,7 +9,7 @@ again and again to the same labels, so that a clip's target fades with each fold
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,17 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     from sernb.training import keras
 
     layers = keras.layers
+    mfcc = keras.Input(shape)
+    joined = layers.Concatenate()(scales(settings, mfcc))  # (frames, 512)
+    mean = layers.GlobalAveragePooling1D()(joined)  # (512,)
+    return keras.Model(mfcc, layers.Dense(classes, activation="softmax")(mean))
+
+
+def scales(settings: Settings, mfcc) -> list:
+    """Return what each gated block gives, ``(frames, filters)``, in the order of the dilations."""
+    from sernb.training import keras
+
+    layers = keras.layers
 
     def half_block(x, dilation: int):
         x = layers.Conv1D(settings.filters, settings.kernel, dilation_rate=dilation, padding="causal")(x)
@@ -58,16 +69,13 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
         x = layers.ReLU()(x)
         return layers.SpatialDropout1D(settings.dropout)(x)
 
-    mfcc = keras.Input(shape)
-    x = layers.Conv1D(settings.filters, 1, padding="causal")(mfcc)  # (frames, 64)
-    scales = []
+    x = layers.Conv1D(settings.filters, 1, padding="causal")(mfcc)
+    found = []
     for dilation in settings.dilations:
         gate = layers.Activation("sigmoid")(half_block(half_block(x, dilation), dilation))
-        x = layers.Multiply()([x, gate])  # (frames, 64)
-        scales.append(x)
-    joined = layers.Concatenate()(scales)  # (frames, 512)
-    mean = layers.GlobalAveragePooling1D()(joined)  # (512,)
-    return keras.Model(mfcc, layers.Dense(classes, activation="softmax")(mean))
+        x = layers.Multiply()([x, gate])
+        found.append(x)
+    return found
 
 
 def compiled(settings: Settings, model):
@@ -83,6 +91,11 @@ def compiled(settings: Settings, model):
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train; keep the weights of the epoch with the highest accuracy on the validation part."""
+    return trained(network, settings, task)
+
+
+def trained(network: Callable, settings: Settings, task: Task) -> Fitted:
+    """Train a network of this family."""
     from sernb.training import train_on
 
     return train_on(

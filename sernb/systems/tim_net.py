@@ -1,0 +1,75 @@
+"""TIM-Net: gated dilated convolutions over the clip and over the clip backwards (107,032 parameters).
+
+Ye et al. (2023), Temporal modeling matters, doi:10.1109/ICASSP49357.2023.10096370, code at its repository's head: of
+its 500 epochs the last one counts. MFCC with librosa's defaults, as in the code; the README tells of other windows.
+System 000 comes from it.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+from sernb.augment import TEST_VIEWS
+from sernb.features import Mfcc
+from sernb.labels import ALL_EIGHT
+from sernb.systems import Figure, Fitted, System, Task, multiscale_cnn
+
+
+@dataclass(frozen=True)
+class Settings(multiscale_cnn.Settings):
+    """The authors' network and training."""
+
+    filters: int = 39
+    smoothing_accumulates: bool = False
+    epochs: int = 500
+
+
+def network(settings: Settings, shape: tuple[int, int], classes: int):
+    """Build the network.
+
+    Args:
+        shape: frames and coefficients of the input, (215, 39) as published
+
+    Returns:
+        a Keras model: (clips, frames, coefficients) → probabilities (clips, classes)
+    """
+    from sernb.training import keras
+
+    layers = keras.layers
+    mfcc = keras.Input(shape)
+    streams = [multiscale_cnn.scales(settings, heard) for heard in (mfcc, keras.ops.flip(mfcc, axis=1))]
+    levels = [layers.GlobalAveragePooling1D()(layers.Add()(both)) for both in zip(*streams, strict=True)]
+    stacked = keras.ops.stack(levels, axis=-1)  # (39, 8)
+    weighted = layers.Dense(1, use_bias=False, kernel_initializer="random_uniform", name="level_weights")(stacked)
+    return keras.Model(mfcc, layers.Dense(classes, activation="softmax")(layers.Flatten()(weighted)))
+
+
+def fit(settings: Settings, task: Task) -> Fitted:
+    """Train; keep the epoch with the highest accuracy on the validation part, or the last where there is none."""
+    return multiscale_cnn.trained(network, settings, task)
+
+
+SYSTEM = System(
+    name="tim-net",
+    title="TIM-Net",
+    source="Ye et al. (2023), doi:10.1109/ICASSP49357.2023.10096370; code, 2023-08",
+    about="39 MFCC of a clip fitted to 4.99 s, eight gated blocks of dilated convolutions forwards and backwards, a "
+    "learned weight for each scale.",
+    labels=ALL_EIGHT,
+    features=Mfcc(),
+    settings=Settings(),
+    quick={"epochs": 25, "batch": 16},
+    fit=fit,
+    published_split=multiscale_cnn.tenfold,
+    published_choice="the last epoch",
+    tests_choose=False,
+    views=TEST_VIEWS,
+    reported=(
+        Figure("war", 0.9007, "as-published", "speakers and takes shared; the seed of the split chosen by corpus"),
+        Figure("uar", 0.9004, "as-published", "as the 90.07 %"),
+    ),
+    epochs=True,
+    network=network,
+)
+SYSTEM = dataclasses.replace(
+    SYSTEM, variants=(SYSTEM.variant("short", "100 epochs", settings=Settings(epochs=100), reported=SYSTEM.reported),)
+)
