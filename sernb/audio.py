@@ -4,11 +4,14 @@ import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from sernb.config import DataError
+
+if TYPE_CHECKING:
+    import soundfile
 
 Seconds = float
 Hertz = int
@@ -18,6 +21,7 @@ SLOWEST: Hertz = 4_000
 FASTEST: Hertz = 384_000
 MOST_VALUES = 50_000_000  # samples × channels, 200 MB: 17 minutes of mono at 48 kHz
 LOUDEST = 100.0  # 40 dB above full scale: no float file of real sound is
+AGAIN = "download it again"
 LFS_POINTER = b"version https://git-lfs"
 
 # What libsndfile can tell from noise for certain; its further formats are guessed from a byte or two.
@@ -76,32 +80,8 @@ def read(path: Path) -> tuple[np.ndarray, Hertz]:
     import soundfile
 
     path = Path(path)
-    again = "download it again"
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(1024)
-    except OSError as error:
-        raise AudioError(path, "missing", f"cannot be read ({error.strerror})", "see `sernb check`") from error
-    if size == 0:
-        raise AudioError(path, "empty", "is empty (0 bytes)", again)
-    if head.startswith(LFS_POINTER):
-        raise AudioError(path, "lfs-pointer", "is a Git LFS pointer, not the recording", "run `git lfs pull` there")
-    if missing := _missing_bytes(path, head, size):
-        raise AudioError(path, "truncated", f"is truncated: {missing} bytes are missing at the end", again)
-    try:
-        recording = soundfile.SoundFile(path)
-    except (soundfile.SoundFileError, RuntimeError) as error:
-        if _is_text(head):
-            raise AudioError(path, "text", "is a text file, not a recording", again) from error
-        raise AudioError(path, "unreadable", "is no audio file that libsndfile knows", again) from error
-    with recording:
-        expected, sampling_rate, container = recording.frames, recording.samplerate, recording.format
-        if container not in FORMATS:
-            raise AudioError(path, "unreadable", f"looks like {container}, a format not used here", "convert it to WAV")
-        if not SLOWEST <= sampling_rate <= FASTEST:
-            found = f"names a sampling rate of {sampling_rate} Hz, not one from {SLOWEST} to {FASTEST} Hz"
-            raise AudioError(path, "sampling-rate", found, again)
+    with opened(path) as recording:
+        expected, sampling_rate = recording.frames, recording.samplerate
         if expected * recording.channels > MOST_VALUES:  # a header may lie, and must not fill the memory
             found = f"names a length of {expected} samples, more than can be read at once ({MOST_VALUES})"
             raise AudioError(path, "too-long", found, "cut it into clips or download it again")
@@ -109,9 +89,9 @@ def read(path: Path) -> tuple[np.ndarray, Hertz]:
             samples = recording.read(dtype="float32", always_2d=True)  # (samples, channels)
         except (soundfile.SoundFileError, RuntimeError) as error:
             found = "is truncated or damaged: its sound cannot be decoded to the end"
-            raise AudioError(path, "damaged", found, again) from error
+            raise AudioError(path, "damaged", found, AGAIN) from error
     if len(samples) < expected:
-        raise AudioError(path, "truncated", f"is truncated: {len(samples)} of {expected} samples are there", again)
+        raise AudioError(path, "truncated", f"is truncated: {len(samples)} of {expected} samples are there", AGAIN)
     if len(samples) < SHORTEST * sampling_rate:
         count = f"{len(samples)} sample" + ("s" if len(samples) != 1 else "")
         raise AudioError(path, "too-short", f"holds {count}", f"at least {SHORTEST} s are needed: leave it out")
@@ -119,10 +99,51 @@ def read(path: Path) -> tuple[np.ndarray, Hertz]:
         signal = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     peak = max(float(signal.max()), -float(signal.min()))  # NaN if any sample is
     if not peak <= LOUDEST:
-        raise AudioError(path, "not-finite", "holds samples that are no sound (NaN, infinite or far too large)", again)
+        raise AudioError(path, "not-finite", "holds samples that are no sound (NaN, infinite or far too large)", AGAIN)
     if peak == 0.0:
         raise AudioError(path, "silent", "is pure silence (every sample is 0)", "leave it out or download it again")
     return signal, sampling_rate
+
+
+def opened(path: Path) -> "soundfile.SoundFile":
+    """Open a recording, to be read as a whole or in blocks; close it after.
+
+    Raises:
+        AudioError: if the file is missing, empty, a Git LFS pointer, text, truncated or not audio, or if no sound has
+            the sampling rate that it names
+    """
+    import soundfile
+
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except OSError as error:
+        raise AudioError(path, "missing", f"cannot be read ({error.strerror})", "see `sernb check`") from error
+    if size == 0:
+        raise AudioError(path, "empty", "is empty (0 bytes)", AGAIN)
+    if head.startswith(LFS_POINTER):
+        raise AudioError(path, "lfs-pointer", "is a Git LFS pointer, not the recording", "run `git lfs pull` there")
+    if missing := _missing_bytes(path, head, size):
+        raise AudioError(path, "truncated", f"is truncated: {missing} bytes are missing at the end", AGAIN)
+    try:
+        recording = soundfile.SoundFile(path)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        if _is_text(head):
+            raise AudioError(path, "text", "is a text file, not a recording", AGAIN) from error
+        raise AudioError(path, "unreadable", "is no audio file that libsndfile knows", AGAIN) from error
+    sampling_rate, container = recording.samplerate, recording.format
+    try:
+        if container not in FORMATS:
+            raise AudioError(path, "unreadable", f"looks like {container}, a format not used here", "convert it to WAV")
+        if not SLOWEST <= sampling_rate <= FASTEST:
+            found = f"names a sampling rate of {sampling_rate} Hz, not one from {SLOWEST} to {FASTEST} Hz"
+            raise AudioError(path, "sampling-rate", found, AGAIN)
+    except AudioError:
+        recording.close()
+        raise
+    return recording
 
 
 def load(path: Path, sampling_rate: Hertz, *, resampling: str = "soxr") -> np.ndarray:

@@ -5,6 +5,7 @@ formulas; values are near those of openSMILE and Praat, not equal to them.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -21,6 +22,7 @@ TINY = 1e-10  # power
 SOFT = 0.3  # exponent from power to loudness: 10 dB more sounds twice as loud (Stevens, 1957)
 BANDS = 26
 MFCC = 20
+BLOCK = 64  # frames whose fine spectrum is computed together: they fit the cache of a core
 FORMANTS = 3
 FORMANT_RANGE: Hertz = 5000
 PREDICTOR = 10  # two poles a formant, up to five below 5 kHz
@@ -61,14 +63,15 @@ class Descriptors:
 def descriptors_of(signal: np.ndarray, pitch: Pitch) -> Descriptors:
     """Return the contours of a signal of 16 kHz, in ``1 + samples // 160`` centred and zero-padded frames."""
     from scipy.fft import rfft
-    from scipy.signal import get_window
 
     signal = signal.astype(np.float64)
     frames = _frames(signal, WINDOW)
-    spectrum = rfft(frames * get_window("hann", WINDOW), axis=1)
+    spectrum = rfft(frames * _hann(WINDOW), axis=1)
     power = spectrum.real**2 + spectrum.imag**2  # (frames, 257)
+    mel = _mel(power, BANDS)
     track = pitch.track(signal)
-    spectral = np.column_stack([*_of_waveform(frames, power), *_of_spectrum(power), *_of_mel(power).T])
+    columns = [*_of_waveform(frames), *_of_spectrum(power, mel), *_of_mel(power, mel).T]
+    spectral = np.column_stack([_loudness(mel), *columns])
     voiced = track.voiced
     vocal = np.zeros((len(frames), len(VOCAL)))
     if voiced.any():
@@ -83,7 +86,7 @@ def descriptors_of(signal: np.ndarray, pitch: Pitch) -> Descriptors:
 
 def loudness(power: np.ndarray) -> np.ndarray:
     """Return loudness of power spectra: the sum over 26 mel bands of power to the 0.3; (frames,), no unit."""
-    return (_mel(power, BANDS) ** SOFT).sum(axis=1)
+    return _loudness(_mel(power, BANDS))
 
 
 def formants(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,40 +116,57 @@ def _frames(signal: np.ndarray, window: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(np.pad(signal, window // 2), window)[::HOP]
 
 
+@lru_cache
+def _hann(samples: int) -> np.ndarray:
+    # Periodic. Written out, as scipy.signal takes a second to import.
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(samples) / samples)
+
+
 def _mel(power: np.ndarray, bands: int) -> np.ndarray:
     return power @ mel_bands(SAMPLING_RATE, WINDOW, bands)
 
 
-def _of_waveform(frames: np.ndarray, power: np.ndarray) -> list[np.ndarray]:
-    middle = frames[:, (WINDOW - 400) // 2 : (WINDOW + 400) // 2]  # 25 ms
-    crossings = np.diff(np.signbit(middle), axis=1).mean(axis=1)
-    return [loudness(power), 10 * np.log10((frames**2).mean(axis=1) + TINY), crossings]
+def _loudness(mel: np.ndarray) -> np.ndarray:
+    return (mel**SOFT).sum(axis=1)
 
 
-def _of_spectrum(power: np.ndarray) -> list[np.ndarray]:
+def _sums(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return the sum over each row of the products."""
+    return np.einsum("ij,ij->i", left, right)
+
+
+def _of_waveform(frames: np.ndarray) -> list[np.ndarray]:
+    negative = np.signbit(frames[:, (WINDOW - 400) // 2 : (WINDOW + 400) // 2])  # 25 ms
+    crossings = (negative[:, 1:] != negative[:, :-1]).mean(axis=1)
+    return [10 * np.log10(_sums(frames, frames) / WINDOW + TINY), crossings]
+
+
+def _of_spectrum(power: np.ndarray, mel: np.ndarray) -> list[np.ndarray]:
     whole = power.sum(axis=1) + TINY
     share = power / whole[:, None]
     centroid = share @ HERTZ
     distance = HERTZ - centroid[:, None]
-    spread = np.sqrt((share * distance**2).sum(axis=1)) + 1  # 1 Hz: no division by 0
-    skewness = (share * distance**3).sum(axis=1) / spread**3
-    kurtosis = np.log1p((share * distance**4).sum(axis=1) / spread**4)
-    entropy = -(share * np.log2(share + TINY)).sum(axis=1)
+    squared = distance**2
+    weighted = share * squared
+    spread = np.sqrt(weighted.sum(axis=1)) + 1  # 1 Hz: no division by 0
+    skewness = _sums(weighted, distance) / spread**3
+    kurtosis = np.log1p(_sums(weighted, squared) / spread**4)
+    entropy = -_sums(share, np.log2(share + TINY))
     risen = np.cumsum(share, axis=1)
     roll_off = [HERTZ[np.minimum((risen < part).sum(axis=1), len(HERTZ) - 1)] for part in (0.25, 0.5, 0.75, 0.9)]
 
     magnitude = np.sqrt(power)
     shape = magnitude / np.maximum(magnitude.sum(axis=1, keepdims=True), TINY)
     fluxes = np.log(_flux(magnitude) + 1e-3), _flux(shape)
-    heard = _mel(power, BANDS) ** SOFT
+    heard = mel**SOFT
     sharpness = heard @ np.arange(1, BANDS + 1) / (heard.sum(axis=1) + TINY)  # mean band, louder bands count more
 
     def within(low: Hertz, high: Hertz) -> np.ndarray:
-        return power[:, (low <= HERTZ) & (high > HERTZ)].sum(axis=1) + TINY
+        return power[:, _between(low, high)].sum(axis=1) + TINY
 
     level = 10 * np.log10(power + TINY)
     alpha = 10 * np.log10(within(1000, 5000) / within(50, 1000))
-    highest = [level[:, (low <= HERTZ) & (high > HERTZ)].max(axis=1) for low, high in ((0, 2000), (2000, 5000))]
+    highest = [level[:, _between(low, high)].max(axis=1) for low, high in ((0, 2000), (2000, 5000))]
     slopes = [_slope(level, low, high) for low, high in ((0, 500), (500, 1500), (100, 8000))]
     shares = [10 * np.log10(within(low, high) / whole) for low, high in ((250, 650), (1000, 4000), (5000, 8001))]
     return [
@@ -155,8 +175,14 @@ def _of_spectrum(power: np.ndarray) -> list[np.ndarray]:
     ]  # fmt: skip
 
 
+def _between(low: Hertz, high: Hertz) -> slice:
+    """Return the bins from one frequency to below another."""
+    return slice(*np.searchsorted(HERTZ, (low, high)))
+
+
 def _flux(spectrum: np.ndarray) -> np.ndarray:
-    return np.sqrt((np.diff(spectrum, axis=0, prepend=spectrum[:1]) ** 2).sum(axis=1))
+    change = np.diff(spectrum, axis=0, prepend=spectrum[:1])
+    return np.sqrt(_sums(change, change))
 
 
 def _slope(level: np.ndarray, low: Hertz, high: Hertz) -> np.ndarray:
@@ -166,34 +192,41 @@ def _slope(level: np.ndarray, low: Hertz, high: Hertz) -> np.ndarray:
     return level[:, inside] @ kilohertz / (kilohertz @ kilohertz)
 
 
-def _of_mel(power: np.ndarray) -> np.ndarray:
+def _of_mel(power: np.ndarray, mel: np.ndarray) -> np.ndarray:
     """Return MFCC 1 … 20 and the decibels of 26 mel bands, (frames, 46)."""
     from scipy.fft import dct
 
     cepstrum = dct(decibels(_mel(power, 40)), axis=1, norm="ortho")[:, 1 : MFCC + 1]
-    return np.hstack([cepstrum, decibels(_mel(power, BANDS))])
+    return np.hstack([cepstrum, decibels(mel)])
 
 
 def _of_harmonics(signal: np.ndarray, power: np.ndarray, track: Track) -> np.ndarray:
     """Return differences of harmonics in decibels, then the formants and their levels, of voiced frames."""
-    from scipy.fft import rfft
-    from scipy.signal import get_window
-
-    frames = _frames(signal, LONG_WINDOW)[track.voiced]
-    spectrum = rfft((frames - frames.mean(axis=1, keepdims=True)) * get_window("hann", LONG_WINDOW), FINE, axis=1)
-    level = 10 * np.log10(spectrum.real**2 + spectrum.imag**2 + TINY)
-    hertz = np.arange(FINE // 2 + 1) * SAMPLING_RATE / FINE
-    f0 = track.f0[track.voiced]
-
-    def highest_near(frequency: np.ndarray) -> np.ndarray:
-        near = np.abs(hertz - frequency[:, None]) <= f0[:, None] / 2
-        return np.where(near, level, HARMONIC_FLOOR).max(axis=1)
-
-    first, second, third = (highest_near(number * f0) for number in (1, 2, 3))
     frequency, bandwidth = map(_bridged, formants(power))
-    levels = [highest_near(column) - first for column in frequency.T]
-    differences = [first - second, first - third, first - level.max(axis=1)]
-    return np.column_stack([*differences, frequency, np.log1p(bandwidth), *levels])
+    frames, f0 = _frames(signal, LONG_WINDOW), track.f0[track.voiced]
+    voiced, wanted = np.flatnonzero(track.voiced), np.column_stack([f0, 2 * f0, 3 * f0, frequency])
+    blocks = [slice(at, at + BLOCK) for at in range(0, len(voiced), BLOCK)]
+    levels = np.concatenate([_levels(frames[voiced[part]], f0[part], wanted[part]) for part in blocks])
+    first, second, third, highest = levels[:, 0], levels[:, 1], levels[:, 2], levels[:, -1]
+    differences = [first - second, first - third, first - highest]
+    return np.column_stack([*differences, frequency, np.log1p(bandwidth), levels[:, 3:-1] - first[:, None]])
+
+
+def _levels(frames: np.ndarray, f0: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return the level of the harmonic next to each wanted frequency of each frame, then of the highest; decibels."""
+    from scipy.fft import rfft
+
+    spectrum = rfft((frames - frames.mean(axis=1, keepdims=True)) * _hann(LONG_WINDOW), FINE, axis=1)
+    power = spectrum.real**2 + spectrum.imag**2
+    step, last = SAMPLING_RATE / FINE, FINE // 2
+    low, high = wanted - f0[:, None] / 2, wanted + f0[:, None] / 2
+    around = np.arange(int(f0.max() / step) + 2)  # as many bins as the widest harmonic has
+    bins = np.ceil(low / step).clip(0).astype(int)[:, :, None] + around  # (frames, wanted, bins)
+    inside = (bins * step <= high[:, :, None]) & (bins <= last)
+    near = power[np.arange(len(power))[:, None, None], np.minimum(bins, last)]
+    found = np.where(inside, near, 0).max(axis=2)
+    levels = np.where(inside.any(axis=2), 10 * np.log10(found + TINY), HARMONIC_FLOOR)
+    return np.column_stack([levels, 10 * np.log10(power.max(axis=1) + TINY)])
 
 
 def _linear_prediction(power: np.ndarray) -> np.ndarray:

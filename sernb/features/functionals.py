@@ -96,23 +96,31 @@ def summarise(contours: np.ndarray) -> np.ndarray:
     count = len(contours)
     if count < SHORTEST:
         return np.zeros((len(STATISTICS), contours.shape[1]))
-    mean, deviation = contours.mean(axis=0), contours.std(axis=0)
-    standard = (contours - mean) / np.where(deviation > 1e-8, deviation, 1)
-    ordered = np.sort(contours, axis=0)
-    p2, p20, p50, p80, p98 = (ordered[round(share * (count - 1))] for share in (0.02, 0.2, 0.5, 0.8, 0.98))
+    rows = np.ascontiguousarray(contours.T)  # (columns, frames): a row lies together in memory
+    mean = rows.mean(axis=1)
+    centred = rows - mean[:, None]
+    squared = centred**2
+    variance = squared.mean(axis=1)
+    deviation = np.sqrt(variance)
+    unit = np.where(deviation > 1e-8, deviation, 1)
+    skewness = np.einsum("ij,ij->i", squared, centred) / (count * unit**3)
+    kurtosis = np.einsum("ij,ij->i", squared, squared) / (count * unit**4)
+    ordered = np.sort(rows, axis=1)
+    p2, p20, p50, p80, p98 = (ordered[:, round(share * (count - 1))] for share in (0.02, 0.2, 0.5, 0.8, 0.98))
     line = np.linspace(-1, 1, count)
     bow = line**2 - (line**2).mean()
-    slope, curvature = line @ contours / (line @ line), bow @ contours / (bow @ bow)
+    slope, curvature = rows @ line / (line @ line), rows @ bow / (bow @ bow)
     explained = (slope**2 * (line @ line) + curvature**2 * (bow @ bow)) / count
-    change = np.diff(contours, axis=0)
-    rise, fall = (
-        np.maximum(way, 0).sum(axis=0) / np.maximum((way > 0).sum(axis=0), 1) for way in (change, -change)
-    )  # fmt: skip
+    change = np.diff(rows, axis=1)
+    most = np.abs(change).sum(axis=1)
+    upwards = (most + change.sum(axis=1)) / 2
+    rise = upwards / np.maximum((change > 0).sum(axis=1), 1)
+    fall = (most - upwards) / np.maximum((change < 0).sum(axis=1), 1)
     return np.stack([
-        mean, deviation, p2, p20, p50, p80, p98, p80 - p20, p98 - p2, (standard**3).mean(axis=0),
-        (standard**4).mean(axis=0), slope, curvature, np.sqrt(np.maximum(deviation**2 - explained, 0)),
-        contours.argmax(axis=0) / count, contours.argmin(axis=0) / count, (contours > (p2 + p98) / 2).mean(axis=0),
-        rise, fall, np.abs(change).mean(axis=0),
+        mean, deviation, p2, p20, p50, p80, p98, p80 - p20, p98 - p2, skewness, kurtosis,
+        slope, curvature, np.sqrt(np.maximum(variance - explained, 0)),
+        rows.argmax(axis=1) / count, rows.argmin(axis=1) / count, (rows > ((p2 + p98) / 2)[:, None]).mean(axis=1),
+        rise, fall, most / (count - 1),
     ])  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from sernb.audio import Hertz, Seconds
 
 TINY = 1e-10
 WIDEST = 0.2  # a pulse is looked for so far, in periods, from where F0 expects it
+BLOCK = 64  # frames whose autocorrelation is computed together: they fit the cache of a core
 MOST_CHANGE = 1.3  # two periods in a row that differ more are no neighbours (Praat's maximum period factor)
 
 
@@ -110,22 +111,23 @@ class Pitch:
 
     def _candidates(self, signal: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return frequency and strength of the candidates, (frames, candidates), and the strength of no voice."""
-        from scipy.fft import irfft, next_fast_len, rfft
-
         samples = int(3 * self.sampling_rate / self.lowest)  # three periods of the lowest pitch
-        shortest, longest = int(self.sampling_rate / self.highest), int(np.ceil(self.sampling_rate / self.lowest))
-        window = np.hanning(samples)
-        size = next_fast_len(samples + longest + 2, real=True)
-
-        def autocorrelation(frames: np.ndarray) -> np.ndarray:
-            spectrum = rfft(frames, size)
-            found = irfft(spectrum.real**2 + spectrum.imag**2, size)[..., : longest + 2]
-            return found / np.maximum(found[..., :1], TINY)
-
         padded = np.pad(signal.astype(np.float64), samples // 2)
         frames = np.lib.stride_tricks.sliding_window_view(padded, samples)[:: round(self.hop * self.sampling_rate)]
+        blocks = [self._candidates_of(frames[at : at + BLOCK]) for at in range(0, len(frames), BLOCK)]
+        frequency, height, amplitude = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        loud = amplitude / max(amplitude.max(), TINY)
+        unvoiced = self.voicing + np.maximum(0, 2 - loud * (1 + self.voicing) / self.silence)
+        return frequency, height, unvoiced
+
+    def _candidates_of(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return frequency and strength of the candidates of some frames, and the amplitude of each frame."""
+        shortest, longest = int(self.sampling_rate / self.highest), int(np.ceil(self.sampling_rate / self.lowest))
         frames = frames - frames.mean(axis=1, keepdims=True)
-        strength = autocorrelation(frames * window) / autocorrelation(window)
+        amplitude = np.maximum(frames.max(axis=1), -frames.min(axis=1))
+        window = np.hanning(frames.shape[1])
+        frames *= window
+        strength = _autocorrelation(frames, longest + 2) / _autocorrelation(window, longest + 2)
         before, here, after = strength[:, :-2], strength[:, 1:-1], strength[:, 2:]  # lags 1 … longest
         lags = np.arange(1, longest + 1)
         peaks = (here > before) & (here >= after) & (lags >= shortest)
@@ -133,10 +135,7 @@ class Pitch:
         best = np.argpartition(-rank, self.candidates, axis=1)[:, : self.candidates]
         shift, height = _vertex(*(np.take_along_axis(part, best, axis=1) for part in (before, here, after)))
         real = np.isfinite(np.take_along_axis(rank, best, axis=1))
-        amplitude = np.abs(frames).max(axis=1)
-        loud = amplitude / max(amplitude.max(), TINY)
-        unvoiced = self.voicing + np.maximum(0, 2 - loud * (1 + self.voicing) / self.silence)
-        return self.sampling_rate / (lags[best] + shift), np.where(real, height, -np.inf), unvoiced
+        return self.sampling_rate / (lags[best] + shift), np.where(real, height, -np.inf), amplitude
 
     def _path(self, frequency: np.ndarray, strength: np.ndarray, unvoiced: np.ndarray) -> np.ndarray:
         """Return the state of each frame: the number of a candidate, or ``candidates`` for no voice (Viterbi, 1967)."""
@@ -156,6 +155,16 @@ class Pitch:
         for frame in range(len(octave) - 1, 0, -1):
             path[frame - 1] = came[frame, path[frame]]
         return path
+
+
+def _autocorrelation(frames: np.ndarray, lags: int) -> np.ndarray:
+    """Return the autocorrelation of each row at lags from 0, relative to that at 0."""
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    size = next_fast_len(frames.shape[-1] + lags, real=True)
+    spectrum = rfft(frames, size)
+    found = irfft(spectrum.real**2 + spectrum.imag**2, size)[..., :lags]
+    return found / np.maximum(found[..., :1], TINY)
 
 
 def _peaks(signal: np.ndarray, periods: np.ndarray, step: float) -> np.ndarray:

@@ -6,20 +6,23 @@ speakers.
 """
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sernb.config import DataError
 from sernb.features import Functionals
 from sernb.labels import ALL_EIGHT
+from sernb.linear_machine import LIMIT, arrays_of
 from sernb.systems import Fitted, System, Task
 from sernb.systems.majority import tenfold
 from sernb.systems.support_vectors import inner_folds, probabilities, rows_of
 
-LIMIT = 6.0  # standard deviations: one wild functional does not decide
+if TYPE_CHECKING:
+    from sklearn.svm import SVC
+
 KERNELS = ("linear", "rbf")
 
 
@@ -50,7 +53,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
 
     from sernb.evaluation import fit_temperature, uar, with_temperature
 
-    heard = task.heard_without_epochs
+    heard, classes = task.heard_without_epochs, len(task.classes)
     rows, truth = rows_of(heard.features), heard.truth
     inner, by_speaker = inner_folds(task, truth, settings.inner_folds)
     scaler = StandardScaler().fit(rows_of(task.statistics.features) if task.statistics else rows)
@@ -62,7 +65,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     for penalty, gamma in grid:
         kernel = _kernel(scaled, scaled, gamma)
         answers = [
-            _machine(kernel[np.ix_(kept, kept)], truth[kept], penalty, len(task.classes))(kernel[np.ix_(held, kept)])
+            _answers(_machine(kernel[np.ix_(kept, kept)], truth[kept], penalty), kernel[np.ix_(held, kept)], classes)
             for kept, held in inner
         ]
         mean = np.mean([uar(truth[held], found) for (_, held), found in zip(inner, answers, strict=True)])
@@ -72,11 +75,11 @@ def fit(settings: Settings, task: Task) -> Fitted:
     # Answers to speakers that trained say nothing of how sure to be of others.
     heard_before = task.speakers_apart and not by_speaker
     temperature = 1.0 if heard_before else fit_temperature(truth[validated], answers)
-    machine = _machine(_kernel(scaled, scaled, gamma), truth, penalty, len(task.classes))
+    machine = _machine(_kernel(scaled, scaled, gamma), truth, penalty)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
         heard = _limited(scaler.transform(rows_of(features)))
-        return with_temperature(machine(_kernel(heard, scaled, gamma)), temperature)
+        return with_temperature(_answers(machine, _kernel(heard, scaled, gamma), classes), temperature)
 
     chosen = {
         "C": penalty,
@@ -85,7 +88,8 @@ def fit(settings: Settings, task: Task) -> Fitted:
         "inner UAR": inner_uar,
         "inner folds": "by speaker" if by_speaker else "by clip",
     }
-    return Fitted(scores=scores, chosen=chosen)
+    weights = arrays_of(machine, scaled, scaler) if settings.kernel == "linear" else {}
+    return Fitted(scores=scores, chosen=chosen, weights=weights)
 
 
 def _limited(scaled: np.ndarray) -> np.ndarray:
@@ -101,13 +105,15 @@ def _kernel(left: np.ndarray, right: np.ndarray, gamma: float | None) -> np.ndar
     return np.exp(-gamma * (squares[0][:, None] + squares[1] - 2 * product))
 
 
-def _machine(kernel: np.ndarray, truth: np.ndarray, penalty: float, classes: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Train, and return what turns kernel values, (clips, trained), into scores, (clips, classes), rows sum to 1."""
+def _machine(kernel: np.ndarray, truth: np.ndarray, penalty: float) -> "SVC":
     from sklearn.svm import SVC
 
-    machine = SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr", break_ties=True).fit(kernel, truth)
+    return SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr", break_ties=True).fit(kernel, truth)
 
-    return lambda kernel: probabilities(machine.decision_function(kernel), machine.classes_, classes)
+
+def _answers(machine: "SVC", kernel: np.ndarray, classes: int) -> np.ndarray:
+    """Turn kernel values, (clips, trained), into scores, (clips, classes), rows sum to 1."""
+    return probabilities(machine.decision_function(kernel), machine.classes_, classes)
 
 
 SYSTEM = System(

@@ -1,0 +1,103 @@
+"""A run of one's own → a model that answers."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from sernb.audio import load
+from sernb.augment import ORIGINAL
+from sernb.config import DataError, plain
+from sernb.features import VERSION as FEATURES_VERSION
+from sernb.labels import LabelSet
+from sernb.linear_machine import machine_of
+from sernb.own_voice.model import Model, arrays_in, functionals
+from sernb.splits import protocol_named
+from sernb.store import Run, read_run
+from sernb.systems import system_named
+
+ASKED = 4  # clips that a rebuilt network is asked for once more
+TOLERANCE = 0.01  # between a score of a rebuilt network and the recorded one
+
+
+def model_of_run(folder: Path) -> Model:
+    """Return what a finished run trained.
+
+    A linear machine answers from its arrays. A network is built by its system's code and given its weights; that
+    weights alone make its answers again is proved on a few of the recordings it was tested on.
+
+    Raises:
+        DataError: if the run is not finished, kept no weights, heard each speaker's own clips, or is of a system,
+            features or settings that this version does not have
+    """
+    if (run := read_run(folder)) is None:
+        raise DataError(f"{folder}: is no finished run; give the same `sernb experiment` again, it goes on from there")
+    again = "remove the folder and give the same `sernb experiment` again"
+    try:
+        config, name = run.config, str(run.config["system"])
+        becomes = tuple((str(emotion), str(target)) for emotion, target in config["labels"]["becomes"])
+        labels, protocol = LabelSet("of the run", becomes), protocol_named(config["protocol"])
+        classes = labels.classes
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder}: config.json is not that of a run; {again}") from error
+    if protocol.transductive:
+        raise DataError(
+            f"{folder}: was trained {protocol.name}, on speakers standardised with their own clips; take a "
+            "speaker-independent run, or the model that ships with --speaker-clips"
+        )
+    if not (folder / "weights.npz").is_file():
+        raise DataError(f"{folder}: the run keeps no weights; take functionals-svm or a network, or {again}")
+    weights = arrays_in(folder / "weights.npz")
+    if "planes" not in weights:
+        return _network(run, name, labels, weights)
+    features = functionals(config.get("features"), config.get("features_version"), folder)
+    try:
+        temperature = float(run.metrics["chosen"]["temperature"])
+        machine = machine_of(weights, classes=len(classes), by_votes=1 / temperature)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise DataError(f"{folder}: weights.npz is not that of a finished run; {again}") from error
+    return Model(folder, config, name, classes, features, machine=machine)
+
+
+def _network(run: Run, name: str, labels: LabelSet, weights: dict[str, np.ndarray]) -> Model:
+    system, config = system_named(name), run.config
+    settings = [system.settings_for(profile) for profile in ("full", "quick")]
+    fitting = [each for each in settings if plain(each) == config.get("settings")]
+    if not fitting or plain(system.features) != config.get("features") or system.network is None:
+        raise DataError(f"{run.folder}: {name} has other settings or features in this version; run it again")
+    if config.get("features_version") != FEATURES_VERSION:
+        raise DataError(f"{run.folder}: was made for version {config.get('features_version')} of the features")
+    from sernb.networks import restored
+
+    # What of the experiment a network is made from; its corpus need not be here as a whole.
+    answers = restored(SimpleNamespace(system=system, settings=fitting[0], labels=labels), weights)
+
+    model = Model(run.folder, config, name, labels.classes, system.features, network=answers)
+    _prove(run, model)
+    return model
+
+
+def _prove(run: Run, model: Model) -> None:
+    from sernb.details import recordings_of
+    from sernb.pools import pool_named
+
+    recorded = run.predictions
+    recorded = recorded[recorded["view"] == ORIGINAL.name].head(ASKED)
+    files = recordings_of(pool_named(run.config["corpus"]), recorded["clip"].tolist())
+    if not files:
+        raise DataError(
+            f"{run.folder}: whether its weights alone make its answers again can only be seen on the recordings of "
+            f"{run.config['corpus']}, which are not here; name their folder in SERNB_DATA"
+        )
+    recorded = recorded[recorded["clip"].isin(files)]
+    signals = [load(files[clip], model.sampling_rate) for clip in recorded["clip"]]
+    try:
+        said = model.scores([model.features(signal) for signal in signals])
+        same = np.allclose(said, recorded[list(model.classes)].to_numpy(float), atol=TOLERANCE)
+    except (KeyError, TypeError, ValueError):
+        same = False
+    if not same:
+        raise DataError(
+            f"{run.folder}: the weights alone do not make its answers again (what the network hears is scaled or cut "
+            "in training, or it has several outputs); take another system"
+        )
