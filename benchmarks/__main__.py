@@ -1,6 +1,7 @@
-"""Measure preparation beside a plain librosa loop: ``make bench``, ``make bench ARGS="--corpus ravdess"``.
+"""Measure speed, each figure beside its reference in the same run: ``make bench ARGS="--corpus ravdess"``.
 
-Seconds depend on the machine and on what else it does; ratios within one run are what to compare.
+Seconds depend on the machine and on what else it does; ratios within one run are what to compare. Rows are added to
+``reports/benchmarks.csv`` with date and commit, and ``reports/benchmarks.png`` draws the ratios over time.
 """
 
 import argparse
@@ -8,12 +9,14 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from sernb.augment import ORIGINAL
+from sernb.augment import Speed, Stretch, view_of
 from sernb.config import REPORTS, DataError
 from sernb.corpora import check, corpus_named, locate, read_index
 from sernb.features import LogMel
@@ -22,10 +25,14 @@ from sernb.provenance import commit
 from sernb.store import atomic
 
 SAVED = REPORTS / "benchmarks.csv"
+CLIPS = 256  # of the training that is measured
+FASTER = "times as fast"
+
+Pair = tuple[str, Callable[[], object], str, Callable[[], object]]  # what is measured, and the reference, with names
 
 
 def main() -> int:
-    """Run all measurements, print them, add them to ``reports/benchmarks.csv``."""
+    """Run all measurements, print them, add them to ``reports/benchmarks.csv`` and draw them."""
     parser = argparse.ArgumentParser(prog="make bench", description="Measure speed, each figure beside its reference.")
     parser.add_argument("--corpus", help="default: ravdess where it is on disk, else demo")
     parser.add_argument("--data", help="folder with the recordings")
@@ -38,40 +45,122 @@ def main() -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     print(f"{corpus.title}: {corpus.clips} clips, {os.cpu_count()} cores; the quickest of {options.repeats} runs")
-    table = _preparation(corpus, folder, options)
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ["SERNB_WORK"] = temporary
+        pairs = [*_preparation(corpus, folder, options.data, Path(temporary)), *_network(corpus, options.data)]
+        table = pd.DataFrame([_measured(pair, options.repeats) for pair in pairs])
     print(table.to_string(index=False))
     _save(table.assign(corpus=corpus.name, cores=os.cpu_count(), commit=commit(), time=time.strftime("%Y-%m-%d %H:%M")))
     return 0
 
 
-def _preparation(corpus, folder: Path, options: argparse.Namespace) -> pd.DataFrame:
-    settings = LogMel()
-    _plain_loop(folder, read_index(corpus).head(2), settings)  # librosa compiles at its first call
-    with tempfile.TemporaryDirectory() as temporary:
-        os.environ["SERNB_WORK"] = temporary
-        caches = iter(range(1000))
+def _measured(pair: Pair, repeats: int) -> dict[str, object]:
+    """Measure both in turn, so that whatever else the machine does meets both."""
+    name, action, reference, compared = pair
+    ours, theirs = zip(*((_seconds(action), _seconds(compared)) for _ in range(repeats)), strict=True)
+    ratio = min(theirs) / min(ours)
+    return {
+        "measurement": name,
+        "seconds": round(min(ours), 4),
+        "reference": reference,
+        "reference seconds": round(min(theirs), 4),
+        FASTER: round(ratio, 2),
+    }
 
-        def cold() -> None:
-            os.environ["SERNB_WORK"] = f"{temporary}/{next(caches)}"
-            prepare(corpus, settings, view=ORIGINAL, data=options.data)
 
-        seconds = {
-            "plain loop: librosa.load + melspectrogram + power_to_db": _quickest(
-                lambda: _plain_loop(folder, read_index(corpus), settings), options.repeats
-            ),
-            "sernb prepare, cold: read, verify sha256, log-mel, cache": _quickest(cold, options.repeats),
-            "sernb prepare, cached": _quickest(lambda: prepare(corpus, settings, data=options.data), options.repeats),
-            "sernb check: every file against its sha256": _quickest(lambda: check(corpus, folder), options.repeats),
-        }
-    reference = next(iter(seconds.values()))
-    return pd.DataFrame(
-        {
-            "measurement": list(seconds),
-            "seconds": [round(value, 3) for value in seconds.values()],
-            "ms per clip": [round(1000 * value / corpus.clips, 3) for value in seconds.values()],
-            "times as fast as the loop": [round(reference / value, 1) for value in seconds.values()],
-        }
-    )
+def _seconds(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Iterator[Pair]:
+    from librosa.effects import time_stretch
+
+    from sernb.audio import load
+
+    settings, index, caches = LogMel(), read_index(corpus), iter(range(1_000_000))
+
+    def cold() -> None:
+        os.environ["SERNB_WORK"] = str(temporary / f"{next(caches)}")
+        prepare(corpus, settings, data=data)
+
+    def cold_on_one_core() -> None:
+        with _one_core():
+            cold()
+
+    def cached() -> None:
+        table = prepare(corpus, settings, data=data)
+        for clip in table:
+            table[clip].sum()
+
+    def loop() -> None:
+        _plain_loop(folder, index, settings)
+
+    _plain_loop(folder, index.head(2), settings)  # librosa compiles at its first call
+    plain = "plain loop: librosa.load + melspectrogram + power_to_db"
+    cold()
+    yield "prepare, cold: read, verify sha256, log-mel, cache", cold, plain, loop
+    yield "prepare on all cores", cold, "prepare on one core", cold_on_one_core
+    yield "every clip from the cache", cached, plain, loop
+    yield "check: every file against its sha256", lambda: check(corpus, folder), plain, loop
+    signals = {row.clip: load(folder / row.path, settings.sampling_rate) for row in index.head(64).itertuples()}
+    phase_vocoder = "librosa.effects.time_stretch"
+    for view in (Speed("faster", 1.1), Stretch("shorter", 1.1)):
+        yield (
+            f"augmentation, 64 clips: {type(view).__name__.lower()}",
+            lambda view=view: [view_of(clip, view, s, settings.sampling_rate) for clip, s in signals.items()],
+            phase_vocoder,
+            lambda: [time_stretch(s, rate=1.1) for s in signals.values()],
+        )
+
+
+def _network(corpus, data: str | None) -> Iterator[Pair]:
+    """Yield a training epoch from the cache and predictions of `multiscale-cnn`, beside what Keras does by itself."""
+    from sernb.systems.multiscale_cnn import SYSTEM, compiled, network
+    from sernb.training import one_hot, predictions, train
+
+    table = prepare(corpus, SYSTEM.features, data=data)
+    clips = [table[clip] for clip in list(table)[:CLIPS]]
+    truth = np.arange(len(clips)) % 8
+    targets, arrays = one_hot(truth, 8), np.stack(clips)
+    settings = SYSTEM.settings_for("quick")
+    model = compiled(settings, network(settings, clips[0].shape, 8))
+    batch = settings.batch
+
+    def epoch() -> None:
+        train(model, clips, targets, [], truth[:0], epochs=1, batch=batch, seed=0)
+
+    def fit() -> None:
+        model.fit(arrays, targets, epochs=1, batch_size=batch, verbose=0)
+
+    epoch()
+    fit()
+    yield f"training, an epoch of {len(clips)} clips from the cache", epoch, "Keras fit on arrays in memory", fit
+
+    def heard() -> None:
+        predictions(model, clips)
+
+    def called() -> None:
+        np.asarray(model(arrays, training=False))
+
+    heard()
+    called()
+    yield f"inference, {len(clips)} clips", heard, "the network called as it is, not compiled", called
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Leave this process one core, where the system can do that."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def _plain_loop(folder: Path, index: pd.DataFrame, settings: LogMel) -> None:
@@ -86,15 +175,6 @@ def _plain_loop(folder: Path, index: pd.DataFrame, settings: LogMel) -> None:
         librosa.power_to_db(power)
 
 
-def _quickest(action: Callable[[], object], repeats: int) -> float:
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - started)
-    return min(times)
-
-
 def _default_corpus(data: str | None):
     ravdess = corpus_named("ravdess")
     try:
@@ -106,9 +186,26 @@ def _default_corpus(data: str | None):
 
 def _save(table: pd.DataFrame) -> None:
     earlier = [pd.read_csv(SAVED)] if SAVED.exists() else []
+    rows = pd.concat([*earlier, table])
     with atomic(SAVED) as unfinished:
-        pd.concat([*earlier, table]).to_csv(unfinished, index=False)
-    print(f"added to {SAVED.name} in {SAVED.parent.name}/")
+        rows.to_csv(unfinished, index=False)
+    with atomic(SAVED.with_suffix(".png")) as unfinished:
+        _drawn(rows).savefig(unfinished, dpi=120, bbox_inches="tight")
+    print(f"added to {SAVED.name}, drawn in {SAVED.stem}.png, both in {SAVED.parent.name}/")
+
+
+def _drawn(rows: pd.DataFrame):
+    """Return a figure of each ratio over time, one panel a measurement, one line a corpus."""
+    import seaborn
+
+    rows = rows.dropna(subset=["reference"])
+    grid = seaborn.relplot(
+        rows, x="time", y=FASTER, hue="corpus", style="corpus", col="measurement", col_wrap=3, kind="line",
+        markers=True, dashes=True, height=2.4, aspect=1.6, facet_kws={"sharey": False},
+    )  # fmt: skip
+    grid.set_titles("{col_name}", size=8).set_xlabels("")
+    grid.tick_params(axis="x", rotation=45, labelsize=7)
+    return grid.figure
 
 
 if __name__ == "__main__":

@@ -1,34 +1,38 @@
 """Experiments: a system on a corpus under a protocol, one fold, one seed → a run folder; planned, run, read back."""
 
 import contextlib
-import os
+import json
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from sernb import evaluation
-from sernb.audit import Leak, audit, fingerprint, refuse_leaks
+from sernb.audit import Leak, audit, refuse_leaks
 from sernb.augment import ORIGINAL, View
 from sernb.config import PROFILES, DataError, digest, plain, work_folder
 from sernb.features import VERSION as FEATURES_VERSION
-from sernb.features import LogMel, Normaliser
+from sernb.features import Features, Normaliser
 from sernb.labels import LabelSet, label_set_named
+from sernb.likeness import alike_in
+from sernb.locks import held, lock_of
 from sernb.pools import Pool, matching, pool_named
-from sernb.preparation import prepare
+from sernb.preparation import Read, prepare
 from sernb.progress import bar, line
 from sernb.provenance import provenance
 from sernb.splits import COPY, Fold, Protocol, folds_of, protocol_named
-from sernb.store import Run, read_run, write_run
-from sernb.systems import Examples, Fitted, System, Task, system_named
+from sernb.store import Damaged, Run, atomic, epochs_in, read_run, write_run
+from sernb.systems import Examples, Fitted, OnDemand, System, Task, system_named
+from sernb.workers import on_cluster, on_cores
 
 QUICK_FOLDS = 2
+REPORTED = 10
 SAMPLINGS = ("natural", "balanced")
 
 
@@ -117,6 +121,16 @@ class Experiment:
     def checkpoint(self) -> Path:
         """Where an unfinished training leaves what it needs to go on."""
         return self.folder.with_name(f"{self.folder.name}.training")
+
+    @property
+    def failure(self) -> Path:
+        """Where a failed run says why, until it is tried again."""
+        return self.folder.with_name(f"{self.folder.name}.failed")
+
+    @property
+    def lock(self) -> Path:
+        """What a process holds while it does the run."""
+        return lock_of(self.folder, self.folder.parents[4])
 
     @property
     def units(self) -> int:
@@ -295,17 +309,49 @@ def labelled(corpus: Pool, labels: LabelSet) -> pd.DataFrame:
     return index.assign(truth=labels.truths_of(index)).dropna(subset="truth").reset_index(drop=True)
 
 
-def run(experiment: Experiment) -> Run:
+def run(experiment: Experiment, *, wait: bool = True) -> Run | None:
     """Return a finished run, from its folder or by doing it.
 
     The recordings' features must be prepared (:func:`prepare_for`). A training that was killed goes on from its last
-    epoch.
+    epoch. Of several processes one does the run.
+
+    Args:
+        wait: while another process is at it, for its result; otherwise nothing is returned
 
     Raises:
         DataError: if the split leaks, or the disk is full
     """
-    if finished := read_run(experiment.folder):
+    from threadpoolctl import threadpool_limits
+
+    if finished := _finished(experiment):
         return finished
+    note = json.dumps({"epochs": experiment.units, "begun": epochs_in(experiment.checkpoint)})
+    with held(experiment.lock, wait=wait, note=note) as mine:
+        if not mine or (finished := _finished(experiment)):
+            return finished
+        with contextlib.suppress(FileNotFoundError):
+            experiment.failure.unlink()
+        try:
+            with threadpool_limits(1):  # how many cores there are decides nothing
+                try:
+                    return _do(experiment)
+                except Damaged:
+                    return _do(experiment)  # with features that are made again
+        except Exception as error:
+            reason = next(iter(str(error).splitlines()), "")
+            with contextlib.suppress(DataError), atomic(experiment.failure) as unfinished:
+                unfinished.write_text(reason if isinstance(error, DataError) else f"{type(error).__name__}: {reason}")
+            raise
+
+
+def _finished(experiment: Experiment) -> Run | None:
+    finished = read_run(experiment.folder)
+    if finished:  # by a process that was killed before it had tidied up
+        shutil.rmtree(experiment.checkpoint, ignore_errors=True)
+    return finished
+
+
+def _do(experiment: Experiment) -> Run:
     started = time.perf_counter()
     system, fold, labels = experiment.system, experiment.fold, experiment.labels
     clips = experiment.clips.set_index("clip", drop=False)
@@ -317,12 +363,12 @@ def run(experiment: Experiment) -> Run:
 
     def examples(names: Sequence[str], view: str = ORIGINAL.name) -> Examples:
         part = clips.loc[list(names)]
-        arrays = (
-            normalisers[speaker](tables[view][name]) if normalisers else tables[view][name]
+        readers = (
+            partial(_read, tables[view], name, normalisers.get(speaker))
             for name, speaker in zip(names, part.speaker, strict=True)
-        )  # fmt: skip
+        )
         truth = part.truth.map(labels.classes.index).to_numpy(int)
-        return Examples(tuple(arrays), truth, part.reset_index(drop=True))
+        return Examples(OnDemand(readers), truth, part.reset_index(drop=True))
 
     planted = experiment.protocol.planted
     copied = (fold.train, fold.test) if planted == "augmentation" else (fold.train,)
@@ -363,31 +409,65 @@ def run(experiment: Experiment) -> Run:
 
 
 def run_many(
-    experiments: Sequence[Experiment], *, jobs: int = -1, progress: bool = True, data: str | Path | None = None
+    experiments: Sequence[Experiment],
+    *,
+    jobs: int = -1,
+    cluster: str | None = None,
+    progress: bool = True,
+    data: str | Path | None = None,
 ) -> list[Run]:
     """Do all experiments that are not done, side by side, and return all runs in the order asked for.
 
+    One that fails does not keep the others from being done. Those that another process is at are waited for at the
+    end, and done if that process ends without.
+
     Args:
         jobs: processes, one thread each; -1: as many as there are cores
+        cluster: address of a Dask scheduler, whose workers do them instead, see :mod:`sernb.workers`
         progress: show a bar, and a line for each finished run
 
     Raises:
-        DataError: as :func:`run`; runs finished until then stay
+        DataError: as :func:`run` and :mod:`sernb.workers`; finished runs stay
     """
-    from joblib import Parallel, delayed
-
-    left = [experiment for experiment in experiments if read_run(experiment.folder) is None]
+    left = [experiment for experiment in experiments if _finished(experiment) is None]
     if left:
+        side_by_side = partial(on_cluster, address=cluster) if cluster else partial(on_cores, jobs=jobs)
+        if cluster:  # what its workers cannot prepare is prepared here
+            list(side_by_side(partial(_try_to_prepare, data=data), _features_of(left)))
         prepare_for(left, data=data, progress=progress)
-        jobs = min(len(left), os.cpu_count() or 1) if jobs == -1 else jobs
+        # Longest first, so that the last process does not work alone.
+        left = sorted(left, key=lambda experiment: -experiment.units)
         with watched(left, shown=progress):
-            # Longest first, so that the last process does not work alone.
-            left = sorted(left, key=lambda experiment: -experiment.units)
-            work = (delayed(run)(experiment) for experiment in left)
-            for run_ in Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
-                if progress:
-                    line(_line(run_))
+            busy, problems = _each_once(side_by_side, left, progress=progress, wait=False)
+            if busy:
+                problems += _each_once(side_by_side, busy, progress=progress, wait=True)[1]
+        if problems := list(dict.fromkeys(problems)):
+            more = [f"… and {len(problems) - REPORTED} more; see `sernb status`"] if len(problems) > REPORTED else []
+            raise DataError(*problems[:REPORTED], *more)
     return read_runs(experiments)
+
+
+def _each_once(
+    side_by_side: Callable[..., Iterator], experiments: list[Experiment], *, progress: bool, wait: bool
+) -> tuple[list[Experiment], list[str]]:
+    """Do each experiment; return those that other processes are at, and what went wrong with others."""
+    busy, problems = [], []
+    for number, outcome in side_by_side(partial(_attempt, wait=wait), list(enumerate(experiments))):
+        if outcome is None:
+            busy.append(experiments[number])
+        elif isinstance(outcome, DataError):
+            problems += outcome.args
+        elif progress:
+            line(_line(outcome))
+    return busy, problems
+
+
+def _attempt(numbered: tuple[int, Experiment], *, wait: bool) -> tuple[int, Run | DataError | None]:
+    number, experiment = numbered
+    try:
+        return number, run(experiment, wait=wait)
+    except DataError as error:
+        return number, error
 
 
 @contextlib.contextmanager
@@ -415,16 +495,28 @@ def watched(experiments: Sequence[Experiment], *, shown: bool = True) -> Iterato
 
 
 def prepare_for(experiments: Sequence[Experiment], *, data: str | Path | None = None, progress: bool = False) -> None:
-    """Prepare all features that these experiments read."""
+    """Prepare all features that these experiments read, and what the audit asks of their corpora."""
+    for corpus, features, view in _features_of(experiments):
+        prepare(corpus, features, view=view, data=data, progress=progress)
+    for corpus in {experiment.corpus.name: experiment.corpus for experiment in experiments}.values():
+        alike_in(corpus, data=data, progress=progress)
+
+
+def _try_to_prepare(wanted: tuple[Pool, Features, View], *, data: str | Path | None) -> None:
+    corpus, features, view = wanted
+    with contextlib.suppress(DataError):
+        prepare(corpus, features, view=view, data=data)
+
+
+def _features_of(experiments: Sequence[Experiment]) -> list[tuple[Pool, Features, View]]:
     wanted = {}
     for experiment in experiments:
-        kinds = [(LogMel(), ORIGINAL)]  # for the audit
+        kinds = []
         if features := experiment.system.features:
             kinds += [(features, view) for view in _views(experiment)]
             kinds += [(features, experiment.added.view)] if experiment.added else []
         wanted |= {(experiment.corpus.name, *kind): (experiment.corpus, *kind) for kind in kinds}
-    for corpus, features, view in wanted.values():
-        prepare(corpus, features, view=view, data=data, progress=progress)
+    return list(wanted.values())
 
 
 def read_runs(experiments: Sequence[Experiment]) -> list[Run]:
@@ -452,12 +544,7 @@ def leaks_of(experiment: Experiment) -> list[Leak]:
         copies = tested.assign(origin=tested["clip"], clip=tested["clip"] + " (copy)", sha256="")
         clips = pd.concat([clips.assign(origin=clips["clip"]), copies], ignore_index=True)
         fold = replace(fold, train=(*fold.train, *copies["clip"]))
-    return audit(clips, fold, protocol, statistics_from=statistics_from, fingerprints=_fingerprints(experiment.corpus))
-
-
-@lru_cache(maxsize=1)  # of a large corpus they are 100 MB
-def _fingerprints(corpus: Pool) -> dict[str, np.ndarray]:
-    return {clip: fingerprint(features) for clip, features in prepare(corpus, LogMel()).items()}
+    return audit(clips, fold, protocol, statistics_from=statistics_from, alike=alike_in(experiment.corpus))
 
 
 def _features(experiment: Experiment, view: View) -> Mapping[str, np.ndarray]:
@@ -466,8 +553,12 @@ def _features(experiment: Experiment, view: View) -> Mapping[str, np.ndarray]:
     table = prepare(experiment.corpus, experiment.system.features, view=view)
     if (added := experiment.added) and view == ORIGINAL:
         copies = prepare(experiment.corpus, experiment.system.features, view=added.view)
-        return {**table, **{added.name_of(clip): features for clip, features in copies.items()}}
+        return Read(table.places | {added.name_of(clip): read for clip, read in copies.places.items()})
     return table
+
+
+def _read(table: Mapping[str, np.ndarray], clip: str, normaliser: Normaliser | None) -> np.ndarray:
+    return normaliser(table[clip]) if normaliser else table[clip]
 
 
 def normalisers_of(experiment: Experiment) -> dict[str, Normaliser]:
@@ -484,7 +575,7 @@ def _views(experiment: Experiment) -> tuple[View, ...]:
 
 
 def _prediction_table(
-    test: pd.DataFrame, labels: LabelSet, view: str, fitted: Fitted, features: tuple[np.ndarray, ...]
+    test: pd.DataFrame, labels: LabelSet, view: str, fitted: Fitted, features: Sequence[np.ndarray]
 ) -> pd.DataFrame:
     about = test[["clip", "speaker", "gender", "truth"]].reset_index(drop=True).assign(view=view)
     scores = pd.DataFrame(fitted.scores(features).astype(np.float32), columns=list(labels.classes))
@@ -531,7 +622,4 @@ def _done(experiment: Experiment) -> int:
     """Return how many of an experiment's units are behind it, by what it has left on disk."""
     if (experiment.folder / "metrics.json").exists():
         return max(experiment.units, 1)
-    try:
-        return int((experiment.checkpoint / "epochs.txt").read_text("utf-8"))
-    except (OSError, ValueError):
-        return 0
+    return epochs_in(experiment.checkpoint)

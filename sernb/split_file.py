@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sernb.audit import Leak, find_leaks, fingerprint
+from sernb.audit import Alike, Leak, alike_among, find_leaks, fingerprint
 from sernb.config import DataError
 from sernb.corpora import checksum, corpus_named, locate, read_index
 from sernb.splits import SPEAKER, TAKE, VALIDATION_SPEAKER, Fold
@@ -32,7 +32,7 @@ class Split:
     clips: pd.DataFrame  # one row a clip; empty cells where something is not known
     folds: dict[str, Fold]  # by the name that the file gives them
     statistics: dict[str, tuple[str, ...]]  # the clips that fitted statistics, by fold
-    fingerprints: dict[str, np.ndarray]
+    alike: Alike  # of the recordings that are here
     unchecked: tuple[str, ...]  # what could not be looked for, and why
 
     def leaks(self, *, allow_speakers: bool = False) -> list[tuple[str, Leak]]:
@@ -50,7 +50,7 @@ class Split:
                 fold,
                 allowed=allowed,
                 statistics_from=self.statistics[name],
-                fingerprints=self.fingerprints,
+                alike=self.alike,
             )
         ]
 
@@ -86,7 +86,7 @@ def read_split(
         clips=clips if "segment" in given else clips.drop(columns="segment"),
         folds={name: fold for name, (fold, _) in parts.items()},
         statistics={name: statistics for name, (_, statistics) in parts.items()},
-        fingerprints={clip: picture for clip, (_, picture) in sounds.items()},
+        alike=_alike({clip: picture for clip, (_, picture) in sounds.items()}),
         unchecked=(*_unknown(clips, [fold for fold, _ in parts.values()], given), *wanting),
     )
 
@@ -239,6 +239,11 @@ def _listen(
     elif len(sounds) < len(clips):
         wanting.append(f"near-identical sound of {len(clips) - len(sounds)} clips (not found, or unreadable)")
     return sounds, [*wanting, *errors[:1]]
+
+
+def _alike(pictures: dict[str, np.ndarray]) -> Alike:
+    numbers = {clip: number for number, clip in enumerate(pictures)}
+    return Alike(numbers, alike_among(np.stack(list(pictures.values()))) if pictures else np.empty((0, 2), int))
 
 
 def _unknown(clips: pd.DataFrame, folds: list[Fold], given: set[str]) -> Iterator[str]:

@@ -40,12 +40,17 @@ def atomic(path: Path) -> Iterator[Path]:
         yield temporary
         _put(temporary, path)
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror or error}): free space or choose another folder "
-            "with SERNB_WORK or --out, then run the same command again"
-        ) from error
+        raise unwritable(path, error) from error
     finally:
         _remove(temporary)
+
+
+def unwritable(path: Path, error: OSError) -> DataError:
+    """Return the error to raise where a path cannot be written."""
+    return DataError(
+        f"{path}: cannot be written ({error.strerror or error}): free space or choose another folder "
+        "with SERNB_WORK or --out, then run the same command again"
+    )
 
 
 def _sibling(path: Path) -> Path:
@@ -101,18 +106,46 @@ def _remove(path: Path) -> None:
 
 # -- Features -- #
 
+VALUES, CONTENTS = "values.f32", "contents.json"
+WHOLE = 2**29  # bytes, which take less than a second to compare
+
+
+class Damaged(DataError):  # noqa: N818
+    """What was kept is not what was written; it has been put away, and will be made again when it is asked for."""
+
 
 class FeatureTable(Mapping):
-    """Features of many clips in one memory-mapped file: ``table[clip]`` → float32, shape ``(frames, width)``."""
+    """Features of many clips in one memory-mapped file: ``table[clip]`` → float32, shape ``(frames, width)``.
 
-    def __init__(self, frames: np.ndarray, starts: np.ndarray, clips: list[str]):
+    Each clip is compared with its checksum when it is first read, so that opening takes no longer for a large table.
+    """
+
+    def __init__(self, frames: np.ndarray, starts: np.ndarray, clips: list[str], checks: list[int], folder: Path):
         self.frames = frames  # (frames of all clips, width)
         self.starts = starts  # (clips + 1,)
         self.position = {clip: row for row, clip in enumerate(clips)}
+        self.folder = folder
+        self._checks, self._whole = checks, np.zeros(len(clips), bool)
 
     def __getitem__(self, clip: str) -> np.ndarray:
-        """Return the features of one clip."""
+        """Return the features of one clip.
+
+        Raises:
+            Damaged: if they are not what was written
+        """
+        if not self.is_whole(clip):
+            with contextlib.suppress(OSError):
+                (self.folder / CONTENTS).unlink()
+            raise Damaged(f"{self.folder}: is damaged at {clip}; check the disk, then run the same command again")
+        return self._values(self.position[clip])
+
+    def is_whole(self, clip: str) -> bool:
+        """Return whether the features of a clip are what was written."""
         row = self.position[clip]
+        self._whole[row] = self._whole[row] or zlib.crc32(self._values(row)) == self._checks[row]
+        return bool(self._whole[row])
+
+    def _values(self, row: int) -> np.ndarray:
         return self.frames[self.starts[row] : self.starts[row + 1]]
 
     def __iter__(self) -> Iterator[str]:
@@ -131,36 +164,40 @@ def write_features(folder: Path, clips: Iterator[tuple[str, np.ndarray]], *, abo
         clips: name and features, ``(frames, width)``, of each clip
         about: what the table holds, kept beside it for people to read
     """
-    names, lengths, check, width = [], [], 0, 0
+    names, lengths, checks, width = [], [], [], 0
     with atomic(folder) as unfinished:
         unfinished.mkdir()
-        with (unfinished / "values.f32").open("wb") as file:
+        with (unfinished / VALUES).open("wb") as file:
             for name, values in clips:
                 block = np.ascontiguousarray(values, np.float32)
-                check = zlib.crc32(block, check)
                 file.write(block)
                 names.append(name)
                 lengths.append(len(block))
+                checks.append(zlib.crc32(block))
                 width = block.shape[1]
-        contents = {"about": about, "width": width, "clips": names, "lengths": lengths, "crc32": check}
+        contents = {"about": about, "width": width, "clips": names, "lengths": lengths, "crc32": checks}
         contents["crc32_of_contents"] = _check_of(contents)
-        (unfinished / "contents.json").write_text(json.dumps(contents), encoding="utf-8")
+        (unfinished / CONTENTS).write_text(json.dumps(contents), encoding="utf-8")
 
 
 def read_features(folder: Path) -> FeatureTable | None:
-    """Open a feature table, or return nothing where there is none or it is damaged (a bit flip is noticed)."""
+    """Open a feature table, or return nothing where there is none or it is damaged.
+
+    A bit flip is noticed: in a table of up to ``WHOLE`` bytes at once, in a larger one when its clip is read.
+    """
     try:
-        contents = json.loads((folder / "contents.json").read_text(encoding="utf-8"))
+        contents = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
         if contents.pop("crc32_of_contents") != _check_of(contents):
             return None
         shape = sum(contents["lengths"]), contents["width"]
-        values = np.memmap(folder / "values.f32", np.float32, mode="r")
-        if values.size != shape[0] * shape[1] or zlib.crc32(values) != contents["crc32"]:
+        values = np.memmap(folder / VALUES, np.float32, mode="r")
+        if values.size != shape[0] * shape[1]:
             return None
+        starts = np.concatenate([[0], np.cumsum(contents["lengths"])])
+        table = FeatureTable(values.reshape(shape), starts, contents["clips"], contents["crc32"], folder)
+        return table if values.nbytes > WHOLE or all(map(table.is_whole, table)) else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    starts = np.concatenate([[0], np.cumsum(contents["lengths"])])
-    return FeatureTable(values.reshape(shape), starts, contents["clips"])
 
 
 def _check_of(contents: dict) -> int:
@@ -241,6 +278,14 @@ def read_run(folder: Path) -> Run | None:
     except (OSError, ValueError):
         return None
     return Run(folder, *parts) if (folder / "predictions.csv").exists() else None
+
+
+def epochs_in(checkpoint: Path) -> int:
+    """Return how many epochs an unfinished training has behind it."""
+    try:
+        return int((checkpoint / "epochs.txt").read_text("utf-8"))
+    except (OSError, ValueError):
+        return 0
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -17,11 +18,13 @@ from sklearn.metrics import balanced_accuracy_score
 
 from sernb import experiment
 from sernb.augment import Noise
-from sernb.config import DataError
+from sernb.config import DataError, work_folder
 from sernb.experiment import plan, prepare_for, read_runs, run, run_many
 from sernb.features import Normaliser
+from sernb.locks import held
 from sernb.preparation import prepare
 from sernb.results import caption, comparison_table, gaps, reported_table, results_of, results_table, views_table
+from sernb.systems import OnDemand
 
 PROTOCOL_NAMES = ("as-published", "speaker-independent", "speaker-normalised")
 
@@ -197,6 +200,78 @@ def test_a_leaking_split_stops_the_run_and_leaves_nothing():
     with pytest.raises(DataError, match=f"leak: clip also in training.*{first.fold.test[0]}"):
         run_many([leaky], jobs=1, progress=False)
     assert not leaky.folder.exists()
+
+
+def test_one_that_fails_keeps_no_other_from_being_done_and_says_why():
+    experiments = plan(["majority"], "demo", ["speaker-independent"])
+    first, second, *_ = experiments
+    fold = dataclasses.replace(first.fold, train=(*first.fold.train, first.fold.test[0]))
+    leaky = dataclasses.replace(first, fold=fold, times_trained=(*first.times_trained, 1))
+    with pytest.raises(DataError, match=r"leak: clip also in training.*correct the split"):
+        run_many([leaky, second], jobs=1, progress=False)
+    assert second.folder.exists()
+    assert "leak: clip also in training" in leaky.failure.read_text()
+    first.failure.write_text("it failed before")
+    run_many([first], jobs=1, progress=False)
+    assert not first.failure.exists()
+
+
+def test_what_another_process_is_at_is_waited_for_at_the_end(monkeypatch):
+    """The others are done first; then its result is taken, or the run is done if the other ended without."""
+    monkeypatch.setattr("sernb.locks.POLL", 0.01)
+    experiments = plan(["majority"], "demo", ["speaker-independent"])
+    prepare_for(experiments)
+    begun, order = threading.Event(), []
+    finish = experiment._do
+
+    def noted(each):
+        order.append(each.fold.number)
+        return finish(each)
+
+    monkeypatch.setattr(experiment, "_do", noted)
+
+    def other() -> None:
+        with held(experiments[0].lock):
+            begun.set()
+            while not experiments[-1].folder.exists():
+                time.sleep(0.01)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    begun.wait()
+    assert run(experiments[0], wait=False) is None
+    assert len(run_many(experiments, jobs=1, progress=False)) == len(experiments)
+    thread.join()
+    assert order == [1, 2, 3, 0]
+
+
+def test_what_a_killed_process_left_beside_a_finished_run_goes(svm_runs):
+    (first, *_), _ = svm_runs
+    first.checkpoint.mkdir()
+    run(first)
+    assert not first.checkpoint.exists()
+
+
+def test_a_cache_that_is_damaged_while_it_is_read_is_made_again(monkeypatch):
+    (first, *_) = plan(["statistics-svm"], "demo", ["speaker-independent"], views=[])
+    prepare_for([first])
+    (values,) = work_folder().glob("cache/demo/statistics-*/values.f32")
+    whole = values.read_bytes()
+    row = list(prepare(first.corpus, first.system.features)).index(first.fold.train[0])
+    at = 4 * first.system.features.width * row
+    values.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    monkeypatch.setattr("sernb.store.WHOLE", 0)  # as if it were large
+    assert len(run(first).predictions) == len(first.fold.test)
+    assert next(work_folder().glob("cache/demo/statistics-*/values.f32")).read_bytes() == whole
+
+
+def test_what_a_run_hears_is_read_when_it_is_asked_for():
+    (normalised, *_) = plan(["statistics-svm"], "demo", ["speaker-normalised"], views=[])
+    prepare_for([normalised])
+    (task,), _ = spied(normalised)
+    assert isinstance(task.heard.features, OnDemand)
+    assert task.heard.features[3:5][1] is not task.heard.features[4], "nothing is held"
+    np.testing.assert_array_equal(task.heard.features[3:5][1], task.heard.features[4])
 
 
 # -- Options -- #

@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from sernb import store
 from sernb.config import DataError
-from sernb.store import TEMPORARY, atomic, read_features, read_run, write_features, write_run
+from sernb.store import TEMPORARY, Damaged, atomic, read_features, read_run, write_features, write_run
 
 
 def left_in(folder: Path) -> list[str]:
@@ -204,6 +205,26 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(table, rng):
             assert read_features(table) is None, (name, position)
         (table / name).write_bytes(whole)
     assert read_features(table) is not None
+
+
+def test_in_a_large_table_a_flipped_bit_is_noticed_when_its_clip_is_read(table, values, rng, monkeypatch):
+    monkeypatch.setattr(store, "WHOLE", 0)
+    whole = (table / "values.f32").read_bytes()
+    contents = (table / "contents.json").read_bytes()
+    for position in rng.choice(len(whole), 20, replace=False):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << rng.integers(8)
+        (table / "values.f32").write_bytes(damaged)
+        read, noticed = read_features(table), []
+        for clip, frames in values.items():
+            try:
+                np.testing.assert_array_equal(read[clip], frames)
+            except Damaged as error:
+                noticed.append(str(error))
+        (line,) = noticed
+        assert line.startswith(f"{table}: is damaged at clip ")
+        assert read_features(table) is None, "it will be made again"
+        (table / "contents.json").write_bytes(contents)
 
 
 def test_a_cut_file_is_noticed_wherever_it_ends(table):

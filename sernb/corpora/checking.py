@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ from sernb.threads import in_order
 if TYPE_CHECKING:
     import pandas as pd
 
-BLOCK = 1024  # clips whose sound is compared at once
 LISTED = 10  # findings of one kind that are printed one by one
 
 
@@ -226,6 +224,8 @@ def _stereo(clips: list[_Clip]) -> Iterator[Finding]:
 
 def _twins(clips: list[_Clip], *, mendable: bool) -> Iterator[Finding]:
     """Look for recordings that are there twice, byte for byte anywhere, by ear within a speaker."""
+    from sernb.audit import alike_among
+
     by_bytes: dict[str, list[_Clip]] = {}
     for clip in clips:
         by_bytes.setdefault(clip.sha256, []).append(clip)
@@ -237,24 +237,8 @@ def _twins(clips: list[_Clip], *, mendable: bool) -> Iterator[Finding]:
         if first.sound is not None:
             by_speaker.setdefault(first.speaker, []).append(first)
     for group in by_speaker.values():
-        for pair in _near(group):
-            yield _twin("alike", "sounds like", pair, mendable)
-
-
-def _near(clips: list[_Clip]) -> Iterator[list[_Clip]]:
-    """Compare block by block: memory grows with the number of clips, not with its square."""
-    from sernb.audit import NEAR
-
-    sounds = np.stack([clip.sound for clip in clips])  # (clips, pictures, values)
-    starts = range(0, len(clips), BLOCK)
-    for first, second in combinations_with_replacement(starts, 2):
-        ours, theirs = (
-            np.moveaxis(sounds[start : start + BLOCK].astype(np.float32), 1, 0) for start in (first, second)
-        )
-        alike = np.max(ours @ theirs.transpose(0, 2, 1), axis=0)
-        for row, column in np.argwhere(alike >= NEAR):
-            if first + row < second + column:
-                yield [clips[first + row], clips[second + column]]
+        for pair in alike_among(np.stack([clip.sound for clip in group])):
+            yield _twin("alike", "sounds like", [group[number] for number in pair], mendable)
 
 
 def _twin(kind: str, likeness: str, clips: list[_Clip], mendable: bool) -> Finding:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,11 +52,30 @@ MODULES = dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy
 REDUCED = "narrow"  # ends the name of the variant that stands for a system on small machines
 
 
+class OnDemand(Sequence):
+    """Arrays that are read each time they are asked for: together they may be larger than the memory."""
+
+    def __init__(self, readers: Iterable[Callable[[], np.ndarray]]):
+        self.readers = tuple(readers)
+
+    def __len__(self) -> int:
+        """Return the number of arrays."""
+        return len(self.readers)
+
+    def __getitem__(self, which: int | slice) -> "np.ndarray | OnDemand":
+        """Return an array, or some that are still to be read."""
+        return OnDemand(self.readers[which]) if isinstance(which, slice) else self.readers[which]()
+
+    def __add__(self, other: "OnDemand") -> "OnDemand":
+        """Return these arrays, then the others."""
+        return OnDemand(self.readers + other.readers)
+
+
 @dataclass(frozen=True)
 class Examples:
     """The clips of one part of a fold, ready for a system."""
 
-    features: tuple[np.ndarray, ...]  # one array (frames, width) a clip, views into the cache
+    features: Sequence[np.ndarray]  # one array (frames, width) a clip; in a run they are read on demand
     truth: np.ndarray  # class numbers
     about: "pd.DataFrame"  # what the index says of each clip, in the same order
 

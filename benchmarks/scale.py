@@ -1,0 +1,122 @@
+"""Prepare and begin to train on corpora of many clips: time and memory must grow with their number at most.
+
+``python -m benchmarks.scale --clips 1000,10000,100000`` makes corpora of links to the recordings of RAVDESS (without
+them, of the demo), each the clips over and over under the names of their speakers; prepares their log-mels; then plans
+an experiment, audits its split and hands the training part to a system. Prints seconds and peak memory of each step.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from itertools import cycle, islice
+from pathlib import Path
+
+import pandas as pd
+
+from sernb.config import DataError
+from sernb.corpora import corpus_named, files_of, locate, read_index
+
+# In a process of its own, so that peak memory is its own. A system that only looks at its first batch stands for all.
+STEP = """
+import dataclasses, json, resource, sys, time
+from sernb import experiment
+from sernb.features import LogMel
+from sernb.preparation import prepare
+from sernb.pools import pool_named
+from sernb.systems import Fitted, system_named
+
+step, corpus = sys.argv[1:]
+if step == "start":
+    import sernb.training  # not counted: imports take what they take
+started, cpu = time.perf_counter(), time.process_time()
+
+class Begun(Exception): pass
+
+def begin(settings, task):
+    assert len([task.heard.features[row] for row in range(64)]) == 64
+    raise Begun
+
+if step == "prepare":
+    prepare(pool_named(corpus), LogMel())
+else:
+    system = dataclasses.replace(system_named("majority"), features=LogMel(), fit=begin)
+    experiment.system_named = lambda name: system
+    (first, *_) = experiment.plan(["majority"], corpus, ["speaker-independent"], folds=[0])
+    experiment.prepare_for([first])
+    try:
+        experiment.run(first)
+    except Begun:
+        pass
+print(json.dumps({
+    "seconds": time.perf_counter() - started,
+    "of processors": time.process_time() - cpu,
+    "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+}))
+"""
+
+
+def corpus_of(folder: Path, clips: int, data: str | None) -> Path:
+    """Make a corpus of links with labels, as anybody's own recordings; return its folder."""
+    source = _source(data)
+    index, home = read_index(source), locate(source, data)
+    files = files_of(source, home, index)
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        labels = csv.writer(file, lineterminator="\n")
+        labels.writerow(["path", "speaker", "gender", "emotion", "intensity", "sentence", "take"])
+        for number, row in enumerate(islice(cycle(index.itertuples()), clips)):
+            path = folder / f"{number // 1000:04d}" / f"{number:07d}{files[row.clip].suffix}"
+            path.parent.mkdir(exist_ok=True)
+            path.symlink_to(files[row.clip].resolve())
+            name = path.relative_to(folder).as_posix()
+            labels.writerow([name, row.speaker, row.gender, row.emotion, row.intensity, row.sentence, number])
+    return folder
+
+
+def _source(data: str | None):
+    try:
+        locate(corpus_named("ravdess"), data)
+        return corpus_named("ravdess")
+    except DataError:
+        return corpus_named("demo")
+
+
+def measure(step: str, corpus: Path, work: Path) -> dict[str, float]:
+    """Do one step in a process of its own; return its seconds, its processor time and its peak memory."""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", STEP, step, str(corpus)],
+        env=os.environ | {"SERNB_WORK": str(work)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> int:
+    """Measure each number of clips; print a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.split("\n")[0])
+    parser.add_argument("--clips", default="1000,10000", help="numbers of clips; 100000 take 14 GB and minutes")
+    parser.add_argument("--data", help="folder with the recordings")
+    parser.add_argument("--into", help="folder for what is made, and removed at the end (default: a temporary one)")
+    options = parser.parse_args()
+    rows = []
+    for clips in map(int, options.clips.split(",")):
+        with tempfile.TemporaryDirectory(dir=options.into) as folder:
+            corpus = Path(folder) / "recordings"
+            corpus.mkdir()
+            corpus_of(corpus, clips, options.data)
+            for name, step in (("prepare", "prepare"), ("first start", "start"), ("training starts", "start")):
+                measured = measure(step, corpus, Path(folder) / "work")
+                per_clip = 1000 * measured["of processors"] / clips
+                rows.append({"clips": clips, "step": name, **measured, "processor ms a clip": per_clip})
+                print(pd.DataFrame(rows[-1:]).round(2).to_string(index=False, header=len(rows) == 1), flush=True)
+    print(pd.DataFrame(rows).round(2).to_string(index=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

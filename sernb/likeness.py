@@ -1,0 +1,72 @@
+"""Which recordings of a pool sound alike: found once from their log-mels, and kept beside the features."""
+
+import contextlib
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from sernb import audit
+from sernb import features as features_module
+from sernb.audit import Alike, alike_among, fingerprint
+from sernb.config import digest, work_folder
+from sernb.features import LogMel
+from sernb.locks import held, lock_of
+from sernb.pools import Pool
+from sernb.preparation import prepare
+from sernb.progress import bar
+from sernb.store import atomic, unwritable
+from sernb.threads import in_order
+
+LISTENED = LogMel()
+
+
+def alike_in(corpus: Pool, *, data: str | Path | None = None, progress: bool = False) -> Alike:
+    """Return which recordings of a pool sound alike; see :func:`sernb.audit.fingerprint` for what that means.
+
+    Args:
+        data: the folder of the recordings, where their log-mels are not prepared yet
+        progress: show bars
+
+    Raises:
+        DataError: as :func:`sernb.preparation.prepare`
+    """
+    clips = corpus.index[["clip", "sha256"]]
+    number, recordings = clips["sha256"].factorize()
+    known = (features_module.VERSION, LISTENED, audit.FRAMES, audit.FALLING_OFF, audit.STEP, audit.NEAR)
+    path = work_folder() / "cache" / "alike" / f"{corpus.folder}-{digest(*known, recordings.tolist())}.npz"
+    pairs = _kept(path)
+    if pairs is None:
+        with held(lock_of(path, work_folder())):
+            pairs = _kept(path)
+            if pairs is None:
+                first = clips.drop_duplicates("sha256")["clip"].tolist()
+                pairs = _found(corpus, first, data, progress)
+                with atomic(path) as unfinished:
+                    np.savez(unfinished, pairs=pairs)
+    return Alike(dict(zip(clips["clip"], number.tolist(), strict=True)), pairs)
+
+
+def _kept(path: Path) -> np.ndarray | None:
+    with contextlib.suppress(OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile), np.load(path) as kept:
+        return kept["pairs"]
+    return None
+
+
+def _found(corpus: Pool, clips: list[str], data: str | Path | None, progress: bool) -> np.ndarray:
+    """Compare the clips; their fingerprints lie in a file meanwhile, 10 kB a clip."""
+    table = prepare(corpus, LISTENED, data=data, progress=progress)
+    with (
+        contextlib.closing(in_order(lambda clip: fingerprint(table[clip]), clips)) as pictures,
+        bar(len(clips), "sound of the clips", "clip", shown=progress) as shown,
+    ):
+        try:
+            with tempfile.TemporaryFile(dir=work_folder()) as file:
+                for picture in pictures:
+                    picture.tofile(file)
+                    shown.update()
+                file.flush()
+                return alike_among(np.memmap(file, picture.dtype, "r").reshape(len(clips), *picture.shape))
+        except OSError as error:
+            raise unwritable(work_folder(), error) from error

@@ -1,0 +1,56 @@
+"""Commands that are killed and given again end as if nothing had happened, and what looks for that would see it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.kills import Life, digits
+from sernb.config import ROOT
+
+
+def test_what_depends_on_the_moment_alone_is_no_difference(tmp_path):
+    first, second = tmp_path / "a" / "provenance.json", tmp_path / "b" / "provenance.json"
+    for path, seconds in ((first, 1.5), (second, 2.5)):
+        path.parent.mkdir()
+        path.write_text(json.dumps({"seconds": seconds, "finished": "today", "python": "3"}))
+    assert digits(first) == digits(second)
+    second.write_text(json.dumps({"seconds": 1.5, "finished": "today", "python": "4"}))
+    assert digits(first) != digits(second)
+
+
+@pytest.mark.parametrize(
+    ("name", "whole", "cut"),
+    [
+        ("predictions.csv", "clip,truth\na,sad\n", "clip,truth\na,s"),
+        ("page.html", "<h1>One</h1><h2>Two</h2></html>", "<h1>One</h1><h2>Two</h2>"),
+        ("values.f32", "0123", "012"),
+    ],
+)
+def test_a_cut_file_is_a_difference(tmp_path, name, whole, cut):
+    path = tmp_path / name
+    path.write_text(whole)
+    before = digits(path)
+    path.write_text(cut)
+    assert digits(path) != before
+
+
+def test_what_is_unfinished_is_no_file_but_is_left_over(tmp_path):
+    life = Life(tmp_path)
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "fold-0").write_text("")
+    (tmp_path / "fold-0.training").mkdir()
+    (tmp_path / "fold-0.training" / "epochs.txt").write_text("3")
+    (tmp_path / ".unfinished-table").write_text("half")
+    (tmp_path / "metrics.json").write_text("{}")
+    assert list(life.files()) == ["metrics.json"]
+    assert life.leftovers() == [".unfinished-table", "fold-0.training", "fold-0.training/epochs.txt"]
+
+
+@pytest.mark.slow
+def test_an_experiment_that_is_killed_ends_as_an_undisturbed_one():
+    command = [sys.executable, "-m", "benchmarks.kills", "--kills", "2", "--each", "2", "--commands", "experiment"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "lives, 0 problems" in done.stdout
