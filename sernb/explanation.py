@@ -7,7 +7,7 @@ doing so at random (Petsiuk, Das and Saenko, 2018, arXiv:1806.07421).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -172,12 +172,12 @@ def listener(result: Result, fold: int, data: str | Path | None = None) -> Liste
         DataError: if there is no network, or weights alone do not make it again
     """
     experiment, run = result.experiments[fold], result.runs[fold]
-    system = replace(experiment.system, settings=experiment.settings)
+    system = experiment.system
     if system.network is None:
         raise DataError(f"{system.name}: is no network, and its run keeps no weights; take a system that is one")
     from sernb.networks import restored
 
-    network = restored(system, len(result.classes), run.weights)
+    network = restored(experiment, run.weights)
     table = prepare(experiment.corpus, system.features, data=data)
     normalisers = normalisers_of(experiment)
     recorded = run.predictions

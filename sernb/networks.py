@@ -1,16 +1,22 @@
-"""Networks: how large they are and how much they compute, and the one layer that Keras lacks.
+"""Networks: how large they are, how much they compute, what follows what; and the one layer that Keras lacks.
 
 Importing this module imports Keras.
 """
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sernb.config import DataError
 from sernb.systems import System
 from sernb.training import PREDICTION_BATCH, keras, predictions
+
+if TYPE_CHECKING:
+    from sernb.experiment import Experiment
 
 
 def unfilled(build: Callable[[], keras.Model]) -> keras.Model:
@@ -33,20 +39,24 @@ def network_of(system: System, *, classes: int | None = None, profile: str = "fu
     return unfilled(lambda: system.network(settings, shape, classes or len(system.labels.classes)))
 
 
-def restored(system: System, classes: int, weights: dict[str, np.ndarray]) -> Callable:
-    """Return what a network with the weights of a finished run answers: features of clips → (clips, classes).
+def restored(experiment: "Experiment", weights: dict[str, np.ndarray]) -> Callable:
+    """Return what the network of a finished run answers: features of clips → (clips, classes).
+
+    Args:
+        weights: what the run kept
 
     Raises:
         DataError: if the weights are not those of this network
     """
+    system, settings = experiment.system, experiment.settings
     second = np.random.default_rng(0).standard_normal(system.features.sampling_rate).astype(np.float32)
-    model = system.network(system.settings, system.features(second).shape, classes)
+    model = system.network(settings, system.features(second).shape, len(experiment.labels.classes))
     values = [weights[name] for name in sorted(weights)]  # names begin with their number
     if [value.shape for value in values] != [tuple(variable.shape) for variable in model.weights]:
         raise DataError(f"{system.name}: the run's weights do not fit its network; run it again")
     for variable, value in zip(model.weights, values, strict=True):
         variable.assign(value)
-    at_once = getattr(system.settings, "at_once", PREDICTION_BATCH)
+    at_once = getattr(settings, "at_once", PREDICTION_BATCH)
     return lambda clips: predictions(model, clips, at_once=at_once)
 
 
@@ -85,6 +95,92 @@ def _multiply_adds(layer: keras.Layer) -> int:
     if any(len(weight.shape) > 1 for weight in layer.weights):
         raise TypeError(f"{layer.name}: the multiply-adds of {type(layer).__name__} are not known")
     return 0
+
+
+# -- What follows what -- #
+
+
+@dataclass(frozen=True)
+class Step:
+    """Layers of a network that follow each other without a branch; only the first may have a matrix of weights."""
+
+    what: str  # the layers, in words
+    shape: tuple[int, ...]  # of the output for one clip
+    parameters: int
+    multiply_adds: int
+    inputs: tuple[int, ...]  # numbers of the steps whose outputs it takes
+
+
+def steps_of(model: keras.Model) -> list[Step]:
+    """Return the graph of a network, models inside it opened, in the order in which it computes.
+
+    Raises:
+        TypeError: as :func:`multiply_adds`
+    """
+    steps: list[Step] = []
+    _add_steps(model, (), 1, "", steps)
+    return steps
+
+
+def _add_steps(model: keras.Model, fed: tuple[int, ...], times: int, where: str, steps: list[Step]) -> int:
+    """Add the steps of a model that is applied to so many parts of a clip; return the number of its last step."""
+    consumers: dict[object, int] = {}
+    for operation in model.operations:
+        for parent in _parents(operation):
+            consumers[parent] = consumers.get(parent, 0) + 1
+    at: dict[object, int] = {}  # number of the step that each operation belongs to
+    last = -1
+    for operation in model.operations:
+        parents = _parents(operation)
+        inputs = tuple(dict.fromkeys(at[parent] for parent in parents))
+        inner = getattr(operation, "layer", operation)
+        if isinstance(inner, keras.Model):
+            windows = getattr(operation, "windows", 1)
+            inside = f"each of {windows} windows: " if windows > 1 else f"{operation.name.replace('_', ' ')}: "
+            at[operation] = last = _add_steps(inner, inputs, times * windows, inside, steps)
+            continue
+        if isinstance(operation, keras.layers.InputLayer) and fed:
+            at[operation] = last = fed[0]
+            continue
+        shape = tuple(size for size in _outputs(operation)[0].shape if size is not None)
+        weights = getattr(operation, "weights", [])
+        parameters = sum(prod(weight.shape) for weight in weights)
+        matrix = any(len(weight.shape) > 1 for weight in weights)
+        alone = matrix or len(parents) != 1 or consumers[parents[0]] != 1 or inputs[0] != len(steps) - 1
+        if alone:
+            steps.append(Step(where + _words(operation), shape, parameters, times * _work(operation), inputs or fed))
+        else:
+            before = steps[-1]
+            what = f"{before.what}, {_words(operation)}"
+            steps[-1] = replace(before, what=what, shape=shape, parameters=before.parameters + parameters)
+        at[operation] = last = len(steps) - 1
+    return last
+
+
+def _parents(operation: object) -> list[object]:
+    # Keras tells it in no other way; keras.utils.plot_model reads the same.
+    return [node.operation for node in operation._inbound_nodes[0].parent_nodes]
+
+
+def _outputs(operation: object) -> list:
+    return keras.tree.flatten(operation._inbound_nodes[0].outputs)
+
+
+def _work(operation: object) -> int:
+    return _multiply_adds(operation) if isinstance(operation, keras.Layer) else 0
+
+
+def _words(operation: object) -> str:
+    kind, config = type(operation).__name__, operation.get_config() if isinstance(operation, keras.Layer) else {}
+    said = kind if kind != "Activation" else config["activation"]
+    if "kernel_size" in config:
+        said += f" {' × '.join(map(str, config['kernel_size']))}"
+        dilation = max(config["dilation_rate"])
+        said += f" dilated by {dilation}" if dilation > 1 else ""
+    if kind != "Activation" and config.get("activation") not in (None, "linear"):
+        said += f" {config['activation']}"
+    automatic = re.sub(r"[_\d]", "", operation.name) == re.sub(r"\d", "", kind).lower()
+    return said if automatic else f"{said} ({operation.name.replace('_', ' ')})"
 
 
 @keras.saving.register_keras_serializable("sernb")

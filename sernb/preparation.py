@@ -1,7 +1,12 @@
 """Recordings → cached features: read, verified against the published checksum, computed once, kept by content."""
 
 import contextlib
-from collections.abc import Generator, Mapping
+import csv
+import gzip
+import io
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +18,10 @@ from sernb.augment import ORIGINAL, View, features_of
 from sernb.config import DataError, digest, plain, work_folder
 from sernb.corpora import Corpus, checksum, files_of, locate, read_index
 from sernb.features import Features
+from sernb.locks import held, lock_of
 from sernb.pools import AVAILABLE, Pool
 from sernb.progress import bar
-from sernb.store import FeatureTable, read_features, write_features
+from sernb.store import FeatureTable, atomic, read_features, write_features
 from sernb.threads import in_order
 
 REPORTED = 10
@@ -40,19 +46,39 @@ def prepare(
         progress: show a bar
 
     Returns:
-        by clip, float32, shape ``(frames, width)``: slices of memory-mapped files
+        by clip, float32, shape ``(frames, width)``: slices of memory-mapped files, read when they are asked for
 
     Raises:
         DataError: if the recordings are not there, or any is unusable or not the published file
     """
     if isinstance(corpus, Corpus):
         return _prepared(corpus, read_index(corpus, data), features, view, data, progress)
-    slices = {}
+    places = {}
     for part in corpus.parts:
         # Whatever conditions narrow a corpus, its cache is the same.
         table = _prepared(part.corpus, part.held, features, view, data, progress)
-        slices |= {name: table[clip] for name, clip in zip(corpus.names_in(part), part.clips["clip"], strict=True)}
-    return slices
+        named = zip(corpus.names_in(part), part.clips["clip"], strict=True)
+        places |= {name: partial(table.__getitem__, clip) for name, clip in named}
+    return Read(places)
+
+
+class Read(Mapping):
+    """Features that are read each time they are asked for."""
+
+    def __init__(self, places: dict[str, Callable[[], np.ndarray]]):
+        self.places = places
+
+    def __getitem__(self, clip: str) -> np.ndarray:
+        """Return the features of one clip."""
+        return self.places[clip]()
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names of the clips."""
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self.places)
 
 
 def _prepared(
@@ -72,8 +98,10 @@ def _prepared(
             raise DataError(f"{folder}: cannot be read back; check the disk or choose another with SERNB_WORK")
         recordings = locate(corpus, data)
         _refuse_partial(corpus, index, recordings)
-        with contextlib.closing(_compute(corpus, index, recordings, features, view, progress)) as clips:
-            write_features(folder, clips, about=about)
+        with held(lock_of(folder, work_folder())):
+            if read_features(folder) is None:  # not made by whoever had the lock
+                with contextlib.closing(_compute(corpus, index, recordings, features, view, progress)) as clips:
+                    write_features(folder, clips, about=about)
         table, attempts = read_features(folder), attempts + 1
     return table
 
@@ -141,3 +169,64 @@ def _signal(path: Path, sha256: str, features: Features) -> np.ndarray:
     if checksum(path) != sha256:
         raise AudioError(path, "changed", "is not the published file (sha256 differs)", "get it again")
     return signal
+
+
+# -- For work elsewhere -- #
+
+
+def write_csv(
+    path: Path, corpus: Pool, features: Features, *, data: str | Path | None = None, progress: bool = False
+) -> tuple[int, int]:
+    """Write the features of all clips as CSV, one row a clip, clip by clip: memory stays small.
+
+    Columns: clip, speaker, emotion, then the features (:func:`column_names`), with as many digits as single precision
+    has. Where clips have different numbers of frames, the cells that a shorter one lacks are empty.
+
+    Args:
+        path: a name that ends in ``.gz`` is compressed
+        progress: show bars
+
+    Returns:
+        number of rows, and of columns of features
+
+    Raises:
+        DataError: as :func:`prepare`, or if the file cannot be written
+    """
+    table, clips = prepare(corpus, features, data=data, progress=progress), corpus.index
+    names = column_names(features, max(len(table[clip]) for clip in clips["clip"]))
+    with (
+        atomic(path) as unfinished,
+        _text(unfinished, compressed=path.suffix == ".gz") as file,
+        bar(len(clips), path.name, "clip", shown=progress) as shown,
+    ):
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["clip", "speaker", "emotion", *names])
+        for row in clips.itertuples():
+            values = table[row.clip].ravel().tolist()
+            lacking = [""] * (len(names) - len(values))
+            rows.writerow([row.clip, row.speaker, row.emotion, *map("{:.9g}".format, values), *lacking])
+            shown.update()
+    return len(clips), len(names)
+
+
+def column_names(features: Features, frames: int) -> list[str]:
+    """Return the names of all values of a clip with so many frames, frame by frame; of one frame, the columns' alone.
+
+    Examples:
+        >>> from sernb.features import Mfcc
+        >>> column_names(Mfcc(coefficients=2), 2)
+        ['mfcc_00_t000', 'mfcc_01_t000', 'mfcc_00_t001', 'mfcc_01_t001']
+    """
+    names = [re.sub(r"[^a-z0-9]+", "_", name.lower().replace("δ", "delta")).strip("_") for name in features.names]
+    if frames == 1:
+        return names
+    return [f"{name}_t{frame:03d}" for frame in range(frames) for name in names]
+
+
+@contextlib.contextmanager
+def _text(path: Path, *, compressed: bool) -> Iterator[io.TextIOBase]:
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(path.open("wb"))
+        if compressed:  # without a time of day: same features, same bytes
+            file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
+        yield stack.enter_context(io.TextIOWrapper(file, "utf-8", newline=""))

@@ -48,6 +48,7 @@ class Protocol:
     by_design: tuple[str, ...] = ()  # the kinds of leaks that it has; a report counts them
     transductive: bool = False  # each speaker's own clips fit the statistics, test clips too, without labels
     planted: str = ""  # "statistics", "augmentation" or "choice": the one leak put in to measure what it is worth
+    develops: bool = False  # for choices between variants: test speakers stay out, validation speakers are scored
 
     @property
     def shares_speakers(self) -> bool:
@@ -101,6 +102,14 @@ PROTOCOLS = {
             statistics="each speaker's own clips",
             by_design=(STATISTICS,),
             transductive=True,
+        ),
+        Protocol(
+            "development",
+            "For choices between variants: the test speakers of speaker-independent stay out altogether, its "
+            "validation speakers are scored, and further speakers choose epoch and settings.",
+            split="speakers",
+            statistics="training clips",
+            develops=True,
         ),
         Protocol(
             "corpus-independent",
@@ -186,7 +195,10 @@ def folds_of(
                 f"{corpus.name}: has one speaker, and none to test with speakers apart; take as-published or random, "
                 "or add another speaker"
             )
-        folds = [_speaker_fold(clips, number, fold) for number, fold in enumerate(corpus.speaker_folds)]
+        if protocol.develops:
+            folds = list(_development_folds(clips, corpus))
+        else:
+            folds = [_speaker_fold(clips, number, fold) for number, fold in enumerate(corpus.speaker_folds)]
     else:
         apart = protocol.split == "utterances"
         folds = list(_random_folds(clips, utterances(clips) if apart else np.arange(len(clips)), seed))
@@ -202,6 +214,21 @@ def _speaker_fold(clips: pd.DataFrame, number: int, fold: SpeakerFold) -> Fold:
     test, validation = clips.speaker.isin(fold.test), clips.speaker.isin(fold.validation)
     parts = (clips["clip"][mask] for mask in (~test & ~validation, validation, test))
     return Fold(number, *(tuple(part) for part in parts))
+
+
+def _development_folds(clips: pd.DataFrame, corpus: Pool) -> Iterator[Fold]:
+    """Leave test speakers out, score the validation speakers, once each; the next ones choose, if others then train."""
+    folds = list({fold.validation: fold for fold in reversed(corpus.speaker_folds)}.values())[::-1]
+    for number, fold in enumerate(folds):
+        if not fold.validation:
+            raise DataError(
+                f"{corpus.name}: has no validation speakers, and so none to score while a system is developed; take "
+                "another corpus, or join one with +"
+            )
+        left = clips[~clips.speaker.isin(fold.test)]
+        heard = set(left.speaker) - set(fold.validation)
+        choosing = heard & set(folds[(number + 1) % len(folds)].validation)
+        yield _speaker_fold(left, number, SpeakerFold(fold.validation, tuple(choosing) if choosing < heard else ()))
 
 
 def _random_folds(clips: pd.DataFrame, groups: np.ndarray, seed: int) -> Iterator[Fold]:

@@ -1,8 +1,10 @@
 """Features are computed once from verified recordings; whatever disturbs the work, the cache is whole or not there."""
 
 import errno
+import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,16 +12,21 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
+from sernb import preparation
+from sernb.__main__ import main
 from sernb.audio import load
 from sernb.augment import TEST_VIEWS, Noise, Speed, view_of
 from sernb.config import ROOT, DataError
 from sernb.corpora import corpus_named, read_index
-from sernb.features import LogMel, Mfcc
-from sernb.preparation import REPORTED, cache_folder, prepare
+from sernb.features import FrameValues, LogMel, Mfcc
+from sernb.pools import pool_named
+from sernb.preparation import REPORTED, cache_folder, column_names, prepare, write_csv
 from sernb.store import TEMPORARY
+from sernb.systems import SYSTEMS, system_named
 
 DEMO = corpus_named("demo")
 NOWHERE = ROOT / "no such folder"
@@ -30,7 +37,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def left_in(work: Path) -> list[Path]:
-    return [path for path in work.rglob("*") if path.is_file() or path.name.startswith(TEMPORARY)]
+    files = [path for path in work.rglob("*") if path.is_file() or path.name.startswith(TEMPORARY)]
+    return [path for path in files if not path.is_relative_to(work / "locks")]
 
 
 def where(features=LogMel(), view=TEST_VIEWS[0]) -> Path:  # noqa: B008
@@ -287,3 +295,75 @@ def test_two_processes_may_prepare_the_same_at_once(work, undisturbed):
         assert "240 clips" in printed
     assert contents(where()) == undisturbed
     assert [path.name for path in where().parent.iterdir()] == [where().name]
+
+
+# For work elsewhere
+
+
+@pytest.mark.parametrize("features", [FrameValues(), LogMel()], ids=["row", "frames"])
+def test_csv_holds_the_cached_values_under_the_names_of_the_features(features, tmp_path):
+    pool = pool_named("demo:speaker=demo-03")
+    path = tmp_path / "features.csv"
+    table = prepare(pool, features)
+    size = write_csv(path, pool, features)
+    written = pd.read_csv(path, dtype={"clip": str})
+    assert list(written.columns[:3]) == ["clip", "speaker", "emotion"]
+    for column in written.columns[:3]:
+        assert written[column].tolist() == pool.index[column].tolist()
+    names = written.columns[3:]
+    assert size == (30, len(names))
+    assert len(set(names)) == len(names) == features.width * max(map(len, table.values()))
+    for row in written.itertuples(index=False):
+        values = table[row.clip].ravel()
+        np.testing.assert_array_equal(np.array(row[3:], np.float32)[: len(values)], values)
+        assert np.isnan(np.array(row[3:], float)[len(values) :]).all(), "frames that a clip does not have are empty"
+
+
+def test_csv_names_say_which_frame_a_value_is_of(tmp_path):
+    pool = pool_named("demo:speaker=demo-03")
+    table = prepare(pool, Mfcc())
+    write_csv(tmp_path / "mfcc.csv", pool, Mfcc())
+    written = pd.read_csv(tmp_path / "mfcc.csv").set_index("clip")
+    expected = [table[clip][12, 3] for clip in written.index]
+    np.testing.assert_array_equal(written["mfcc_03_t012"].to_numpy(np.float32), expected)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_names_of_features_are_as_many_as_columns_and_each_once(name):
+    features = system_named(name).features
+    if features:
+        names = column_names(features, 1)
+        assert len(set(names)) == len(names) == features.width
+        assert all(re.fullmatch(r"[a-z0-9_]+", each) for each in names)
+
+
+def test_csv_is_compressed_where_its_name_says_so(tmp_path):
+    pool = pool_named("demo:speaker=demo-03")
+    written = []
+    for name in ("plain.csv", "packed.csv.gz", "again.csv.gz"):
+        write_csv(tmp_path / name, pool, FrameValues())
+        written.append((tmp_path / name).read_bytes())
+    assert gzip.decompress(written[1]) == written[0]
+    assert written[1] == written[2]
+    assert sorted(path.name for path in tmp_path.glob("*.csv*")) == ["again.csv.gz", "packed.csv.gz", "plain.csv"]
+
+
+def test_csv_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def full(path, *, compressed):
+        path.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(preparation, "_text", full)
+    with pytest.raises(DataError, match=r"features\.csv: cannot be written"):
+        write_csv(tmp_path / "features.csv", pool_named("demo:speaker=demo-03"), FrameValues())
+    assert not list(tmp_path.glob("*features*"))
+
+
+def test_command_writes_csv_or_says_why_not(tmp_path, capsys):
+    path = tmp_path / "features.csv.gz"
+    assert main(["prepare", "demo:speaker=demo-03", "--system", "feature-cnn", "--csv", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: FrameValues of 30 clips, 880 values each\n"
+    assert main(["prepare", "demo", "--system", "majority", "--csv", str(path)]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "sernb: majority: hears nothing, so there are no features to write; name another system"
+    ]

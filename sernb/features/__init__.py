@@ -54,6 +54,11 @@ class Features(Protocol):
         """Columns of the result."""
         ...
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns, each once."""
+        ...
+
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return the features of a signal, float32, shape ``(frames, width)``."""
         ...

@@ -33,6 +33,11 @@ class Curves:
         """Columns of the result."""
         return self.bands + 2
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return [*(f"mel {band:02d}" for band in range(self.bands)), "zero-crossing rate", "energy"]
+
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return mel bands, zero-crossing rate and energy, shape ``(1 + samples // hop, width)``, float32."""
         return self.of_section(self.section(signal))

@@ -48,6 +48,11 @@ class LogMelPicture:
         """Columns of the result: from the lowest band to the highest."""
         return self.side
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return [f"band {band:03d}" for band in range(self.side)]
+
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return the pictures one below the other, time downwards, shape ``(segments * side, side)``, float32."""
         return self.of_section(self.section(signal))

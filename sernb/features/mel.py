@@ -27,6 +27,11 @@ class LogMel:
         """Columns of the result."""
         return self.bands
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return [f"mel {band:02d}" for band in range(self.bands)]
+
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return decibels, shape ``(1 + samples // hop, bands)``, float32."""
         return decibels(mel_power(signal, self))
@@ -48,6 +53,11 @@ class Mfcc:
     def width(self) -> int:
         """Columns of the result."""
         return self.coefficients
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return [f"MFCC {k:02d}" for k in range(self.coefficients)]
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return coefficients, shape ``(1 + samples // hop, coefficients)``, float32."""

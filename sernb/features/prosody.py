@@ -28,6 +28,11 @@ class F0:
         """Columns of the result."""
         return 1
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return ["F0"]
+
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return F0 in Hz, 0 where there is no voice, shape ``(frames, 1)``, float32."""
         return self.pitch.track(signal).f0[:, None].astype(np.float32)
@@ -46,6 +51,11 @@ class Level:
     def width(self) -> int:
         """Columns of the result."""
         return 1
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return ["level"]
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return decibels of mean power, centred and zero-padded frames, shape ``(1 + samples // hop, 1)``, float32."""

@@ -37,6 +37,11 @@ class LogMelWindows:
         return self.bands
 
     @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return [f"mel {band:03d}" for band in range(self.bands)]
+
+    @property
     def windows(self) -> int:
         """Windows of a clip."""
         return (1 + self.samples // self.hop - self.frames) // self.step + 1

@@ -42,7 +42,7 @@ class Settings:
     kernels: tuple[int, int] = (7, 5)
     pools: tuple[int, int] = (4, 3)
     stride: int = 2  # of the pools
-    attention: float = 1e-4  # λ
+    attention: float | None = 1e-4  # λ; None: no attention
     dense: int = 2048
     dropout: float = 0.8
     relu_dimensions: bool = True  # as published: an answer below 0 gives no gradient; False: linear
@@ -104,8 +104,10 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
             **start,
         )(x)
         x = layers.MaxPool2D(pool, settings.stride)(x)  # (63, 63, 32), then (31, 31, 64)
-    gate = layers.Activation("sigmoid", name="attention")(energy(x, settings.attention))
-    x = layers.Flatten()(layers.Multiply(name="attended")([x, gate]))
+    if settings.attention is not None:
+        gate = layers.Activation("sigmoid", name="attention")(energy(x, settings.attention))
+        x = layers.Multiply(name="attended")([x, gate])
+    x = layers.Flatten()(x)
     x = layers.Dropout(settings.dropout)(x)
     x = layers.Dense(narrowed(settings.dense, settings.width), activation="relu", **start)(x)
     x = layers.Dropout(settings.dropout)(x)
