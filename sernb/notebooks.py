@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sernb.pages import Navigation, escape, export, merge_streams, one_line, read_notebook, table_html
 from sernb.store import atomic
+from sernb.warm import kernel_options
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -193,6 +194,7 @@ def _execute(source: Path, executed: Path, parameters: dict[str, object]) -> Exc
             iopub_timeout=600,  # s; the default of 4 fails cells that print much on a busy machine
             extra_arguments=[f"--IPKernelApp.exec_lines={KEEP_ALL_OUTPUT}"],
             config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+            **kernel_options(),
         )
     except Exception as error:
         # A dead kernel, one that does not start: whatever it was, the page must say it. Without a notebook it cannot.

@@ -1,16 +1,22 @@
-"""Executed notebooks → HTML pages without scripts or outside addresses, and the index of a report."""
+"""Executed notebooks → HTML pages without foreign scripts or outside addresses, and the index of a report."""
 
+import base64
 import dataclasses
+import hashlib
 import html
+import io
 import os
 import re
+import shlex
 import urllib.parse
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sernb
 from sernb.config import ROOT
+from sernb.provenance import commit
 from sernb.store import atomic
 
 if TYPE_CHECKING:
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
 TEMPLATE = ROOT / "reports" / "template"
 LONGEST_OUTPUT = 60_000  # characters of printed text on a page; the executed notebook keeps all
 MANY_COLUMNS, LONG_TEXT = 5, 24  # columns, characters
+FEWEST_TO_SORT = 3  # rows
+THUMBNAIL = (360, 270)  # pixels at most
 GAP = "\N{EN DASH}"
 # A cell that belongs flush right: 61.3, 61.3 %, 61.3 [58.1, 64.0], \u22120.2, 3 / 60, 1e-5, or a gap.
 NUMBER = re.compile(
@@ -45,12 +53,66 @@ class Page:
     title: str
     question: str
     failed: bool = False
+    stale: bool = False  # the notebook has changed since
+    headline: str = ""  # the first thing it found, with its interval
+    picture: str = ""  # its first figure, small, as a data address
+
+    @property
+    def state(self) -> str:
+        """``failed``, ``stale`` or ``fine``."""
+        return "failed" if self.failed else "stale" if self.stale else "fine"
 
 
 def describe(source: Path, page: Path, *, failed: bool = False) -> Page:
     """Return the index entry of a notebook: title = first heading, question = the paragraph after it."""
     title, question = _title_and_question(read_notebook(source))
     return Page(Path(page), title or Path(source).stem, question, failed)
+
+
+def changed(page: Path, source: Path) -> bool:
+    """Return whether a notebook has changed since its page was made, or one of the two is gone."""
+    executed = Path(page).with_suffix(".ipynb")
+    return not (executed.is_file() and Path(source).is_file()) or _changed(read_notebook(executed), source)
+
+
+def _changed(executed: "nbformat.NotebookNode", source: Path) -> bool:
+    # papermill adds cells of its own: the parameters of the run, the mark of a failure.
+    added = {"injected-parameters", "papermill-error-cell-tag"}
+    kept = [cell.source for cell in executed.cells if not added & set(cell.metadata.get("tags", []))]
+    return kept != [cell.source for cell in read_notebook(source).cells]
+
+
+def look_at(page: Page, source: Path) -> Page:
+    """Return the index entry with what the executed notebook beside the page shows.
+
+    The headline is the first item of the first list that a cell wrote: what the page learned from its data.
+    """
+    executed = page.path.with_suffix(".ipynb")
+    if not executed.is_file():
+        return page
+    notebook = read_notebook(executed)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    written = "\n".join(output.data.get("text/markdown", "") for output in outputs)
+    first = re.search(r"^- (.+)$", written, re.MULTILINE)
+    pictures = [output.data["image/png"] for output in outputs if "image/png" in output.data]
+    return dataclasses.replace(
+        page,
+        stale=_changed(notebook, source),
+        headline=_plain(first.group(1)) if first else "",
+        picture=_small(pictures[0]) if pictures else "",
+    )
+
+
+def _small(png: str) -> str:
+    """Return a picture as a data address of a few kilobytes."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
+        shown = picture.convert("RGB")
+    shown.thumbnail(THUMBNAIL)
+    buffer = io.BytesIO()
+    shown.save(buffer, format="WEBP", quality=60)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _title_and_question(notebook: "nbformat.NotebookNode") -> tuple[str, str]:
@@ -66,7 +128,7 @@ def _plain(markdown: str) -> str:
 
 
 def export(executed: Path, page: Path, *, navigation: Navigation | None = None) -> Path:
-    """Write an executed notebook as one HTML file without scripts and without outside addresses.
+    """Write an executed notebook as one HTML file: no script but ours, which sorts tables, and no outside address.
 
     Args:
         executed: notebook with outputs
@@ -92,11 +154,27 @@ def export(executed: Path, page: Path, *, navigation: Navigation | None = None) 
         config=Config({"NbConvertBase": {"display_data_priority": kinds}}),
     )
     # Pictures in prose must be attachments of the cell; a file beside the notebook would be an address.
-    ours = {"title": title, "banner": banner, "navigation": navigation, **_shared()}
+    ours = {"title": title, "banner": banner, "navigation": navigation, "made": _made(notebook), **_shared()}
     document, _ = exporter.from_notebook_node(notebook, {"sernb": ours})
     with atomic(Path(page)) as temporary:
         temporary.write_text(_finish(document, title), encoding="utf-8")
     return page
+
+
+def _made(notebook: "nbformat.NotebookNode") -> dict[str, str]:
+    """Return how a page is made again and what it took, for its last lines; nothing if papermill did not run it."""
+    about = notebook.metadata.get("papermill", {})
+    if not about.get("input_path"):
+        return {}
+    words = ["sernb", "run", Path(about["input_path"]).stem]
+    for name, value in about.get("parameters", {}).items():
+        if value not in ("", [], None) and name != "data":  # a folder of this machine means nothing elsewhere
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            words += ["-p", name, text]
+    made = {"To make this page again": shlex.join(words)}
+    if about.get("duration") is not None:
+        made["It took"] = f"{about['duration']:.0f} s, finished {about['end_time'][:16].replace('T', ' ')} UTC"
+    return made | {"Made by": f"sernb {sernb.__version__}, commit {commit()}"}
 
 
 def _shared() -> dict[str, object]:
@@ -151,9 +229,27 @@ def _finish(document: str, title: str) -> str:
     for heading in others:
         heading.name = "h2"
     _link_headings(soup)
+    for block in main.find_all("pre", tabindex=False):  # it may scroll, so keys must reach it
+        block.attrs |= {"tabindex": "0", "role": "region", "aria-label": "Code"}
     for table in main.find_all("table"):
         _box_table(soup, table)
+    _let_sort(soup)
     return str(soup)
+
+
+def _let_sort(soup: "bs4.BeautifulSoup") -> None:
+    """Put our script on the page, if it has a use there, and forbid every other one and every request."""
+    allowed = {"default-src": "'none'", "img-src": "data:", "media-src": "data:", "style-src": "'unsafe-inline'"}
+    if soup.find("table", class_="sortable"):
+        script = (TEMPLATE / "page.js").read_text(encoding="utf-8")
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        allowed["script-src"] = f"'sha256-{digest}'"
+        element = soup.new_tag("script")
+        element.string = script
+        soup.body.append(element)
+    policy = soup.new_tag("meta", content="; ".join(f"{kind} {value}" for kind, value in allowed.items()))
+    policy["http-equiv"] = "Content-Security-Policy"
+    soup.head.meta.insert_after(policy)
 
 
 def _disarm(soup: "bs4.BeautifulSoup") -> None:
@@ -202,6 +298,10 @@ def _box_table(soup: "bs4.BeautifulSoup", table: "bs4.Tag") -> None:
     table.attrs.pop("border", None)
     rows = [row.find_all(["td", "th"], recursive=False) for row in table.find_all("tr")]
     if rows and len({len(row) for row in rows}) == 1:
+        heads, bodies = table.select("thead > tr"), table.find_all("tbody")
+        spanned = table.find(["td", "th"], attrs={"rowspan": True}) or table.find(attrs={"colspan": True})
+        if len(heads) == len(bodies) == 1 and len(rows) - 1 >= FEWEST_TO_SORT and not spanned:
+            table["class"] = [*table.get("class", []), "sortable"]
         for column in zip(*rows, strict=True):
             if _all_numbers([cell.get_text(" ", strip=True) for cell in column if cell.name == "td"]):
                 for cell in column:
@@ -232,6 +332,7 @@ def write_index(
     pages: Sequence[Page],
     provenance: Mapping[str, object] | None = None,
     caption: str = "Results",
+    navigation: Navigation | None = None,
 ) -> Path:
     """Write the first page of a report: results, then the pages with their questions, then where it all comes from.
 
@@ -243,28 +344,55 @@ def write_index(
         pages: the report's pages in reading order
         provenance: what the reader needs to make it again, shown as names and values
         caption: caption of the results, where they are a table
+        navigation: link to the index over all reports
 
     Returns:
         ``page``
     """
+    import markupsafe
+
+    if results is not None and not isinstance(results, str):
+        results = table_html(results, caption)
+    about = {
+        "title": title,
+        "lead": lead,
+        "results": markupsafe.Markup(results or ""),  # noqa: S704
+        "pages": [
+            {**dataclasses.asdict(entry), "state": entry.state, "href": link(entry.path, page)} for entry in pages
+        ],
+        "provenance": list((provenance or {}).items()),
+        "navigation": navigation,
+    }
+    return _write(page, "report.html.j2", title, about)
+
+
+def write_overview(page: Path, reports: Sequence[Mapping[str, object]]) -> Path:
+    """Write the page over all reports.
+
+    Args:
+        page: HTML file to write
+        reports: of each ``index`` (a path), ``title``, ``headline``, ``made`` (when, by which command) and ``pages``
+    """
+    listed = []
+    for report in reports:
+        counts = Counter(entry.state for entry in report["pages"])
+        states = ", ".join(f"{counts[state]} {state}" for state in ("failed", "stale", "fine") if counts[state])
+        worst = next((state for state in ("failed", "stale") if counts[state]), "fine")
+        href = link(report["index"], page)
+        listed.append({**report, "href": href, "states": f"{len(report['pages'])} pages: {states}", "worst": worst})
+    return _write(page, "reports.html.j2", "All reports", {"reports": listed})
+
+
+def _write(page: Path, template: str, title: str, about: Mapping[str, object]) -> Path:
     import jinja2
     import markupsafe
 
-    page = Path(page)
-    if results is not None and not isinstance(results, str):
-        results = table_html(results, caption)
     loader = jinja2.FileSystemLoader(TEMPLATE)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     shared = _shared()
-    document = environment.get_template("report.html.j2").render(
-        title=title,
-        lead=lead,
-        results=markupsafe.Markup(results or ""),  # noqa: S704
-        pages=[{**dataclasses.asdict(entry), "href": link(entry.path, page)} for entry in pages],
-        provenance=list((provenance or {}).items()),
-        version=shared["version"],
-        css=markupsafe.Markup(shared["css"]),  # noqa: S704
-    )
+    css = markupsafe.Markup(shared["css"])  # noqa: S704
+    document = environment.get_template(template).render(about, css=css, version=shared["version"])
+    page = Path(page)
     with atomic(page) as temporary:
         temporary.write_text(_finish(document, title), encoding="utf-8")
     return page

@@ -3,9 +3,16 @@
 import importlib.util
 import re
 import shutil
-from collections.abc import Iterable
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+
+from sernb.pages import TEMPLATE
 
 LARGEST = 3_000_000  # bytes
 WIDTHS = (1280, 390)
@@ -25,10 +32,15 @@ CHROMIUM = [
 def problems_of_page(page: Path) -> list[str]:
     """Return what is wrong with the file: one line each, empty if nothing is."""
     text = Path(page).read_text(encoding="utf-8")
+    ours = f"<script>{(TEMPLATE / 'page.js').read_text('utf-8')}</script>"
+    problems = ["our script is there more than once"] if text.count(ours) > 1 else []
+    if "Content-Security-Policy" not in text:
+        problems.append("nothing forbids foreign scripts")
+    text = text.replace(ours, "", 1)
     reader = _Reader()
     reader.feed(text)
     reader.close()
-    problems = reader.problems
+    problems += reader.problems
     if "<script" in text.lower():
         problems.append("the letters <script are in the file")
     if reader.counts.get("h1") != 1:
@@ -108,6 +120,64 @@ def reason_without_browser() -> str:
 
 def _chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@cache
+def axe() -> str:
+    """Return the script of axe-core, which finds barriers on a page, from the npm registry; empty without one."""
+    if not (npm := shutil.which("npm")):
+        return ""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [npm, "pack", "axe-core@4", "--pack-destination", folder]
+        try:
+            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        (archive,) = Path(folder).glob("*.tgz")
+        with tarfile.open(archive) as packed:
+            return packed.extractfile("package/axe.min.js").read().decode()
+
+
+@contextmanager
+def opened(page: Path | str) -> Iterator[object]:
+    """Open a page or an address in a browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_chromium(), args=CHROMIUM)
+        tab = browser.new_page(viewport={"width": WIDTHS[0], "height": 900})
+        tab.goto(page if isinstance(page, str) else page.resolve().as_uri())
+        yield tab
+        browser.close()
+
+
+def barriers(pages: Iterable[Path]) -> list[str]:
+    """Return what axe-core finds serious or critical on pages, wide and narrow, light and dark."""
+    from playwright.sync_api import sync_playwright
+
+    problems = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_chromium(), args=CHROMIUM)
+        for width, scheme in zip(WIDTHS, ("light", "dark"), strict=True):
+            # axe comes as a script, which the pages forbid
+            context = browser.new_context(
+                viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True
+            )
+            for page in pages:
+                tab = context.new_page()
+                tab.goto(Path(page).resolve().as_uri())
+                tab.evaluate(axe())
+                found = tab.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+                problems += [
+                    f"{page.name} at {width} px, {scheme}: {each['id']}, {each['help']}: {node['html'][:150]}"
+                    for each in found
+                    if each["impact"] in ("serious", "critical")
+                    for node in each["nodes"]
+                ]
+                tab.close()
+            context.close()
+        browser.close()
+    return problems
 
 
 def browser_problems(pages: Iterable[Path], *, pictures: Path | None = None) -> list[str]:

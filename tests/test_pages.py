@@ -1,15 +1,21 @@
 """The pages are sound, and the checkers notice when they are not."""
 
+import base64
+import hashlib
+import io
 import itertools
 import re
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
-from pages import browser_problems, problems_of_page, reason_without_browser
+from bs4 import BeautifulSoup
+from pages import axe, barriers, browser_problems, opened, problems_of_page, reason_without_browser
+from PIL import Image
 
 from sernb.notebooks import NotebookFailed, run
-from sernb.pages import TEMPLATE, describe, neighbours, write_index
+from sernb.pages import TEMPLATE, Page, changed, describe, look_at, neighbours, write_index, write_overview
 
 FIXTURES = Path(__file__).parent / "notebooks"
 NAMES = ("evidence", "progress", "failing")
@@ -26,7 +32,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             run(FIXTURES / f"{name}.ipynb", page.path, {}, navigation=neighbours(pages, position, index, "Tones"))
         except NotebookFailed:
             assert page.failed
-    results = pd.DataFrame({"System": ["majority", "sernet"], **{f"Measure {n}": ["12.5", "61.3"] for n in range(9)}})
+    figures = {f"Measure {n}": ["12.5", "\u22120.2 [\u22121.0, 0.6]", "61.3 [58.1, 64.0]", None] for n in range(9)}
+    results = pd.DataFrame({"System": ["majority", "sernet", "feature-cnn", "dummynet"], **figures})
     lead = "Two tones made by a formula: synthetic, no evidence about people."
     provenance = {"commit": "0123456789abcdef" * 4, "command": "sernb report --corpus demo"}
     write_index(index, title="Tones", lead=lead, results=results, pages=pages, provenance=provenance)
@@ -44,7 +51,113 @@ def test_pages_are_sound_in_a_browser(report: list[Path]):
     assert browser_problems(report) == []
 
 
-SOUND = '<!DOCTYPE html><html lang="en"><head><title>t</title></head><body><main><h1>t</h1>{}</main></body></html>'
+@pytest.mark.slow
+@needs_browser
+def test_nothing_bars_anyone_from_reading(report: list[Path]):
+    if not axe():
+        pytest.skip("axe-core comes from the npm registry, which cannot be asked here")
+    assert barriers(report) == []
+
+
+@pytest.mark.slow
+@needs_browser
+def test_tables_sort_and_code_unfolds_by_keyboard(report: list[Path]):
+    index, evidence = report[:2]
+    with opened(index) as tab:
+        first = "[...document.querySelectorAll('tbody tr')].map(row => row.cells[0].textContent)"
+        tab.keyboard.press("Tab")
+        for _ in range(20):
+            if tab.evaluate("document.activeElement.textContent") == "Measure 0":
+                break
+            tab.keyboard.press("Tab")
+        tab.keyboard.press("Enter")
+        assert tab.evaluate(first) == ["sernet", "majority", "feature-cnn", "dummynet"], "numbers, gaps last"
+        tab.keyboard.press("Space")
+        assert tab.evaluate(first) == ["feature-cnn", "majority", "sernet", "dummynet"]
+        heads = "[...document.querySelectorAll('thead th')].map(head => head.getAttribute('aria-sort'))"
+        assert tab.evaluate(heads) == [None, "descending", *[None] * 8]
+        tab.get_by_role("button", name="System", exact=True).press("Enter")
+        assert tab.evaluate(first) == ["dummynet", "feature-cnn", "majority", "sernet"]
+    with opened(evidence) as tab:
+        code = tab.locator("details").first
+        assert not code.locator("pre").is_visible()
+        code.locator("summary").press("Enter")
+        assert code.locator("pre").is_visible()
+
+
+@pytest.mark.slow
+@needs_browser
+def test_sounds_play_by_keyboard(report: list[Path]):
+    with opened(report[1]) as tab:
+        tab.locator("audio").first.press("Space")
+        for _ in range(100):
+            if tab.evaluate("document.querySelector('audio').currentTime") > 0.1:
+                break
+            tab.wait_for_timeout(100)
+        assert tab.evaluate("document.querySelector('audio').currentTime") > 0.1
+        assert tab.evaluate("document.querySelector('audio').error") is None
+
+
+def test_no_script_but_ours_may_run(report: list[Path]):
+    for page in report:
+        soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
+        policy = soup.find("meta", attrs={"http-equiv": "Content-Security-Policy"})["content"]
+        scripts = [script.string for script in soup.find_all("script")]
+        assert scripts in ([], [(TEMPLATE / "page.js").read_text("utf-8")])
+        digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode() if scripts else ""
+        assert ("script-src" in policy) == bool(scripts)
+        assert digest in policy
+        assert policy.startswith("default-src 'none'")
+
+
+def test_last_lines_say_how_a_page_is_made_again(report: list[Path]):
+    said = [BeautifulSoup(page.read_text("utf-8"), "html.parser").footer.get_text(" ") for page in report[1:]]
+    assert "sernb run evidence" in said[0]
+    assert all("It took" in each and "commit" in each for each in said)
+
+
+# The index
+
+
+def test_index_shows_what_a_page_found(report: list[Path], tmp_path: Path):
+    source = FIXTURES / "evidence.ipynb"
+    seen = look_at(describe(source, report[1]), source)
+    assert (seen.state, seen.stale) == ("fine", False)
+    with Image.open(io.BytesIO(base64.b64decode(seen.picture.partition(",")[2]))) as picture:
+        assert max(picture.size) <= 360
+    notebook = nbformat.read(source, as_version=4)
+    notebook.cells[-1].source += "\n\nAnother word."
+    nbformat.write(notebook, tmp_path / "evidence.ipynb")
+    assert look_at(seen, tmp_path / "evidence.ipynb").state == "stale"
+    assert changed(report[1], tmp_path / "gone.ipynb")
+    failing = FIXTURES / "failing.ipynb"
+    assert not changed(report[3], failing), "what papermill adds to a failed notebook is no change"
+    assert look_at(describe(failing, report[3], failed=True), failing).state == "failed"
+
+
+def test_headline_is_the_first_thing_that_was_found(tmp_path: Path):
+    found = nbformat.v4.new_output("display_data", data={"text/markdown": "- **a** is 8.4 [6.0, 11.1]\n- b"})
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[found])])
+    nbformat.write(notebook, tmp_path / "page.ipynb")
+    page = look_at(Page(tmp_path / "page.html", "t", "q"), tmp_path / "page.ipynb")
+    assert (page.headline, page.picture) == ("a is 8.4 [6.0, 11.1]", "")
+
+
+def test_all_reports_are_listed_with_their_states(tmp_path: Path):
+    pages = [Page(tmp_path / "a" / "1.html", "One", "?"), Page(tmp_path / "a" / "2.html", "Two", "?", stale=True)]
+    told = {"index": tmp_path / "a" / "index.html", "title": "<A>", "headline": "UAR 61.3", "made": "today"}
+    page = write_overview(tmp_path / "index.html", [{**told, "pages": pages}])
+    assert problems_of_page(page) == []
+    soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
+    assert soup.find("a", href="a/index.html").text == "<A>"
+    assert soup.find(class_="state").text == "2 pages: 1 stale, 1 fine"
+    assert "UAR 61.3" in soup.main.text
+
+
+SOUND = (
+    '<!DOCTYPE html><html lang="en"><head><title>t</title><meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src http: data: 'unsafe-inline'\"></head><body><main><h1>t</h1>{}</main></body></html>"
+)
 
 
 @pytest.mark.parametrize(

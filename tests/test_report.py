@@ -1,26 +1,30 @@
 """The report on the demo corpus, as a newcomer gets it: every page, every figure on the index, failures, kills."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 import bs4
 import nbformat
 import numpy as np
 import pytest
-from pages import browser_problems, problems_of_page, reason_without_browser
+from pages import axe, barriers, browser_problems, opened, problems_of_page, reason_without_browser
 
 from sernb import report as report_module
 from sernb.config import NOTEBOOKS, DataError
 from sernb.corpora import CORPORA, corpus_named
 from sernb.experiment import plan
 from sernb.notebooks import NotebookFailed, parameters_of
-from sernb.report import PROTOCOL_NAMES, report, sequence
+from sernb.report import report, sequence
 from sernb.results import results_table
+from sernb.splits import SIDE_BY_SIDE
 from sernb.systems import SHOWN
 
 SOURCES = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -55,7 +59,8 @@ def test_parameters_mean_the_same_in_every_notebook():
         "systems": None, "protocols": None, "system": ("", "statistics-svm"), "protocol": ("",),
         "explain": (True,), "explained": (8,),
         "labels": ("seven",), "published": ("",), "kinds": ([],), "enrolled": ("statistics-svm",), "draws": (10,),
-        "network": ("multiscale-cnn",),
+        "network": ("multiscale-cnn",), "trials": (6,),
+        "recording": ("",), "clip": (0,), "coverage": (0.9,),
     }  # fmt: skip
     for source in SOURCES:
         for name, default in parameters_of(source).items():
@@ -64,14 +69,16 @@ def test_parameters_mean_the_same_in_every_notebook():
                 assert default == [name for name in SHOWN if name in default]
                 assert len(default) == len(SHOWN) or source.stem[0] == "5", "a study may look at some"
             elif name == "protocols":
-                assert tuple(default) == PROTOCOL_NAMES
+                assert tuple(default) == SIDE_BY_SIDE
             else:
                 assert default in known[name]
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_every_corpus_has_its_sequence(corpus):
-    sources = sequence([corpus_named(corpus)])
+    sources = sequence([corpus_named(corpus)], development=True, studies=True)
+    assert [source.stem[0] for source in sources].count("2") == 3
+    assert [source.stem[0] for source in sequence([corpus_named(corpus)])].count("2") == 0
     assert all(source.exists() for source in sources)
     assert [source.stem[:2] for source in sources] == sorted(source.stem[:2] for source in sources)
 
@@ -105,7 +112,7 @@ def test_index_shows_the_results_of_the_run_folders_first(demo_report, monkeypat
     work, out = demo_report
     monkeypatch.setenv("SERNB_WORK", str(work))
     index = bs4.BeautifulSoup((out / "index.html").read_text("utf-8"), "html.parser")
-    expected = results_table(plan(SHOWN, "demo", PROTOCOL_NAMES, profile="quick"))
+    expected = results_table(plan(SHOWN, "demo", SIDE_BY_SIDE, profile="quick"))
     header, *rows = rows_of(index.find("table"))
     assert header == list(expected.columns)
     filled = expected.astype(object).where(expected.notna(), "–")
@@ -136,6 +143,38 @@ def test_pages_open_in_chromium_without_error_or_request(demo_report):
 
 
 @pytest.mark.slow
+def test_nothing_bars_anyone_from_the_demo_pages(demo_report):
+    if reason := reason_without_browser() or ("" if axe() else "axe-core comes from the npm registry"):
+        pytest.skip(reason)
+    _, out = demo_report
+    assert barriers(sorted(out.glob("*.html"))) == []
+
+
+@pytest.mark.slow
+def test_index_is_small_and_shows_what_the_pages_found(demo_report):
+    _, out = demo_report
+    assert (out / "index.html").stat().st_size < 500_000
+    index = bs4.BeautifulSoup((out / "index.html").read_text("utf-8"), "html.parser")
+    entries = {entry.a["href"]: entry for entry in index.select("ol.pages > li")}
+    for name in ("40_test.html", "60_compare_systems.html"):
+        assert re.search(r"\d+\.\d \[\d+\.\d, \d+\.\d\] %", entries[name].find(class_="headline").text)
+        assert entries[name].img["src"].startswith("data:image/webp")
+    assert {entry.find(class_="state").text for entry in entries.values()} == {"Fine"}
+
+
+@pytest.mark.slow
+def test_all_reports_of_a_folder_are_found(demo_report, tmp_path):
+    _, out = demo_report
+    shutil.copytree(out, tmp_path / "demo")
+    (found,) = report_module.reports_in(tmp_path)
+    assert "UAR" in found["headline"]
+    assert {page.state for page in found["pages"]} == {"fine"}
+    (tmp_path / "demo" / "40_test.ipynb").unlink()
+    (found,) = report_module.reports_in(tmp_path)
+    assert [page.path.stem for page in found["pages"] if page.stale] == ["40_test"]
+
+
+@pytest.mark.slow
 def test_demo_pages_say_that_they_are_no_evidence(demo_report):
     _, out = demo_report
     for page in out.glob("*.html"):
@@ -163,6 +202,62 @@ def test_a_killed_report_is_finished_by_the_same_command(demo_report, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(list(out.glob("*.html"))) == 7
     assert not list(out.rglob(".unfinished-*"))
+
+
+@pytest.fixture
+def lab(demo_report, tmp_path):
+    """The address of a JupyterLab on a copy of the notebooks, with the runs of the demo report."""
+    work, _ = demo_report
+    shutil.copytree(NOTEBOOKS, tmp_path / "notebooks")
+    tracker = tmp_path / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    tracker.parent.mkdir(parents=True)
+    tracker.write_text('{"windowingMode": "none"}', "utf-8")  # cells out of sight are in the page, too
+    environment = {
+        **os.environ,
+        "SERNB_WORK": str(work),
+        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+        "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces"),
+    }
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    options = {"ip": "127.0.0.1", "port": address.split(":")[1], "port_retries": 0, "root_dir": tmp_path / "notebooks"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--IdentityProvider.token=known",
+         *(f"--ServerApp.{name}={value}" for name, value in options.items())],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://{address}/api/status?token=known").close()
+                break
+            assert process.poll() is None
+            time.sleep(0.2)
+        yield f"http://{address}/lab/tree"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_all_cells_run_in_jupyterlab(lab):
+    if reason := reason_without_browser():
+        pytest.skip(reason)
+    for name in ("00_start_here", "40_test"):
+        with opened(f"{lab}/{name}.ipynb?token=known&reset") as tab:
+            tab.set_default_timeout(300_000)
+            tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+            tab.get_by_role("menuitem", name="Run", exact=True).click()
+            tab.get_by_text("Run All Cells", exact=True).click()
+            last = tab.locator(".jp-Notebook .jp-CodeCell").last.locator(".jp-OutputArea-output")
+            last.get_by_text("What made this page").wait_for(state="attached")
+            assert tab.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
+            figures = "[...document.querySelectorAll('.jp-OutputArea img')].map(figure => figure.naturalWidth > 0)"
+            shown = tab.evaluate(figures)
+            assert shown
+            assert all(shown)
 
 
 @pytest.mark.slow

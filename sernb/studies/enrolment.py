@@ -164,7 +164,7 @@ def enrol(experiment: Experiment, *, draws: int = DRAWS) -> tuple[float, list[En
     Returns:
         k, and one enrolment for each number in ``ENROLLED`` that is below the clips of every test speaker, then for all
     """
-    file = work_folder() / "enrolment" / f"{digest(experiment.config, draws, ENROLLED, SHRINKAGES)}.npz"
+    file = _file(experiment, draws)
     if kept := _read(file):
         return kept
     trained, fold = Trained(experiment), experiment.fold
@@ -176,6 +176,10 @@ def enrol(experiment: Experiment, *, draws: int = DRAWS) -> tuple[float, list[En
         found.append(enrolled if count else joined([enrolled] * draws))
     _write(file, k, found)
     return k, found
+
+
+def _file(experiment: Experiment, draws: int) -> Path:
+    return work_folder() / "enrolment" / f"{digest(experiment.config, draws, ENROLLED, SHRINKAGES)}.npz"
 
 
 def _write(file: Path, k: float, found: list[Enrolment]) -> None:
@@ -237,7 +241,9 @@ def curve(experiments: Sequence[Experiment], *, draws: int = DRAWS, jobs: int = 
     """
     from joblib import Parallel, delayed
 
-    folds = Parallel(n_jobs=jobs)(delayed(enrol)(experiment, draws=draws) for experiment in experiments)
+    if left := [experiment for experiment in experiments if _read(_file(experiment, draws)) is None]:
+        Parallel(n_jobs=jobs)(delayed(enrol)(experiment, draws=draws) for experiment in left)
+    folds = [enrol(experiment, draws=draws) for experiment in experiments]  # by now all are kept
     by_count: dict[int | None, list[Enrolment]] = {}
     for each in (each for _, enrolments in folds for each in enrolments):
         by_count.setdefault(each.count, []).append(each)
