@@ -80,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("corpus", metavar="CORPUS", help=pool)
     sub.add_argument("--data", type=_absolute, metavar="DIR", help=data)
     sub.add_argument("--system", metavar="S", help="features of this system, all its views (default: log-mel)")
+    sub.add_argument("--csv", type=Path, metavar="FILE",
+                     help="write the features of the recordings, one row a clip; FILE.gz is compressed")  # fmt: skip
 
     sub = command("run", run, "run one notebook without a screen: executed notebook and HTML page")
     sub.add_argument("notebook", metavar="NOTEBOOK", type=Path)
@@ -93,14 +95,52 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--profile", default="quick", choices=PROFILES,
                      help="quick: fewer epochs and two folds of each protocol (default)")  # fmt: skip
     sub.add_argument("--systems", type=_names, metavar="A,B", help="default: one of each publication, and ours")
+    sub.add_argument("--development", action="store_true",
+                     help="with the choice of features, architecture and augmentation")  # fmt: skip
     sub.add_argument("--studies", action="store_true", help="with the studies of gender, noise, speakers and leaks")
     sub.add_argument("--seed", type=int, default=0, metavar="N")
     sub.add_argument("--out", type=Path, metavar="DIR", help="default: reports/<corpus>")
 
     sub = command("experiment", experiment, "train and test systems; what is done is not done again")
-    sub.add_argument("--systems", required=True, type=_names, metavar="A,B")
-    sub.add_argument("--corpus", required=True, metavar="C", help=pool)
-    sub.add_argument("--protocol", required=True, type=_names, metavar="P", help="one or more, with commas")
+    _add_plan(sub, pool, data, needed=True)
+    sub.add_argument("--csv", type=Path, metavar="FILE", help="write the results table to FILE")
+    sub.add_argument("--jobs", type=_jobs, default=-1, metavar="N", help="processes (default: one a core)")
+    sub.add_argument("--cluster", metavar="ADDRESS",
+                     help="scheduler of a Dask cluster that does the runs, such as tcp://127.0.0.1:8786")  # fmt: skip
+
+    model = "folder of a model or of a run (default: the model that ships)"
+    sub = command("predict", predict, "say what a trained model hears in recordings of one's own, and how sure it is")
+    sub.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders, or patterns such as 'takes/*.wav'")
+    sub.add_argument("--model", type=_absolute, default="", metavar="DIR", help=model)
+    sub.add_argument("--timeline", action="store_true", help="emotion over time, in windows that overlap")
+    sub.add_argument("--views", action="store_true",
+                     help="hear short recordings quieter, slower and faster as well: four times the work")  # fmt: skip
+    sub.add_argument("--coverage", type=float, default=0.9, metavar="SHARE",
+                     help="of the sets of emotions: 0.8, 0.9 (default) or 0.95")  # fmt: skip
+    sub.add_argument("--speaker-clips", metavar="DIR",
+                     help="recordings of the same voice, emotions unknown: adapt to it")  # fmt: skip
+    sub.add_argument("--json", action="store_true", help="print everything as JSON")
+    sub.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each recording, or window, to FILE")
+    sub.add_argument("--textgrid", type=Path, metavar="DIR", help="write timelines for Praat into DIR")
+    sub.add_argument("--labels", type=Path, metavar="DIR", help="write timelines for Audacity into DIR")
+
+    sub = command("app", app, "open a page on this computer: record or upload a voice; nothing leaves the computer")
+    sub.add_argument("--model", type=_absolute, default="", metavar="DIR", help=model)
+    sub.add_argument("--port", type=int, default=8765, metavar="N", help="default: 8765; 0: any that is free")
+    sub.add_argument("--keep", type=_absolute, default=_absolute("~/sernb-recordings"), metavar="DIR",
+                     help="where recordings go that you choose to keep (default: ~/sernb-recordings)")  # fmt: skip
+
+    sub = command("status", status, "what is done, running, failed and left of an experiment, or of all runs")
+    _add_plan(sub, pool, data, needed=False)
+    sub.add_argument("--json", action="store_true", help="print it as JSON")
+    return parser
+
+
+def _add_plan(sub: argparse.ArgumentParser, pool: str, data: str, *, needed: bool) -> None:
+    """Add the options that say which runs are meant."""
+    sub.add_argument("--systems", required=needed, type=_names, metavar="A,B")
+    sub.add_argument("--corpus", required=needed, metavar="C", help=pool)
+    sub.add_argument("--protocol", required=needed, type=_names, metavar="P", help="one or more, with commas")
     sub.add_argument("--labels", metavar="L", help="a label set (default: each system's own)")
     sub.add_argument("--sampling", default="natural", metavar="S",
                      help="natural (default), or balanced: equally many training clips of each corpus")  # fmt: skip
@@ -111,9 +151,6 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seeds", type=_numbers, default=[0], metavar="0-4", help="default: 0")
     sub.add_argument("--profile", default="full", choices=PROFILES)
     sub.add_argument("--data", type=_absolute, metavar="DIR", help=data)
-    sub.add_argument("--csv", type=Path, metavar="FILE", help="write the results table to FILE")
-    sub.add_argument("--jobs", type=_jobs, default=-1, metavar="N", help="processes (default: one a core)")
-    return parser
 
 
 def corpora(options: argparse.Namespace) -> int:
@@ -216,13 +253,20 @@ def prepare(options: argparse.Namespace) -> int:
     from sernb.features import LogMel
     from sernb.pools import pool_named
     from sernb.preparation import prepare as features_of
+    from sernb.preparation import write_csv
     from sernb.systems import system_named
 
     corpus = pool_named(options.corpus, options.data)
     system = system_named(options.system) if options.system else None
     features = system.features if system else LogMel()
+    if features is None and options.csv:
+        raise DataError(f"{system.name}: hears nothing, so there are no features to write; name another system")
     if features is None:
         print(f"{system.name} needs no features")
+        return DONE
+    if options.csv:
+        rows, columns = write_csv(options.csv, corpus, features, data=options.data, progress=True)
+        print(f"{options.csv}: {type(features).__name__} of {rows} clips, {columns} values each")
         return DONE
     for view in dict.fromkeys((*system.views, *system.training_views)) if system else (ORIGINAL,):
         table = features_of(corpus, features, view=view, data=options.data, progress=True)
@@ -279,6 +323,7 @@ def report(options: argparse.Namespace) -> int:
             options.corpus,
             systems=options.systems or SHOWN,
             profile=options.profile,
+            development=options.development,
             studies=options.studies,
             data=options.data,
             seed=options.seed,
@@ -293,24 +338,12 @@ def report(options: argparse.Namespace) -> int:
 
 def experiment(options: argparse.Namespace) -> int:
     """Run a study."""
-    from sernb.experiment import plan, run_many
+    from sernb.experiment import run_many
     from sernb.results import caption, results_of, results_table, seeds_table
     from sernb.store import atomic
 
-    experiments = plan(
-        options.systems,
-        options.corpus,
-        options.protocol,
-        profile=options.profile,
-        folds=options.folds,
-        seeds=options.seeds,
-        labels=options.labels,
-        sampling=options.sampling,
-        train_on=options.train_on,
-        train_clips=options.train_clips,
-        data=options.data,
-    )
-    run_many(experiments, jobs=options.jobs, data=options.data)
+    experiments = _planned(options)
+    run_many(experiments, jobs=options.jobs, cluster=options.cluster, data=options.data)
     table = results_table(experiments)
     if options.csv:
         with atomic(options.csv) as unfinished:
@@ -334,6 +367,86 @@ def experiment(options: argparse.Namespace) -> int:
         print(seeds_table(experiments).to_string(index=False))
     print(caption(experiments))
     return DONE
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Say what a model hears in recordings; what is wrong with one does not keep the others from being heard."""
+    from sernb.own_voice.model import model_at
+    from sernb.own_voice.output import as_csv, as_json, lines, write_timelines
+    from sernb.predict import Prediction, predict_all, voice_of
+
+    model = model_at(options.model)
+    model.threshold(options.coverage)
+    voice = None
+    if options.speaker_clips:
+        voice, clips = voice_of(model, options.speaker_clips)
+        print(f"sernb: adapted to the voice of {clips} clips", file=sys.stderr)
+    timeline = bool(options.timeline or options.textgrid or options.labels)
+    chosen = {"timeline": timeline, "views": options.views, "coverage": options.coverage, "voice": voice}
+    found = []
+    for path, each in predict_all(model, options.files, **chosen):
+        found.append((path, each))
+        if isinstance(each, DataError):
+            print(f"sernb: {each}", file=sys.stderr, flush=True)
+        elif not options.json:
+            print("\n".join(lines(each, coverage=options.coverage, timeline=options.timeline)), flush=True)
+    if options.json:
+        print(as_json(found, coverage=options.coverage))
+    predictions = [each for _, each in found if isinstance(each, Prediction)]
+    if options.csv:
+        from sernb.store import atomic
+
+        with atomic(options.csv) as unfinished:
+            unfinished.write_text(as_csv(predictions, timeline=options.timeline), "utf-8")
+    for folder, form in ((options.textgrid, "TextGrid"), (options.labels, "txt")):
+        if folder:
+            write_timelines(predictions, folder, form)
+    return DONE if len(predictions) == len(found) else PROBLEMS
+
+
+def app(options: argparse.Namespace) -> int:
+    """Serve the page until it is stopped."""
+    from sernb.own_voice.app import serve
+    from sernb.own_voice.model import model_at
+
+    folder = Path(options.keep)
+    serve(model_at(options.model), folder, options.port, announce=lambda said: print(said, flush=True))
+    return DONE
+
+
+def status(options: argparse.Namespace) -> int:
+    """Say how far an experiment is, or all runs of the work folder."""
+    import json
+
+    from sernb.config import work_folder
+    from sernb.status import lines_of, progress_of, runs_in, summary
+
+    named = (options.systems, options.corpus, options.protocol)
+    if any(named) and not all(named):
+        raise DataError("status needs --systems, --corpus and --protocol together, or none of them: then all runs")
+    work = work_folder()
+    runs = [experiment.folder for experiment in _planned(options)] if all(named) else runs_in(work)
+    progress = [progress_of(run, work) for run in runs]
+    print(json.dumps(summary(progress), indent=1) if options.json else "\n".join(lines_of(progress)))
+    return DONE
+
+
+def _planned(options: argparse.Namespace) -> list:
+    from sernb.experiment import plan
+
+    return plan(
+        options.systems,
+        options.corpus,
+        options.protocol,
+        profile=options.profile,
+        folds=options.folds,
+        seeds=options.seeds,
+        labels=options.labels,
+        sampling=options.sampling,
+        train_on=options.train_on,
+        train_clips=options.train_clips,
+        data=options.data,
+    )
 
 
 def _absolute(folder: str) -> str:

@@ -21,10 +21,8 @@ def test_values_are_those_of_tensorflow(samples):
     signal = sound(samples)
     loud = np.clip(signal / np.percentile(np.abs(signal), 99.9), -1, 1)
     missing = 48_000 - samples
-    if missing >= 0:
-        fitted = np.pad(loud, (missing // 2, missing - missing // 2))
-    else:
-        fitted = loud[-missing // 2 :][:48_000]
+    padded = np.pad(loud, (max(0, missing // 2), max(0, missing - missing // 2)))
+    fitted = padded[max(0, -missing // 2) :][:48_000]
     spectrum = tf.abs(tf.signal.stft(fitted.astype(np.float32), 1024, 256))
     bands = tf.signal.linear_to_mel_weight_matrix(128, 513, RATE, 80.0, 7600.0)
     cepstra = tf.signal.mfccs_from_log_mel_spectrograms(tf.math.log(tf.matmul(spectrum, bands) + 1e-6))
