@@ -154,7 +154,6 @@ class _Kernel:
             orders = file.read()
         if not orders:
             return
-        import ipykernel_launcher
         import matplotlib
         import numpy as np
         from ipykernel import kernelapp
@@ -165,7 +164,7 @@ class _Kernel:
         os.environ.update(environment)
         os.chdir(folder)
         sys.path[:] = PATH
-        sys.argv[:] = [ipykernel_launcher.__file__, *arguments]
+        sys.argv[:] = ["ipykernel_launcher.py", *arguments]
         np.random.seed()  # noqa: NPY002 - forks of one server would draw the same
         matplotlib.rcParams["backend"] = environment.get("MPLBACKEND") or INLINE  # which a new process reads at import
         try:

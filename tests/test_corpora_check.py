@@ -159,7 +159,7 @@ def test_all_pairs_are_compared_however_many_at_once(small, monkeypatch, tmp_pat
         if level:
             soundfile.write(folder / f"AudioWAV/{clip}.wav", level * sound(5, seconds=2), 16_000)
     commit(corpus, folder, read_index(corpus), monkeypatch, index_folder=tmp_path / "index")
-    monkeypatch.setattr("sernb.corpora.checking.BLOCK", block)
+    monkeypatch.setattr("sernb.audit.BLOCK", block)
     pairs = {(finding.path[14:17], finding.detail.split("1013_")[1][:3]) for finding in check(corpus, folder)}
     assert pairs == {("DFA", "IOM"), ("DFA", "MTI"), ("IOM", "MTI")}
 

@@ -35,6 +35,7 @@ COMES_WITH = {
     "IPython": "ipykernel",
     "bs4": "nbconvert",
     "jinja2": "nbconvert",
+    "jupyter_client": "ipykernel",
     "markupsafe": "nbconvert",
     "nbclient": "nbconvert",
     "nbformat": "nbconvert",
