@@ -208,7 +208,10 @@ def reports_in(folder: Path) -> list[dict]:
     """Return what `write_overview` lists of each report in a folder, the latest first."""
     found = []
     for summary in folder.glob(f"*/{SUMMARY}"):
-        told = json.loads(summary.read_text(encoding="utf-8"))
+        try:
+            told = json.loads(summary.read_text(encoding="utf-8"))
+        except ValueError:  # of another version, or spoiled: its own index is there still
+            continue
         paths = [summary.with_name(page["path"]) for page in told["pages"]]
         pages = [
             Page(**{**page, "path": path}, stale=changed(path, NOTEBOOKS / f"{path.stem}.ipynb"))
