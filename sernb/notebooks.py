@@ -192,7 +192,7 @@ def _execute(source: Path, executed: Path, parameters: dict[str, object]) -> Exc
             cwd=source.parent,
             progress_bar=False,
             iopub_timeout=600,  # s; the default of 4 fails cells that print much on a busy machine
-            # What a kernel has to say of itself, such as that it was interrupted in order to end, is of no use to anyone.
+            # What a kernel says of itself, such as that it was interrupted in order to end, is of no use to anyone.
             extra_arguments=[f"--IPKernelApp.exec_lines={KEEP_ALL_OUTPUT}", "--log-level=CRITICAL"],
             config=Config({"KernelManager": {"transport_encryption": "auto"}}),
             **kernel_options(),
