@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from sernb.audio import Hertz, fit_centre
+from sernb.features.mel import hann
 
 LOG_FLOOR = 1e-6
 
@@ -47,9 +48,8 @@ class ClippedMfcc:
 
         loud = np.percentile(np.abs(signal), self.loud) or 1.0
         fitted = fit_centre(np.clip(signal / loud, -1, 1).astype(np.float32), self.samples)
-        window = (0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, self.window + 1)[:-1])).astype(np.float32)
         frames = np.lib.stride_tricks.sliding_window_view(fitted, self.window)[:: self.hop]
-        mel = np.abs(rfft(frames * window, axis=1)) @ _triangles(self)
+        mel = np.abs(rfft(frames * hann(self.window), axis=1)) @ _triangles(self)
         # Every coefficient is scaled alike, the first too: an orthonormal transform would halve its square.
         cepstra = dct(np.log(mel + LOG_FLOOR), axis=1)[:, : self.coefficients] / np.sqrt(2 * self.bands)
         return np.clip(cepstra, -self.limit, self.limit).astype(np.float32)

@@ -77,12 +77,16 @@ def mel_power(signal: np.ndarray, settings: LogMel | Mfcc) -> np.ndarray:
 
     half = settings.window // 2
     padded = np.pad(signal.astype(np.float32, copy=False), half)
-    # Hann's, periodic. Written out, as scipy.signal takes a second to import.
-    window = (0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, settings.window + 1)[:-1])).astype(np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(padded, settings.window)[:: settings.hop]
-    spectrum = rfft(frames * window, axis=1)  # (frames, 1 + window // 2), complex64
+    spectrum = rfft(frames * hann(settings.window), axis=1)  # (frames, 1 + window // 2), complex64
     power = spectrum.real**2 + spectrum.imag**2
     return power @ mel_bands(settings.sampling_rate, settings.window, settings.bands)
+
+
+@lru_cache
+def hann(samples: int) -> np.ndarray:
+    """Hann's window, periodic, float32. Written out, as scipy.signal takes a second to import."""
+    return (0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, samples + 1)[:-1])).astype(np.float32)
 
 
 @lru_cache
