@@ -154,7 +154,7 @@ def predict(
         signal = np.concatenate(list(signals))
     piece = _piece(model, path, 0.0, recording.seconds, signal)
     if not _has_voice(model, piece.measures):
-        raise AudioError(path, "no-speech", "no speech is heard in it", "record a voice, nearer and without music")
+        raise _no_speech(path)
     others = [view_of(path.name, view, signal, model.sampling_rate) for view in (VIEWS if views else ())]
     each = scores([piece.features, *map(model.features, others)])
     found = each.mean(axis=0)
@@ -232,7 +232,7 @@ def _of_windows(model: Model, path: Path, seconds: Seconds, cut: Iterator, score
             measured.append(piece.measures)
     answered = [window.scores for window in windows if window.scores is not None]
     if not answered:
-        raise AudioError(path, "no-speech", "no speech is heard in it", "record a voice, nearer and without music")
+        raise _no_speech(path)
     together = ready.joined(measured, np.concatenate(levels)) if measured else None
     return Prediction(
         path,
@@ -289,6 +289,10 @@ def _piece(model: Model, path: Path, start: Seconds, end: Seconds, signal: np.nd
         return Piece(start, end, signal, features, None)
     measures = ready.measures_of(signal, features[0], model.sampling_rate, model.machine)
     return Piece(start, end, signal, features, measures)
+
+
+def _no_speech(path: Path) -> AudioError:
+    return AudioError(path, "no-speech", "no speech is heard in it", "record a voice, nearer and without music")
 
 
 def _has_voice(model: Model, measures: dict[str, float] | None) -> bool:
