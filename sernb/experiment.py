@@ -27,7 +27,7 @@ from sernb.preparation import Read, prepare
 from sernb.progress import bar, line
 from sernb.provenance import provenance
 from sernb.splits import COPY, Fold, Protocol, folds_of, protocol_named
-from sernb.store import Damaged, Run, atomic, epochs_in, read_run, write_run
+from sernb.store import Damaged, Run, atomic, beside, epochs_in, read_run, write_run
 from sernb.systems import Examples, Fitted, OnDemand, System, Task, system_named
 from sernb.workers import on_cluster, on_cores
 
@@ -120,12 +120,12 @@ class Experiment:
     @property
     def checkpoint(self) -> Path:
         """Where an unfinished training leaves what it needs to go on."""
-        return self.folder.with_name(f"{self.folder.name}.training")
+        return beside(self.folder, "training")
 
     @property
     def failure(self) -> Path:
         """Where a failed run says why, until it is tried again."""
-        return self.folder.with_name(f"{self.folder.name}.failed")
+        return beside(self.folder, "failed")
 
     @property
     def lock(self) -> Path:

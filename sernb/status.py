@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sernb.locks import is_held, lock_of
-from sernb.store import epochs_in
+from sernb.store import beside, epochs_in
 
 STATES = ("done", "running", "failed", "broken off", "left")
 
@@ -45,7 +45,7 @@ def progress_of(run: Path, work: Path) -> Progress:
         work: the work folder that holds it
     """
     *_, corpus, system, protocol, name = run.parts
-    lock, checkpoint, failure = lock_of(run, work), _beside(run, "training"), _beside(run, "failed")
+    lock, checkpoint, failure = lock_of(run, work), beside(run, "training"), beside(run, "failed")
     note, epochs = _read(lock), epochs_in(checkpoint)
     said = partial(Progress, corpus, system, protocol, name, epochs=epochs, of=note.get("epochs", 0))
     if (run / "metrics.json").exists():
@@ -140,16 +140,12 @@ def lines_of(progress: Sequence[Progress]) -> list[str]:
 def _to_go(whole: dict) -> str:
     if not any(count for state, count in whole["runs"].items() if state != "done"):
         return ""
-    seconds, beside = whole["seconds to go"], whole["side by side"]
+    seconds, at_once = whole["seconds to go"], whole["side by side"]
     if seconds is None:
         return "; time to go is not known before a first run or epoch of each system"
     hours, minutes = divmod(round(seconds / 60), 60)
     time = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else "less than a minute"
-    return f"; about {time} to go with {beside} at a time"
-
-
-def _beside(run: Path, ending: str) -> Path:
-    return run.with_name(f"{run.name}.{ending}")
+    return f"; about {time} to go with {at_once} at a time"
 
 
 def _read(path: Path) -> dict:

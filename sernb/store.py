@@ -280,6 +280,11 @@ def read_run(folder: Path) -> Run | None:
     return Run(folder, *parts) if (folder / "predictions.csv").exists() else None
 
 
+def beside(run: Path, ending: str) -> Path:
+    """Return what lies beside the folder of a run: ``training``, what it needs to go on, or ``failed``, why."""
+    return run.with_name(f"{run.name}.{ending}")
+
+
 def epochs_in(checkpoint: Path) -> int:
     """Return how many epochs an unfinished training has behind it."""
     try:

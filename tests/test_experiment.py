@@ -24,17 +24,16 @@ from sernb.features import Normaliser
 from sernb.locks import held
 from sernb.preparation import prepare
 from sernb.results import caption, comparison_table, gaps, reported_table, results_of, results_table, views_table
+from sernb.splits import SIDE_BY_SIDE
 from sernb.systems import OnDemand
-
-PROTOCOL_NAMES = ("as-published", "speaker-independent", "speaker-normalised")
 
 
 def test_a_plan_names_each_run_by_what_decides_its_result():
-    full, quick = (plan(["multiscale-cnn"], "demo", PROTOCOL_NAMES, profile=profile) for profile in ("full", "quick"))
+    full, quick = (plan(["multiscale-cnn"], "demo", SIDE_BY_SIDE, profile=profile) for profile in ("full", "quick"))
     assert (len(full), len(quick)) == (10 + 4 + 4, 6)
     folders = {each.folder for each in [*full, *quick]}
     assert len(folders) == len(full) + len(quick), "other settings, other folder"
-    again = plan(["multiscale-cnn"], "demo", PROTOCOL_NAMES)
+    again = plan(["multiscale-cnn"], "demo", SIDE_BY_SIDE)
     assert [each.folder for each in again] == [each.folder for each in full]
     assert plan(["multiscale-cnn"], "demo", ["as-published"], seeds=[1])[0].folder not in folders
 
@@ -94,7 +93,7 @@ def finished_runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERNB_WORK", str(folder))
-        experiments = plan(["majority", "statistics-svm"], "demo", PROTOCOL_NAMES)
+        experiments = plan(["majority", "statistics-svm"], "demo", SIDE_BY_SIDE)
         return folder, experiments, run_many(experiments, jobs=1, progress=False)
 
 
@@ -143,7 +142,7 @@ def test_what_is_done_is_not_done_again(svm_runs, monkeypatch):
 def test_same_seed_same_folds_and_predictions(svm_runs, monkeypatch, tmp_path):
     _, runs = svm_runs
     monkeypatch.setenv("SERNB_WORK", str(tmp_path / "elsewhere"))
-    fresh = plan(["majority", "statistics-svm"], "demo", PROTOCOL_NAMES)
+    fresh = plan(["majority", "statistics-svm"], "demo", SIDE_BY_SIDE)
     for first, second in zip(runs, run_many(fresh, jobs=1, progress=False), strict=True):
         assert first.folder != second.folder
         assert (first.folder / "predictions.csv").read_bytes() == (second.folder / "predictions.csv").read_bytes()
