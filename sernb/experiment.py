@@ -83,6 +83,7 @@ class Experiment:
             "train_on": self.train_on,
             "train_clips": self.train_clips,
             "added": plain(self.added),
+            "members": {each.system.name: plain(each.system.features) for each in self.members},
         }
         return {
             "system": self.system.name,
@@ -136,6 +137,14 @@ class Experiment:
     def units(self) -> int:
         """Epochs to train, for the progress bar."""
         return getattr(self.settings, "epochs", 0)
+
+    @cached_property
+    def members(self) -> tuple["Experiment", ...]:
+        """The same with each system whose scores this one joins; none for others."""
+        systems = self.system.members
+        return tuple(
+            replace(self, system=each, settings=getattr(self.settings, each.name.replace("-", "_"))) for each in systems
+        )
 
     @property
     def tests_choose(self) -> bool:
@@ -358,6 +367,9 @@ def _do(experiment: Experiment) -> Run:
     leaks = leaks_of(experiment)
     refuse_leaks(leaks, where=str(experiment))
 
+    if experiment.members:
+        return _join(experiment, leaks, started)
+
     normalisers = normalisers_of(experiment)
     tables = {view.name: _features(experiment, view) for view in _views(experiment)}
 
@@ -406,6 +418,26 @@ def _do(experiment: Experiment) -> Run:
     )
     shutil.rmtree(experiment.checkpoint, ignore_errors=True)
     return finished
+
+
+def _join(experiment: Experiment, leaks: list[Leak], started: float) -> Run:
+    """Join the scores of the members' runs, which are done where they are not."""
+    runs = [run(member) for member in experiment.members]
+    classes = list(experiment.labels.classes)
+    about = runs[0].predictions[["clip", "speaker", "gender", "truth", "view"]]
+    scores = [each.predictions[classes].to_numpy(float) for each in runs]
+    joined = experiment.system.joined(experiment.settings, scores).astype(np.float32)
+    predictions = pd.concat([about, pd.DataFrame(joined, columns=classes)], axis=1)
+    chosen = {f"run of {each.config['system']}": each.folder.name for each in runs}
+    return write_run(
+        experiment.folder,
+        config=experiment.config,
+        # Members may have been done long before.
+        provenance=provenance(seconds=time.perf_counter() - started)
+        | {"seconds": sum(each.provenance["seconds"] for each in runs)},
+        metrics=_headline(predictions, experiment, chosen, leaks),
+        tables={"predictions": predictions},
+    )
 
 
 def run_many(
@@ -510,7 +542,7 @@ def _try_to_prepare(wanted: tuple[Pool, Features, View], *, data: str | Path | N
 
 def _features_of(experiments: Sequence[Experiment]) -> list[tuple[Pool, Features, View]]:
     wanted = {}
-    for experiment in experiments:
+    for experiment in [each for whole in experiments for each in whole.members or (whole,)]:
         kinds = []
         if features := experiment.system.features:
             kinds += [(features, view) for view in _views(experiment)]
@@ -622,4 +654,4 @@ def _done(experiment: Experiment) -> int:
     """Return how many of an experiment's units are behind it, by what it has left on disk."""
     if (experiment.folder / "metrics.json").exists():
         return max(experiment.units, 1)
-    return epochs_in(experiment.checkpoint)
+    return sum(map(_done, experiment.members)) or epochs_in(experiment.checkpoint)

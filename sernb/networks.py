@@ -18,6 +18,8 @@ from sernb.training import PREDICTION_BATCH, keras, predictions
 if TYPE_CHECKING:
     from sernb.experiment import Experiment
 
+SECONDS = 3  # of a clip that a network is measured on, where lengths differ: an acted sentence
+
 
 def unfilled(build: Callable[[], keras.Model]) -> keras.Model:
     """Build a network without memory for its weights: it can be measured, not used."""
@@ -33,10 +35,15 @@ def network_of(system: System, *, classes: int | None = None, profile: str = "fu
     """
     if system.network is None:
         return None
-    second = np.random.default_rng(0).standard_normal(system.features.sampling_rate).astype(np.float32)
-    shape = system.features(second).shape
-    settings = system.settings_for(profile)
+    settings, shape = system.settings_for(profile), _shape_of(system)
     return unfilled(lambda: system.network(settings, shape, classes or len(system.labels.classes)))
+
+
+def _shape_of(system: System) -> tuple[int, int]:
+    """Return frames and columns of a clip; where lengths differ, of ``SECONDS``."""
+    samples = SECONDS * system.features.sampling_rate
+    noise = np.random.default_rng(0).standard_normal(samples).astype(np.float32)
+    return system.features(noise).shape
 
 
 def restored(experiment: "Experiment", weights: dict[str, np.ndarray]) -> Callable:
@@ -49,15 +56,15 @@ def restored(experiment: "Experiment", weights: dict[str, np.ndarray]) -> Callab
         DataError: if the weights are not those of this network
     """
     system, settings = experiment.system, experiment.settings
-    second = np.random.default_rng(0).standard_normal(system.features.sampling_rate).astype(np.float32)
-    model = system.network(settings, system.features(second).shape, len(experiment.labels.classes))
+    frames, width = _shape_of(system)
+    model = system.network(settings, (None if system.together else frames, width), len(experiment.labels.classes))
     values = [weights[name] for name in sorted(weights)]  # names begin with their number
     if [value.shape for value in values] != [tuple(variable.shape) for variable in model.weights]:
         raise DataError(f"{system.name}: the run's weights do not fit its network; run it again")
     for variable, value in zip(model.weights, values, strict=True):
         variable.assign(value)
     at_once = getattr(settings, "at_once", PREDICTION_BATCH)
-    return lambda clips: predictions(model, clips, at_once=at_once)
+    return lambda clips: predictions(model, clips, together=system.together or np.stack, at_once=at_once)
 
 
 def parameters_of(system: System, *, classes: int | None = None, profile: str = "full") -> int | None:

@@ -30,6 +30,9 @@ PREDICTION_BATCH = 256
 
 Row = dict[str, float]  # what the history says of one epoch
 Values = np.ndarray | dict[str, np.ndarray]  # first axis: clips; by name of the output where there are several
+Together = Callable[[Sequence[np.ndarray]], np.ndarray]  # features of clips → what the model hears of them at once
+# A random generator, what the model would hear of a batch, and its targets → both changed
+Altered = Callable[[np.random.Generator, np.ndarray, Values], tuple[np.ndarray, Values]]
 
 
 @contextlib.contextmanager
@@ -158,6 +161,8 @@ def train(
     seed: int,
     checkpoint: Path | None = None,
     prepare: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    together: Together = np.stack,
+    altered: Altered | None = None,
     sample_weights: Values | None = None,
     validation_targets: Values | None = None,
     validation_weights: Values | None = None,
@@ -180,6 +185,8 @@ def train(
         validation_truth: class numbers
         checkpoint: folder to resume from and to write to after each epoch
         prepare: features of a clip → what the model hears of it, for example a fitted scaler
+        together: clips of a batch, prepared → one array; pads them where they are not equally long
+        altered: changes each batch at random before it is trained on; seed, epoch and batch alone decide how
         sample_weights: by clip, like ``targets``; 0 takes a clip out of the loss of an output
         validation_targets: like ``targets``; they add the loss on the validation part to the history
         validation_weights: like ``sample_weights``
@@ -201,14 +208,15 @@ def train(
         best, history = saved
 
     def scores(features: Sequence[np.ndarray]) -> np.ndarray:
-        outputs = predictions(model, features, prepare=prepare, at_once=at_once)
+        outputs = predictions(model, features, prepare=prepare, together=together, at_once=at_once)
         return outputs[emotion] if emotion else outputs
 
     while len(history) < epochs and not _exhausted(history, best_by, patience):
         if schedule:
             model.optimizer.learning_rate = schedule(initial, history)
         order = np.random.default_rng([seed, len(history)]).permutation(len(clips))
-        batches = _Batches(clips, targets, sample_weights, order, batch, prepare)
+        heard = _Batches(clips, targets, sample_weights, order, batch, prepare, together)
+        batches = _Altered(heard, altered, [seed, len(history)]) if altered else heard
         losses = model.fit(batches, epochs=1, shuffle=False, verbose=0).history
         row = {"epoch": len(history) + 1, **{name: float(values[0]) for name, values in losses.items()}}
         row |= {"learning_rate": float(model.optimizer.learning_rate)} if schedule else {}
@@ -216,7 +224,7 @@ def train(
             row["validation_accuracy"] = war(validation_truth, scores(validation))
         if len(validation) and validation_targets is not None:
             every = np.arange(len(validation))
-            batches = _Batches(validation, validation_targets, validation_weights, every, batch, prepare)
+            batches = _Batches(validation, validation_targets, validation_weights, every, batch, prepare, together)
             measured = model.evaluate(batches, verbose=0, return_dict=True)
             row |= {f"validation_{name}": float(value) for name, value in measured.items()}
         history.append(row)
@@ -240,12 +248,13 @@ def predictions(
     clips: Sequence[np.ndarray],
     *,
     prepare: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    together: Together = np.stack,
     at_once: int = PREDICTION_BATCH,
 ) -> Values:
     """Return what the model says of clips, ``(clips, …)``; for several outputs a dictionary by name."""
     parts = []
     for start in range(0, len(clips), at_once):
-        heard = np.stack([prepare(clip) for clip in clips[start : start + at_once]])
+        heard = together([prepare(clip) for clip in clips[start : start + at_once]])
         parts.append(keras.tree.map_structure(np.asarray, model.predict_on_batch(heard)))
     return keras.tree.map_structure(lambda *values: np.concatenate(values), *parts)
 
@@ -253,9 +262,9 @@ def predictions(
 class _Batches(keras.utils.PyDataset):
     """Batches that are put together when their turn comes."""
 
-    def __init__(self, clips, targets, weights, order, batch, prepare):
+    def __init__(self, clips, targets, weights, order, batch, prepare, together):
         super().__init__()
-        self.clips, self.order, self.batch, self.prepare = clips, order, batch, prepare
+        self.clips, self.order, self.batch, self.prepare, self.together = clips, order, batch, prepare, together
         self.answers = (targets,) if weights is None else (targets, weights)
 
     def __len__(self) -> int:
@@ -263,8 +272,23 @@ class _Batches(keras.utils.PyDataset):
 
     def __getitem__(self, number: int) -> tuple:
         rows = self.order[number * self.batch : (number + 1) * self.batch]
-        heard = np.stack([self.prepare(self.clips[row]) for row in rows])
+        heard = self.together([self.prepare(self.clips[row]) for row in rows])
         return heard, *keras.tree.map_structure(lambda values: values[rows], self.answers)
+
+
+class _Altered(keras.utils.PyDataset):
+    """Batches that are changed at random, in the same way at every call."""
+
+    def __init__(self, batches: _Batches, altered: Altered, seed: list[int]):
+        super().__init__()
+        self.batches, self.altered, self.seed = batches, altered, seed
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> tuple:
+        heard, targets, *weights = self.batches[number]
+        return *self.altered(np.random.default_rng([*self.seed, number]), heard, targets), *weights
 
 
 def _best(history: list[Row], best_by: str) -> int:

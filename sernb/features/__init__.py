@@ -3,6 +3,7 @@
 Frames lie as in librosa (centred, zero-padded), and the values agree with librosa's to rounding, as the tests show.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from sernb.features.functionals import Functionals
 from sernb.features.image import LogMelPicture
 from sernb.features.mel import LogMel, Mfcc
 from sernb.features.prosody import F0, Level
+from sernb.features.speech_mel import SpeechMel
 from sernb.features.statistics import Statistics
 from sernb.features.values import FrameValues
 from sernb.features.windows import LogMelWindows
@@ -32,6 +34,7 @@ __all__ = [
     "LogMelWindows",
     "Mfcc",
     "Normaliser",
+    "SpeechMel",
     "Statistics",
 ]
 
@@ -65,14 +68,26 @@ class Features(Protocol):
 
 
 class Normaliser:
-    """Mean and standard deviation of each column, fitted on some clips and applied to any."""
+    """Mean and standard deviation of each column, fitted on some clips and applied to any.
 
-    def __init__(self, clips: list[np.ndarray]):
-        rows = np.concatenate(clips).astype(np.float64)
-        self.mean = rows.mean(axis=0)
-        deviation = rows.std(axis=0)
+    Clips are read one after the other, twice: together they may be larger than the memory.
+    """
+
+    def __init__(self, clips: Sequence[np.ndarray]):
+        rows, total, squares = 0, 0.0, 0.0
+        for clip in clips:
+            rows, total = rows + len(clip), _added(total, clip)
+        self.mean = total / rows
+        for clip in clips:
+            squares = _added(squares, (clip - self.mean) ** 2)
+        deviation = np.sqrt(squares / rows)
         self.deviation = np.where(deviation > 1e-8, deviation, 1.0)  # a constant column becomes 0, not NaN
 
     def __call__(self, clip: np.ndarray) -> np.ndarray:
         """Return the clip with each column at mean 0 and standard deviation 1 over the fitted clips, float32."""
         return ((clip - self.mean) / self.deviation).astype(np.float32)
+
+
+def _added(total: float | np.ndarray, clip: np.ndarray) -> np.ndarray:
+    """Add the rows to a total one after the other, so that it is the same however they are parted into clips."""
+    return np.insert(clip.astype(np.float64), 0, total, axis=0).sum(axis=0)

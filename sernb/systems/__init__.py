@@ -35,6 +35,8 @@ SYSTEMS = (
     "tim-net",
     "light-sernet",
     "functionals-svm",
+    "sernet",
+    "sernet-functionals",
 )
 # What a report shows unless told otherwise: the floor, one system of each publication, and ours.
 SHOWN = (
@@ -163,7 +165,7 @@ class System:
     features: Features | None  # None: it does not listen
     settings: object  # a frozen dataclass
     quick: dict[str, object]  # what the quick profile changes in it
-    fit: Callable[[object, Task], Fitted]  # settings, task
+    fit: Callable[[object, Task], Fitted] | None  # settings, task; None: it joins what its members say
     published_split: PublishedSplit
     published_choice: str  # in words: what chose epoch or settings
     tests_choose: bool  # … on the test part
@@ -173,6 +175,11 @@ class System:
     epochs: bool = False  # trains by epochs
     network: Callable | None = None  # settings, shape of a clip's features, number of classes → Keras model
     counts_statistics: bool = True  # the authors' parameter count has the moving statistics of batch normalisation
+    # Features of clips of different lengths → what the network hears of them at once; None: all are equally long
+    together: Callable[[Sequence[np.ndarray]], np.ndarray] | None = None
+    # Systems whose runs are done first; its settings hold theirs, by name. Its features are those of the first
+    members: tuple["System", ...] = ()
+    joined: Callable[[object, list[np.ndarray]], np.ndarray] | None = None  # settings, scores of each → scores
     variants: tuple["System", ...] = ()  # the same with one thing changed; known by name, in no list
 
     def variant(self, end: str, what: str, **changes: object) -> "System":

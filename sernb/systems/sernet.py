@@ -1,0 +1,233 @@
+"""sernet: a small dilated convolutional network on the log-mel spectrogram of the speech in a clip.
+
+Ours. Clips are heard in full, whatever their length; the ends of shorter ones are masked. Attentive statistics pooling
+(Okabe et al., 2018, doi:10.21437/Interspeech.2018-993) weighs the frames. In training each clip is stretched in time
+and along the mel axis (vocal tract length perturbation: Jaitly and Hinton, 2013), masked (Park et al., 2019,
+doi:10.21437/Interspeech.2019-2680) and mixed with another (Zhang et al., 2018, arXiv:1710.09412), anew in each epoch.
+No epoch is chosen: the learning rate falls to almost nothing, and the last epoch counts, so that validation speakers
+train, too. What was tried, and what each thing gave, is on the page ``23_develop_sernet``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from sernb.features import Normaliser, SpeechMel
+from sernb.labels import ALL_EIGHT
+from sernb.systems import Examples, Fitted, System, Task
+from sernb.systems.majority import tenfold
+
+STANDARDISED = "standardised"
+FAR = 1e4  # taken from the level of frames that are not there, before the softmax
+SMALL = 1e-4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Network, training, and how clips are altered in training."""
+
+    filters: int = 64
+    first_kernel: int = 5  # frames; the first convolution takes every second place
+    kernel: int = 3
+    dilations: tuple[int, ...] = (1, 2, 4, 8)
+    pooled: int = 128
+    attention: int = 32  # units; 0: all frames weigh alike
+    dropout: float = 0.1
+    last_dropout: float = 0.4
+
+    frames: int = 160  # heard of a clip in training, 2.56 s: a section of a longer one; afterwards all of it is heard
+    stretch: float = 0.15  # most, along time
+    warp: float = 0.1  # most, along the mel axis
+    masked_bands: int = 10  # most
+    masked_frames: int = 16  # most
+    mixup: float = 0.3  # both parameters of the beta distribution; 0: no mixing
+    smoothing: float = 0.1
+
+    epochs: int = 100
+    batch: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+
+
+# -- What the network hears -- #
+
+
+def together(clips: Sequence[np.ndarray]) -> np.ndarray:
+    """Put clips of different lengths into one array, ``(clips, frames of the longest, bands + 1)``, float32.
+
+    The last column is 1 where the clip has a frame, and all is 0 after its end.
+
+    Examples:
+        >>> together([np.ones((1, 2)), np.ones((2, 2))])[0].tolist()
+        [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
+    """
+    heard = np.zeros((len(clips), max(map(len, clips)), clips[0].shape[1] + 1), np.float32)
+    for row, clip in zip(heard, clips, strict=True):
+        row[: len(clip), :-1] = clip
+        row[: len(clip), -1] = 1
+    return heard
+
+
+def altered(
+    settings: Settings, rng: np.random.Generator, heard: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Stretch, warp, mask and mix the clips of a batch, each as it departs from the mean of the batch, band by band.
+
+    Args:
+        heard: what :func:`together` gives
+        targets: ``(clips, classes)``
+
+    Returns:
+        both, changed; the mean stands where a mask lies and after the end of a clip
+    """
+    mean = np.append(heard[..., :-1].sum(axis=(0, 1)) / heard[..., -1].sum(), 0).astype(np.float32)
+    bent = _bent(settings, rng, heard - mean * heard[..., -1:])
+    for clip in bent:
+        _mask(clip[:, :-1], settings.masked_bands, rng)
+        _mask(clip[:, :-1].T, settings.masked_frames, rng)
+    mixed, targets = _mixed(settings, rng, bent, targets) if settings.mixup else (bent, targets)
+    return mixed + mean, targets
+
+
+def _mixed(
+    settings: Settings, rng: np.random.Generator, bent: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add a random other clip to each, the smaller share of the two; the longer one's end counts."""
+    share = rng.beta(settings.mixup, settings.mixup, len(bent)).astype(np.float32)
+    share, partner = np.maximum(share, 1 - share), rng.permutation(len(bent))
+    mixed = share[:, None, None] * bent + (1 - share)[:, None, None] * bent[partner]
+    mixed[..., -1] = np.maximum(bent[..., -1], bent[partner, :, -1])
+    return mixed, share[:, None] * targets + (1 - share)[:, None] * targets[partner]
+
+
+def _bent(settings: Settings, rng: np.random.Generator, heard: np.ndarray) -> np.ndarray:
+    """Stretch each clip along time and its bands along the mel axis, by linear interpolation; all get equally long."""
+    count, _, width = heard.shape
+    bent = np.zeros((count, settings.frames, width), np.float32)
+    factors = 1 + rng.uniform(-1, 1, (count, 2)) * (settings.stretch, settings.warp)
+    for clip, result, (longer, higher), start in zip(heard, bent, factors, rng.uniform(size=count), strict=True):
+        frames = int(clip[:, -1].sum())
+        stretched = max(1, round(frames * longer))
+        kept = min(stretched, settings.frames)
+        first = int(start * (stretched - kept + 1))
+        place = np.linspace(0, frames - 1, stretched, dtype=np.float32)[first : first + kept]
+        below = place.astype(int)
+        over = (place - below)[:, None]
+        rows = clip[below, :-1] * (1 - over) + clip[np.minimum(below + 1, frames - 1), :-1] * over
+        result[:kept, :-1] = rows @ _moved(width - 1, higher)
+        result[:kept, -1] = 1
+    return bent
+
+
+def _moved(bands: int, factor: float) -> np.ndarray:
+    """Return the matrix that puts at band k what was at band ``factor`` k, ``(from, to)``, float32."""
+    place = np.minimum(np.arange(bands) * factor, bands - 1)
+    return np.maximum(0, 1 - np.abs(np.arange(bands)[:, None] - place)).astype(np.float32)
+
+
+def _mask(rows: np.ndarray, most: int, rng: np.random.Generator) -> None:
+    """Set up to so many columns next to each other to 0."""
+    size = min(rng.integers(most, endpoint=True), rows.shape[1])
+    first = rng.integers(rows.shape[1] - size, endpoint=True)
+    rows[:, first : first + size] = 0
+
+
+# -- Network and training -- #
+
+
+def network(settings: Settings, shape: tuple[int | None, int], classes: int):
+    """Build the network.
+
+    Args:
+        shape: frames and bands of a clip; frames None for clips of any length
+
+    Returns:
+        a Keras model: (clips, frames, bands + 1), as :func:`together` gives → probabilities (clips, classes)
+    """
+    from sernb.training import keras
+
+    layers, ops = keras.layers, keras.ops
+
+    def convolved(x, filters: int, kernel: int, **how: int):
+        x = layers.Conv1D(filters, kernel, padding="same", use_bias=False, **how)(x)
+        return layers.ReLU()(layers.BatchNormalization()(x))
+
+    heard = keras.Input((shape[0], shape[1] + 1))
+    inside = heard[..., -1:]
+    # Holds mean and deviation of the bands over the training clips, which training leaves alone.
+    x = layers.BatchNormalization(center=False, scale=False, trainable=False, name=STANDARDISED)(heard[..., :-1])
+    x = convolved(x * inside, settings.filters, settings.first_kernel, strides=2)
+    inside = layers.MaxPooling1D(2, padding="same")(inside)
+    x = x * inside
+    for dilation in settings.dilations:
+        y = convolved(x, settings.filters, settings.kernel, dilation_rate=dilation)
+        x = (x + layers.SpatialDropout1D(settings.dropout)(y)) * inside
+    x = convolved(x, settings.pooled, 1)
+    weight = inside
+    if settings.attention:
+        level = layers.Dense(settings.pooled)(layers.Dense(settings.attention, activation="tanh")(x))
+        weight = ops.softmax(level + (inside - 1) * FAR, axis=1)
+    weight = weight / ops.sum(weight, axis=1, keepdims=True)
+    mean = ops.sum(weight * x, axis=1)
+    spread = ops.sqrt(ops.maximum(ops.sum(weight * x * x, axis=1) - mean * mean, SMALL))
+    x = layers.BatchNormalization()(layers.Concatenate()([mean, spread]))
+    x = layers.Dropout(settings.last_dropout)(x)
+    return keras.Model(heard, layers.Dense(classes, activation="softmax")(x))
+
+
+def fit(settings: Settings, task: Task) -> Fitted:
+    """Train for all epochs; where speakers are kept apart, validation speakers train, too."""
+    from sernb.training import BY_XLA, keras, train_on
+
+    heard = task.heard_without_epochs
+    scale = Normaliser((task.statistics or heard).features)
+    steps = -(-len(heard) // settings.batch) * settings.epochs
+
+    def build(shape: tuple[int, int], classes: int):
+        model = network(settings, (None, shape[1]), classes)
+        standardised = model.get_layer(STANDARDISED)
+        standardised.moving_mean.assign(scale.mean)
+        standardised.moving_variance.assign(scale.deviation**2)
+        rate = keras.optimizers.schedules.CosineDecay(
+            settings.learning_rate / 20,
+            steps - steps // 10,
+            alpha=0.01,
+            warmup_target=settings.learning_rate,
+            warmup_steps=steps // 10,
+        )
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=5.0)
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.smoothing)
+        model.compile(optimizer, loss, jit_compile=BY_XLA)
+        return model
+
+    none = Examples(task.validation.features[:0], task.validation.truth[:0], task.validation.about[:0])
+    return train_on(
+        replace(task, train=heard, copies=(), validation=none),
+        build,
+        epochs=settings.epochs,
+        batch=settings.batch,
+        together=together,
+        altered=partial(altered, settings),
+    )
+
+
+SYSTEM = System(
+    name="sernet",
+    title="sernet",
+    source="ours",
+    about="Log-mel spectrogram of the speech in a clip, dilated convolutions with skip connections, attentive "
+    "statistics pooling; clips stretched, warped, masked and mixed in training.",
+    labels=ALL_EIGHT,
+    features=SpeechMel(),
+    settings=Settings(),
+    quick={"epochs": 20},
+    fit=fit,
+    published_split=tenfold,
+    published_choice="the last epoch",
+    tests_choose=False,
+    epochs=True,
+    network=network,
+    together=together,
+)

@@ -1,0 +1,65 @@
+"""sernet and the functionals with their SVM together: what each says, multiplied.
+
+Ours. The two hear different things of a clip: the network its course, the functionals its distribution. Both are
+trained apart, and their runs are kept; joining them costs nothing. The share was chosen on validation speakers, see
+the page ``23_develop_sernet``.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from sernb.systems.functionals_svm import SYSTEM as MACHINE
+from sernb.systems.functionals_svm import Settings as MachineSettings
+from sernb.systems.sernet import SYSTEM as NETWORK
+from sernb.systems.sernet import Settings as NetworkSettings
+
+MEMBERS = (NETWORK, MACHINE)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of both, and what the network counts beside the SVM."""
+
+    sernet: NetworkSettings = NETWORK.settings
+    functionals_svm: MachineSettings = MACHINE.settings
+    share: float = 1.0  # exponent of the network's probabilities
+
+    @property
+    def epochs(self) -> int:
+        """Epochs to train."""
+        return self.sernet.epochs
+
+
+def joined(settings: Settings, scores: list[np.ndarray]) -> np.ndarray:
+    """Return the product of both systems' probabilities, the network's to the power of its share; rows sum to 1.
+
+    Args:
+        scores: ``(clips, classes)`` of each
+
+    Examples:
+        >>> joined(Settings(share=2.0), [np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])]).round(2)
+        array([[0.9, 0.1]])
+    """
+    from scipy.special import softmax
+
+    network, machine = (np.log(np.maximum(each, np.finfo(np.float32).tiny)) for each in scores)
+    return softmax(settings.share * network + machine, axis=1)
+
+
+SYSTEM = dataclasses.replace(
+    NETWORK,
+    name="sernet-functionals",
+    title="sernet and functionals",
+    about="The product of what sernet and functionals-svm say.",
+    settings=Settings(),
+    quick={each.name.replace("-", "_"): each.settings_for("quick") for each in MEMBERS},
+    fit=None,
+    epochs=False,
+    network=None,
+    together=None,
+    variants=(),
+    members=MEMBERS,
+    joined=joined,
+)
