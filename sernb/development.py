@@ -35,6 +35,7 @@ class Arm:
     settings: Mapping[str, object] = field(default_factory=dict)  # changes of the profile's settings
     features: Features | None = None  # instead of the system's own
     training_views: tuple[View, ...] | None = None  # instead of the system's own
+    quick: Mapping[str, object] = field(default_factory=dict)  # settings in the quick profile
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,60 @@ LOSSES = Question(
 )
 AUGMENTATION = (COPIES, VIEWS, LOSSES)
 
+NETWORK = Question(
+    "network",
+    _arms(
+        "sernet",
+        {
+            "as it is": {},
+            "frames weigh alike": {"settings": {"attention": 0}},
+            "no dilation": {"settings": {"dilations": (1,) * 4}},
+            "half the filters": {"settings": {"filters": 32}},
+        },
+    ),
+    quick={"epochs": 8},
+)
+ALTERATIONS = Question(
+    "alterations",
+    _arms(
+        "sernet",
+        {
+            "as it is": {},
+            "not stretched": {"settings": {"stretch": 0.0}},
+            "not warped": {"settings": {"warp": 0.0}},
+            "not masked": {"settings": {"masked_bands": 0, "masked_frames": 0}},
+            "not mixed": {"settings": {"mixup": 0.0}},
+            "nothing of all this": {
+                "settings": {"stretch": 0.0, "warp": 0.0, "masked_bands": 0, "masked_frames": 0, "mixup": 0.0}
+            },
+        },
+    ),
+    quick={"epochs": 8},
+)
+LENGTH = Question(
+    "length",
+    _arms(
+        "sernet",
+        {
+            "as it is": {},
+            "half as many epochs": {"settings": {"epochs": 50}, "quick": {"epochs": 4}},
+            "twice as many": {"settings": {"epochs": 200}, "quick": {"epochs": 16}},
+        },
+    ),
+    quick={"epochs": 8},
+)
+JOINED = Question(
+    "joined",
+    (
+        Arm("functionals and SVM alone", "functionals-svm"),
+        Arm("sernet alone", "sernet"),
+        Arm("both, the network's share 1", "sernet-functionals"),
+        Arm("share 0.5", "sernet-functionals", {"share": 0.5}),
+        Arm("share 2", "sernet-functionals", {"share": 2.0}),
+    ),
+)
+OURS = (NETWORK, ALTERATIONS, LENGTH, JOINED)
+
 
 # -- From questions to results -- #
 
@@ -243,8 +298,9 @@ def plan_questions(
 
 
 def _arms_of(question: Question, profile: str) -> list[Arm]:
-    shortened = question.quick if profile == "quick" else {}
-    return [replace(arm, settings={**shortened, **arm.settings}) for arm in question.arms]
+    if profile != "quick":
+        return list(question.arms)
+    return [replace(arm, settings={**question.quick, **arm.settings, **arm.quick}) for arm in question.arms]
 
 
 def experiments_of(planned: Mapping[str, Mapping[str, Sequence[Experiment]]]) -> list[Experiment]:
