@@ -108,6 +108,16 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--cluster", metavar="ADDRESS",
                      help="scheduler of a Dask cluster that does the runs, such as tcp://127.0.0.1:8786")  # fmt: skip
 
+    sub = command("verify", verify, "make a committed result again, from the recordings, and compare")
+    sub.add_argument("system", metavar="SYSTEM")
+    sub.add_argument("protocol", metavar="PROTOCOL")
+    sub.add_argument("--corpus", default="ravdess", metavar="C", help="default: ravdess")
+    sub.add_argument("--seed", type=int, default=0, metavar="N", help="of the row (default: 0)")
+    sub.add_argument("--tolerance", type=float, default=0.5, metavar="POINTS",
+                     help="by which a figure may differ (default: 0.5); a network may need more elsewhere")  # fmt: skip
+    sub.add_argument("--jobs", type=_jobs, default=-1, metavar="N", help="processes (default: one a core)")
+    sub.add_argument("--data", type=_absolute, metavar="DIR", help=data)
+
     model = "folder of a model or of a run (default: the model that ships)"
     sub = command("predict", predict, "say what a trained model hears in recordings of one's own, and how sure it is")
     sub.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders, or patterns such as 'takes/*.wav'")
@@ -367,6 +377,24 @@ def experiment(options: argparse.Namespace) -> int:
         print(seeds_table(experiments).to_string(index=False))
     print(caption(experiments))
     return DONE
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Make a committed result again and compare it."""
+    from sernb.verification import command, row_of
+    from sernb.verification import verify as again
+
+    row = row_of(options.system, options.protocol, options.corpus, options.seed)
+    print(
+        f"{row.System} {row.Protocol} on {row.Corpus}, folds {row.Folds}, made again as by `{command(row)}`", flush=True
+    )
+    found = again(row, jobs=options.jobs, data=options.data)
+    for each in found:
+        print(f"{each.name}: {each.committed:g} committed, {each.again:g} made again, difference {each.difference:+g}")
+    missed = [each.name for each in found if abs(each.difference) > options.tolerance]
+    said = f"differ by more: {', '.join(missed)}" if missed else "all agree"
+    print(f"within {options.tolerance:g} points: {said}")
+    return PROBLEMS if missed else DONE
 
 
 def predict(options: argparse.Namespace) -> int:

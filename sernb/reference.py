@@ -1,5 +1,6 @@
 """The committed results on real corpora → the table of the README: ``python -m sernb.reference`` writes it anew."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -12,12 +13,37 @@ REFERENCE = REPORTS / "reference"
 README = ROOT / "README.md"
 HEADING = "| system | protocol | UAR | floor | WAR | floor | WAR reported | classes | test clips | folds |"
 STRICT = "speaker-independent"
+_FIGURE = re.compile(r"([\d.]+) \[([\d.]+), ([\d.]+)\]")
+
+
+def every_result() -> pd.DataFrame:
+    """Return the committed results, as ``sernb experiment --csv`` wrote them; text, empty where nothing."""
+    tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in sorted(REFERENCE.glob("*.csv"))]
+    every = pd.concat(tables, ignore_index=True)
+    return every.assign(Seed=every["Seed"].fillna("0") if "Seed" in every else "0").fillna("")
 
 
 def results(corpus: str) -> pd.DataFrame:
-    """Return the committed results on a corpus, as ``sernb experiment --csv`` wrote them; text, empty where nothing."""
-    tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in sorted(REFERENCE.glob("*.csv"))]
-    return pd.concat([table[table.Corpus == corpus] for table in tables], ignore_index=True).fillna("")
+    """Return the committed results on a corpus, seeds together.
+
+    Where there are several seeds, a figure is their mean and its bounds are the mean bounds; "±" is the standard
+    deviation over seeds.
+    """
+    every = every_result()
+    rows = [_over_seeds(rows) for _, rows in every[every.Corpus == corpus].groupby(["System", "Protocol"], sort=False)]
+    return pd.DataFrame(rows).reset_index(drop=True)
+
+
+def _over_seeds(rows: pd.DataFrame) -> pd.Series:
+    first = rows.iloc[0].copy()
+    if len(rows) == 1:
+        return first
+    for name, cells in rows.items():
+        if all(map(_FIGURE.fullmatch, cells)):
+            value, low, high = (cells.str.extract(_FIGURE).astype(float)).mean()
+            spread = cells.str.extract(_FIGURE)[0].astype(float).std()
+            first[name] = f"{value:.1f} [{low:.1f}, {high:.1f}], {len(rows)} seeds ± {spread:.1f}"
+    return first
 
 
 def markdown(table: pd.DataFrame) -> str:

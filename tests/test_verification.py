@@ -1,0 +1,82 @@
+"""Committed results, made again from the recordings."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sernb import reference
+from sernb.__main__ import main
+from sernb.config import DataError, work_folder
+from sernb.verification import command, planned, row_of
+
+
+@pytest.fixture
+def committed(tmp_path, monkeypatch):
+    """Results of two folds on the demo, as they would be committed; → the file."""
+    monkeypatch.setenv("SERNB_WORK", str(tmp_path / "work"))
+    monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
+    path = tmp_path / "reference" / "demo.csv"
+    made = f"experiment --systems majority,statistics-svm --corpus demo --protocol random --folds 0-1 --csv {path}"
+    assert main(made.split()) == 0
+    return path
+
+
+@pytest.mark.slow
+def test_a_row_is_made_again_and_agrees(committed, capsys):
+    kept = sorted(path.name for path in (work_folder() / "runs").rglob("metrics.json"))
+    capsys.readouterr()
+    assert main(["verify", "statistics-svm", "random", "--corpus", "demo"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    row = pd.read_csv(committed).set_index("System").loc["statistics-svm"]
+    uar = row.UAR.split()[0]
+    assert "`sernb experiment --systems statistics-svm --corpus demo --protocol random --folds 0-1`" in said[0]
+    assert f"UAR: {float(uar):g} committed, {float(uar):g} made again, difference +0" in said
+    assert said[-1] == "within 0.5 points: all agree"
+    assert not (work_folder() / "verify").exists()
+    assert kept == sorted(path.name for path in (work_folder() / "runs").rglob("metrics.json"))
+
+
+@pytest.mark.slow
+def test_a_row_that_cannot_be_made_again_is_found(committed, capsys):
+    table = pd.read_csv(committed, dtype=str)
+    table.loc[table.System == "majority", "UAR"] = "31.7 [30.0, 33.0]"
+    table.to_csv(committed, index=False)
+    capsys.readouterr()
+    assert main(["verify", "majority", "random", "--corpus", "demo"]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert "UAR: 31.7 committed, 12.5 made again, difference -19.2" in said
+    assert said[-1] == "within 0.5 points: differ by more: UAR"
+
+
+def test_rows_that_are_not_there_are_refused_with_those_that_are(capsys):
+    with pytest.raises(DataError, match=r"functionals-svm speaker-normalised"):
+        row_of("functionals-svm", "as-told", "ravdess")
+    assert main(["verify", "functionals-svm", "as-told"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(DataError, match="ravdess"):
+        row_of("functionals-svm", "random", "atlantis")
+
+
+def test_every_committed_row_names_runs_that_can_be_planned():
+    for _, row in reference.every_result().iterrows():
+        experiments = planned(row)
+        done, every = map(int, row.Folds.split(" of "))
+        assert [each.fold.number for each in experiments] == list(range(done))
+        assert {each.folds for each in experiments} == {every}
+        assert ("--folds" in command(row)) == (done < every)
+        assert sum(len(each.fold.test) for each in experiments) == int(row.Clips)
+
+
+def test_seeds_stand_together_in_the_readme(tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "REFERENCE", tmp_path)
+    rows = {
+        "System": ["net"] * 3,
+        "Protocol": ["random"] * 3,
+        "Seed": ["0", "1", "2"],
+        "UAR": ["60.0 [55.0, 65.0]", "62.0 [57.0, 68.0]", "61.0 [56.0, 65.0]"],
+        "Corpus": ["demo"] * 3,
+    }
+    pd.DataFrame(rows).to_csv(tmp_path / "net.csv", index=False)
+    (row,) = reference.results("demo").to_dict("records")
+    assert row["UAR"] == f"61.0 [56.0, 66.0], 3 seeds ± {np.std([60, 62, 61], ddof=1):.1f}"
+    assert row["Corpus"] == "demo"
