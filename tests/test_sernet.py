@@ -113,9 +113,8 @@ def test_mixing_takes_as_much_of_the_target_as_of_the_clip(rng):
 
 
 @pytest.mark.slow
-def test_network_is_small_and_does_not_hear_padding(clips):
+def test_network_is_small():
     from sernb.networks import multiply_adds, network_of, parameters_of
-    from sernb.training import keras, predictions
 
     system = system_named("sernet")
     # 65 columns come in; by hand: convolutions, batch normalisation (four values a channel), dense layers
@@ -126,10 +125,39 @@ def test_network_is_small_and_does_not_hear_padding(clips):
     half = -(-frames // 2)
     pooled = half * (64 * 128 + 2 * 128 * 32)
     assert multiply_adds(network_of(system)) == half * (5 * 64 * 64 + 4 * 3 * 64 * 64) + pooled + 256 * 8
-    keras.utils.set_random_seed(0)
-    model = sernet.network(system.settings, (None, 64), 8)
-    alone = np.concatenate([predictions(model, [clip], together=sernet.together) for clip in clips])
-    np.testing.assert_allclose(predictions(model, clips, together=sernet.together), alone, atol=1e-6)
+
+
+@pytest.fixture(scope="module", params=[32, 0])
+def trained(request):
+    """A network with weights that make answers differ, and how it was set."""
+    from sernb.training import keras
+
+    settings, rng = sernet.Settings(attention=request.param), np.random.default_rng(1)
+    model = sernet.network(settings, (None, 64), 8)
+    for variable in model.weights:
+        drawn = rng.normal(0, 0.15, variable.shape)
+        variable.assign(np.abs(drawn) + 0.1 if "variance" in variable.path else drawn)
+    weights = {f"{n:03d} {each.path}": keras.ops.convert_to_numpy(each) for n, each in enumerate(model.weights)}
+    return settings, model, weights
+
+
+@pytest.mark.slow
+def test_the_network_hears_no_padding_and_answers_without_keras_as_with_it(clips, trained):
+    from sernb.training import predictions
+
+    settings, model, weights = trained
+    heard = [clip / 15 for clip in clips]  # 30, 57, 90 and 41 frames
+    alone = np.concatenate([predictions(model, [clip], together=sernet.together) for clip in heard])
+    np.testing.assert_allclose(predictions(model, heard, together=sernet.together), alone, atol=1e-6)
+    np.testing.assert_allclose(sernet.light(settings, weights)(heard), alone, atol=1e-6)
+    assert np.ptp(alone, axis=0).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_weights_of_another_network_are_refused(trained):
+    settings, _, weights = trained
+    with pytest.raises(ValueError, match="arrays are expected"):
+        sernet.light(replace(settings, dilations=(1, 2)), weights)
 
 
 @pytest.mark.slow

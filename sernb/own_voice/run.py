@@ -67,11 +67,18 @@ def _network(run: Run, name: str, labels: LabelSet, weights: dict[str, np.ndarra
         raise DataError(f"{run.folder}: {name} has other settings or features in this version; run it again")
     if config.get("features_version") != FEATURES_VERSION:
         raise DataError(f"{run.folder}: was made for version {config.get('features_version')} of the features")
-    from sernb.networks import restored
+    if system.light:
+        try:
+            answers = system.light(fitting[0], weights)
+        except (KeyError, ValueError) as error:
+            raise DataError(
+                f"{run.folder}: weights.npz is not that of a finished run ({error}); run it again"
+            ) from error
+    else:
+        from sernb.networks import restored
 
-    # What of the experiment a network is made from; its corpus need not be here as a whole.
-    answers = restored(SimpleNamespace(system=system, settings=fitting[0], labels=labels), weights)
-
+        # What of the experiment a network is made from; its corpus need not be here as a whole.
+        answers = restored(SimpleNamespace(system=system, settings=fitting[0], labels=labels), weights)
     model = Model(run.folder, config, name, labels.classes, system.features, network=answers)
     _prove(run, model)
     return model

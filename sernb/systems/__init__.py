@@ -177,6 +177,8 @@ class System:
     counts_statistics: bool = True  # the authors' parameter count has the moving statistics of batch normalisation
     # Features of clips of different lengths → what the network hears of them at once; None: all are equally long
     together: Callable[[Sequence[np.ndarray]], np.ndarray] | None = None
+    # Settings and a run's weights → what answers without Keras, features of clips → (clips, classes)
+    light: Callable[[object, dict[str, np.ndarray]], Callable] | None = None
     # Systems whose runs are done first; its settings hold theirs, by name. Its features are those of the first
     members: tuple["System", ...] = ()
     joined: Callable[[object, list[np.ndarray]], np.ndarray] | None = None  # settings, scores of each → scores

@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 
+from sernb.dilated_network import DilatedNetwork, network_of
 from sernb.features import Normaliser, SpeechMel
 from sernb.labels import ALL_EIGHT
 from sernb.systems import Examples, Fitted, System, Task
@@ -55,15 +56,18 @@ class Settings:
 
 
 def together(clips: Sequence[np.ndarray]) -> np.ndarray:
-    """Put clips of different lengths into one array, ``(clips, frames of the longest, bands + 1)``, float32.
+    """Put clips of different lengths into one array, ``(clips, frames, bands + 1)``, float32.
 
-    The last column is 1 where the clip has a frame, and all is 0 after its end.
+    The last column is 1 where the clip has a frame, and all is 0 after its end. Frames are as many as the longest clip
+    has, or one more: an even number, so that a first convolution with a stride of 2 hears the same frames of a clip
+    whatever stands beside it.
 
     Examples:
         >>> together([np.ones((1, 2)), np.ones((2, 2))])[0].tolist()
         [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
     """
-    heard = np.zeros((len(clips), max(map(len, clips)), clips[0].shape[1] + 1), np.float32)
+    longest = max(map(len, clips))
+    heard = np.zeros((len(clips), longest + longest % 2, clips[0].shape[1] + 1), np.float32)
     for row, clip in zip(heard, clips, strict=True):
         row[: len(clip), :-1] = clip
         row[: len(clip), -1] = 1
@@ -213,6 +217,15 @@ def fit(settings: Settings, task: Task) -> Fitted:
     )
 
 
+def light(settings: Settings, weights: dict[str, np.ndarray]) -> DilatedNetwork:
+    """Return the network of a run without Keras.
+
+    Raises:
+        ValueError: if the weights are not those of this network
+    """
+    return network_of(weights, settings.dilations, attention=bool(settings.attention))
+
+
 SYSTEM = System(
     name="sernet",
     title="sernet",
@@ -230,4 +243,5 @@ SYSTEM = System(
     epochs=True,
     network=network,
     together=together,
+    light=light,
 )

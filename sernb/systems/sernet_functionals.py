@@ -59,6 +59,7 @@ SYSTEM = dataclasses.replace(
     epochs=False,
     network=None,
     together=None,
+    light=None,
     variants=(),
     members=MEMBERS,
     joined=joined,
