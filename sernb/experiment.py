@@ -252,7 +252,7 @@ def _refuse_impossible(template: Experiment) -> None:
     system, protocol = template.system, template.protocol
     if protocol.planted == "augmentation" and not template.training_views:
         raise DataError(f"{system.name}, {protocol.name}: there are no augmented copies to leak; give training views")
-    if protocol.planted == "choice" and not system.epochs:
+    if protocol.planted == "choice" and not system.chooses_epoch:
         raise DataError(f"{system.name}, {protocol.name}: it chooses no epoch; take a system that trains by epochs")
 
 
@@ -377,7 +377,7 @@ def _do(experiment: Experiment) -> Run:
         part = clips.loc[list(names)]
         readers = (
             partial(_read, tables[view], name, normalisers.get(speaker))
-            for name, speaker in zip(names, part.speaker, strict=True)
+            for name, speaker in zip(names, part.speaker.tolist(), strict=True)
         )
         truth = part.truth.map(labels.classes.index).to_numpy(int)
         return Examples(OnDemand(readers), truth, part.reset_index(drop=True))
@@ -405,7 +405,7 @@ def _do(experiment: Experiment) -> Run:
     written = {"predictions": predictions}
     if fitted.history:
         written["history"] = pd.DataFrame(fitted.history)
-    if system.epochs and task.validation and not experiment.tests_choose:
+    if system.chooses_epoch and task.validation and not experiment.tests_choose:
         held_out = clips.loc[list(fold.validation)]
         written["validation"] = _prediction_table(held_out, labels, ORIGINAL.name, fitted, task.validation.features)
     finished = write_run(

@@ -100,7 +100,8 @@ def card_of(result: "Result") -> Card | None:
     statistics = {"speaker-independent": TRAINING, "speaker-normalised": OWN}.get(result.protocol)
     if folds is None or statistics is None or result.options:
         return None
-    return Card(folds, VALIDATION if result.system.epochs else NESTED, statistics, len(result.classes))
+    choice = VALIDATION if result.system.chooses_epoch else LAST if result.system.network else NESTED
+    return Card(folds, choice, statistics, len(result.classes))
 
 
 def differences(theirs: Card, ours: Card) -> str:

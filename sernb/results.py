@@ -478,8 +478,10 @@ def _choice(result: Result) -> str:
         return result.system.published_choice
     if protocol.planted == "choice":
         return "best epoch on the test part: a leak on purpose"
-    if not result.system.epochs:
-        return f"inner cross-validation, speakers {'shared' if protocol.shares_speakers else 'apart'}"
+    if not result.system.chooses_epoch:
+        how = f"inner cross-validation, speakers {'shared' if protocol.shares_speakers else 'apart'}"
+        chosen = ["the last epoch" if each.network else how for each in result.system.members or (result.system,)]
+        return "; ".join(dict.fromkeys(chosen))
     heard = "validation clips, speakers shared" if protocol.shares_speakers else "validation speakers"
     if all(fold.validation for fold in folds):
         return f"best epoch on {heard}"

@@ -52,7 +52,7 @@ def made_up(experiment: Experiment, *, skill: float) -> None:
     predictions["female"] = np.where(predictions.gender == "female", 0.7, 0.2) + rng.normal(0, 0.25, len(predictions))
     tables = {"predictions": predictions}
     size = {}
-    if experiment.system.epochs:
+    if experiment.system.chooses_epoch:
         size = {"size": {"parameters": 142_856, "multiply_adds": 30_000_000}}
         if not experiment.tests_choose:
             tables["validation"] = table_of(experiment, experiment.fold.validation, ["original"], rng, skill)
@@ -214,7 +214,7 @@ def test_each_fold_has_the_temperature_that_its_own_validation_clips_ask_for(net
 
 def test_without_validation_clips_there_is_no_temperature(results):
     for result in results:
-        kept = result.system.epochs and result.protocol != "as-published"
+        kept = result.system.chooses_epoch and result.protocol != "as-published"
         assert (details.calibrated(result) is not None) == kept, "test clips must fit nothing"
     table = details.calibration_table(results).set_index(["System", "Protocol"])
     assert pd.isna(table.loc[("statistics-svm", "speaker-independent"), "ECE after temperature (%)"])
@@ -349,7 +349,7 @@ def test_our_card_follows_from_protocol_and_system(results):
         experiments=[pool],
         protocol="speaker-normalised",
         options="",
-        system=SimpleNamespace(epochs=True),
+        system=SimpleNamespace(chooses_epoch=True),
         classes="x" * 8,
     )
     assert literature.card_of(result) == Card(literature.LUNA, literature.VALIDATION, literature.OWN, 8)

@@ -10,6 +10,7 @@ from test_systems import task
 
 from sernb.experiment import plan, run, run_many
 from sernb.features import LogMel, SpeechMel
+from sernb.results import protocol_cards
 from sernb.store import read_run
 from sernb.systems import sernet, sernet_functionals, system_named
 
@@ -203,6 +204,16 @@ def test_what_both_say_is_multiplied(joined):
     assert finished.config["members"].keys() == {"sernet", "functionals-svm"}
     assert {member.folder.name for member in whole.members} == set(finished.metrics["chosen"].values())
     assert finished.provenance["seconds"] > 0
+
+
+@pytest.mark.slow
+def test_validation_speakers_train_and_so_calibrate_nothing(joined):
+    whole, _ = joined
+    assert whole.fold.validation
+    for member in whole.members:
+        assert read_run(member.folder).validation.empty
+    (table,) = protocol_cards([whole]).to_dict("records")
+    assert table["What chose epoch or settings"] == "the last epoch; inner cross-validation, speakers apart"
 
 
 @pytest.mark.slow

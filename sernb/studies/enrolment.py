@@ -105,8 +105,8 @@ class Trained:
         self.features = prepare(experiment.corpus, system.features)
         own = self._own(fold.train)
         self.others = average(list(own.values()))
-        # A system without epochs would learn from the validation speakers, who are wanted for choosing k.
-        validation = fold.validation if system.epochs else ()
+        # A system that chooses no epoch would learn from the validation speakers, who are wanted for choosing k.
+        validation = fold.validation if system.chooses_epoch else ()
         task = Task(
             train=self._examples(fold.train, own),
             validation=self._examples(validation, self._own(validation)),

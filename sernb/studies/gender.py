@@ -40,10 +40,10 @@ def plan_arms(
 def equal_sizes(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, int]:
     """Return for each arm how many training clips to take, so that all systems hear as much.
 
-    A system without epochs learns from the validation clips, too: they count.
+    A system that chooses no epoch learns from the validation clips, too: they count.
     """
     beside = {
-        name: max(0 if each.system.epochs else len(each.fold.validation) for each in experiments)
+        name: max(0 if each.system.chooses_epoch else len(each.fold.validation) for each in experiments)
         for name, experiments in arms.items()
     }
     least = min(len(each.fold.train) + beside[name] for name, experiments in arms.items() for each in experiments)
@@ -53,7 +53,8 @@ def equal_sizes(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, int]:
 def heard(result: Result) -> str:
     """Return how many clips each fold learned from, fewest and most."""
     sizes = [
-        len(each.fold.train) + (0 if each.system.epochs else len(each.fold.validation)) for each in result.experiments
+        len(each.fold.train) + (0 if each.system.chooses_epoch else len(each.fold.validation))
+        for each in result.experiments
     ]
     return f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
 

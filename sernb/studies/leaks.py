@@ -101,9 +101,9 @@ def worths_table(arms: Mapping[str, Result], found: Mapping[str, Comparison | In
 def training_clips(result: Result) -> int:
     """Return how many recordings a fold learns from on average, copies not counted.
 
-    A system without epochs learns from the validation clips, too, where speakers are kept apart.
+    A system that chooses no epoch learns from the validation clips, too, where speakers are kept apart.
     """
-    joined = not result.system.epochs and not PROTOCOLS[result.protocol].shares_speakers
+    joined = not result.system.chooses_epoch and not PROTOCOLS[result.protocol].shares_speakers
     return round(np.mean([len(each.fold.train) + joined * len(each.fold.validation) for each in result.experiments]))
 
 

@@ -172,7 +172,7 @@ class System:
     views: tuple[View, ...] = (ORIGINAL,)  # for test-time augmentation
     training_views: tuple[View, ...] = ()  # copies of training clips, made after the split, beside the originals
     reported: tuple[Figure, ...] = ()
-    epochs: bool = False  # trains by epochs
+    chooses_epoch: bool = False  # keeps the best of its epochs, as the validation part says; else this part trains, too
     network: Callable | None = None  # settings, shape of a clip's features, number of classes → Keras model
     counts_statistics: bool = True  # the authors' parameter count has the moving statistics of batch normalisation
     # Features of clips of different lengths → what the network hears of them at once; None: all are equally long

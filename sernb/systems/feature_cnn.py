@@ -134,7 +134,7 @@ SYSTEM = System(
             corpus="ravdess+crema_d+tess+savee",
         ),
     ),
-    epochs=True,
+    chooses_epoch=True,
     network=network,
 )
 _NARROW = Settings(width=0.5)

@@ -106,6 +106,6 @@ SYSTEM = System(
         Figure("war", 0.9421, "as-published", _CAVEAT, corpus="emodb"),
         Figure("uar", 0.9415, "as-published", _CAVEAT, corpus="emodb"),
     ),
-    epochs=True,
+    chooses_epoch=True,
     network=network,
 )

@@ -410,7 +410,7 @@ SYSTEM = System(
             "as the 21.4 %; three of six classes: chance is 50 %, always naming the same three gives 54.5 %",
         ),
     ),
-    epochs=True,
+    chooses_epoch=True,
     network=network,
 )
 _NARROW = {"width": 0.25, "epochs": 20}

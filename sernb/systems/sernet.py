@@ -240,7 +240,6 @@ SYSTEM = System(
     published_split=tenfold,
     published_choice="the last epoch",
     tests_choose=False,
-    epochs=True,
     network=network,
     together=together,
     light=light,

@@ -157,7 +157,7 @@ def record(
         tests_choose=False,
         training_views=COPIES,
         reported=reported,
-        epochs=True,
+        chooses_epoch=True,
         network=network,
         counts_statistics=False,
     )

@@ -67,7 +67,7 @@ SYSTEM = System(
         Figure("war", 0.9007, "as-published", "speakers and takes shared; the seed of the split chosen by corpus"),
         Figure("uar", 0.9004, "as-published", "as the 90.07 %"),
     ),
-    epochs=True,
+    chooses_epoch=True,
     network=network,
 )
 SYSTEM = dataclasses.replace(

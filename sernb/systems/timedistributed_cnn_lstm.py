@@ -132,7 +132,7 @@ SYSTEM = System(
             "README; its stored run reached 73.98 % at best (epoch 90, chosen on the test)",
         ),
     ),
-    epochs=True,
+    chooses_epoch=True,
     network=network,
 )
 _NARROW = Settings(width=0.125, parts=1, epochs=10, batch=32)
