@@ -22,7 +22,7 @@ TINY = 1e-10  # power
 SOFT = 0.3  # exponent from power to loudness: 10 dB more sounds twice as loud (Stevens, 1957)
 BANDS = 26
 MFCC = 20
-BLOCK = 64  # frames whose fine spectrum is computed together: they fit the cache of a core
+BLOCK = 32  # frames that are computed together: they fit the cache of a core
 FORMANTS = 3
 FORMANT_RANGE: Hertz = 5000
 PREDICTOR = 10  # two poles a formant, up to five below 5 kHz
@@ -62,16 +62,18 @@ class Descriptors:
 
 def descriptors_of(signal: np.ndarray, pitch: Pitch) -> Descriptors:
     """Return the contours of a signal of 16 kHz, in ``1 + samples // 160`` centred and zero-padded frames."""
-    from scipy.fft import rfft
-
     signal = signal.astype(np.float64)
     frames = _frames(signal, WINDOW)
-    spectrum = rfft(frames * _hann(WINDOW), axis=1)
-    power = spectrum.real**2 + spectrum.imag**2  # (frames, 257)
+    power = np.concatenate([_power(frames[part], WINDOW) for part in _blocks(len(frames))])  # (frames, 257)
     mel = _mel(power, BANDS)
+    heard = mel**SOFT
+    # Each block begins with the frame before it, from which its first one changes.
+    spectra = [
+        _of_spectrum(*(each[max(part.start - 1, 0) : part.stop] for each in (power, heard)))[min(part.start, 1) :]
+        for part in _blocks(len(frames))
+    ]
+    spectral = np.column_stack([heard.sum(axis=1), *_of_waveform(frames), np.concatenate(spectra), _of_mel(power, mel)])
     track = pitch.track(signal)
-    columns = [*_of_waveform(frames), *_of_spectrum(power, mel), *_of_mel(power, mel).T]
-    spectral = np.column_stack([_loudness(mel), *columns])
     voiced = track.voiced
     vocal = np.zeros((len(frames), len(VOCAL)))
     if voiced.any():
@@ -86,7 +88,7 @@ def descriptors_of(signal: np.ndarray, pitch: Pitch) -> Descriptors:
 
 def loudness(power: np.ndarray) -> np.ndarray:
     """Return loudness of power spectra: the sum over 26 mel bands of power to the 0.3; (frames,), no unit."""
-    return _loudness(_mel(power, BANDS))
+    return (_mel(power, BANDS) ** SOFT).sum(axis=1)
 
 
 def formants(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,12 +124,18 @@ def _hann(samples: int) -> np.ndarray:
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(samples) / samples)
 
 
+def _blocks(frames: int) -> list[slice]:
+    return [slice(at, min(at + BLOCK, frames)) for at in range(0, frames, BLOCK)]
+
+
+def _power(frames: np.ndarray, samples: int) -> np.ndarray:
+    """Return the power spectra of frames, padded to so many samples."""
+    spectrum = np.fft.rfft(frames * _hann(frames.shape[1]), samples, axis=1)  # scipy.fft copies what it pads
+    return spectrum.real**2 + spectrum.imag**2
+
+
 def _mel(power: np.ndarray, bands: int) -> np.ndarray:
     return power @ mel_bands(SAMPLING_RATE, WINDOW, bands)
-
-
-def _loudness(mel: np.ndarray) -> np.ndarray:
-    return (mel**SOFT).sum(axis=1)
 
 
 def _sums(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -141,8 +149,9 @@ def _of_waveform(frames: np.ndarray) -> list[np.ndarray]:
     return [10 * np.log10(_sums(frames, frames) / WINDOW + TINY), crossings]
 
 
-def _of_spectrum(power: np.ndarray, mel: np.ndarray) -> list[np.ndarray]:
-    whole = power.sum(axis=1) + TINY
+def _of_spectrum(power: np.ndarray, heard: np.ndarray) -> np.ndarray:
+    """Return the columns of ``SPECTRAL`` from centroid to the last share, from power and the loudness of mel bands."""
+    whole, below, above, *parts = (power @ _ranges()).T + TINY
     share = power / whole[:, None]
     centroid = share @ HERTZ
     distance = HERTZ - centroid[:, None]
@@ -153,43 +162,46 @@ def _of_spectrum(power: np.ndarray, mel: np.ndarray) -> list[np.ndarray]:
     kurtosis = np.log1p(_sums(weighted, squared) / spread**4)
     entropy = -_sums(share, np.log2(share + TINY))
     risen = np.cumsum(share, axis=1)
-    roll_off = [HERTZ[np.minimum((risen < part).sum(axis=1), len(HERTZ) - 1)] for part in (0.25, 0.5, 0.75, 0.9)]
+    risen[:, -1] = 1  # also of silence
+    roll_off = [HERTZ[(risen >= part).argmax(axis=1)] for part in (0.25, 0.5, 0.75, 0.9)]  # the first that is so high
 
     magnitude = np.sqrt(power)
     shape = magnitude / np.maximum(magnitude.sum(axis=1, keepdims=True), TINY)
     fluxes = np.log(_flux(magnitude) + 1e-3), _flux(shape)
-    heard = mel**SOFT
     sharpness = heard @ np.arange(1, BANDS + 1) / (heard.sum(axis=1) + TINY)  # mean band, louder bands count more
 
-    def within(low: Hertz, high: Hertz) -> np.ndarray:
-        return power[:, _between(low, high)].sum(axis=1) + TINY
-
     level = 10 * np.log10(power + TINY)
-    alpha = 10 * np.log10(within(1000, 5000) / within(50, 1000))
-    highest = [level[:, _between(low, high)].max(axis=1) for low, high in ((0, 2000), (2000, 5000))]
-    slopes = [_slope(level, low, high) for low, high in ((0, 500), (500, 1500), (100, 8000))]
-    shares = [10 * np.log10(within(low, high) / whole) for low, high in ((250, 650), (1000, 4000), (5000, 8001))]
-    return [
+    alpha = 10 * np.log10(above / below)
+    low, high = (HERTZ.searchsorted(edge) for edge in (2000, 5000))
+    highest = level[:, :low].max(axis=1) - level[:, low:high].max(axis=1)
+    shares = [10 * np.log10(part / whole) for part in parts]
+    return np.column_stack([
         centroid, spread, skewness, kurtosis, entropy, *roll_off,
-        *fluxes, sharpness, alpha, highest[0] - highest[1], *slopes, *shares,
-    ]  # fmt: skip
+        *fluxes, sharpness, alpha, highest, level @ _slopes(), *shares,
+    ])  # fmt: skip
 
 
-def _between(low: Hertz, high: Hertz) -> slice:
-    """Return the bins from one frequency to below another."""
-    return slice(*np.searchsorted(HERTZ, (low, high)))
+@lru_cache
+def _ranges() -> np.ndarray:
+    """Return which bins belong to the whole spectrum, to both sides of the alpha ratio and to the shares, (257, 6)."""
+    ranges = [(0, 8001), (50, 1000), (1000, 5000), (250, 650), (1000, 4000), (5000, 8001)]
+    return np.column_stack([(low <= HERTZ) & (high > HERTZ) for low, high in ranges]).astype(float)
+
+
+@lru_cache
+def _slopes() -> np.ndarray:
+    """Return what turns levels into the slopes of lines through them in three ranges, dB per kHz, (257, 3)."""
+    slopes = np.zeros((len(HERTZ), 3))
+    for column, (low, high) in enumerate([(0, 500), (500, 1500), (100, 8000)]):
+        inside = (low <= HERTZ) & (high >= HERTZ)
+        kilohertz = HERTZ[inside] / 1000 - HERTZ[inside].mean() / 1000
+        slopes[inside, column] = kilohertz / (kilohertz @ kilohertz)
+    return slopes
 
 
 def _flux(spectrum: np.ndarray) -> np.ndarray:
-    change = np.diff(spectrum, axis=0, prepend=spectrum[:1])
-    return np.sqrt(_sums(change, change))
-
-
-def _slope(level: np.ndarray, low: Hertz, high: Hertz) -> np.ndarray:
-    """Return the slope of the line through the levels between two frequencies, dB per kHz."""
-    inside = (low <= HERTZ) & (high >= HERTZ)
-    kilohertz = HERTZ[inside] / 1000 - HERTZ[inside].mean() / 1000
-    return level[:, inside] @ kilohertz / (kilohertz @ kilohertz)
+    change = spectrum[1:] - spectrum[:-1]
+    return np.concatenate([[0], np.sqrt(_sums(change, change))])
 
 
 def _of_mel(power: np.ndarray, mel: np.ndarray) -> np.ndarray:
@@ -205,8 +217,8 @@ def _of_harmonics(signal: np.ndarray, power: np.ndarray, track: Track) -> np.nda
     frequency, bandwidth = map(_bridged, formants(power))
     frames, f0 = _frames(signal, LONG_WINDOW), track.f0[track.voiced]
     voiced, wanted = np.flatnonzero(track.voiced), np.column_stack([f0, 2 * f0, 3 * f0, frequency])
-    blocks = [slice(at, at + BLOCK) for at in range(0, len(voiced), BLOCK)]
-    levels = np.concatenate([_levels(frames[voiced[part]], f0[part], wanted[part]) for part in blocks])
+    levels = [_levels(frames[voiced[part]], f0[part], wanted[part]) for part in _blocks(len(voiced))]
+    levels = np.concatenate(levels)
     first, second, third, highest = levels[:, 0], levels[:, 1], levels[:, 2], levels[:, -1]
     differences = [first - second, first - third, first - highest]
     return np.column_stack([*differences, frequency, np.log1p(bandwidth), levels[:, 3:-1] - first[:, None]])
@@ -214,18 +226,15 @@ def _of_harmonics(signal: np.ndarray, power: np.ndarray, track: Track) -> np.nda
 
 def _levels(frames: np.ndarray, f0: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Return the level of the harmonic next to each wanted frequency of each frame, then of the highest; decibels."""
-    from scipy.fft import rfft
-
-    spectrum = rfft((frames - frames.mean(axis=1, keepdims=True)) * _hann(LONG_WINDOW), FINE, axis=1)
-    power = spectrum.real**2 + spectrum.imag**2
-    step, last = SAMPLING_RATE / FINE, FINE // 2
-    low, high = wanted - f0[:, None] / 2, wanted + f0[:, None] / 2
-    around = np.arange(int(f0.max() / step) + 2)  # as many bins as the widest harmonic has
-    bins = np.ceil(low / step).clip(0).astype(int)[:, :, None] + around  # (frames, wanted, bins)
-    inside = (bins * step <= high[:, :, None]) & (bins <= last)
-    near = power[np.arange(len(power))[:, None, None], np.minimum(bins, last)]
-    found = np.where(inside, near, 0).max(axis=2)
-    levels = np.where(inside.any(axis=2), 10 * np.log10(found + TINY), HARMONIC_FLOOR)
+    power = _power(frames - frames.mean(axis=1, keepdims=True), FINE)
+    step, bins = SAMPLING_RATE / FINE, power.shape[1]
+    first = np.ceil((wanted - f0[:, None] / 2) / step).clip(0).astype(int)  # (frames, wanted)
+    end = np.minimum(np.floor((wanted + f0[:, None] / 2) / step).astype(int) + 1, bins)
+    rows = np.arange(len(power))[:, None] * bins
+    edges = np.stack([rows + np.minimum(first, bins), rows + end], axis=-1).ravel()
+    # Every second stretch is one of those asked for, the others lie between them. The last may end with the array.
+    found = np.maximum.reduceat(np.append(power, 0), edges)[::2].reshape(wanted.shape)
+    levels = np.where(first < end, 10 * np.log10(found + TINY), HARMONIC_FLOOR)
     return np.column_stack([levels, 10 * np.log10(power.max(axis=1) + TINY)])
 
 

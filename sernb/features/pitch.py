@@ -1,6 +1,7 @@
 """Voice over time: F0 along the smoothest path, how periodic it is, and the single pulses of the glottis."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +10,7 @@ from sernb.audio import Hertz, Seconds
 
 TINY = 1e-10
 WIDEST = 0.2  # a pulse is looked for so far, in periods, from where F0 expects it
-BLOCK = 64  # frames whose autocorrelation is computed together: they fit the cache of a core
+BLOCK = 32  # frames whose autocorrelation is computed together: they fit the cache of a core
 MOST_CHANGE = 1.3  # two periods in a row that differ more are no neighbours (Praat's maximum period factor)
 
 
@@ -125,17 +126,20 @@ class Pitch:
         shortest, longest = int(self.sampling_rate / self.highest), int(np.ceil(self.sampling_rate / self.lowest))
         frames = frames - frames.mean(axis=1, keepdims=True)
         amplitude = np.maximum(frames.max(axis=1), -frames.min(axis=1))
-        window = np.hanning(frames.shape[1])
+        window, of_window = _window(frames.shape[1], longest + 2)
         frames *= window
-        strength = _autocorrelation(frames, longest + 2) / _autocorrelation(window, longest + 2)
+        strength = _autocorrelation(frames, longest + 2) / of_window
         before, here, after = strength[:, :-2], strength[:, 1:-1], strength[:, 2:]  # lags 1 … longest
         lags = np.arange(1, longest + 1)
         peaks = (here > before) & (here >= after) & (lags >= shortest)
         rank = np.where(peaks, here - self.octave_cost * np.log2(lags * self.lowest / self.sampling_rate), -np.inf)
-        best = np.argpartition(-rank, self.candidates, axis=1)[:, : self.candidates]
-        shift, height = _vertex(*(np.take_along_axis(part, best, axis=1) for part in (before, here, after)))
-        real = np.isfinite(np.take_along_axis(rank, best, axis=1))
-        return self.sampling_rate / (lags[best] + shift), np.where(real, height, -np.inf), amplitude
+        rows, best = np.arange(len(frames)), np.empty((self.candidates, len(frames)), int)
+        for place in best:
+            place[:] = rank.argmax(axis=1)
+            rank[rows, place] = -np.inf
+        shift, height = _vertex(*(part[rows, best] for part in (before, here, after)))
+        real = peaks[rows, best]  # there may be fewer peaks than candidates
+        return (self.sampling_rate / (lags[best] + shift)).T, np.where(real, height, -np.inf).T, amplitude
 
     def _path(self, frequency: np.ndarray, strength: np.ndarray, unvoiced: np.ndarray) -> np.ndarray:
         """Return the state of each frame: the number of a candidate, or ``candidates`` for no voice (Viterbi, 1967)."""
@@ -143,18 +147,23 @@ class Pitch:
         local = np.column_stack([strength + self.octave_cost * octave, unvoiced])
         pace = 0.01 / self.hop  # Praat's costs are for steps of 10 ms
         jump = np.full((len(octave) - 1, self.candidates + 1, self.candidates + 1), self.voicing_cost * pace)
-        jump[:, :-1, :-1] = self.octave_jump_cost * pace * np.abs(octave[1:, None, :] - octave[:-1, :, None])
-        jump[:, -1, -1] = 0
-        total, came = local[0], np.zeros((len(octave), self.candidates + 1), int)
-        for frame, cost in enumerate(jump, start=1):
-            reached = total[:, None] - cost
-            came[frame] = reached.argmax(axis=0)
-            total = reached.max(axis=0) + local[frame]
-        path = np.empty(len(octave), int)
-        path[-1] = total.argmax()
-        for frame in range(len(octave) - 1, 0, -1):
-            path[frame - 1] = came[frame, path[frame]]
-        return path
+        jump[:, :-1, :-1] = self.octave_jump_cost * pace * np.abs(octave[1:, :, None] - octave[:-1, None, :])
+        jump[:, -1, -1] = 0  # (frames, to, from)
+        total = local  # becomes that of the best path to each state
+        for before, here, cost in zip(total, total[1:], jump, strict=False):
+            here += np.maximum.reduce(before - cost, axis=1)
+        came = (total[:-1, None, :] - jump).argmax(axis=2).tolist()
+        path = [int(total[-1].argmax())]
+        for states in reversed(came):
+            path.append(states[path[-1]])
+        return np.array(path[::-1])
+
+
+@lru_cache
+def _window(samples: int, lags: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return Hann's window and its autocorrelation."""
+    window = np.hanning(samples)
+    return window, _autocorrelation(window, lags)
 
 
 def _autocorrelation(frames: np.ndarray, lags: int) -> np.ndarray:
@@ -169,14 +178,14 @@ def _autocorrelation(frames: np.ndarray, lags: int) -> np.ndarray:
 
 def _peaks(signal: np.ndarray, periods: np.ndarray, step: float) -> np.ndarray:
     """Return where the pulses lie in a voiced run; ``periods`` in samples, one a frame of ``step`` samples."""
-    first = int(signal.argmax())
+    first, last, periods = int(signal.argmax()), len(periods) - 1, periods.tolist()
     found = [first]
     for direction in (1, -1):
         at = first
         while True:
-            period = periods[min(int(at / step), len(periods) - 1)]
-            near, far = at + direction * (1 - WIDEST) * period, at + direction * (1 + WIDEST) * period
-            low, high = round(min(near, far)), round(max(near, far)) + 1
+            expected = at + direction * periods[min(int(at / step), last)]
+            aside = WIDEST * abs(expected - at)
+            low, high = round(expected - aside), round(expected + aside) + 1
             if low < 0 or high > len(signal):
                 break
             at = low + int(signal[low:high].argmax())
