@@ -98,6 +98,18 @@ def test_sounds_play_by_keyboard(report: list[Path]):
         assert tab.evaluate("document.querySelector('audio').error") is None
 
 
+@pytest.mark.slow
+@needs_browser
+def test_nothing_is_cut_on_paper(report: list[Path]):
+    for page in report[:2]:
+        with opened(page) as tab:
+            tab.emulate_media(media="print")
+            tab.set_viewport_size({"width": 643, "height": 900})  # A4 between margins of 2 cm
+            assert tab.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth"), page.name
+            assert tab.locator("details:visible, audio:visible, header:visible").count() == 0
+            assert tab.locator("table").first.is_visible()
+
+
 def test_no_script_but_ours_may_run(report: list[Path]):
     for page in report:
         soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
