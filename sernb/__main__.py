@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from sernb import __version__
-from sernb.config import PROFILES, ROOT, DataError
+from sernb.config import NOTEBOOKS, PROFILES, ROOT, DataError
 
 DONE, PROBLEMS, USAGE = 0, 1, 2
 
@@ -20,6 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
             for name in ("SERNB_DATA", "SERNB_WORK"):  # notebooks run in their own folder: no path may be relative
                 if os.environ.get(name):
                     os.environ[name] = _absolute(os.environ[name])
+            if options.command not in (corpora, audit, predict, app) and not NOTEBOOKS.is_dir():
+                raise DataError("the notebooks of the workbook are not here: give this command in its checkout")
             return options.command(options)
         finally:
             sys.stdout.flush()  # here, where it can still be caught that nobody reads

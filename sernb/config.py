@@ -6,7 +6,22 @@ import json
 import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+
+def checkout(package: Path) -> Path:
+    """Return the checkout whose notebooks and data belong to a package: around it, else around the current folder.
+
+    The second is for a package that was copied into an environment by ``pip install .``; where there is no checkout at
+    all, the folder around the package is returned.
+    """
+    around = package.resolve().parent
+    here = Path.cwd()
+    for folder in (around, here, *here.parents):
+        if (folder / "notebooks" / "00_start_here.ipynb").is_file() and (folder / "data" / "index").is_dir():
+            return folder
+    return around
+
+
+ROOT = checkout(Path(__file__).parent)
 INDEX = ROOT / "data" / "index"
 NOTEBOOKS = ROOT / "notebooks"
 REPORTS = ROOT / "reports"
@@ -34,6 +49,8 @@ def work_folder() -> Path:
 
 def plain(value: object) -> object:
     """Return ``value`` as JSON knows it: dataclasses as ``{"type": name, field: …}``, tuples as lists."""
+    if isinstance(value, str | int | float):  # first, as names of 100,000 clips are
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return {"type": type(value).__name__, **fields}

@@ -70,6 +70,14 @@ def test_help_names_every_command_and_the_version_is_the_packages():
     assert sernb("--version").stdout == f"sernb {__version__}\n"
 
 
+def test_a_package_copied_by_pip_works_in_the_checkout_and_says_so_elsewhere(tmp_path):
+    shutil.copytree(NOTEBOOKS.parent / "sernb", tmp_path / "packages" / "sernb")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "packages"), "SERNB_WORK": str(tmp_path)}
+    assert "240 published clips" in sernb("check", "demo", env=environment, cwd=NOTEBOOKS).stdout
+    (said,) = problems(sernb("check", "demo", env=environment, cwd=tmp_path))
+    assert "in its checkout" in said
+
+
 def test_corpora_are_listed_with_nothing_on_disk(tmp_path):
     process = sernb("corpora", env=os.environ | {"SERNB_DATA": str(tmp_path / "nowhere")})
     assert (process.returncode, process.stderr) == (0, "")
@@ -341,13 +349,38 @@ def test_a_work_folder_that_cannot_be_made_is_one_line(tmp_path):
     assert (tmp_path / "file").read_text() == "in the way"
 
 
+def as_anybody() -> None:
+    """Take from root, under Linux, the right to write where modes forbid it."""
+    if sys.platform == "linux" and os.geteuid() == 0:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(24, 1)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs modes of folders")
 def test_a_read_only_work_folder_is_one_line(work):
     work.mkdir(mode=0o500)
-    (line,) = problems(sernb("prepare", "demo"))
+    (line,) = problems(sernb("prepare", "demo", preexec_fn=as_anybody))
     assert "cannot be written (Permission denied)" in line
     assert list(work.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs modes of folders")
+def test_read_only_recordings_are_read_and_a_finished_study_needs_no_writing(demo_copy, work):
+    study = ["experiment", "--systems", "majority", "--corpus", "demo", "--protocol", "random", "--folds", "0"]
+    study += ["--data", demo_copy.parent]
+    for folder in (demo_copy, *filter(Path.is_dir, demo_copy.rglob("*"))):
+        folder.chmod(0o500)
+    first = sernb(*study, preexec_fn=as_anybody)
+    assert first.returncode == 0, first.stderr
+    for folder in (work, *filter(Path.is_dir, work.rglob("*"))):
+        folder.chmod(0o500)
+    again = sernb(*study, preexec_fn=as_anybody)
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    for folder in (demo_copy, work, *filter(Path.is_dir, [*demo_copy.rglob("*"), *work.rglob("*")])):
+        folder.chmod(0o700)  # so that they can be removed
 
 
 @pytest.mark.slow
