@@ -174,6 +174,16 @@ def test_the_copy_is_found_and_remembered(copy, work, tmp_path, monkeypatch):
         read_index(IEMOCAP, tmp_path / "nowhere")
 
 
+def test_a_damaged_index_of_recordings_that_have_gone_is_said(copy, work, tmp_path, monkeypatch):
+    monkeypatch.setenv("SERNB_DATA", str(tmp_path / "nothing"))
+    read_index(IEMOCAP, copy.parent)
+    copy.rename(tmp_path / "elsewhere")
+    kept = work / "index" / "iemocap"
+    (kept / "index.csv").write_bytes((kept / "index.csv").read_bytes()[:-3])
+    with pytest.raises(DataError, match=f"{kept}: is damaged, and {copy}, which it was made from, has gone"):
+        read_index(IEMOCAP)
+
+
 def test_without_a_copy_there_is_no_index(tmp_path, monkeypatch):
     monkeypatch.setenv("SERNB_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="no such folder for the recordings of IEMOCAP; get it"):

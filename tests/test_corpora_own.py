@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import soundfile
 from miniatures import sound
@@ -95,6 +96,32 @@ def test_a_changed_recording_makes_the_index_anew(own):
     after = read_index(corpus)
     assert fingerprint_of(after) != fingerprint_of(before)
     assert after.seconds[0] == 2.0
+
+
+@pytest.mark.parametrize("name", ["index.csv", "copy.json"])
+def test_a_damaged_index_is_made_again(own, work, name):
+    corpus = corpus_named(str(own()))
+    before = read_index(corpus)
+    kept = work / "index" / corpus.name / name
+    whole = kept.read_bytes()
+    at = whole.index(b"happy" if name == "index.csv" else b"state")
+    for damaged in (b"", whole[:-3], whole[:at] + b"HA" + whole[at + 2 :]):
+        kept.write_bytes(damaged)
+        pd.testing.assert_frame_equal(read_index(corpus), before)
+        assert kept.read_bytes() == whole
+
+
+def test_labels_that_are_corrected_after_the_clock_was_set_back_are_seen(own):
+    folder = own()
+    for path in folder.rglob("*.*"):
+        os.utime(path, (2**31 - 1, 2**31 - 1))
+    before = read_index(corpus_named(str(folder)))
+    labels = folder / "labels.csv"
+    labels.write_text(labels.read_text().replace("neutral", "fearful"))
+    soundfile.write(folder / before.path[0], sound(99), 16_000)
+    after = read_index(corpus_named(str(folder)))
+    assert (before.emotion[4], after.emotion[4]) == ("neutral", "fearful")
+    assert after.sha256[0] != before.sha256[0]
 
 
 def test_all_columns_that_are_given_are_kept(own):

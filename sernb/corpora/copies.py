@@ -53,7 +53,8 @@ def files_of(corpus: Corpus, folder: Path, index: "pd.DataFrame") -> dict[str, P
         index: rows with the columns ``clip`` and ``path``
     """
     tree = _Tree(folder)
-    found = ((clip, tree.find(names_of(corpus, path))) for clip, path in zip(index["clip"], index["path"], strict=True))
+    named = zip(index["clip"].tolist(), index["path"].tolist(), strict=True)
+    found = ((clip, tree.find(names_of(corpus, path))) for clip, path in named)
     return {clip: file for clip, file in found if file}
 
 

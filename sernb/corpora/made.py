@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sernb.config import DataError, digest, work_folder
 from sernb.corpora.copies import files_of, locate
-from sernb.corpora.index import committed_index, measured, read_table, table_of, write_table
+from sernb.corpora.index import checksum, committed_index, measured, read_table, table_of, write_table
 from sernb.corpora.record import Corpus, Labels
 from sernb.threads import in_order
 
@@ -36,15 +36,19 @@ def read_index(corpus: Corpus, data: str | Path | None = None) -> "pd.DataFrame"
         return committed_index(corpus)
     kept = kept_index(corpus.name)
     folder = _copy(corpus, data)
-    if (kept / "index.csv").exists():
+    if _is_whole(kept):
         index = read_table(corpus, kept / "index.csv")
-        if folder is None or _told(kept) == _state(corpus, folder, index):
+        if folder is None or _told(kept).get("state") == _state(corpus, folder, index):
             return index
+    if folder is None:
+        gone = _told(kept)["folder"]
+        raise DataError(f"{kept}: is damaged, and {gone}, which it was made from, has gone; put the recordings back")
     with atomic(kept) as unfinished:
         unfinished.mkdir(parents=True)
         index = _index_of_copy(corpus, folder)
         write_table(index, unfinished / "index.csv")
-        about = {"folder": str(folder), "state": _state(corpus, folder, index)}
+        check = checksum(unfinished / "index.csv")
+        about = {"folder": str(folder), "state": _state(corpus, folder, index), "sha256": check}
         (unfinished / "copy.json").write_text(json.dumps(about), encoding="utf-8")
     return read_table(corpus, kept / "index.csv")
 
@@ -56,10 +60,8 @@ def kept_index(name: str) -> Path:
 
 def copy_behind(name: str) -> Path | None:
     """Return the folder that a kept index was made from, or nothing."""
-    try:
-        return Path(json.loads((kept_index(name) / "copy.json").read_text("utf-8"))["folder"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
+    folder = _told(kept_index(name)).get("folder")
+    return Path(folder) if folder else None
 
 
 def _copy(corpus: Corpus, data: str | Path | None) -> Path | None:
@@ -103,11 +105,18 @@ def _row(folder: Path, files: dict[str, Path], clip: Labels) -> Labels | str:
     return str(problem) if (problem := problem_of(file)) else clip | measured(file)
 
 
-def _told(kept: Path) -> str | None:
+def _is_whole(kept: Path) -> bool:
     try:
-        return json.loads((kept / "copy.json").read_text("utf-8"))["state"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
+        return checksum(kept / "index.csv") == _told(kept).get("sha256")
+    except OSError:
+        return False
+
+
+def _told(kept: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads((kept / "copy.json").read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _state(corpus: Corpus, folder: Path, index: "pd.DataFrame") -> str:
@@ -117,6 +126,6 @@ def _state(corpus: Corpus, folder: Path, index: "pd.DataFrame") -> str:
     return digest(str(folder), sorted(files), [_stamp(path) for path in [*labels, *files.values()]])
 
 
-def _stamp(path: Path) -> list[int]:
+def _stamp(path: Path) -> str:
     stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns]
+    return f"{stat.st_size} {stat.st_mtime_ns}"
