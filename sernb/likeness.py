@@ -45,7 +45,7 @@ def alike_in(corpus: Pool, *, data: str | Path | None = None, progress: bool = F
                 pairs = _found(corpus, first, data, progress)
                 with atomic(path) as unfinished:
                     np.savez(unfinished, pairs=pairs)
-    return Alike(dict(zip(clips["clip"], number.tolist(), strict=True)), pairs)
+    return Alike(dict(zip(clips["clip"].tolist(), number.tolist(), strict=True)), pairs)
 
 
 def _kept(path: Path) -> np.ndarray | None:

@@ -57,7 +57,7 @@ def prepare(
     for part in corpus.parts:
         # Whatever conditions narrow a corpus, its cache is the same.
         table = _prepared(part.corpus, part.held, features, view, data, progress)
-        named = zip(corpus.names_in(part), part.clips["clip"], strict=True)
+        named = zip(corpus.names_in(part), part.clips["clip"].tolist(), strict=True)  # a column gives words one by one
         places |= {name: partial(table.__getitem__, clip) for name, clip in named}
     return Read(places)
 

@@ -54,7 +54,7 @@ def progress_of(run: Path, work: Path) -> Progress:
         trained = epochs - note.get("begun", 0)
         with contextlib.suppress(FileNotFoundError, ZeroDivisionError):
             span = (checkpoint / "epochs.txt").stat().st_mtime - lock.stat().st_mtime
-            return said("running", pace=span / trained)
+            return said("running", pace=span / trained if span > 0 else None)  # a clock that was set back tells none
         return said("running")
     with contextlib.suppress(FileNotFoundError):
         return said("failed", reason=failure.read_text("utf-8"))

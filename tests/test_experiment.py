@@ -1,6 +1,7 @@
 """Experiments on the demo corpus: planned, run, repeated, interrupted, read back."""
 
 import dataclasses
+import errno
 import json
 import os
 import platform
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,7 @@ from sernb.locks import held
 from sernb.preparation import prepare
 from sernb.results import caption, comparison_table, gaps, reported_table, results_of, results_table, views_table
 from sernb.splits import SIDE_BY_SIDE
+from sernb.store import TEMPORARY
 from sernb.systems import OnDemand
 
 
@@ -262,6 +265,39 @@ def test_a_cache_that_is_damaged_while_it_is_read_is_made_again(monkeypatch):
     monkeypatch.setattr("sernb.store.WHOLE", 0)  # as if it were large
     assert len(run(first).predictions) == len(first.fold.test)
     assert next(work_folder().glob("cache/demo/statistics-*/values.f32")).read_bytes() == whole
+
+
+@pytest.mark.parametrize("part", ["config.json", "predictions.csv"])
+def test_a_disk_that_fills_up_leaves_no_half_of_a_run(monkeypatch, part):
+    (first, *_) = plan(["majority"], "demo", ["speaker-independent"])
+    prepare_for([first])
+    written = {"config.json": (Path, "write_text"), "predictions.csv": (pd.DataFrame, "to_csv")}
+
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*written[part], full)
+        with pytest.raises(DataError, match=r"cannot be written \(No space left on device\): free space"):
+            run(first)
+    assert not first.folder.exists()
+    assert not list(work_folder().rglob(f"{TEMPORARY}*"))
+    assert len(run(first).predictions) == len(first.fold.test)
+    assert not first.failure.exists()
+
+
+def test_a_clock_that_was_set_back_decides_nothing(monkeypatch):
+    experiments = plan(["majority"], "demo", ["speaker-independent"])[:2]
+    (done,) = run_many(experiments[:1], jobs=1, progress=False)
+    experiments[1].checkpoint.mkdir()
+    for path in work_folder().rglob("*"):
+        os.utime(path, (2**31 - 1, 2**31 - 1))  # made before the clock went back
+    with monkeypatch.context() as patch:
+        patch.setattr("sernb.preparation.write_features", None)  # would fail if anything were prepared again
+        again, other = run_many(experiments, jobs=1, progress=False)
+    assert again.provenance == done.provenance, "it was not done again"
+    assert len(other.predictions) == len(experiments[1].fold.test)
+    assert not experiments[1].checkpoint.exists()
 
 
 def test_what_a_run_hears_is_read_when_it_is_asked_for():

@@ -8,6 +8,7 @@ import scipy.stats
 from sernb.audio import fit_centre, load
 from sernb.features import LogMel, Mfcc, Normaliser, Statistics
 from sernb.features.statistics import EPSILON, SHORT_TERM, STATISTICS, summarise
+from sernb.systems import OnDemand
 
 
 @pytest.fixture
@@ -150,3 +151,12 @@ def test_normaliser_gives_mean_0_and_deviation_1_over_its_clips(rng):
     normalised = np.concatenate([Normaliser(clips)(clip) for clip in clips])
     np.testing.assert_allclose(normalised.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(normalised.std(axis=0), [1, 1, 1, 1, 0], atol=1e-5)
+
+
+def test_normaliser_reads_clip_by_clip_what_one_array_of_all_would_give(rng):
+    clips = [rng.normal(5, 3, (frames, 4)).astype(np.float32) for frames in (1, 300, 20)]
+    reads = []
+    found = Normaliser(OnDemand(lambda clip=clip: reads.append(len(clip)) or clip for clip in clips))
+    rows = np.concatenate(clips).astype(np.float64)
+    np.testing.assert_array_equal((found.mean, found.deviation), (rows.mean(axis=0), rows.std(axis=0)))
+    assert reads == [1, 300, 20] * 2

@@ -63,6 +63,14 @@ def test_before_any_run_is_done_the_pace_of_epochs_counts(runs, work, at_work):
     assert seconds_left([left]) is None, "nothing is known of its system"
 
 
+def test_a_clock_that_was_set_back_tells_no_pace(runs, work, at_work):
+    os.utime(at_work, (9000, 9000))
+    os.utime(runs / "fold-2-seed-0-a.training" / "epochs.txt", (1015, 1015))
+    (running,) = [progress_of(run, work) for run in runs_in(work) if run.name.startswith("fold-2")]
+    assert (running.state, running.epochs, running.pace) == ("running", 5, None)
+    assert seconds_left([running]) is None
+
+
 def test_a_run_without_epochs_is_seen_by_its_lock(work):
     run = work / "runs" / "demo" / "majority" / "random" / "fold-0-seed-0-a"
     with held(lock_of(run, work)):

@@ -86,7 +86,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
         lambda shape, classes: compiled(settings, network(settings, shape, classes)),
         epochs=settings.epochs,
         batch=settings.batch,
-        prepare=Normaliser(list((task.statistics or task.heard).features)),
+        prepare=Normaliser((task.statistics or task.heard).features),
         validation_targets=one_hot(task.validation.truth, len(task.classes)),
         schedule=Plateau(settings.decay_patience, settings.decay, settings.smallest_rate),
         best_by="validation_loss",
