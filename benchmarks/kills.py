@@ -3,40 +3,45 @@
 ``python -m benchmarks.kills --kills 100 --seed 0`` leads prepare, train, experiment and report through many lives on
 the demo corpus. In each life every command is killed, with all its processes, at random moments, and given again until
 it ends by itself. After each kill every finished file must be that of an undisturbed life; when a command has ended,
-no file may be missing, changed, or left over.
+no file may be missing, changed, or left over. With ``--into FOLDER`` it can be killed itself: the same command goes on
+after the last whole life.
 """
 
 import argparse
+import contextlib
 import csv
 import hashlib
 import io
 import json
 import os
 import re
-import signal
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import psutil
 
-from sernb.store import TEMPORARY
+from sernb.store import TEMPORARY, atomic
 
-SYSTEM = "dummynet-zcr-narrow"
+QUICK = ("--corpus", "demo", "--profile", "quick", "--train-clips", "64")
 COMMANDS = {
     "prepare": ("prepare", "demo"),
-    "train": ("experiment", "--systems", SYSTEM, "--corpus", "demo", "--protocol", "speaker-independent",
-              "--profile", "quick", "--folds", "0"),
-    "experiment": ("experiment", "--systems", "majority,statistics-svm", "--corpus", "demo",
-                   "--protocol", "as-published,speaker-independent", "--profile", "quick", "--csv", "{work}/study.csv"),
+    "train": ("experiment", "--systems", "light-sernet", "--protocol", "speaker-independent", "--folds", "0", *QUICK),
+    "experiment": ("experiment", "--systems", "majority,statistics-svm", "--protocol",
+                   "as-published,speaker-independent", "--csv", "{work}/study.csv", *QUICK),
     "report": ("report", "--systems", "majority", "--out", "{work}/report"),
 }  # fmt: skip
 UNFINISHED = (TEMPORARY, ".training", ".failed")
 SPARED = ("locks",)  # they stay, held or not
+MOMENT = ("seconds", "finished", "made")  # what files say of when they were made, and how long that took
+TALLY = "tally.json"
 
 
 @dataclass
@@ -61,20 +66,16 @@ class Life:
     def finish(self, command: str) -> float:
         """Let a command end by itself; return the seconds that took."""
         started = time.perf_counter()
-        process = self.start(command)
-        _, errors = process.communicate()
-        if process.returncode:
-            raise SystemExit(f"{command} ended with {process.returncode}: {errors}")
+        _end(self.start(command), command)
         return time.perf_counter() - started
 
     def kill(self, command: str, after: float) -> bool:
         """Start a command and kill it with all its processes; return whether it was still at work."""
         process = self.start(command)
         try:
-            process.communicate(timeout=after)
+            _end(process, command, timeout=after)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            _kill(process)
             self.kills[command] = self.kills.get(command, 0) + 1
             return True
         return False
@@ -95,19 +96,43 @@ class Life:
                 yield path
 
 
+def _end(process: subprocess.Popen, command: str, timeout: float | None = None) -> None:
+    _, errors = process.communicate(timeout=timeout)
+    if process.returncode:
+        raise SystemExit(f"{command} ended with {process.returncode}: {errors}")
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """Kill a process and all below it, also those that lead a session of their own, as kernels do."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        there = psutil.Process(process.pid)
+        family = [there, *there.children(recursive=True)]
+        for each in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(family[1:], timeout=10)
+    process.communicate()
+
+
 def digits(path: Path) -> str:
     """Return digits that stand for what a file says, without when and how long."""
     content = path.read_bytes()
-    if path.name == "provenance.json":
-        content = json.dumps({**json.loads(content), "seconds": 0, "finished": ""}).encode()
-    elif path.suffix == ".npz":
-        with np.load(io.BytesIO(content)) as arrays:
-            content = b"".join(name.encode() + arrays[name].tobytes() for name in sorted(arrays))
-    elif path.suffix in (".html", ".ipynb"):
-        content = str(_outline(path.suffix, content.decode())).encode()
-    elif path.suffix == ".csv":
-        content = json.dumps(list(csv.reader(io.StringIO(content.decode())))).encode()
+    with contextlib.suppress(ValueError, TypeError, LookupError, zipfile.BadZipFile):  # of one that is cut
+        content = _said(path, content)
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _said(path: Path, content: bytes) -> bytes:
+    if path.suffix == ".json":
+        return json.dumps({**json.loads(content), **dict.fromkeys(MOMENT)}).encode()
+    if path.suffix == ".npz":
+        with np.load(io.BytesIO(content)) as arrays:
+            return b"".join(name.encode() + arrays[name].tobytes() for name in sorted(arrays))
+    if path.suffix in (".html", ".ipynb"):
+        return str(_outline(path.suffix, content.decode())).encode()
+    if path.suffix == ".csv":
+        return json.dumps(list(csv.reader(io.StringIO(content.decode())))).encode()
+    return content
 
 
 def _outline(suffix: str, text: str) -> list[str]:
@@ -115,10 +140,40 @@ def _outline(suffix: str, text: str) -> list[str]:
     if suffix == ".ipynb":
         notebook = json.loads(text)
         failed = [output for cell in notebook["cells"] for output in cell.get("outputs", ()) if "ename" in output]
-        return [cell["id"] for cell in notebook["cells"]] + [str(failed)]
+        return ["".join(cell["source"]) for cell in notebook["cells"]] + [str(failed)]
     if not text.rstrip().endswith("</html>"):
         return ["cut"]
     return re.findall(r"<h[1-6][^>]*>.*?</h[1-6]>", text, re.DOTALL)
+
+
+def undisturbed(folder: Path, commands: list[str]) -> dict[str, dict]:
+    """Run the commands one after the other; return the seconds of each, and what all files hold when it has ended."""
+    life, told = Life(folder), {}
+    for command in commands:
+        told[command] = {"seconds": life.finish(command), "files": life.files()}
+        print(f"undisturbed: {command} in {told[command]['seconds']:.0f} s, {len(life.files())} files", flush=True)
+    return told
+
+
+def problems_of(life: Life, expected: dict[str, dict], each: int, rng: np.random.Generator) -> list[str]:
+    """Lead a life of kills; return what is not as in an undisturbed one."""
+    found = []
+    for command, told in expected.items():
+        for number in range(each):
+            started = time.perf_counter()
+            if not life.kill(command, rng.uniform(0, told["seconds"])):
+                if number == 0:  # the machine is quicker than it was
+                    told["seconds"] = time.perf_counter() - started
+                break
+            halves = [name for name, what in life.files().items() if told["files"].get(name) != what]
+            found += [f"{command}, after a kill: {name} is half-written" for name in halves]
+        else:
+            life.finish(command)
+        ended = life.files()
+        found += [f"{command}: {name} is missing" for name in sorted(set(told["files"]) - set(ended))]
+        found += [f"{command}: {name} differs" for name in ended if ended[name] != told["files"].get(name)]
+        found += [f"{command}: {name} is left over" for name in life.leftovers()]
+    return found
 
 
 def main() -> int:
@@ -127,38 +182,39 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--commands", default=",".join(COMMANDS), help="default: all")
-    parser.add_argument("--each", type=int, default=3, help="kills of each command in a life")
+    parser.add_argument("--each", type=int, default=4, help="kills of each command in a life")
+    parser.add_argument("--into", type=Path, help="folder to go on in, and to keep (default: a temporary one)")
     options = parser.parse_args()
-    rng, commands = np.random.default_rng(options.seed), options.commands.split(",")
-    kills, problems, lives = dict.fromkeys(commands, 0), [], 0
-    with tempfile.TemporaryDirectory() as folder:
-        undisturbed, seconds, expected = Life(Path(folder) / "undisturbed"), {}, {}
-        for command in commands:
-            seconds[command] = undisturbed.finish(command)
-            expected[command] = undisturbed.files()
-            print(f"undisturbed: {command} in {seconds[command]:.0f} s, {len(expected[command])} files", flush=True)
-        while sum(kills.values()) < options.kills:
-            lives += 1
-            life, found = Life(Path(folder) / f"life-{lives}"), []
-            for command in commands:
-                for _ in range(options.each):
-                    if not life.kill(command, rng.uniform(0, seconds[command])):
-                        break
-                    kills[command] += 1
-                    halves = [name for name, what in life.files().items() if expected[command].get(name) != what]
-                    found += [f"{command}, after a kill: {name} is half-written" for name in halves]
-                life.finish(command)
-                ended = life.files()
-                found += [f"{command}: {name} is missing" for name in sorted(set(expected[command]) - set(ended))]
-                found += [f"{command}: {name} differs" for name in ended if ended[name] != expected[command].get(name)]
-                found += [f"{command}: {name} is left over" for name in life.leftovers()]
-            problems += found
-            told = ", ".join(f"{count} × {command}" for command, count in kills.items())
-            print(f"life {lives}: {len(found)} problems; kills so far: {told}", flush=True)
+    with contextlib.ExitStack() as stack:
+        folder = options.into or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = folder.absolute()
+        if (folder / TALLY).exists():
+            tally = json.loads((folder / TALLY).read_text("utf-8"))
+        else:
+            tally = {"expected": undisturbed(_empty(folder / "undisturbed"), options.commands.split(",")), "lives": []}
+        lives = tally["lives"]
+        while sum(sum(life["kills"].values()) for life in lives) < options.kills:
+            life = Life(_empty(folder / "life"))
+            found = problems_of(
+                life, tally["expected"], options.each, np.random.default_rng([options.seed, len(lives)])
+            )
+            lives.append({"kills": life.kills, "problems": found})
+            with atomic(folder / TALLY) as unfinished:
+                unfinished.write_text(json.dumps(tally), "utf-8")
+            told = ", ".join(
+                f"{sum(each['kills'].get(name, 0) for each in lives)} × {name}" for name in tally["expected"]
+            )
+            print(f"life {len(lives)}: {len(found)} problems; kills so far: {told}", flush=True)
             for problem in found:
                 print(f"    {problem}", flush=True)
-    print(f"{sum(kills.values())} kills in {lives} lives, {len(problems)} problems")
+    problems = sum(len(life["problems"]) for life in lives)
+    print(f"{sum(sum(life['kills'].values()) for life in lives)} kills in {len(lives)} lives, {problems} problems")
     return 1 if problems else 0
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks.kills import Life, digits
+from benchmarks.kills import TALLY, Life, digits, main
 from sernb.config import ROOT
 
 
@@ -26,6 +26,8 @@ def test_what_depends_on_the_moment_alone_is_no_difference(tmp_path):
         ("predictions.csv", "clip,truth\na,sad\n", "clip,truth\na,s"),
         ("page.html", "<h1>One</h1><h2>Two</h2></html>", "<h1>One</h1><h2>Two</h2>"),
         ("values.f32", "0123", "012"),
+        ("report.json", '{"title": "Demo", "made": "today"}', '{"title": "Demo", "ma'),
+        ("page.ipynb", '{"cells": []}', '{"cells": ['),
     ],
 )
 def test_a_cut_file_is_a_difference(tmp_path, name, whole, cut):
@@ -34,6 +36,24 @@ def test_a_cut_file_is_a_difference(tmp_path, name, whole, cut):
     before = digits(path)
     path.write_text(cut)
     assert digits(path) != before
+
+
+def test_an_executed_notebook_is_what_its_cells_say(tmp_path):
+    """The cell with the parameters of a run gets another id each time."""
+    told = []
+    for number, source in ((1, "seed = 0"), (2, "seed = 0"), (2, "seed = 1")):
+        cell = {"cell_type": "code", "id": f"chance-{number}", "source": [source], "outputs": []}
+        (tmp_path / "page.ipynb").write_text(json.dumps({"cells": [cell]}))
+        told.append(digits(tmp_path / "page.ipynb"))
+    assert told[0] == told[1] != told[2]
+
+
+def test_a_tally_that_is_full_is_told_again(tmp_path, capsys, monkeypatch):
+    lives = [{"kills": {"prepare": 3}, "problems": []}, {"kills": {"prepare": 2}, "problems": ["a file differs"]}]
+    (tmp_path / TALLY).write_text(json.dumps({"expected": {"prepare": {}}, "lives": lives}))
+    monkeypatch.setattr(sys, "argv", ["kills", "--kills", "5", "--into", str(tmp_path)])
+    assert main() == 1
+    assert capsys.readouterr().out == "5 kills in 2 lives, 1 problems\n"
 
 
 def test_what_is_unfinished_is_no_file_but_is_left_over(tmp_path):
