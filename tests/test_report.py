@@ -77,7 +77,7 @@ def test_parameters_mean_the_same_in_every_notebook():
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_every_corpus_has_its_sequence(corpus):
     sources = sequence([corpus_named(corpus)], development=True, studies=True)
-    assert [source.stem[0] for source in sources].count("2") == 3
+    assert [source.stem[0] for source in sources].count("2") == 4
     assert [source.stem[0] for source in sequence([corpus_named(corpus)])].count("2") == 0
     assert all(source.exists() for source in sources)
     assert [source.stem[:2] for source in sources] == sorted(source.stem[:2] for source in sources)
