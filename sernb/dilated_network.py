@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 EPSILON = 1e-3  # of batch normalisation in Keras
-SMALLEST_VARIANCE = 1e-4  # of a channel over time, as in sernb.systems.sernet
+SMALLEST_VARIANCE = 1e-4  # of a channel over time
 
 
 @dataclass(frozen=True)

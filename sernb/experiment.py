@@ -368,7 +368,7 @@ def _do(experiment: Experiment) -> Run:
     refuse_leaks(leaks, where=str(experiment))
 
     if experiment.members:
-        return _join(experiment, leaks, started)
+        return _join(experiment, leaks)
 
     normalisers = normalisers_of(experiment)
     tables = {view.name: _features(experiment, view) for view in _views(experiment)}
@@ -420,7 +420,7 @@ def _do(experiment: Experiment) -> Run:
     return finished
 
 
-def _join(experiment: Experiment, leaks: list[Leak], started: float) -> Run:
+def _join(experiment: Experiment, leaks: list[Leak]) -> Run:
     """Join the scores of the members' runs, which are done where they are not."""
     runs = [run(member) for member in experiment.members]
     classes = list(experiment.labels.classes)
@@ -432,9 +432,7 @@ def _join(experiment: Experiment, leaks: list[Leak], started: float) -> Run:
     return write_run(
         experiment.folder,
         config=experiment.config,
-        # Members may have been done long before.
-        provenance=provenance(seconds=time.perf_counter() - started)
-        | {"seconds": sum(each.provenance["seconds"] for each in runs)},
+        provenance=provenance(seconds=sum(each.provenance["seconds"] for each in runs)),
         metrics=_headline(predictions, experiment, chosen, leaks),
         tables={"predictions": predictions},
     )

@@ -40,8 +40,8 @@ def _over_seeds(rows: pd.DataFrame) -> pd.Series:
         return first
     for name, cells in rows.items():
         if all(map(_FIGURE.fullmatch, cells)):
-            value, low, high = (cells.str.extract(_FIGURE).astype(float)).mean()
-            spread = cells.str.extract(_FIGURE)[0].astype(float).std()
+            figures = cells.str.extract(_FIGURE).astype(float)  # value, low, high
+            (value, low, high), spread = figures.mean(), figures[0].std()
             first[name] = f"{value:.1f} [{low:.1f}, {high:.1f}], {len(rows)} seeds ± {spread:.1f}"
     return first
 

@@ -16,7 +16,6 @@ from sernb.reference import every_result
 from sernb.results import results_table
 
 COMPARED = ("UAR", "WAR", "Top-3", "Clips")
-TOLERANCE = 0.5  # points
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from sernb.dilated_network import DilatedNetwork, network_of
+from sernb.dilated_network import SMALLEST_VARIANCE, DilatedNetwork, network_of
 from sernb.features import Normaliser, SpeechMel
 from sernb.labels import ALL_EIGHT
 from sernb.systems import Examples, Fitted, System, Task
@@ -22,7 +22,6 @@ from sernb.systems.majority import tenfold
 
 STANDARDISED = "standardised"
 FAR = 1e4  # taken from the level of frames that are not there, before the softmax
-SMALL = 1e-4
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int):
         weight = ops.softmax(level + (inside - 1) * FAR, axis=1)
     weight = weight / ops.sum(weight, axis=1, keepdims=True)
     mean = ops.sum(weight * x, axis=1)
-    spread = ops.sqrt(ops.maximum(ops.sum(weight * x * x, axis=1) - mean * mean, SMALL))
+    spread = ops.sqrt(ops.maximum(ops.sum(weight * x * x, axis=1) - mean * mean, SMALLEST_VARIANCE))
     x = layers.BatchNormalization()(layers.Concatenate()([mean, spread]))
     x = layers.Dropout(settings.last_dropout)(x)
     return keras.Model(heard, layers.Dense(classes, activation="softmax")(x))

@@ -56,11 +56,9 @@ SYSTEM = dataclasses.replace(
     settings=Settings(),
     quick={each.name.replace("-", "_"): each.settings_for("quick") for each in MEMBERS},
     fit=None,
-    chooses_epoch=False,
     network=None,
     together=None,
     light=None,
-    variants=(),
     members=MEMBERS,
     joined=joined,
 )
