@@ -158,6 +158,8 @@ def _add_plan(sub: argparse.ArgumentParser, pool: str, data: str, *, needed: boo
                      help="natural (default), or balanced: equally many training clips of each corpus")  # fmt: skip
     sub.add_argument("--train-on", default="", metavar="CONDITIONS",
                      help="train on some of the training clips only, such as gender=female")  # fmt: skip
+    sub.add_argument("--test-on", default="", metavar="CONDITIONS",
+                     help="test on some of the test clips only, such as corpus=tess")  # fmt: skip
     sub.add_argument("--train-clips", type=int, metavar="N", help="train on N clips of each fold, drawn at random")
     sub.add_argument("--folds", type=_numbers, metavar="0-4", help="numbers or ranges, with commas (default: all)")
     sub.add_argument("--seeds", type=_numbers, default=[0], metavar="0-4", help="default: 0")
@@ -350,7 +352,7 @@ def report(options: argparse.Namespace) -> int:
 
 def experiment(options: argparse.Namespace) -> int:
     """Run a study."""
-    from sernb.experiment import run_many
+    from sernb.experiment import OPTIONS, run_many
     from sernb.results import caption, results_of, results_table, seeds_table
     from sernb.store import atomic
 
@@ -360,7 +362,9 @@ def experiment(options: argparse.Namespace) -> int:
     if options.csv:
         with atomic(options.csv) as unfinished:
             commits = [result.commits for result in results_of(experiments)]
-            table.assign(Corpus=options.corpus, Commits=commits).to_csv(unfinished, index=False)
+            given = {f"--{name.replace('_', '-')}": getattr(options, name) for name in OPTIONS}
+            given = {name: value for name, value in given.items() if value not in (None, "", "natural")}
+            table.assign(Corpus=options.corpus, **given, Commits=commits).to_csv(unfinished, index=False)
     columns = [
         "System",
         "Protocol",
@@ -462,7 +466,7 @@ def status(options: argparse.Namespace) -> int:
 
 
 def _planned(options: argparse.Namespace) -> list:
-    from sernb.experiment import plan
+    from sernb.experiment import OPTIONS, plan
 
     return plan(
         options.systems,
@@ -471,11 +475,8 @@ def _planned(options: argparse.Namespace) -> list:
         profile=options.profile,
         folds=options.folds,
         seeds=options.seeds,
-        labels=options.labels,
-        sampling=options.sampling,
-        train_on=options.train_on,
-        train_clips=options.train_clips,
         data=options.data,
+        **{name: getattr(options, name) for name in OPTIONS},
     )
 
 

@@ -34,6 +34,7 @@ from sernb.workers import on_cluster, on_cores
 QUICK_FOLDS = 2
 REPORTED = 10
 SAMPLINGS = ("natural", "balanced")
+OPTIONS = ("labels", "sampling", "train_on", "test_on", "train_clips")  # of :func:`plan`, for commands
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Experiment:
     training_views: tuple[View, ...] = ()  # of the training clips, beside the recordings
     sampling: str = "natural"
     train_on: str = ""  # conditions that training and validation clips fulfil, such as "gender=female"
+    test_on: str = ""  # conditions that test clips fulfil, such as "corpus=tess"
     train_clips: int | None = None  # so many of the training clips, each class with its share
     added: Added | None = None  # copies that count as clips
 
@@ -81,6 +83,7 @@ class Experiment:
             "training_views": plain(self.training_views),
             "sampling": self.sampling if self.sampling != "natural" else None,
             "train_on": self.train_on,
+            "test_on": self.test_on,
             "train_clips": self.train_clips,
             "added": plain(self.added),
             "members": {each.system.name: plain(each.system.features) for each in self.members},
@@ -169,6 +172,7 @@ def plan(
     training_views: Sequence[View] | None = None,
     sampling: str = "natural",
     train_on: str = "",
+    test_on: str = "",
     train_clips: int | None = None,
     added: Added | None = None,
     data: str | Path | None = None,
@@ -186,6 +190,7 @@ def plan(
             many as before (a larger one loses clips at random, a smaller one is repeated in whole passes and a
             random rest)
         train_on: conditions that training and validation clips fulfil, such as ``gender=female``
+        test_on: conditions that test clips fulfil, such as ``corpus=tess``; a fold without any is left out
         train_clips: take so many training clips of each fold at random, each class with its share
         added: copies of clips that count as clips, as in the noise sets of system 000; no other test view is heard
         data: the folder of the recordings, for corpora that are narrowed to ``available``
@@ -218,6 +223,7 @@ def plan(
                     training_views=tuple(system.training_views if training_views is None else training_views),
                     sampling=sampling,
                     train_on=train_on.replace(" ", ""),
+                    test_on=test_on.replace(" ", ""),
                     train_clips=train_clips,
                     added=added,
                 )
@@ -237,6 +243,7 @@ def _folds(template: Experiment) -> list[Experiment]:
         seed=template.seed,
         tests_choose=system.tests_choose,
     )
+    folds = _tested(folds, template)
     times = pd.Series(0, clips["clip"])
     experiments = []
     for fold in folds:
@@ -254,6 +261,22 @@ def _refuse_impossible(template: Experiment) -> None:
         raise DataError(f"{system.name}, {protocol.name}: there are no augmented copies to leak; give training views")
     if protocol.planted == "choice" and not system.chooses_epoch:
         raise DataError(f"{system.name}, {protocol.name}: it chooses no epoch; take a system that trains by epochs")
+
+
+def _tested(folds: Sequence[Fold], template: Experiment) -> list[Fold]:
+    """Return the folds with the test part that ``test_on`` asks for, where it has any clip."""
+    if not template.test_on:
+        return list(folds)
+    fulfilled = matching(template.clips, template.test_on, where="test_on")
+    wanted = set(template.clips["clip"][fulfilled])
+    tested = []
+    for fold in folds:
+        test = tuple(clip for clip in fold.test if clip in wanted)
+        validation = test if fold.validation == fold.test else fold.validation
+        tested += [replace(fold, test=test, validation=validation)] if test else []
+    if not tested:
+        raise DataError(f"{template.corpus.name}: no clip fulfils {template.test_on}, which test_on asks for")
+    return tested
 
 
 def _narrowed(fold: Fold, template: Experiment) -> Fold:

@@ -24,12 +24,13 @@ def every_result() -> pd.DataFrame:
 
 
 def results(corpus: str) -> pd.DataFrame:
-    """Return the committed results on a corpus, seeds together.
+    """Return the committed results on a corpus without further options, seeds together.
 
     Where there are several seeds, a figure is their mean and its bounds are the mean bounds; "±" is the standard
     deviation over seeds.
     """
     every = every_result()
+    every = every[(every.filter(regex="^--") == "").all(axis=1)]
     rows = [_over_seeds(rows) for _, rows in every[every.Corpus == corpus].groupby(["System", "Protocol"], sort=False)]
     return pd.DataFrame(rows).reset_index(drop=True)
 

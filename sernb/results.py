@@ -84,6 +84,7 @@ class Result:
         """What was asked for beyond the system's own recipe, in words; mostly nothing."""
         first = self.experiments[0]
         said = [f"trained on {first.train_on}" * bool(first.train_on)]
+        said += [f"tested on {first.test_on}" * bool(first.test_on)]
         said += [f"{first.train_clips} training clips" * bool(first.train_clips)]
         said += [f"{first.sampling} sampling" * (first.sampling != "natural")]
         said += [f"labels {first.labels.name}" * (first.labels.name != self.system.labels.name)]

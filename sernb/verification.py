@@ -55,7 +55,12 @@ def planned(row: pd.Series, data: str | Path | None = None) -> list[Experiment]:
     Raises:
         DataError: as :func:`sernb.experiment.plan`
     """
-    return plan([row.System], row.Corpus, [row.Protocol], folds=_folds(row), seeds=[int(row.Seed)], data=data)
+    options = {name[2:].replace("-", "_"): value for name, value in _options(row).items()}
+    if "train_clips" in options:
+        options["train_clips"] = int(options["train_clips"])
+    return plan(
+        [row.System], row.Corpus, [row.Protocol], folds=_folds(row), seeds=[int(row.Seed)], data=data, **options
+    )
 
 
 def command(row: pd.Series) -> str:
@@ -64,7 +69,13 @@ def command(row: pd.Series) -> str:
     options = [f"--systems {row.System} --corpus {row.Corpus} --protocol {row.Protocol}"]
     options += [f"--folds 0-{folds[-1]}" if len(folds) > 1 else "--folds 0"] if folds else []
     options += [f"--seeds {row.Seed}"] if row.Seed != "0" else []
+    options += [f"{name} {value}" for name, value in _options(row).items()]
     return f"sernb experiment {' '.join(options)}"
+
+
+def _options(row: pd.Series) -> dict[str, str]:
+    """Return the options of the command that were given for a row, by name; their columns are named after them."""
+    return {name: value for name, value in row.items() if name.startswith("--") and value}
 
 
 def _folds(row: pd.Series) -> list[int] | None:

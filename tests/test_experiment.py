@@ -344,6 +344,29 @@ def test_training_on_some_clips_leaves_the_test_part_alone():
     assert again == plan(["majority"], "demo", ["random"], train_clips=40, folds=[0])[0].fold.train != other
 
 
+def test_testing_on_some_clips_leaves_the_training_part_alone():
+    whole = plan(["majority"], "demo", ["speaker-independent"])
+    women = plan(["majority"], "demo", ["speaker-independent"], test_on="gender=female")
+    clips = whole[0].clips.set_index("clip")
+    assert [each.fold.number for each in women] == [each.fold.number for each in whole]
+    for every, some in zip(whole, women, strict=True):
+        assert (some.fold.train, some.fold.validation) == (every.fold.train, every.fold.validation)
+        assert some.fold.test == tuple(clip for clip in every.fold.test if clips.gender[clip] == "female")
+        assert some.folder != every.folder
+
+
+def test_a_fold_that_tests_none_of_the_clips_asked_for_is_left_out():
+    whole = plan(["majority"], "demo", ["speaker-independent"])
+    tested = whole[1].clips.set_index("clip").speaker[whole[1].fold.test[0]]
+    (one,) = plan(["majority"], "demo", ["speaker-independent"], test_on=f"speaker={tested}")
+    assert (one.fold.number, one.folds) == (1, 1)
+
+
+def test_where_test_clips_choose_the_epoch_they_are_those_asked_for():
+    (first, *_) = plan(["multiscale-cnn"], "demo", ["as-published"], test_on="gender=female")
+    assert first.tests_choose
+
+
 def test_balanced_sampling_gives_each_corpus_as_many_training_clips():
     arguments = (["majority"], "ravdess+demo", ["speaker-independent"])
     natural, balanced = plan(*arguments), plan(*arguments, sampling="balanced")

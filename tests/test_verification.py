@@ -40,6 +40,20 @@ def test_a_row_is_made_again_and_agrees(committed, capsys):
 
 
 @pytest.mark.slow
+def test_options_of_a_row_are_given_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SERNB_WORK", str(tmp_path / "work"))
+    monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
+    options = "--test-on gender=female --train-clips 48"
+    made = f"experiment --systems majority --corpus demo --protocol random {options} --folds 0-1 --csv"
+    assert main([*made.split(), str(tmp_path / "reference" / "demo.csv")]) == 0
+    (row,) = (row for _, row in reference.every_result().iterrows())
+    assert command(row).endswith(options)
+    assert [len(each.fold.train) for each in planned(row)] == [48, 48]
+    assert main(["verify", "majority", "random", "--corpus", "demo"]) == 0
+    assert "all agree" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_a_row_that_cannot_be_made_again_is_found(committed, capsys):
     table = pd.read_csv(committed, dtype=str)
     table.loc[table.System == "majority", "UAR"] = "31.7 [30.0, 33.0]"
