@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -89,6 +90,10 @@ def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Ite
         with _one_core():
             cold()
 
+    def arithmetic_on_one_core() -> None:
+        with _one_core():
+            _arithmetic()
+
     def cached() -> None:
         table = prepare(corpus, settings, data=data)
         for clip in table:
@@ -102,6 +107,8 @@ def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Ite
     cold()
     yield "prepare, cold: read, verify sha256, log-mel, cache", cold, plain, loop
     yield "prepare on all cores", cold, "prepare on one core", cold_on_one_core
+    # Hyperthreads and a shared memory give less than their number: this is what the machine has to give.
+    yield "arithmetic alone on all cores", _arithmetic, "arithmetic alone on one core", arithmetic_on_one_core
     yield "every clip from the cache", cached, plain, loop
     yield "check: every file against its sha256", lambda: check(corpus, folder), plain, loop
     signals = {row.clip: load(folder / row.path, settings.sampling_rate) for row in index.head(64).itertuples()}
@@ -148,6 +155,13 @@ def _network(corpus, data: str | None) -> Iterator[Pair]:
     heard()
     called()
     yield f"inference, {len(clips)} clips", heard, "the network called as it is, not compiled", called
+
+
+def _arithmetic() -> None:
+    """Transform noise in as many threads as there are cores: no file, no lock, nothing that they share."""
+    noise = np.random.default_rng(0).standard_normal((64, 512))
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        list(threads.map(lambda _: [np.fft.rfft(noise) for _ in range(50)], range(200)))
 
 
 @contextmanager

@@ -128,10 +128,15 @@ class Mask:
         masked, length = features.copy(), self.picture or len(features)
         for start in range(0, len(features), length):
             picture = np.moveaxis(masked[start : start + length], self.axis, 0)
-            size = min(rng.integers(self.least, self.most, endpoint=True), len(picture))
-            first = rng.integers(0, len(picture) - size, endpoint=True)
-            picture[first : first + size] = features.min()
+            picture[band(len(picture), self.least, self.most, rng)] = features.min()
         return masked
+
+
+def band(length: int, least: int, most: int, rng: np.random.Generator) -> slice:
+    """Draw neighbours among ``length`` places, ``least`` to ``most`` of them; where those are too many, all."""
+    size = min(rng.integers(least, most, endpoint=True), length)
+    first = rng.integers(0, length - size, endpoint=True)
+    return slice(first, first + size)
 
 
 @dataclass(frozen=True)

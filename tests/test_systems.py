@@ -15,7 +15,7 @@ from sklearn.svm import SVC
 from sernb.config import DataError
 from sernb.corpora import corpus_named, read_index
 from sernb.labels import EIGHT, LABEL_SETS
-from sernb.systems import SYSTEMS, Examples, Task, multiscale_cnn, statistics_svm, system_named
+from sernb.systems import MODULES, SYSTEMS, Examples, Task, multiscale_cnn, statistics_svm, system_named
 from sernb.systems.support_vectors import probabilities
 
 
@@ -447,7 +447,7 @@ def test_every_network_fits_on_jax(tmp_path):
     program.write_text(
         "import dataclasses, sys\nimport numpy as np\n"
         "from test_systems import PUBLISHED, TINY, task\nfrom sernb.systems import system_named\n"
-        "from sernb.networks import keras, network_of\n"
+        "from sernb.experiment import plan, prepare_for, run\nfrom sernb.networks import keras, network_of\n"
         "for name, (classes, shape, _) in PUBLISHED.items():\n"
         "    assert network_of(system_named(name), classes=classes).output_shape == (None, classes)\n"
         "for name, changes in TINY.items():\n"
@@ -455,10 +455,20 @@ def test_every_network_fits_on_jax(tmp_path):
         "    given = task(np.random.default_rng(0), clips=8, width=shape[1], frames=shape[0], validation=3)\n"
         "    settings = dataclasses.replace(system.settings, **{**changes, 'epochs': 1})\n"
         "    assert system.fit(settings, given).scores(given.validation.features).shape == (3, 3)\n"
+        "    print(name)\n"
+        "for name in ('multiscale-cnn', 'feature-cnn-narrow', 'multitask-cnn-narrow', 'sernet'):\n"
+        "    (planned,) = plan([name], 'demo', ['speaker-independent'], folds=[0], train_clips=24)\n"
+        "    planned = dataclasses.replace(planned, settings=dataclasses.replace(planned.settings, epochs=1))\n"
+        "    prepare_for([planned])\n"
+        "    assert len(run(planned).predictions) >= len(planned.fold.test)\n"
+        "    print(name)\n"
         "assert keras.backend.backend() == 'jax'\n",
         "utf-8",
     )
     found_at = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": found_at}
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": found_at, "SERNB_WORK": str(tmp_path / "work")}
     done = subprocess.run([sys.executable, program], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    fitted = {MODULES.get(name, name) for name in done.stdout.replace("-narrow", "").split()}
+    networks = {MODULES.get(name, name) for name in SYSTEMS if system_named(name).network}
+    assert networks - fitted == {"cnn-ensemble"}, "whose members are three of the others"

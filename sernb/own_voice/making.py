@@ -106,8 +106,7 @@ def trained(corpus: Corpus, kept: np.ndarray, rows: np.ndarray) -> LinearMachine
     system, classes = system_named(SYSTEM), corpus.classes
     rows, truth, about = rows[kept], corpus.truth[kept], corpus.clips[kept].reset_index(drop=True)
     examples = Examples(tuple(rows[:, None]), truth, about)
-    none = Examples((), np.zeros(0, int), about[:0])
-    task = Task(examples, none, classes, speakers_apart=True, times_trained=np.ones(len(truth), int), seed=0)
+    task = Task(examples, examples[:0], classes, speakers_apart=True, times_trained=np.ones(len(truth), int), seed=0)
     penalty = system.fit(system.settings, task).chosen["C"]
     votes, sums = np.zeros((2, len(truth), len(classes)))
     for inner, left in StratifiedGroupKFold(system.settings.inner_folds).split(rows, truth, about.speaker):

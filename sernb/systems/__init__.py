@@ -85,6 +85,10 @@ class Examples:
         """Return the number of clips."""
         return len(self.truth)
 
+    def __getitem__(self, which: slice) -> "Examples":
+        """Return some of the clips."""
+        return Examples(self.features[which], self.truth[which], self.about[which].reset_index(drop=True))
+
     def __add__(self, other: "Examples") -> "Examples":
         """Return these clips, then the others."""
         import pandas as pd

@@ -14,10 +14,11 @@ from functools import partial
 
 import numpy as np
 
+from sernb.augment import band
 from sernb.dilated_network import SMALLEST_VARIANCE, DilatedNetwork, network_of
 from sernb.features import Normaliser, SpeechMel
 from sernb.labels import ALL_EIGHT
-from sernb.systems import Examples, Fitted, System, Task
+from sernb.systems import Fitted, System, Task
 from sernb.systems.majority import tenfold
 
 STANDARDISED = "standardised"
@@ -88,8 +89,8 @@ def altered(
     mean = np.append(heard[..., :-1].sum(axis=(0, 1)) / heard[..., -1].sum(), 0).astype(np.float32)
     bent = _bent(settings, rng, heard - mean * heard[..., -1:])
     for clip in bent:
-        _mask(clip[:, :-1], settings.masked_bands, rng)
-        _mask(clip[:, :-1].T, settings.masked_frames, rng)
+        clip[:, band(clip.shape[1] - 1, 0, settings.masked_bands, rng)] = 0
+        clip[band(len(clip), 0, settings.masked_frames, rng), :-1] = 0
     mixed, targets = _mixed(settings, rng, bent, targets) if settings.mixup else (bent, targets)
     return mixed + mean, targets
 
@@ -128,13 +129,6 @@ def _moved(bands: int, factor: float) -> np.ndarray:
     """Return the matrix that puts at band k what was at band ``factor`` k, ``(from, to)``, float32."""
     place = np.minimum(np.arange(bands) * factor, bands - 1)
     return np.maximum(0, 1 - np.abs(np.arange(bands)[:, None] - place)).astype(np.float32)
-
-
-def _mask(rows: np.ndarray, most: int, rng: np.random.Generator) -> None:
-    """Set up to so many columns next to each other to 0."""
-    size = min(rng.integers(most, endpoint=True), rows.shape[1])
-    first = rng.integers(rows.shape[1] - size, endpoint=True)
-    rows[:, first : first + size] = 0
 
 
 # -- Network and training -- #
@@ -205,9 +199,8 @@ def fit(settings: Settings, task: Task) -> Fitted:
         model.compile(optimizer, loss, jit_compile=BY_XLA)
         return model
 
-    none = Examples(task.validation.features[:0], task.validation.truth[:0], task.validation.about[:0])
     return train_on(
-        replace(task, train=heard, copies=(), validation=none),
+        replace(task, train=heard, copies=(), validation=heard[:0]),
         build,
         epochs=settings.epochs,
         batch=settings.batch,
