@@ -606,7 +606,7 @@ def _features(experiment: Experiment, view: View) -> Mapping[str, np.ndarray]:
     table = prepare(experiment.corpus, experiment.system.features, view=view)
     if (added := experiment.added) and view == ORIGINAL:
         copies = prepare(experiment.corpus, experiment.system.features, view=added.view)
-        return Read(table.places | {added.name_of(clip): read for clip, read in copies.places.items()})
+        return Read(*table.parts, ({added.name_of(clip): clip for clip in copies}, copies))
     return table
 
 

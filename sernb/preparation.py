@@ -5,8 +5,8 @@ import csv
 import gzip
 import io
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping
-from functools import partial
+from collections.abc import Generator, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -53,32 +53,35 @@ def prepare(
     """
     if isinstance(corpus, Corpus):
         return _prepared(corpus, read_index(corpus, data), features, view, data, progress)
-    places = {}
+    parts = []
     for part in corpus.parts:
         # Whatever conditions narrow a corpus, its cache is the same.
         table = _prepared(part.corpus, part.held, features, view, data, progress)
         named = zip(corpus.names_in(part), part.clips["clip"].tolist(), strict=True)  # a column gives words one by one
-        places |= {name: partial(table.__getitem__, clip) for name, clip in named}
-    return Read(places)
+        parts.append((dict(named), table))
+    return Read(*parts)
 
 
 class Read(Mapping):
-    """Features that are read each time they are asked for."""
+    """Features of several tables, under other names; they are read each time they are asked for."""
 
-    def __init__(self, places: dict[str, Callable[[], np.ndarray]]):
-        self.places = places
+    def __init__(self, *parts: tuple[dict[str, str], Mapping[str, np.ndarray]]):
+        self.parts = parts  # of each table: what its clips are called here → in it
 
     def __getitem__(self, clip: str) -> np.ndarray:
         """Return the features of one clip."""
-        return self.places[clip]()
+        for names, table in self.parts:
+            if clip in names:
+                return table[names[clip]]
+        raise KeyError(clip)
 
     def __iter__(self) -> Iterator[str]:
         """Return the names of the clips."""
-        return iter(self.places)
+        return chain.from_iterable(names for names, _ in self.parts)
 
     def __len__(self) -> int:
         """Return the number of clips."""
-        return len(self.places)
+        return sum(len(names) for names, _ in self.parts)
 
 
 def _prepared(

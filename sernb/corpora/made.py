@@ -2,12 +2,13 @@
 
 import contextlib
 import json
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sernb.config import DataError, digest, work_folder
-from sernb.corpora.copies import files_of, locate
+from sernb.corpora.copies import files_of, locate, places_of
 from sernb.corpora.index import checksum, committed_index, measured, read_table, table_of, write_table
 from sernb.corpora.record import Corpus, Labels
 from sernb.threads import in_order
@@ -122,10 +123,10 @@ def _told(kept: Path) -> dict[str, str]:
 def _state(corpus: Corpus, folder: Path, index: "pd.DataFrame") -> str:
     """Return digits that change when a label file or a recording does."""
     labels = sorted(path for pattern in corpus.labels_at for path in folder.glob(pattern))
-    files = files_of(corpus, folder, index)
-    return digest(str(folder), sorted(files), [_stamp(path) for path in [*labels, *files.values()]])
+    places = places_of(corpus, folder, index)
+    return digest(str(folder), sorted(places), [_stamp(place) for place in [*labels, *places.values()]])
 
 
-def _stamp(path: Path) -> str:
-    stat = path.stat()
+def _stamp(place: str | Path) -> str:
+    stat = os.stat(place)
     return f"{stat.st_size} {stat.st_mtime_ns}"
