@@ -6,6 +6,7 @@ import gzip
 import io
 import re
 from collections.abc import Generator, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -16,13 +17,13 @@ from sernb import features as features_module
 from sernb.audio import AudioError, load
 from sernb.augment import ORIGINAL, View, features_of
 from sernb.config import DataError, digest, plain, work_folder
-from sernb.corpora import Corpus, checksum, files_of, locate, read_index
+from sernb.corpora import Corpus, checksum, files_of, locate, places_of, read_index
 from sernb.features import Features
 from sernb.locks import held, lock_of
 from sernb.pools import AVAILABLE, Pool
 from sernb.progress import bar
 from sernb.store import FeatureTable, atomic, read_features, write_features
-from sernb.threads import in_order
+from sernb.workers import in_order_on_cores
 
 REPORTED = 10
 ATTEMPTS = 3
@@ -130,32 +131,33 @@ def _compute(
 ) -> Generator[tuple[str, np.ndarray], None, None]:
     from threadpoolctl import threadpool_limits
 
-    places = files_of(corpus, recordings, index)
-
-    def one(row) -> tuple[str, np.ndarray] | AudioError:
-        path = places[row.clip]
-        try:
-            signal = _signal(path, row.sha256, features)
-            return row.clip, features_of(row.clip, view, signal, features)
-        except AudioError as error:
-            return error
-
+    places = places_of(corpus, recordings, index)
+    items = [(clip, places[clip], sha256) for clip, sha256 in zip(index["clip"], index["sha256"], strict=True)]
     label = f"{type(features).__name__} of {view.name}"
     errors = []
     with (
         threadpool_limits(1),
-        contextlib.closing(in_order(one, index.itertuples())) as results,
+        contextlib.closing(in_order_on_cores(partial(_features_of, features, view), items)) as results,
         bar(len(index), label, "clip", shown=progress) as shown,
     ):
         for result in results:
             shown.update()
-            if isinstance(result, AudioError):
-                errors.append(str(result))
+            if isinstance(result, str):
+                errors.append(result)
             else:
                 yield result
     if errors:
         more = [f"… and {len(errors) - REPORTED} more; see `sernb check`"] if len(errors) > REPORTED else []
         raise DataError(*errors[:REPORTED], *more)
+
+
+def _features_of(features: Features, view: View, item: tuple[str, str, str]) -> tuple[str, np.ndarray] | str:
+    """Return name and features of a clip, given its name, its file and its sha256; or what is wrong with the file."""
+    clip, place, sha256 = item
+    try:
+        return clip, features_of(clip, view, _signal(Path(place), sha256, features), features)
+    except AudioError as error:
+        return str(error)
 
 
 def _signal(path: Path, sha256: str, features: Features) -> np.ndarray:

@@ -10,19 +10,27 @@ where features are read and runs are written. Recordings are needed where featur
 """
 
 import contextlib
+import multiprocessing
 import os
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeVar
 
 from sernb import __version__
 from sernb.config import DataError, recordings_folder, work_folder
 from sernb.store import TEMPORARY
+from sernb.threads import in_order
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
+TRIAL = 1.0  # s of threads, before processes are thought of: these are worth it for
+WORTH = 5.0  # s of work or more, and
+LONG = 0.008  # s or more for each item, since items and results must be sent
+BATCH = 8  # items that a process takes at a time
 PATIENCE = 30  # s, for a scheduler to answer and a first worker to come
 GO_ON = "what is finished stays, the same command goes on from there"
 
@@ -39,15 +47,59 @@ def on_cores(work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int
         DataError: if a process is killed
     """
     from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     jobs = max(1, min(len(items), os.cpu_count() or 1)) if jobs == -1 else jobs
-    try:
+    with _killed_is_said():
         yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(work)(item) for item in items)
+
+
+@contextlib.contextmanager
+def _killed_is_said() -> Iterator[None]:
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    try:
+        yield
     except TerminatedWorkerError as error:
         raise DataError(
             f"a process was killed, as a rule because memory ran out: {GO_ON}, with fewer processes by --jobs"
         ) from error
+
+
+def in_order_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result, None, None]:
+    """Yield ``work(item)`` of each item, in their order: by threads and, if that takes long, by processes from then on.
+
+    Threads wait for the interpreter's lock, processes take seconds to start, and time to be sent things. Close it to
+    stop early.
+
+    Raises:
+        DataError: if a process is killed
+    """
+    left = deque(items)
+    with contextlib.closing(in_order(work, _while_threads_do(left))) as results:
+        yield from results
+    if left:
+        import warnings
+
+        from joblib import Parallel, delayed
+
+        # Whoever closes this early knows that results are left.
+        warnings.filterwarnings("ignore", r"\d+ tasks have been successfully executed", UserWarning, "joblib")
+        jobs, tasks = os.cpu_count(), (delayed(work)(item) for item in left)
+        batches = {"batch_size": BATCH, "pre_dispatch": 4 * BATCH * jobs}
+        with _killed_is_said():
+            yield from Parallel(n_jobs=jobs, return_as="generator", **batches)(tasks)
+
+
+def _while_threads_do(left: deque[Item]) -> Iterator[Item]:
+    """Take items from the left while there are few, while it is early, and where no processes can be started."""
+    alone = (os.cpu_count() or 1) < 2 or multiprocessing.current_process().daemon
+    started, taken = time.perf_counter(), 0
+    while left:
+        elapsed = time.perf_counter() - started
+        if taken and not alone and elapsed > TRIAL and elapsed / taken > max(LONG, WORTH / len(left)):
+            return
+        taken += 1
+        yield left.popleft()
 
 
 def on_cluster(work: Callable[[Item], Result], items: Sequence[Item], *, address: str) -> Iterator[Result]:

@@ -13,7 +13,7 @@ import pytest
 from sernb import workers
 from sernb.config import DataError
 from sernb.experiment import plan, run_many
-from sernb.workers import on_cluster, on_cores
+from sernb.workers import in_order_on_cores, on_cluster, on_cores
 
 
 def test_each_item_is_done_once_on_cores():
@@ -24,6 +24,46 @@ def test_each_item_is_done_once_on_cores():
 def test_a_process_that_is_killed_is_said_in_one_line():
     with pytest.raises(DataError, match=r"a process was killed, as a rule because memory ran out: .* --jobs"):
         list(on_cores(_die, [1, 2], jobs=2))
+
+
+def at_once_by_processes(monkeypatch, trial=0.0):
+    for name, value in {"TRIAL": trial, "LONG": 0.0, "WORTH": 0.0}.items():
+        monkeypatch.setattr(workers, name, value)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+
+@pytest.mark.parametrize("trial", [0.0, 60.0])
+def test_long_work_goes_from_threads_to_processes_and_stays_in_order(monkeypatch, trial):
+    at_once_by_processes(monkeypatch, trial)
+    found = list(in_order_on_cores(_slow, range(60)))
+    assert [number for number, _ in found] == list(range(60))
+    mine = [process == os.getpid() for _, process in found]
+    assert mine == sorted(mine, reverse=True), "first by threads"
+    assert all(mine) == (trial > 0)
+
+
+def test_whoever_stops_taking_stops_processes_too(monkeypatch):
+    at_once_by_processes(monkeypatch)
+    results = in_order_on_cores(_slow, range(100_000))
+    assert [next(results)[0] for _ in range(40)] == list(range(40))
+    results.close()
+
+
+def _slow(number: int) -> tuple[int, int]:
+    time.sleep(0.01)
+    return number, os.getpid()
+
+
+def test_a_process_that_is_killed_stops_ordered_work_in_one_line(monkeypatch):
+    at_once_by_processes(monkeypatch)
+    with pytest.raises(DataError, match="a process was killed"):
+        list(in_order_on_cores(_die_elsewhere, [os.getpid()] * 100))
+
+
+def _die_elsewhere(home: int) -> None:
+    time.sleep(0.01)
+    if os.getpid() != home:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _die(_: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sernb.config import DataError
 from sernb.corpora.checking import Finding, check, findings_table, lines_of
-from sernb.corpora.copies import files_of, locate
+from sernb.corpora.copies import files_of, locate, places_of
 from sernb.corpora.index import (
     AUDIO_SUFFIXES,
     INDEX_COLUMNS,
@@ -23,7 +23,7 @@ from sernb.corpora.record import DIMENSIONS, EMOTIONS, Archive, Corpus, Pcm, Spe
 __all__ = [
     "AUDIO_SUFFIXES", "CORPORA", "DIMENSIONS", "EMOTIONS", "INDEX_COLUMNS", "Archive", "Corpus", "Finding", "Pcm",
     "SpeakerFold", "build_index", "check", "checksum", "corpus_named", "corpus_of_folder", "files_of", "findings_table",
-    "fingerprint_of", "index_of_manifest", "lines_of", "locate", "read_index", "write_table",
+    "fingerprint_of", "index_of_manifest", "lines_of", "locate", "places_of", "read_index", "write_table",
 ]  # fmt: skip
 
 CORPORA = ("demo", "ravdess", "crema_d", "tess", "savee", "emodb", "iemocap")
