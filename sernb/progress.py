@@ -1,9 +1,13 @@
 """Progress bars and lines: on the error stream of a terminal, in the printed text of a notebook."""
 
 import sys
+from threading import RLock
 from typing import TextIO
 
 from tqdm import tqdm
+
+# Each process draws its own bars. A lock between processes, as tqdm's own, is missed at the end where one is killed.
+tqdm.set_lock(RLock())
 
 
 def bar(total: int, label: str, unit: str, *, shown: bool = True) -> tqdm:
