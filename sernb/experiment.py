@@ -528,7 +528,8 @@ def watched(experiments: Sequence[Experiment], *, shown: bool = True) -> Iterato
     """Draw a bar of epochs while unfinished experiments train, in this process or in others."""
     left = [experiment for experiment in experiments if read_run(experiment.folder) is None]
     units, over = sum(max(experiment.units, 1) for experiment in left), threading.Event()
-    with bar(units, f"{len(left)} runs", "epoch", shown=shown and bool(left)) as drawn:
+    unit = "epoch" if any(experiment.units for experiment in left) else "run"
+    with bar(units, f"{len(left)} runs", unit, shown=shown and bool(left)) as drawn:
 
         def update() -> None:
             drawn.update(sum(map(_done, left)) - drawn.n)
