@@ -86,14 +86,6 @@ def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Ite
         os.environ["SERNB_WORK"] = str(temporary / f"{next(caches)}")
         prepare(corpus, settings, data=data)
 
-    def cold_on_one_core() -> None:
-        with _one_core():
-            cold()
-
-    def arithmetic_on_one_core() -> None:
-        with _one_core():
-            _arithmetic()
-
     def cached() -> None:
         table = prepare(corpus, settings, data=data)
         for clip in table:
@@ -106,9 +98,9 @@ def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Ite
     plain = "plain loop: librosa.load + melspectrogram + power_to_db"
     cold()
     yield "prepare, cold: read, verify sha256, log-mel, cache", cold, plain, loop
-    yield "prepare on all cores", cold, "prepare on one core", cold_on_one_core
-    # Hyperthreads and a shared memory give less than their number: this is what the machine has to give.
-    yield "arithmetic alone on all cores", _arithmetic, "arithmetic alone on one core", arithmetic_on_one_core
+    yield "prepare on all cores", cold, "prepare on one core", _one_core()(cold)
+    # Threads that share nothing but memory: what is to be had of them on this machine.
+    yield "arithmetic alone on all cores", _arithmetic, "arithmetic alone on one core", _one_core()(_arithmetic)
     yield "every clip from the cache", cached, plain, loop
     yield "check: every file against its sha256", lambda: check(corpus, folder), plain, loop
     signals = {row.clip: load(folder / row.path, settings.sampling_rate) for row in index.head(64).itertuples()}

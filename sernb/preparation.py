@@ -17,7 +17,7 @@ from sernb import features as features_module
 from sernb.audio import AudioError, load
 from sernb.augment import ORIGINAL, View, features_of
 from sernb.config import DataError, digest, plain, work_folder
-from sernb.corpora import Corpus, checksum, files_of, locate, places_of, read_index
+from sernb.corpora import Corpus, checksum, locate, places_of, read_index
 from sernb.features import Features
 from sernb.locks import held, lock_of
 from sernb.pools import AVAILABLE, Pool
@@ -101,23 +101,25 @@ def _prepared(
         if attempts == ATTEMPTS:
             raise DataError(f"{folder}: cannot be read back; check the disk or choose another with SERNB_WORK")
         recordings = locate(corpus, data)
-        _refuse_partial(corpus, index, recordings)
+        places = _places(corpus, index, recordings)
         with held(lock_of(folder, work_folder())):
             if read_features(folder) is None:  # not made by whoever had the lock
-                with contextlib.closing(_compute(corpus, index, recordings, features, view, progress)) as clips:
+                with contextlib.closing(_compute(index, places, features, view, progress)) as clips:
                     write_features(folder, clips, about=about)
         table, attempts = read_features(folder), attempts + 1
     return table
 
 
-def _refuse_partial(corpus: Corpus, index: pd.DataFrame, recordings: Path) -> None:
-    there = files_of(corpus, recordings, index)
-    missing = index[~index["clip"].isin(there)].path.tolist()
+def _places(corpus: Corpus, index: pd.DataFrame, recordings: Path) -> dict[str, str]:
+    """Return the file of each clip; refuse a copy that is not complete."""
+    places = places_of(corpus, recordings, index)
+    missing = index[~index["clip"].isin(places)].path.tolist()
     if missing:
         raise DataError(
             f"{recordings}: {len(missing)} of {len(index)} clips of {corpus.title} are missing, such as {missing[0]}; "
             f"complete the copy (`sernb check {corpus.name}`), or name {corpus.name}:{AVAILABLE} to use what is there"
         )
+    return places
 
 
 def cache_folder(corpus: Corpus, features: Features, view: View, index: pd.DataFrame) -> Path:
@@ -127,11 +129,10 @@ def cache_folder(corpus: Corpus, features: Features, view: View, index: pd.DataF
 
 
 def _compute(
-    corpus: Corpus, index: pd.DataFrame, recordings: Path, features: Features, view: View, progress: bool
+    index: pd.DataFrame, places: dict[str, str], features: Features, view: View, progress: bool
 ) -> Generator[tuple[str, np.ndarray], None, None]:
     from threadpoolctl import threadpool_limits
 
-    places = places_of(corpus, recordings, index)
     items = [(clip, places[clip], sha256) for clip, sha256 in zip(index["clip"], index["sha256"], strict=True)]
     label = f"{type(features).__name__} of {view.name}"
     errors = []

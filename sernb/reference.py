@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from sernb.config import REPORTS, ROOT, DataError
+from sernb.evaluation import over_seeds
 from sernb.splits import SIDE_BY_SIDE
 from sernb.store import atomic
 
@@ -42,8 +43,9 @@ def _over_seeds(rows: pd.DataFrame) -> pd.Series:
     for name, cells in rows.items():
         if all(map(_FIGURE.fullmatch, cells)):
             figures = cells.str.extract(_FIGURE).astype(float)  # value, low, high
-            (value, low, high), spread = figures.mean(), figures[0].std()
-            first[name] = f"{value:.1f} [{low:.1f}, {high:.1f}], {len(rows)} seeds ± {spread:.1f}"
+            (_, low, high), spread = figures.mean(), over_seeds(figures[0])
+            value = f"{spread.mean:.1f} [{low:.1f}, {high:.1f}]"
+            first[name] = f"{value}, {spread.seeds} seeds ± {spread.deviation:.1f}"
     return first
 
 

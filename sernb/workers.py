@@ -16,6 +16,7 @@ import socket
 import tempfile
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeVar
@@ -49,20 +50,18 @@ def on_cores(work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int
     from joblib import Parallel, delayed
 
     jobs = max(1, min(len(items), os.cpu_count() or 1)) if jobs == -1 else jobs
-    with _killed_is_said():
+    with _killed_is_said(f"{GO_ON}, with fewer processes by --jobs"):
         yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(work)(item) for item in items)
 
 
 @contextlib.contextmanager
-def _killed_is_said() -> Iterator[None]:
+def _killed_is_said(advice: str) -> Iterator[None]:
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     try:
         yield
     except TerminatedWorkerError as error:
-        raise DataError(
-            f"a process was killed, as a rule because memory ran out: {GO_ON}, with fewer processes by --jobs"
-        ) from error
+        raise DataError(f"a process was killed, as a rule because memory ran out: {advice}") from error
 
 
 def in_order_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result, None, None]:
@@ -78,15 +77,13 @@ def in_order_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> 
     with contextlib.closing(in_order(work, _while_threads_do(left))) as results:
         yield from results
     if left:
-        import warnings
-
         from joblib import Parallel, delayed
 
         # Whoever closes this early knows that results are left.
         warnings.filterwarnings("ignore", r"\d+ tasks have been successfully executed", UserWarning, "joblib")
         jobs, tasks = os.cpu_count(), (delayed(work)(item) for item in left)
         batches = {"batch_size": BATCH, "pre_dispatch": 4 * BATCH * jobs}
-        with _killed_is_said():
+        with _killed_is_said("free some, then run the same command again"):
             yield from Parallel(n_jobs=jobs, return_as="generator", **batches)(tasks)
 
 
