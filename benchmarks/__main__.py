@@ -24,6 +24,7 @@ from sernb.features import LogMel
 from sernb.preparation import prepare
 from sernb.provenance import commit
 from sernb.store import atomic
+from sernb.threads import cores
 
 SAVED = REPORTS / "benchmarks.csv"
 CLIPS, EPOCHS = 256, 5  # of the training that is measured; what it does once for all its epochs weighs little
@@ -45,13 +46,13 @@ def main() -> int:
     except DataError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    print(f"{corpus.title}: {corpus.clips} clips, {os.cpu_count()} cores; the quickest of {options.repeats} runs")
+    print(f"{corpus.title}: {corpus.clips} clips, {cores()} cores; the quickest of {options.repeats} runs")
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["SERNB_WORK"] = temporary
         pairs = [*_preparation(corpus, folder, options.data, Path(temporary)), *_network(corpus, options.data)]
         table = pd.DataFrame([_measured(pair, options.repeats) for pair in pairs])
     print(table.to_string(index=False))
-    _save(table.assign(corpus=corpus.name, cores=os.cpu_count(), commit=commit(), time=time.strftime("%Y-%m-%d %H:%M")))
+    _save(table.assign(corpus=corpus.name, cores=cores(), commit=commit(), time=time.strftime("%Y-%m-%d %H:%M")))
     return 0
 
 
@@ -154,7 +155,7 @@ def _arithmetic() -> None:
     from scipy.fft import rfft  # gives the other threads their turn
 
     noise = np.random.default_rng(0).standard_normal((64, 512))
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(cores()) as threads:
         list(threads.map(lambda _: [rfft(noise) for _ in range(50)], range(200)))
 
 
@@ -164,12 +165,12 @@ def _one_core() -> Iterator[None]:
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
     try:
         yield
     finally:
-        os.sched_setaffinity(0, cores)
+        os.sched_setaffinity(0, allowed)
 
 
 def _plain_loop(folder: Path, index: pd.DataFrame, settings: LogMel) -> None:

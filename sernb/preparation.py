@@ -20,13 +20,15 @@ from sernb.config import DataError, digest, plain, work_folder
 from sernb.corpora import Corpus, checksum, locate, places_of, read_index
 from sernb.features import Features
 from sernb.locks import held, lock_of
+from sernb.memory import keep_freed_memory
 from sernb.pools import AVAILABLE, Pool
 from sernb.progress import bar
-from sernb.store import FeatureTable, atomic, read_features, write_features
+from sernb.store import FeatureTable, Part, atomic, read_features, write_features, write_part
 from sernb.workers import in_order_on_cores
 
 REPORTED = 10
 ATTEMPTS = 3
+PART = 16  # clips that a thread or a process takes at a time
 
 
 def prepare(
@@ -104,8 +106,7 @@ def _prepared(
         places = _places(corpus, index, recordings)
         with held(lock_of(folder, work_folder())):
             if read_features(folder) is None:  # not made by whoever had the lock
-                with contextlib.closing(_compute(index, places, features, view, progress)) as clips:
-                    write_features(folder, clips, about=about)
+                write_features(folder, partial(_compute, index, places, features, view, progress), about=about)
         table, attempts = read_features(folder), attempts + 1
     return table
 
@@ -129,36 +130,47 @@ def cache_folder(corpus: Corpus, features: Features, view: View, index: pd.DataF
 
 
 def _compute(
-    index: pd.DataFrame, places: dict[str, str], features: Features, view: View, progress: bool
-) -> Generator[tuple[str, np.ndarray], None, None]:
+    index: pd.DataFrame, places: dict[str, str], features: Features, view: View, progress: bool, folder: Path
+) -> Generator[Part, None, None]:
+    """Yield the features of all clips, part by part, as files in a folder.
+
+    Whoever computes a part writes it: processes then have next to nothing to send.
+    """
     from threadpoolctl import threadpool_limits
 
     items = [(clip, places[clip], sha256) for clip, sha256 in zip(index["clip"], index["sha256"], strict=True)]
+    parts = [(folder / f"part-{start}", items[start : start + PART]) for start in range(0, len(items), PART)]
     label = f"{type(features).__name__} of {view.name}"
     errors = []
+    keep_freed_memory()
     with (
         threadpool_limits(1),
-        contextlib.closing(in_order_on_cores(partial(_features_of, features, view), items)) as results,
+        contextlib.closing(in_order_on_cores(partial(_part_of, features, view), parts)) as results,
         bar(len(index), label, "clip", shown=progress) as shown,
     ):
-        for result in results:
-            shown.update()
-            if isinstance(result, str):
-                errors.append(result)
-            else:
-                yield result
+        for (_, clips), (part, failed) in zip(parts, results, strict=True):
+            shown.update(len(clips))
+            errors += failed
+            yield part
     if errors:
         more = [f"… and {len(errors) - REPORTED} more; see `sernb check`"] if len(errors) > REPORTED else []
         raise DataError(*errors[:REPORTED], *more)
 
 
-def _features_of(features: Features, view: View, item: tuple[str, str, str]) -> tuple[str, np.ndarray] | str:
-    """Return name and features of a clip, given its name, its file and its sha256; or what is wrong with the file."""
-    clip, place, sha256 = item
-    try:
-        return clip, features_of(clip, view, _signal(Path(place), sha256, features), features)
-    except AudioError as error:
-        return str(error)
+def _part_of(features: Features, view: View, part: tuple[Path, list[tuple[str, str, str]]]) -> tuple[Part, list[str]]:
+    """Write the features of some clips to a file, given name, file and sha256 of each; also say what is wrong."""
+    keep_freed_memory()
+    path, clips = part
+    errors = []
+
+    def usable() -> Iterator[tuple[str, np.ndarray]]:
+        for clip, place, sha256 in clips:
+            try:
+                yield clip, features_of(clip, view, _signal(Path(place), sha256, features), features)
+            except AudioError as error:
+                errors.append(str(error))
+
+    return write_part(path, usable()), errors
 
 
 def _signal(path: Path, sha256: str, features: Features) -> np.ndarray:

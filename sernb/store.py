@@ -9,7 +9,7 @@ import platform
 import shutil
 import uuid
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,6 +108,7 @@ def _remove(path: Path) -> None:
 
 VALUES, CONTENTS = "values.f32", "contents.json"
 WHOLE = 2**29  # bytes, which take less than a second to compare
+COPIED = 2**20  # bytes at a time
 
 
 class Damaged(DataError):  # noqa: N818
@@ -157,24 +158,54 @@ class FeatureTable(Mapping):
         return len(self.position)
 
 
-def write_features(folder: Path, clips: Iterator[tuple[str, np.ndarray]], *, about: dict) -> None:
-    """Write a feature table, clip by clip, so that no more than one clip is held in memory.
+@dataclass(frozen=True)
+class Part:
+    """Features of some clips, one clip after the other in a file: what one process adds to a table."""
+
+    path: Path
+    clips: tuple[str, ...]
+    lengths: tuple[int, ...]  # frames of each clip
+    checks: tuple[int, ...]  # CRC-32 of each clip's values
+    width: int
+
+
+def write_part(path: Path, clips: Iterable[tuple[str, np.ndarray]]) -> Part:
+    """Write the features of some clips, clip by clip, so that no more than one is held in memory.
 
     Args:
         clips: name and features, ``(frames, width)``, of each clip
+    """
+    names, lengths, checks, width = [], [], [], 0
+    with path.open("wb") as file:
+        for name, values in clips:
+            block = np.ascontiguousarray(values, np.float32)
+            file.write(block)
+            names.append(name)
+            lengths.append(len(block))
+            checks.append(zlib.crc32(block))
+            width = block.shape[1]
+    return Part(path, tuple(names), tuple(lengths), tuple(checks), width)
+
+
+def write_features(folder: Path, parts: Callable[[Path], Generator[Part, None, None]], *, about: dict) -> None:
+    """Write a feature table, part by part.
+
+    Args:
+        parts: folder for unfinished files → parts written there, in the order of the table; each is moved into it
         about: what the table holds, kept beside it for people to read
     """
     names, lengths, checks, width = [], [], [], 0
     with atomic(folder) as unfinished:
         unfinished.mkdir()
-        with (unfinished / VALUES).open("wb") as file:
-            for name, values in clips:
-                block = np.ascontiguousarray(values, np.float32)
-                file.write(block)
-                names.append(name)
-                lengths.append(len(block))
-                checks.append(zlib.crc32(block))
-                width = block.shape[1]
+        with (unfinished / VALUES).open("wb") as file, contextlib.closing(parts(unfinished)) as written:
+            for part in written:
+                with part.path.open("rb") as values:
+                    shutil.copyfileobj(values, file, COPIED)
+                part.path.unlink()
+                names += part.clips
+                lengths += part.lengths
+                checks += part.checks
+                width = part.width or width
         contents = {"about": about, "width": width, "clips": names, "lengths": lengths, "crc32": checks}
         contents["crc32_of_contents"] = _check_of(contents)
         (unfinished / CONTENTS).write_text(json.dumps(contents), encoding="utf-8")

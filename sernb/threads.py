@@ -3,7 +3,8 @@
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from typing import TypeVar
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -17,15 +18,31 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator
     Whoever stops taking, or is stopped by an error, closes it: no thread outlives the generator. A thread that is still
     in a library when Python ends can abort the whole process.
     """
-    cores = os.cpu_count() or 1
+    count = cores()
+    with ThreadPoolExecutor(count) as threads, closing(ordered(threads, work, items, AHEAD * count)) as results:
+        yield from results
+
+
+def cores() -> int:
+    """Return how many cores this process may use: those of the machine, or fewer that it was given."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ordered(
+    executor: Executor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
+) -> Generator[Result, None, None]:
+    """Yield what an executor makes of each item, in their order; closed early, it waits for what is at work.
+
+    Args:
+        ahead: results that may be there, or at work, before they are taken
+    """
     waiting: deque[Future] = deque()
-    with ThreadPoolExecutor(cores) as threads:
-        try:
-            for item in items:
-                waiting.append(threads.submit(work, item))
-                if len(waiting) > AHEAD * cores:
-                    yield waiting.popleft().result()
-            while waiting:
+    try:
+        for item in items:
+            waiting.append(executor.submit(work, item))
+            if len(waiting) > ahead:
                 yield waiting.popleft().result()
-        finally:
-            threads.shutdown(cancel_futures=True)
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        wait([future for future in waiting if not future.cancel()])

@@ -23,6 +23,7 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 import numpy as np
 
 from sernb.evaluation import war
+from sernb.memory import keep_freed_memory
 from sernb.store import atomic
 from sernb.systems import Fitted, Task
 
@@ -49,6 +50,7 @@ def _quiet() -> Iterator[None]:
         os.close(kept)
 
 
+keep_freed_memory()
 # It takes a process that trains one network after the other for a mistake, and says so at length.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 with _quiet():

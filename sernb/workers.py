@@ -16,7 +16,6 @@ import socket
 import tempfile
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeVar
@@ -24,14 +23,14 @@ from typing import TypeVar
 from sernb import __version__
 from sernb.config import DataError, recordings_folder, work_folder
 from sernb.store import TEMPORARY
-from sernb.threads import in_order
+from sernb.threads import cores, in_order, ordered
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
-TRIAL = 1.0  # s of threads, before processes are thought of: these are worth it for
-WORTH = 5.0  # s of work or more, and
-LONG = 0.008  # s or more for each item, since items and results must be sent
-BATCH = 8  # items that a process takes at a time
+TRIAL = 1.0  # s of threads, before processes are thought of
+WORTH = 4.0  # s that threads would still take, or more: processes take seconds to start
+BUSY = 0.8  # share of the cores that threads keep at work, or less: they wait for the interpreter's lock
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # in each process
 PATIENCE = 30  # s, for a scheduler to answer and a first worker to come
 GO_ON = "what is finished stays, the same command goes on from there"
 
@@ -49,7 +48,7 @@ def on_cores(work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int
     """
     from joblib import Parallel, delayed
 
-    jobs = max(1, min(len(items), os.cpu_count() or 1)) if jobs == -1 else jobs
+    jobs = max(1, min(len(items), cores())) if jobs == -1 else jobs
     with _killed_is_said(f"{GO_ON}, with fewer processes by --jobs"):
         yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(work)(item) for item in items)
 
@@ -65,10 +64,10 @@ def _killed_is_said(advice: str) -> Iterator[None]:
 
 
 def in_order_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result, None, None]:
-    """Yield ``work(item)`` of each item, in their order: by threads and, if that takes long, by processes from then on.
+    """Yield ``work(item)`` of each item, in their order: by threads, or from some time on by processes.
 
-    Threads wait for the interpreter's lock, processes take seconds to start, and time to be sent things. Close it to
-    stop early.
+    Threads wait for the interpreter's lock, more or less, as the work may be. Processes do not, but take seconds to
+    start, and time to be sent things: items and results should be few and small. Close it to stop early.
 
     Raises:
         DataError: if a process is killed
@@ -77,23 +76,24 @@ def in_order_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> 
     with contextlib.closing(in_order(work, _while_threads_do(left))) as results:
         yield from results
     if left:
-        from joblib import Parallel, delayed
+        from joblib.externals.loky import get_reusable_executor
 
-        # Whoever closes this early knows that results are left.
-        warnings.filterwarnings("ignore", r"\d+ tasks have been successfully executed", UserWarning, "joblib")
-        jobs, tasks = os.cpu_count(), (delayed(work)(item) for item in left)
-        batches = {"batch_size": BATCH, "pre_dispatch": 4 * BATCH * jobs}
-        with _killed_is_said("free some, then run the same command again"):
-            yield from Parallel(n_jobs=jobs, return_as="generator", **batches)(tasks)
+        executor = get_reusable_executor(cores(), env=ONE_THREAD)
+        with (
+            _killed_is_said("free some, then run the same command again"),
+            contextlib.closing(ordered(executor, work, left, 2 * cores())) as results,
+        ):
+            yield from results
 
 
 def _while_threads_do(left: deque[Item]) -> Iterator[Item]:
-    """Take items from the left while there are few, while it is early, and where no processes can be started."""
-    alone = (os.cpu_count() or 1) < 2 or multiprocessing.current_process().daemon
-    started, taken = time.perf_counter(), 0
+    """Take items from the left while few are left, while it is early, and while threads keep the cores at work."""
+    alone = cores() < 2 or multiprocessing.current_process().daemon  # no processes can be started
+    started, computed, taken = time.perf_counter(), time.process_time(), 0
     while left:
         elapsed = time.perf_counter() - started
-        if taken and not alone and elapsed > TRIAL and elapsed / taken > max(LONG, WORTH / len(left)):
+        idle = time.process_time() - computed < BUSY * cores() * elapsed
+        if taken and idle and not alone and elapsed > TRIAL and elapsed / taken * len(left) > WORTH:
             return
         taken += 1
         yield left.popleft()

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from itertools import permutations
+from itertools import count, islice, permutations
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from pandas.testing import assert_frame_equal
 
 from sernb import store
 from sernb.config import DataError
-from sernb.store import TEMPORARY, Damaged, atomic, read_features, read_run, write_features, write_run
+from sernb.store import TEMPORARY, Damaged, atomic, read_features, read_run, write_features, write_part, write_run
 
 
 def left_in(folder: Path) -> list[str]:
@@ -146,9 +146,23 @@ def values(rng) -> dict[str, np.ndarray]:
     }
 
 
+def write_table(folder: Path, clips, about: dict, part: int = 3) -> None:
+    """Write a table in parts of so many clips."""
+
+    def parts(unfinished: Path):
+        left = iter(clips)
+        for number in count():
+            some = list(islice(left, part))
+            if not some:
+                return
+            yield write_part(unfinished / f"part-{number}", some)
+
+    write_features(folder, parts, about=about)
+
+
 @pytest.fixture
 def table(tmp_path, values) -> Path:
-    write_features(tmp_path / "cache" / "table", iter(values.items()), about={"corpus": "demo"})
+    write_table(tmp_path / "cache" / "table", values.items(), about={"corpus": "demo"})
     return tmp_path / "cache" / "table"
 
 
@@ -169,12 +183,12 @@ def test_a_table_is_mapped_not_loaded(table, values):
 
 
 def test_a_table_can_be_written_again(table, values):
-    write_features(table, iter(list(values.items())[:2]), about={})
+    write_table(table, list(values.items())[:2], about={})
     assert list(read_features(table).position) == ["clip 0", "clip 1"]
 
 
-def test_a_table_is_the_same_in_every_byte_whenever_it_is_written(table, values, tmp_path):
-    write_features(tmp_path / "again", iter(values.items()), about={"corpus": "demo"})
+def test_a_table_is_the_same_in_every_byte_however_it_is_parted(table, values, tmp_path):
+    write_table(tmp_path / "again", values.items(), part=1, about={"corpus": "demo"})
     for name in ("values.f32", "contents.json"):
         assert (tmp_path / "again" / name).read_bytes() == (table / name).read_bytes()
 
@@ -185,7 +199,7 @@ def test_an_error_while_computing_leaves_no_table(tmp_path, values):
         raise DataError("the second clip is unusable")
 
     with pytest.raises(DataError, match="second clip"):
-        write_features(tmp_path / "cache" / "table", failing(), about={})
+        write_table(tmp_path / "cache" / "table", failing(), about={}, part=1)
     assert list((tmp_path / "cache").iterdir()) == []
 
 

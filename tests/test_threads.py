@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from sernb import threads
 from sernb.threads import AHEAD, in_order
 
 
@@ -21,7 +22,7 @@ def test_results_come_in_the_order_of_the_items(rng):
 
 @pytest.mark.filterwarnings("error")
 def test_whoever_stops_early_stops_the_threads(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr(threads, "cores", lambda: 3)
     before, begun = threading.active_count(), []
     results = in_order(lambda number: begun.append(number) or number, range(1000))
     assert [next(results), next(results)] == [0, 1]

@@ -27,9 +27,8 @@ def test_a_process_that_is_killed_is_said_in_one_line():
 
 
 def at_once_by_processes(monkeypatch, trial=0.0):
-    for name, value in {"TRIAL": trial, "LONG": 0.0, "WORTH": 0.0}.items():
+    for name, value in {"TRIAL": trial, "WORTH": 0.0, "BUSY": 1e9, "cores": lambda: 2}.items():
         monkeypatch.setattr(workers, name, value)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 
 @pytest.mark.parametrize("trial", [0.0, 60.0])
