@@ -219,7 +219,7 @@ def train(
         order = np.random.default_rng([seed, len(history)]).permutation(len(clips))
         heard = _Batches(clips, targets, sample_weights, order, batch, prepare, together)
         batches = _Altered(heard, altered, [seed, len(history)]) if altered else heard
-        losses = model.fit(batches, epochs=1, shuffle=False, verbose=0).history
+        losses = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[_KeepFreed()]).history
         row = {"epoch": len(history) + 1, **{name: float(values[0]) for name, values in losses.items()}}
         row |= {"learning_rate": float(model.optimizer.learning_rate)} if schedule else {}
         if len(validation):
@@ -227,7 +227,7 @@ def train(
         if len(validation) and validation_targets is not None:
             every = np.arange(len(validation))
             batches = _Batches(validation, validation_targets, validation_weights, every, batch, prepare, together)
-            measured = model.evaluate(batches, verbose=0, return_dict=True)
+            measured = model.evaluate(batches, verbose=0, return_dict=True, callbacks=[_KeepFreed()])
             row |= {f"validation_{name}": float(value) for name, value in measured.items()}
         history.append(row)
         if _best(history, best_by) == len(history) - 1:
@@ -259,6 +259,15 @@ def predictions(
         heard = together([prepare(clip) for clip in clips[start : start + at_once]])
         parts.append(keras.tree.map_structure(np.asarray, model.predict_on_batch(heard)))
     return keras.tree.map_structure(lambda *values: np.concatenate(values), *parts)
+
+
+class _KeepFreed(keras.callbacks.Callback):
+    """Sets what TensorFlow sets back whenever it makes a data set, under Python 3.11 and later."""
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        keep_freed_memory()
+
+    on_test_batch_begin = on_train_batch_begin
 
 
 class _Batches(keras.utils.PyDataset):
