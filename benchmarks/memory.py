@@ -1,0 +1,90 @@
+"""How much memory the training of each network takes at its published size: ``python -m benchmarks.memory``.
+
+Each system trains in a process of its own, on two batches of real clips and their copies, and then answers: memory
+grows with the network and the batch, not with the number of clips, which are read when their turn comes. Prints the
+peak of each process.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import pandas as pd
+
+from sernb.config import DataError
+from sernb.systems import SYSTEMS, system_named
+
+LIMIT = 6.0  # GB that the training of any system must stay under
+
+TRAINING = """
+import dataclasses, json, resource, sys, time
+from pathlib import Path
+import numpy as np
+from sernb.experiment import plan
+from sernb.networks import parameters_of
+from sernb.preparation import prepare
+from sernb.systems import Examples, OnDemand, Task
+
+name, corpus, folder = sys.argv[1:]
+(experiment, *_) = plan([name], corpus, ["as-published"], folds=[0])
+system, settings = experiment.system, experiment.settings
+
+def once(settings):  # one epoch, of every member, too
+    parts = {key: once(value) for key, value in vars(settings).items() if dataclasses.is_dataclass(value)}
+    return dataclasses.replace(settings, **(parts or {"epochs": 1}))
+
+def batch(settings):
+    return max([getattr(settings, "batch", 0), *(batch(part) for part in vars(settings).values()
+                                                  if dataclasses.is_dataclass(part))])
+
+table = prepare(experiment.corpus, system.features)
+clips = experiment.clips.head(2 * batch(settings)).reset_index(drop=True)
+truth = clips.truth.map(list(experiment.labels.classes).index).to_numpy()
+examples = Examples(OnDemand([lambda clip=clip: table[clip] for clip in clips["clip"]]), truth, clips)
+few = examples[:2]
+task = Task(examples, few, experiment.labels.classes, False, np.ones(len(clips), int), 0, Path(folder))
+started = time.perf_counter()
+system.fit(once(settings), task).scores(few.features)
+print(json.dumps({
+    "parameters": parameters_of(system, classes=len(experiment.labels.classes)),
+    "batch": batch(settings),
+    "seconds": time.perf_counter() - started,
+    "peak GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+}))
+"""
+
+
+def measured(system: str, corpus: str) -> dict[str, object]:
+    """Train a system on two batches in a process of its own; return what it took."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", TRAINING, system, corpus, folder]
+        ran = subprocess.run(command, env=os.environ, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    return {"system": system, **json.loads(ran.stdout.splitlines()[-1])}
+
+
+def main() -> int:
+    """Measure systems; return 1 if one takes too much."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__.split("\n")[0])
+    networks = [name for name in SYSTEMS if system_named(name).network]
+    parser.add_argument("--systems", default=",".join(networks), help="default: every network")
+    parser.add_argument("--corpus", default="ravdess")
+    options = parser.parse_args()
+    rows = []
+    try:
+        for name in options.systems.split(","):
+            system_named(name)
+            rows.append(measured(name, options.corpus))
+            print(pd.DataFrame(rows[-1:]).round(2).to_string(index=False, header=len(rows) == 1), flush=True)
+    except DataError as error:
+        print(f"memory: {error}", file=sys.stderr)
+        return 1
+    most = max(row["peak GB"] for row in rows)
+    print(f"most: {most:.2f} GB, limit {LIMIT:.0f} GB")
+    return int(most >= LIMIT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
