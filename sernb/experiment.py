@@ -145,9 +145,7 @@ class Experiment:
     def members(self) -> tuple["Experiment", ...]:
         """The same with each system whose scores this one joins; none for others."""
         systems = self.system.members
-        return tuple(
-            replace(self, system=each, settings=getattr(self.settings, each.name.replace("-", "_"))) for each in systems
-        )
+        return tuple(replace(self, system=each, settings=getattr(self.settings, each.place)) for each in systems)
 
     @property
     def tests_choose(self) -> bool:
@@ -456,7 +454,7 @@ def _join(experiment: Experiment, leaks: list[Leak]) -> Run:
         experiment.folder,
         config=experiment.config,
         provenance=provenance(seconds=sum(each.provenance["seconds"] for each in runs)),
-        metrics=_headline(predictions, experiment, chosen, leaks),
+        metrics=_headline(predictions, experiment, chosen, leaks) | _size(experiment),
         tables={"predictions": predictions},
     )
 

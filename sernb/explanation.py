@@ -173,7 +173,7 @@ def listener(result: Result, fold: int, data: str | Path | None = None) -> Liste
     """
     experiment, run = result.experiments[fold], result.runs[fold]
     system = experiment.system
-    if system.network is None:
+    if not system.is_network:
         raise DataError(f"{system.name}: is no network, and its run keeps no weights; take a system that is one")
     from sernb.networks import restored
 
@@ -204,7 +204,7 @@ def best_listener(results: Sequence[Result], data: str | Path | None = None) -> 
     Raises:
         DataError: if there is none; one line for each network, saying why
     """
-    networks = [result for result in results if result.system.network]
+    networks = [result for result in results if result.system.is_network]
     reasons = []
     for result in sorted(networks, key=lambda result: -result.metrics().uar.value):
         try:

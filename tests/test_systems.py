@@ -14,6 +14,7 @@ from sklearn.svm import SVC
 
 from sernb.config import DataError
 from sernb.corpora import corpus_named, read_index
+from sernb.experiment import plan
 from sernb.labels import EIGHT, LABEL_SETS
 from sernb.systems import MODULES, SYSTEMS, Examples, Task, multiscale_cnn, statistics_svm, system_named
 from sernb.systems.support_vectors import probabilities
@@ -289,30 +290,16 @@ def test_networks_learn(rng, name):
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
 
 
-@pytest.mark.slow
-def test_ensemble_trains_each_member_as_alone(rng, tmp_path):
-    from sernb.systems import cnn_ensemble, system_003
-
-    settings = cnn_ensemble.Settings(
-        **{
-            name: dataclasses.replace(member.settings, width=1 / 128, batch=3, parts=1, epochs=1)
-            for name, member in cnn_ensemble._MEMBERS.items()
-        }
-    )
-    assert settings.epochs == 3
-    given = dataclasses.replace(task(rng, clips=9, width=42, frames=690, validation=3), checkpoint=tmp_path)
-    fitted = cnn_ensemble.fit(settings, given)
-    assert (tmp_path / "epochs.txt").read_text() == "3"
-    assert [row["member"] for row in fitted.history] == ["dummynet_mel", "rezonet", "exponet"]
-    assert [row["epoch"] for row in fitted.history] == [1, 2, 3]
-    alone = system_003.fit(
-        system_named("rezonet").network, settings.rezonet, dataclasses.replace(given, checkpoint=None)
-    )
-    mine = [value for name, value in fitted.weights.items() if name.startswith("rezonet")]
-    for value, other in zip(mine, alone.weights.values(), strict=True):
-        np.testing.assert_array_equal(value, other)
-    clips = given.validation.features
-    np.testing.assert_allclose(fitted.scores(clips).sum(axis=1), 1, rtol=1e-5)
+@pytest.mark.parametrize("profile", ["full", "quick"])
+@pytest.mark.parametrize("end", ["", "-narrow"])
+def test_the_runs_that_an_ensemble_joins_are_those_of_its_members_alone(end, profile):
+    (whole,) = plan([f"cnn-ensemble{end}"], "demo", ["speaker-independent"], folds=[0], profile=profile)
+    names = [f"{name}{end}" for name in ("dummynet-mel", "rezonet", "exponet")]
+    alone = plan(names, "demo", ["speaker-independent"], folds=[0], profile=profile)
+    assert [member.folder for member in whole.members] == [each.folder for each in alone]
+    assert whole.units == sum(each.units for each in alone)
+    scores = [np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]]), np.array([[0.1, 0.9]])]
+    np.testing.assert_allclose(whole.system.joined(whole.settings, scores), [[0.5, 0.5]])
 
 
 @pytest.mark.slow
@@ -367,8 +354,6 @@ def test_split_of_system_003_has_the_published_sizes():
 
 @pytest.mark.parametrize("system", ["rezonet", "multiscale-cnn", "statistics-svm"])
 def test_published_splits_give_each_part_its_clips(system):
-    from sernb.experiment import plan
-
     fold = plan([system], "ravdess", ["as-published"])[0].fold
     if system == "rezonet":
         assert (len(fold.train), len(fold.validation), len(fold.test)) == (956, 51, 433)

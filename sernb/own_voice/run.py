@@ -63,7 +63,7 @@ def _network(run: Run, name: str, labels: LabelSet, weights: dict[str, np.ndarra
     system, config = system_named(name), run.config
     settings = [system.settings_for(profile) for profile in ("full", "quick")]
     fitting = [each for each in settings if plain(each) == config.get("settings")]
-    if not fitting or plain(system.features) != config.get("features") or system.network is None:
+    if not fitting or plain(system.features) != config.get("features") or not system.is_network:
         raise DataError(f"{run.folder}: {name} has other settings or features in this version; run it again")
     if config.get("features_version") != FEATURES_VERSION:
         raise DataError(f"{run.folder}: was made for version {config.get('features_version')} of the features")

@@ -183,7 +183,7 @@ class System:
     together: Callable[[Sequence[np.ndarray]], np.ndarray] | None = None
     # Settings and a run's weights → what answers without Keras, features of clips → (clips, classes)
     light: Callable[[object, dict[str, np.ndarray]], Callable] | None = None
-    # Systems whose runs are done first; its settings hold theirs, by name. Its features are those of the first
+    # Systems whose runs are done first; its settings hold theirs, by place. Its features are those of the first
     members: tuple["System", ...] = ()
     joined: Callable[[object, list[np.ndarray]], np.ndarray] | None = None  # settings, scores of each → scores
     variants: tuple["System", ...] = ()  # the same with one thing changed; known by name, in no list
@@ -201,6 +201,16 @@ class System:
         reported = tuple(dataclasses.replace(each, caveat=f"at full size and length; {each.caveat}") for each in kept)
         about = {"name": f"{self.name}-{end}", "title": f"{self.title}: {what}", "reported": reported}
         return dataclasses.replace(self, **{**about, **changes})
+
+    @property
+    def is_network(self) -> bool:
+        """Whether its runs keep the weights of a network; those of systems that join others keep none."""
+        return self.network is not None and not self.members
+
+    @property
+    def place(self) -> str:
+        """Name of its settings among those of a system that joins it: the same for its narrow variant."""
+        return self.name.removesuffix(f"-{REDUCED}").replace("-", "_")
 
     def settings_for(self, profile: str) -> object:
         """Return the settings of the profile ``full`` or ``quick``."""

@@ -130,16 +130,14 @@ def record(
     about: str,
     *,
     network: Callable,
-    settings: object,
+    settings: Settings,
     quick: dict[str, object],
     reported: tuple[Figure, ...],
-    fitted: Callable | None = None,
     variants: dict[str, tuple[str, dict[str, object]]],
 ) -> System:
     """Return the record of a network and of its variants.
 
     Args:
-        fitted: settings and task → fitted system, where it is not :func:`fit`
         variants: end of the name → what differs, in words and as settings
     """
     system = System(
@@ -151,7 +149,7 @@ def record(
         features=Curves(),
         settings=settings,
         quick=quick,
-        fit=fitted or (lambda settings, task: fit(network, settings, task)),
+        fit=lambda settings, task: fit(network, settings, task),
         published_split=split,
         published_choice=CHOICE,
         tests_choose=False,
