@@ -32,25 +32,17 @@ name, corpus, folder = sys.argv[1:]
 (experiment, *_) = plan([name], corpus, ["as-published"], folds=[0])
 system, settings = experiment.system, experiment.settings
 
-def once(settings):  # one epoch, of every member, too
-    parts = {key: once(value) for key, value in vars(settings).items() if dataclasses.is_dataclass(value)}
-    return dataclasses.replace(settings, **(parts or {"epochs": 1}))
-
-def batch(settings):
-    return max([getattr(settings, "batch", 0), *(batch(part) for part in vars(settings).values()
-                                                  if dataclasses.is_dataclass(part))])
-
 table = prepare(experiment.corpus, system.features)
-clips = experiment.clips.head(2 * batch(settings)).reset_index(drop=True)
+clips = experiment.clips.head(2 * settings.batch).reset_index(drop=True)
 truth = clips.truth.map(list(experiment.labels.classes).index).to_numpy()
 examples = Examples(OnDemand([lambda clip=clip: table[clip] for clip in clips["clip"]]), truth, clips)
 few = examples[:2]
 task = Task(examples, few, experiment.labels.classes, False, np.ones(len(clips), int), 0, Path(folder))
 started = time.perf_counter()
-system.fit(once(settings), task).scores(few.features)
+system.fit(dataclasses.replace(settings, epochs=1), task).scores(few.features)
 print(json.dumps({
     "parameters": parameters_of(system, classes=len(experiment.labels.classes)),
-    "batch": batch(settings),
+    "batch": settings.batch,
     "seconds": time.perf_counter() - started,
     "peak GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
 }))
@@ -68,7 +60,7 @@ def measured(system: str, corpus: str) -> dict[str, object]:
 def main() -> int:
     """Measure systems; return 1 if one takes too much."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__.split("\n")[0])
-    networks = [name for name in SYSTEMS if system_named(name).network]
+    networks = [name for name in SYSTEMS if system_named(name).is_network]
     parser.add_argument("--systems", default=",".join(networks), help="default: every network")
     parser.add_argument("--corpus", default="ravdess")
     options = parser.parse_args()
