@@ -4,8 +4,9 @@ timchan9742, Multi-scale-Convolutional-Neural-Network-for-Speech-Emotion-Recogni
 in forward direction only.
 
 Chosen here, where the source does not say: the number of epochs (the notebook's default of 5 cannot give its figures;
-the weights were trained for longer). Where the source slips, the slip is a setting: its label smoothing is applied
-again and again to the same labels, so that a clip's target fades with each fold in which the clip trains.
+the weights were trained for longer; the variant ``…-long`` is nearer to its figures). Where the source slips, the slip
+is a setting: its label smoothing is applied again and again to the same labels, so that a clip's target fades with each
+fold in which the clip trains.
 """
 
 import dataclasses
@@ -124,6 +125,14 @@ def tenfold(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.nda
     return KFold(10, shuffle=True, random_state=46).split(clips)
 
 
+FIGURES = (
+    Figure("war", 0.8993, "as-published", "best epoch chosen on the test fold; speakers and takes shared"),
+    Figure("uar", 0.897, "as-published", "recomputed: the authors' own 89.8 % is macro precision"),
+)
+TOO_FEW_EPOCHS = (
+    "100 epochs are too few. On RAVDESS's first fold, where the authors' WAR is 87.5, the best epoch of 100 reaches "
+    "79.9 and that of 150 reaches 88.9 (multiscale-cnn-long); the loss still falls then"
+)
 SYSTEM = System(
     name="multiscale-cnn",
     title="Multi-scale dilated CNN",
@@ -139,13 +148,10 @@ SYSTEM = System(
     published_choice="best epoch on the test part itself",
     tests_choose=True,
     views=TEST_VIEWS,
-    reported=(
-        Figure("war", 0.8993, "as-published", "best epoch chosen on the test fold; speakers and takes shared"),
-        Figure("uar", 0.897, "as-published", "recomputed: the authors' own 89.8 % is macro precision"),
-    ),
+    reported=tuple(dataclasses.replace(each, missed_because=TOO_FEW_EPOCHS) for each in FIGURES),
     chooses_epoch=True,
     network=network,
 )
 SYSTEM = dataclasses.replace(
-    SYSTEM, variants=(SYSTEM.variant("long", "300 epochs", settings=Settings(epochs=300), reported=SYSTEM.reported),)
+    SYSTEM, variants=(SYSTEM.variant("long", "150 epochs", settings=Settings(epochs=150), reported=FIGURES),)
 )
