@@ -1,7 +1,7 @@
 """How much memory the training of each network takes at its published size: ``python -m benchmarks.memory``.
 
-Each system trains in a process of its own, on two batches of real clips, and then answers: memory grows with the network
-and the batch, not with the number of clips, which are read when their turn comes. Prints the peak of each process.
+Each system trains in a process of its own, on two batches of real clips, and then answers: memory grows with the
+network and the batch, not with the number of clips, which are read when their turn comes. Prints the peak of each.
 """
 
 import argparse
