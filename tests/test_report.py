@@ -97,7 +97,7 @@ def sernb(*arguments, work, **options):
 def demo_report(tmp_path_factory):
     """Where the runs are and where the pages are, after one `sernb report`."""
     work, out = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("report é 1")
-    done = sernb("report", "--out", str(out), work=work, timeout=900)
+    done = sernb("report", "--out", str(out), work=work, timeout=2400)
     assert done.returncode == 0, done.stderr[-3000:]
     assert str(out / "index.html") in done.stdout
     return work, out
