@@ -61,4 +61,5 @@ SYSTEM = dataclasses.replace(
     light=None,
     members=MEMBERS,
     joined=joined,
+    variants=(),
 )
