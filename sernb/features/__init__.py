@@ -15,6 +15,7 @@ from sernb.features.functionals import Functionals
 from sernb.features.image import LogMelPicture
 from sernb.features.mel import LogMel, Mfcc
 from sernb.features.prosody import F0, Level
+from sernb.features.recording_functionals import RecordingFunctionals
 from sernb.features.speech_mel import SpeechMel
 from sernb.features.statistics import Statistics
 from sernb.features.values import FrameValues
@@ -34,6 +35,7 @@ __all__ = [
     "LogMelWindows",
     "Mfcc",
     "Normaliser",
+    "RecordingFunctionals",
     "SpeechMel",
     "Statistics",
 ]

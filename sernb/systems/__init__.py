@@ -35,6 +35,7 @@ SYSTEMS = (
     "tim-net",
     "light-sernet",
     "functionals-svm",
+    "adaptive-svm",
     "sernet",
     "sernet-functionals",
 )

@@ -8,20 +8,16 @@ speakers.
 import dataclasses
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sernb.config import DataError
 from sernb.features import Functionals
 from sernb.labels import ALL_EIGHT
-from sernb.linear_machine import LIMIT, arrays_of
+from sernb.linear_machine import arrays_of
 from sernb.systems import Fitted, System, Task
 from sernb.systems.majority import tenfold
-from sernb.systems.support_vectors import inner_folds, probabilities, rows_of
-
-if TYPE_CHECKING:
-    from sklearn.svm import SVC
+from sernb.systems.support_vectors import answers_of, inner_folds, kernel_of, limited, machine_of, rows_of
 
 KERNELS = ("linear", "rbf")
 
@@ -57,15 +53,17 @@ def fit(settings: Settings, task: Task) -> Fitted:
     rows, truth = rows_of(heard.features), heard.truth
     inner, by_speaker = inner_folds(task, truth, settings.inner_folds)
     scaler = StandardScaler().fit(rows_of(task.statistics.features) if task.statistics else rows)
-    scaled = _limited(scaler.transform(rows))
+    scaled = limited(scaler.transform(rows))
 
     grid = list(product(settings.penalties, settings.gammas if settings.kernel == "rbf" else (None,)))
     validated = np.concatenate([held for _, held in inner])
     tried = {}
     for penalty, gamma in grid:
-        kernel = _kernel(scaled, scaled, gamma)
+        kernel = kernel_of(scaled, scaled, gamma)
         answers = [
-            _answers(_machine(kernel[np.ix_(kept, kept)], truth[kept], penalty), kernel[np.ix_(held, kept)], classes)
+            answers_of(
+                machine_of(kernel[np.ix_(kept, kept)], truth[kept], penalty), kernel[np.ix_(held, kept)], classes
+            )
             for kept, held in inner
         ]
         mean = np.mean([uar(truth[held], found) for (_, held), found in zip(inner, answers, strict=True)])
@@ -75,11 +73,11 @@ def fit(settings: Settings, task: Task) -> Fitted:
     # Answers to speakers that trained say nothing of how sure to be of others.
     heard_before = task.speakers_apart and not by_speaker
     temperature = 1.0 if heard_before else fit_temperature(truth[validated], answers)
-    machine = _machine(_kernel(scaled, scaled, gamma), truth, penalty)
+    machine = machine_of(kernel_of(scaled, scaled, gamma), truth, penalty)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
-        heard = _limited(scaler.transform(rows_of(features)))
-        return with_temperature(_answers(machine, _kernel(heard, scaled, gamma), classes), temperature)
+        heard = limited(scaler.transform(rows_of(features)))
+        return with_temperature(answers_of(machine, kernel_of(heard, scaled, gamma), classes), temperature)
 
     chosen = {
         "C": penalty,
@@ -90,30 +88,6 @@ def fit(settings: Settings, task: Task) -> Fitted:
     }
     weights = arrays_of(machine, scaled, scaler) if settings.kernel == "linear" else {}
     return Fitted(scores=scores, chosen=chosen, weights=weights)
-
-
-def _limited(scaled: np.ndarray) -> np.ndarray:
-    return np.clip(scaled, -LIMIT, LIMIT)
-
-
-def _kernel(left: np.ndarray, right: np.ndarray, gamma: float | None) -> np.ndarray:
-    """Return the linear kernel, or with ``gamma`` the RBF kernel, both a functional; (left, right)."""
-    product = left @ right.T / left.shape[1]
-    if gamma is None:
-        return product
-    squares = [(side**2).mean(axis=1) for side in (left, right)]
-    return np.exp(-gamma * (squares[0][:, None] + squares[1] - 2 * product))
-
-
-def _machine(kernel: np.ndarray, truth: np.ndarray, penalty: float) -> "SVC":
-    from sklearn.svm import SVC
-
-    return SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr", break_ties=True).fit(kernel, truth)
-
-
-def _answers(machine: "SVC", kernel: np.ndarray, classes: int) -> np.ndarray:
-    """Turn kernel values, (clips, trained), into scores, (clips, classes), rows sum to 1."""
-    return probabilities(machine.decision_function(kernel), machine.classes_, classes)
 
 
 SYSTEM = System(

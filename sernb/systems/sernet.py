@@ -242,7 +242,7 @@ SYSTEM = replace(
         SYSTEM.variant(
             "long",
             "150 epochs of smaller batches",
-            about=f"{SYSTEM.about} Trained with three times as many steps, which pays where test speakers are heard in training.",
+            about=f"{SYSTEM.about} Trained with three times as many steps, which pays where speakers are shared.",
             settings=Settings(epochs=150, batch=32),
         ),
     ),

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sernb.systems.adaptive_svm import SYSTEM as ADAPTIVE
+from sernb.systems.adaptive_svm import Settings as AdaptiveSettings
 from sernb.systems.functionals_svm import SYSTEM as MACHINE
 from sernb.systems.functionals_svm import Settings as MachineSettings
 from sernb.systems.sernet import SYSTEM as NETWORK
 from sernb.systems.sernet import Settings as NetworkSettings
 
 MEMBERS = (NETWORK, MACHINE)
+(LONG,) = NETWORK.variants
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,21 @@ class Settings:
         return self.sernet.epochs
 
 
-def joined(settings: Settings, scores: list[np.ndarray]) -> np.ndarray:
+@dataclass(frozen=True)
+class WithAdaptiveSettings:
+    """The settings of the network trained longer and of the SVM that knows speakers, and the share of the network."""
+
+    sernet_long: NetworkSettings = LONG.settings
+    adaptive_svm: AdaptiveSettings = ADAPTIVE.settings
+    share: float = 0.75  # on inner folds of a training part as good from 0.5 to 1
+
+    @property
+    def epochs(self) -> int:
+        """Epochs to train."""
+        return self.sernet_long.epochs
+
+
+def joined(settings: Settings | WithAdaptiveSettings, scores: list[np.ndarray]) -> np.ndarray:
     """Return the product of both systems' probabilities, the network's to the power of its share; rows sum to 1.
 
     Args:
@@ -62,4 +79,17 @@ SYSTEM = dataclasses.replace(
     members=MEMBERS,
     joined=joined,
     variants=(),
+)
+SYSTEM = dataclasses.replace(
+    SYSTEM,
+    variants=(
+        SYSTEM.variant(
+            "adaptive",
+            "for speakers who trained",
+            about="The product of what sernet-long and adaptive-svm say.",
+            settings=WithAdaptiveSettings(),
+            quick={LONG.place: LONG.settings_for("quick")},
+            members=(LONG, ADAPTIVE),
+        ),
+    ),
 )

@@ -1,8 +1,14 @@
-"""What the systems with a support vector machine share: what they hear, inner folds, decisions as probabilities."""
+"""What the systems with a support vector machine share: what they hear, kernels, inner folds, answers."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sernb.linear_machine import LIMIT
 from sernb.systems import Task
+
+if TYPE_CHECKING:
+    from sklearn.svm import SVC
 
 
 def rows_of(features: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -10,11 +16,15 @@ def rows_of(features: tuple[np.ndarray, ...]) -> np.ndarray:
     return np.concatenate(features).astype(np.float64)
 
 
-def inner_folds(task: Task, target: np.ndarray, count: int) -> tuple[list[tuple[np.ndarray, np.ndarray]], bool]:
+def inner_folds(
+    task: Task, target: np.ndarray, count: int, *, shuffled: bool = False
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], bool]:
     """Cut ``task.heard_without_epochs`` into folds to choose settings by, stratified by what is learned.
 
     Args:
         target: what is learned of each clip: its class, or one for each gender
+        shuffled: cut between clips at random, by the task's seed; as they lie, clips of a speaker are neighbours, and
+            most folds keep speakers apart where nothing asks for it
 
     Returns:
         training and validation rows of each fold, and whether these are cut by speaker: where the protocol keeps
@@ -24,7 +34,8 @@ def inner_folds(task: Task, target: np.ndarray, count: int) -> tuple[list[tuple[
 
     heard = task.heard_without_epochs
     by_speaker = task.speakers_apart and len(set(heard.speakers)) >= count
-    folds = (StratifiedGroupKFold if by_speaker else StratifiedKFold)(count)
+    order = {"shuffle": True, "random_state": task.seed} if shuffled else {}
+    folds = (StratifiedGroupKFold if by_speaker else StratifiedKFold)(count, **order)
     return list(folds.split(target, target, heard.speakers if by_speaker else None)), by_speaker
 
 
@@ -45,3 +56,29 @@ def probabilities(decision: np.ndarray, targets: np.ndarray, classes: int) -> np
         emotion = target % classes
         by_class[:, emotion] = np.maximum(by_class[:, emotion], decision[:, column])
     return softmax(by_class, axis=1)
+
+
+def limited(scaled: np.ndarray) -> np.ndarray:
+    """Return standardised features, none of them further than ``LIMIT`` from 0."""
+    return np.clip(scaled, -LIMIT, LIMIT)
+
+
+def kernel_of(left: np.ndarray, right: np.ndarray, gamma: float | None = None) -> np.ndarray:
+    """Return the linear kernel, or with ``gamma`` the RBF kernel, both a column of the rows; (left, right)."""
+    product = left @ right.T / left.shape[1]
+    if gamma is None:
+        return product
+    squares = [(side**2).mean(axis=1) for side in (left, right)]
+    return np.exp(-gamma * (squares[0][:, None] + squares[1] - 2 * product))
+
+
+def machine_of(kernel: np.ndarray, targets: np.ndarray, penalty: float) -> "SVC":
+    """Fit a one-against-one SVM on kernel values, (clips, clips)."""
+    from sklearn.svm import SVC
+
+    return SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr", break_ties=True).fit(kernel, targets)
+
+
+def answers_of(machine: "SVC", kernel: np.ndarray, classes: int) -> np.ndarray:
+    """Turn kernel values, (clips, trained), into scores, (clips, classes), rows sum to 1."""
+    return probabilities(machine.decision_function(kernel), machine.classes_, classes)
