@@ -35,7 +35,8 @@ SYSTEMS = (
     "tim-net",
     "light-sernet",
     "functionals-svm",
-    "adaptive-svm",
+    "functionals-ridge",
+    "adaptive-ridge",
     "sernet",
     "sernet-functionals",
 )

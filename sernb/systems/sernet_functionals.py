@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sernb.systems.adaptive_svm import SYSTEM as ADAPTIVE
-from sernb.systems.adaptive_svm import Settings as AdaptiveSettings
+from sernb.systems.adaptive_ridge import SYSTEM as ADAPTIVE
+from sernb.systems.adaptive_ridge import Settings as AdaptiveSettings
 from sernb.systems.functionals_svm import SYSTEM as MACHINE
 from sernb.systems.functionals_svm import Settings as MachineSettings
 from sernb.systems.sernet import SYSTEM as NETWORK
@@ -37,10 +37,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class WithAdaptiveSettings:
-    """The settings of the network trained longer and of the SVM that knows speakers, and the share of the network."""
+    """The settings of the network trained longer and of what knows the speakers, and the share of the network."""
 
     sernet_long: NetworkSettings = LONG.settings
-    adaptive_svm: AdaptiveSettings = ADAPTIVE.settings
+    adaptive_ridge: AdaptiveSettings = ADAPTIVE.settings
     share: float = 0.75  # on inner folds of a training part as good from 0.5 to 1
 
     @property
@@ -86,7 +86,7 @@ SYSTEM = dataclasses.replace(
         SYSTEM.variant(
             "adaptive",
             "for speakers who trained",
-            about="The product of what sernet-long and adaptive-svm say.",
+            about="The product of what sernet-long and adaptive-ridge say.",
             settings=WithAdaptiveSettings(),
             quick={LONG.place: LONG.settings_for("quick")},
             members=(LONG, ADAPTIVE),

@@ -1,17 +1,20 @@
-"""The SVM that knows its speakers: its features against librosa, its kernel against the explicit map, its use."""
+"""Ridge regression, for all and for speakers who trained: against sklearn and librosa, and the explicit map."""
 
 import librosa
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.svm import SVC
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sernb.audio import load, resample
 from sernb.experiment import plan
 from sernb.features import Functionals, RecordingFunctionals
 from sernb.features.functionals import STATISTICS
-from sernb.systems import Examples, Task, functionals_svm, sernet_functionals, system_named
-from sernb.systems.adaptive_svm import Settings, fit
+from sernb.systems import Examples, Task, functionals_ridge, sernet_functionals, system_named
+from sernb.systems.adaptive_ridge import Settings, fit
+from sernb.systems.least_squares import coefficients_of, targets_of
 
 
 def examples(rng, *, clips=120, speakers=4, columns=30, opposed=False):
@@ -54,7 +57,7 @@ def test_features_are_the_functionals_and_statistics_of_librosas_mfcc(recordings
 @pytest.mark.parametrize("own", [0.0, 0.5, 2.0])
 def test_the_kernel_is_that_of_a_map_with_a_copy_for_each_speaker(rng, own):
     given, unseen = examples(rng), examples(rng)
-    settings = Settings(own=own)
+    settings = Settings(own=own, penalties=(0.1,))
     fitted = fit(settings, task(given))
 
     rows, fresh = (np.concatenate(each.features).astype(float) for each in (given, unseen))
@@ -71,11 +74,46 @@ def test_the_kernel_is_that_of_a_map_with_a_copy_for_each_speaker(rng, own):
         copies = np.sqrt(own) * np.eye(4)[numbers][:, :, None] * relative[:, None]
         return np.hstack([relative, copies.reshape(len(rows), -1)])
 
-    machine = SVC(kernel="linear", C=settings.penalty, decision_function_shape="ovr", break_ties=True)
-    machine.fit(mapped(rows, numbers), given.truth)
-    decision = machine.decision_function(mapped(fresh, theirs))
+    trained = mapped(rows, numbers)
+    size = (trained**2).sum(axis=1).mean()
+    machine = Ridge(alpha=0.1 * size, fit_intercept=False).fit(trained, 3 * np.eye(3)[given.truth] - 1)
+    said = machine.predict(mapped(fresh, theirs))
     found = np.log(fitted.scores(unseen.features)) * fitted.chosen["temperature"]
-    np.testing.assert_allclose(found[:, :1] - found[:, 1:], decision[:, :1] - decision[:, 1:], atol=0.03)
+    np.testing.assert_allclose(found[:, :1] - found[:, 1:], said[:, :1] - said[:, 1:], atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_functionals_ridge_is_that_of_sklearn(rng, classes):
+    given, unseen = examples(rng), examples(rng)
+    given, unseen = (Examples(each.features, each.truth % classes, each.about) for each in (given, unseen))
+    none = Examples((), np.zeros(0, int), given.about[:0])
+    fitted = functionals_ridge.fit(
+        functionals_ridge.Settings(penalties=(0.3,)),
+        Task(given, none, tuple("abc"[:classes]), True, np.ones(len(given), int), seed=0),
+    )
+    rows, fresh = (np.concatenate(each.features).astype(float) for each in (given, unseen))
+    columns = rows.shape[1]
+    theirs = make_pipeline(StandardScaler(), Ridge(alpha=0.3 * columns, fit_intercept=False))  # its rows' mean square
+    said = theirs.fit(rows, classes * np.eye(classes)[given.truth] - 1).predict(fresh)
+    found = np.log(fitted.scores(unseen.features)) * fitted.chosen["temperature"]
+    np.testing.assert_allclose(found[:, :1] - found[:, 1:], said[:, :1] - said[:, 1:], atol=1e-4)
+    assert fitted.chosen["inner folds"] == "by speaker"
+
+
+def test_the_penalty_with_the_highest_inner_uar_is_chosen(rng):
+    given = task(examples(rng), apart=True)
+    grid = (0.01, 1.0, 300.0)
+    alone = {p: functionals_ridge.fit(functionals_ridge.Settings(penalties=(p,)), given).chosen for p in grid}
+    chosen = functionals_ridge.fit(functionals_ridge.Settings(penalties=grid), given).chosen
+    assert chosen == max(alone.values(), key=lambda each: each["inner UAR"])
+
+
+def test_coefficients_solve_their_equations(rng):
+    rows = rng.normal(0, 1, (20, 5))
+    kernel, targets = rows @ rows.T, targets_of(np.arange(20) % 4, 4)
+    for penalty, found in zip((0.1, 2.0), coefficients_of(kernel, targets, (0.1, 2.0)), strict=True):
+        size = np.diag(kernel).mean()
+        np.testing.assert_allclose((kernel + penalty * size * np.eye(20)) @ found, targets, atol=1e-9)
 
 
 def test_speakers_who_show_emotions_differently_are_told_apart(rng):
@@ -108,21 +146,12 @@ def test_one_speaker_alone_and_speakers_never_heard_get_answers(rng):
     assert fitted.chosen["inner clips whose speaker was found"] == 0, "held-out speakers cannot be found"
 
 
-def test_with_speakers_unmoved_and_equal_it_is_the_functionals_machine(rng):
-    """No speaker counts more, one speaker in all: the linear SVM of functionals-svm on what is standardised twice."""
-    given, unseen = examples(rng, speakers=1), examples(rng, speakers=1)
-    ours = fit(Settings(own=0.0, least_deviation=0.0), task(given))
-    theirs = functionals_svm.fit(functionals_svm.Settings(penalties=(10.0,)), task(given))
-    raw = [np.log(each.scores(unseen.features)) * each.chosen["temperature"] for each in (ours, theirs)]
-    np.testing.assert_allclose(*[logits - logits.mean(axis=1, keepdims=True) for logits in raw], atol=1e-5)
-
-
 def test_the_variant_multiplies_the_long_network_with_it():
     (whole,) = plan(["sernet-functionals-adaptive"], "demo", ["as-published"], folds=[0])
-    assert [each.system.name for each in whole.members] == ["sernet-long", "adaptive-svm"]
+    assert [each.system.name for each in whole.members] == ["sernet-long", "adaptive-ridge"]
     assert [each.settings for each in whole.members] == [
         system_named("sernet-long").settings,
-        system_named("adaptive-svm").settings,
+        system_named("adaptive-ridge").settings,
     ]
     network, machine = np.array([[0.5, 0.3, 0.2]]), np.array([[0.2, 0.7, 0.1]])
     product = network**whole.settings.share * machine
