@@ -236,14 +236,3 @@ SYSTEM = System(
     together=together,
     light=light,
 )
-SYSTEM = replace(
-    SYSTEM,
-    variants=(
-        SYSTEM.variant(
-            "long",
-            "150 epochs of smaller batches",
-            about=f"{SYSTEM.about} Trained with three times as many steps, which pays where speakers are shared.",
-            settings=Settings(epochs=150, batch=32),
-        ),
-    ),
-)

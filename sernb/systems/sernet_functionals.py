@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sernb.systems.adaptive_ridge import SYSTEM as ADAPTIVE
-from sernb.systems.adaptive_ridge import Settings as AdaptiveSettings
+from sernb.systems.functionals_ridge import SYSTEM as RIDGE
+from sernb.systems.functionals_ridge import Settings as RidgeSettings
 from sernb.systems.functionals_svm import SYSTEM as MACHINE
 from sernb.systems.functionals_svm import Settings as MachineSettings
 from sernb.systems.sernet import SYSTEM as NETWORK
 from sernb.systems.sernet import Settings as NetworkSettings
 
 MEMBERS = (NETWORK, MACHINE)
-(LONG,) = NETWORK.variants
+WITH_RIDGE = (NETWORK, RIDGE)
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,20 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class WithAdaptiveSettings:
-    """The settings of the network trained longer and of what knows the speakers, and the share of the network."""
+class WithRidgeSettings:
+    """The settings of both, where ridge regression stands for the SVM; the share is not searched."""
 
-    sernet_long: NetworkSettings = LONG.settings
-    adaptive_ridge: AdaptiveSettings = ADAPTIVE.settings
-    share: float = 0.75  # on inner folds of a training part as good from 0.5 to 1
+    sernet: NetworkSettings = NETWORK.settings
+    functionals_ridge: RidgeSettings = RIDGE.settings
+    share: float = 1.0
 
     @property
     def epochs(self) -> int:
         """Epochs to train."""
-        return self.sernet_long.epochs
+        return self.sernet.epochs
 
 
-def joined(settings: Settings | WithAdaptiveSettings, scores: list[np.ndarray]) -> np.ndarray:
+def joined(settings: Settings | WithRidgeSettings, scores: list[np.ndarray]) -> np.ndarray:
     """Return the product of both systems' probabilities, the network's to the power of its share; rows sum to 1.
 
     Args:
@@ -84,12 +84,12 @@ SYSTEM = dataclasses.replace(
     SYSTEM,
     variants=(
         SYSTEM.variant(
-            "adaptive",
-            "for speakers who trained",
-            about="The product of what sernet-long and adaptive-ridge say.",
-            settings=WithAdaptiveSettings(),
-            quick={LONG.place: LONG.settings_for("quick")},
-            members=(LONG, ADAPTIVE),
+            "ridge",
+            "ridge regression instead of the SVM",
+            about="The product of what sernet and functionals-ridge say.",
+            settings=WithRidgeSettings(),
+            quick={each.place: each.settings_for("quick") for each in WITH_RIDGE},
+            members=WITH_RIDGE,
         ),
     ),
 )
