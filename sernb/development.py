@@ -63,6 +63,7 @@ BASELINES = Question(
         Arm("200 statistics, RBF SVM", "statistics-svm"),
         Arm("7,828 functionals, linear SVM", "functionals-svm"),
         Arm("7,828 functionals, RBF SVM", "functionals-svm-rbf"),
+        Arm("7,828 functionals, ridge regression", "functionals-ridge"),
     ),
     labels=ALL_EIGHT,
 )
@@ -241,6 +242,8 @@ JOINED = Question(
         Arm("both, the network's share 1", "sernet-functionals"),
         Arm("share 0.5", "sernet-functionals", {"share": 0.5}),
         Arm("share 2", "sernet-functionals", {"share": 2.0}),
+        Arm("functionals and ridge regression alone", "functionals-ridge"),
+        Arm("sernet and ridge regression, share 1", "sernet-functionals-ridge"),
     ),
 )
 OURS = (NETWORK, ALTERATIONS, LENGTH, JOINED)
