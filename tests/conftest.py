@@ -14,6 +14,12 @@ import soundfile
 from sernb.config import ROOT
 
 SHARED = ROOT.parent / "shared" / "corpora"
+LONGEST = ("test_report.py", "test_experiment.py", "test_kills.py")  # files, the one that takes most time first
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: a worker that came to one last would work on while the other has nothing to do."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(autouse=True)
