@@ -17,9 +17,9 @@ import numpy as np
 from sernb.features import RecordingFunctionals
 from sernb.labels import ALL_EIGHT
 from sernb.systems import Fitted, System, Task
-from sernb.systems.least_squares import answers_of, coefficients_of, targets_of
+from sernb.systems.least_squares import coefficients_of, targets_of
 from sernb.systems.majority import tenfold
-from sernb.systems.support_vectors import inner_folds, kernel_of, limited, machine_of, rows_of
+from sernb.systems.support_vectors import inner_folds, inner_temperature, kernel_of, limited, machine_of, rows_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     Penalty and temperature are those of the inner folds; these keep speakers apart, too, where the protocol does and
     there are enough of them.
     """
-    from sernb.evaluation import fit_temperature, uar, with_temperature
+    from sernb.evaluation import uar, with_temperature
 
     heard, classes = task.heard_without_epochs, len(task.classes)
     rows, truth, speakers = rows_of(heard.features), heard.truth, heard.speakers
@@ -58,8 +58,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     found = np.concatenate([found for _, found in judged])
     tried = [np.concatenate(parts) for parts in zip(*(answers for answers, _ in judged), strict=True)]
     best = int(np.argmax([uar(truth[held], answers) for answers in tried]))
-    heard_before = task.speakers_apart and not by_speaker
-    temperature = 1.0 if heard_before else fit_temperature(truth[held], tried[best])
+    temperature = inner_temperature(task, truth[held], tried[best], by_speaker=by_speaker)
     answer = trained(slice(None), [settings.penalties[best]])
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -85,6 +84,7 @@ def _trained(
     classes: int,
     statistics: np.ndarray | None,
 ) -> Answer:
+    from scipy.special import softmax
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler().fit(rows if statistics is None else statistics)
@@ -108,7 +108,7 @@ def _trained(
         heard = limited(scaler.transform(rows))
         found = finder.predict(kernel_of(heard, scaled)) if finder else np.zeros(len(rows), int)
         values = kernel(relative(heard, found), found)
-        return [answers_of(values @ coefficients) for coefficients in solved], names[found]
+        return [softmax(values @ coefficients, axis=1) for coefficients in solved], names[found]
 
     return answer
 

@@ -12,9 +12,9 @@ import numpy as np
 from sernb.features import Functionals
 from sernb.labels import ALL_EIGHT
 from sernb.systems import Fitted, System, Task
-from sernb.systems.least_squares import answers_of, coefficients_of, targets_of
+from sernb.systems.least_squares import coefficients_of, targets_of
 from sernb.systems.majority import tenfold
-from sernb.systems.support_vectors import inner_folds, kernel_of, limited, rows_of
+from sernb.systems.support_vectors import inner_folds, inner_temperature, kernel_of, limited, rows_of
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ def fit(settings: Settings, task: Task) -> Fitted:
     The penalty is that with the highest mean UAR of the inner folds; the temperature comes from the same answers. Where
     fewer speakers train than there are inner folds, these are cut between clips, and the temperature is 1.
     """
+    from scipy.special import softmax
     from sklearn.preprocessing import StandardScaler
 
-    from sernb.evaluation import fit_temperature, uar, with_temperature
+    from sernb.evaluation import uar, with_temperature
 
     heard, classes = task.heard_without_epochs, len(task.classes)
     rows, truth = rows_of(heard.features), heard.truth
@@ -46,17 +47,18 @@ def fit(settings: Settings, task: Task) -> Fitted:
     for kept, held in inner:
         solved = coefficients_of(kernel[np.ix_(kept, kept)], targets[kept], settings.penalties)
         for penalty, coefficients in zip(settings.penalties, solved, strict=True):
-            tried[penalty].append(answers_of(kernel[np.ix_(held, kept)] @ coefficients))
+            tried[penalty].append(softmax(kernel[np.ix_(held, kept)] @ coefficients, axis=1))
     validated = [truth[held] for _, held in inner]
     mean = {p: float(np.mean([uar(*each) for each in zip(validated, tried[p], strict=True)])) for p in tried}
     penalty = max(mean, key=mean.get)
-    heard_before = task.speakers_apart and not by_speaker
-    temperature = 1.0 if heard_before else fit_temperature(np.concatenate(validated), np.concatenate(tried[penalty]))
+    answers = np.concatenate(tried[penalty])
+    temperature = inner_temperature(task, np.concatenate(validated), answers, by_speaker=by_speaker)
     (coefficients,) = coefficients_of(kernel, targets, [penalty])
     planes = scaled.T @ coefficients / scaled.shape[1]  # (values, classes)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
-        return with_temperature(answers_of(limited(scaler.transform(rows_of(features))) @ planes), temperature)
+        said = limited(scaler.transform(rows_of(features))) @ planes
+        return with_temperature(softmax(said, axis=1), temperature)
 
     chosen = {
         "penalty": penalty,

@@ -17,7 +17,15 @@ from sernb.labels import ALL_EIGHT
 from sernb.linear_machine import arrays_of
 from sernb.systems import Fitted, System, Task
 from sernb.systems.majority import tenfold
-from sernb.systems.support_vectors import answers_of, inner_folds, kernel_of, limited, machine_of, rows_of
+from sernb.systems.support_vectors import (
+    answers_of,
+    inner_folds,
+    inner_temperature,
+    kernel_of,
+    limited,
+    machine_of,
+    rows_of,
+)
 
 KERNELS = ("linear", "rbf")
 
@@ -47,7 +55,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     """
     from sklearn.preprocessing import StandardScaler
 
-    from sernb.evaluation import fit_temperature, uar, with_temperature
+    from sernb.evaluation import uar, with_temperature
 
     heard, classes = task.heard_without_epochs, len(task.classes)
     rows, truth = rows_of(heard.features), heard.truth
@@ -70,9 +78,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
         tried[penalty, gamma] = float(mean), np.concatenate(answers)
     penalty, gamma = max(tried, key=lambda point: tried[point][0])
     inner_uar, answers = tried[penalty, gamma]
-    # Answers to speakers that trained say nothing of how sure to be of others.
-    heard_before = task.speakers_apart and not by_speaker
-    temperature = 1.0 if heard_before else fit_temperature(truth[validated], answers)
+    temperature = inner_temperature(task, truth[validated], answers, by_speaker=by_speaker)
     machine = machine_of(kernel_of(scaled, scaled, gamma), truth, penalty)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:

@@ -33,10 +33,3 @@ def coefficients_of(kernel: np.ndarray, targets: np.ndarray, penalties: Sequence
     values, vectors = np.linalg.eigh(kernel)
     turned, size = vectors.T @ targets, np.trace(kernel) / len(kernel)
     return [vectors @ (turned / (values + penalty * size)[:, None]) for penalty in penalties]
-
-
-def answers_of(values: np.ndarray) -> np.ndarray:
-    """Turn what is said of clips into scores, ``(clips, classes)``, rows sum to 1."""
-    from scipy.special import softmax
-
-    return softmax(values, axis=1)

@@ -39,6 +39,21 @@ def inner_folds(
     return list(folds.split(target, target, heard.speakers if by_speaker else None)), by_speaker
 
 
+def inner_temperature(task: Task, truth: np.ndarray, answers: np.ndarray, *, by_speaker: bool) -> float:
+    """Return the temperature at which the answers of inner folds are as sure as they should be.
+
+    It is 1 where these folds could not keep speakers apart as the protocol does: answers to speakers that trained say
+    nothing of how sure to be of others.
+
+    Args:
+        answers: ``(clips, classes)``, in the order of ``truth``
+        by_speaker: as :func:`inner_folds` returns it
+    """
+    from sernb.evaluation import fit_temperature
+
+    return 1.0 if task.speakers_apart and not by_speaker else fit_temperature(truth, answers)
+
+
 def probabilities(decision: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
     """Return the softmax of decision values by class, ``(clips, classes)``.
 
