@@ -61,7 +61,7 @@ def why(found: pd.DataFrame, emotion: str, title: str) -> Drawing:
                       va="center", ha="left" if moved > 0 else "right", fontsize=8)  # fmt: skip
     axes.axvline(0, color="black", linewidth=0.6)
     axes.margins(x=0.15)
-    axes.set(xlabel=f"distance moved towards {emotion} (right) or away from it (left)", title=title)
+    axes.set(xlabel=f"added to the logarithm of the probability of {emotion}", title=title)
     listed = "; ".join(f"{row.family} {row.moved:+.2f}" for row in found.itertuples())
     return Drawing(figure, f"How far each family of functionals moved the answer {emotion}: {listed}.")
 

@@ -56,7 +56,7 @@ def card(about: dict) -> str:
 <!-- Written by `python -m sernb.own_voice.making` from model.json: change that, not this. -->
 
 Statistics of pitch, loudness, voice quality, spectrum and rhythm ({about["features"]["type"]}, computed with NumPy and
-SciPy) and a linear support vector machine. It answers
+SciPy) and ridge regression. It answers
 {_listed(about["classes"])}.
 No network, no pickle: `weights.npz` holds arrays, `model.json` all else. `sernb predict FILE` and `sernb app` use it.
 
@@ -89,8 +89,8 @@ heard; the model that ships is trained in the same way on all of them, and has n
 
 {overall}
 
-Features and grid were chosen on training speakers of the same corpus, who are test speakers of other folds: a little
-optimism cannot be ruled out.
+Features, classifier and grid were chosen on training speakers of the same corpus, who are test speakers of other folds:
+a little optimism cannot be ruled out.
 
 {genders}
 

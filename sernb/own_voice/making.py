@@ -1,12 +1,11 @@
 """The model that ships, made from a corpus: ``python -m sernb.own_voice.making``.
 
-Three things are learned apart from the planes: how votes and distances become probabilities (from inner folds of the
-training speakers), which probability puts an emotion into a set of stated coverage, and what recordings the model knows
-(both from clips of speakers that were not trained on, each speaker once). The figures on the card are of those clips.
+Beside what the system learns there is which probability puts an emotion into a set of stated coverage, and what
+recordings the model knows: both from clips of speakers that were not trained on, each speaker once. The figures on the
+card are of those clips.
 """
 
 import argparse
-import dataclasses
 import hashlib
 import io
 import json
@@ -27,7 +26,7 @@ from sernb.details import recordings_of
 from sernb.evaluation import Answers, Interval, calibration_error, evaluate, interval, uar
 from sernb.experiment import plan
 from sernb.features import VERSION as FEATURES_VERSION
-from sernb.linear_machine import LIMIT, LinearMachine, fitted
+from sernb.linear_machine import LinearMachine, machine_of
 from sernb.own_voice import readiness as ready
 from sernb.own_voice.card import card
 from sernb.own_voice.model import FORMAT, FORMAT_VERSION, KINDS, SHIPPED, Adaptation, arrays_in, model_at
@@ -40,7 +39,7 @@ from sernb.stress import Clipping, Room, Telephone
 from sernb.studies.enrolment import SHRINKAGES, Moments, average, moments_of, shrunk, standardised
 from sernb.systems import Examples, Task, system_named
 
-SYSTEM = "functionals-svm"
+SYSTEM = "functionals-ridge"
 PROTOCOL = "speaker-independent"
 COVERAGES = (0.8, 0.9, 0.95)
 UNSURE_BELOW = 0.5  # an answer that is likelier wrong than right is none
@@ -95,40 +94,18 @@ def corpus_of(name: str) -> Corpus:
 
 
 def trained(corpus: Corpus, kept: np.ndarray, rows: np.ndarray) -> LinearMachine:
-    """Train on some clips: C as the system chooses it, probabilities from inner folds that keep speakers apart.
+    """Train on some clips, as the system does where speakers are kept apart.
 
     Args:
         kept: which clips, (clips,) of booleans
         rows: features of all clips
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     system, classes = system_named(SYSTEM), corpus.classes
     rows, truth, about = rows[kept], corpus.truth[kept], corpus.clips[kept].reset_index(drop=True)
     examples = Examples(tuple(rows[:, None]), truth, about)
     task = Task(examples, examples[:0], classes, speakers_apart=True, times_trained=np.ones(len(truth), int), seed=0)
-    penalty = system.fit(system.settings, task).chosen["C"]
-    votes, sums = np.zeros((2, len(truth), len(classes)))
-    for inner, left in StratifiedGroupKFold(system.settings.inner_folds).split(rows, truth, about.speaker):
-        machine = fitted(rows[inner], truth[inner], penalty, len(classes))
-        votes[left], sums[left] = machine.evidence(rows[left])
-    by_votes, by_distances = weights_of(truth, votes, sums)
-    machine = fitted(rows, truth, penalty, len(classes))
-    return dataclasses.replace(machine, by_votes=by_votes, by_distances=by_distances)
-
-
-def weights_of(truth: np.ndarray, votes: np.ndarray, sums: np.ndarray) -> tuple[float, float]:
-    """Return how much votes and distances count, so that probabilities have the smallest log-loss."""
-    from scipy.optimize import minimize
-    from scipy.special import log_softmax
-
-    clips = np.arange(len(truth))
-
-    def loss(weights: np.ndarray) -> float:  # convex
-        return -float(log_softmax(weights[0] * votes + weights[1] * sums, axis=1)[clips, truth].mean())
-
-    found = minimize(loss, [0.5, 0.5], method="L-BFGS-B", bounds=[(0, None)] * 2)
-    return float(found.x[0]), float(found.x[1])
+    fitted = system.fit(system.settings, task)
+    return machine_of(fitted.weights, temperature=fitted.chosen["temperature"])
 
 
 def adapted(corpus: Corpus, kept: np.ndarray) -> tuple[LinearMachine, Moments]:
@@ -280,9 +257,9 @@ def make(corpus_name: str, foreign_name: str, folder: Path) -> None:
     corpus = corpus_of(corpus_name)
     held = held_out(corpus)
     everything = np.ones(len(corpus.clips), bool)
-    machine = rounded(trained(corpus, everything, corpus.rows))
+    machine = trained(corpus, everything, corpus.rows)
     own_machine, others = adapted(corpus, everything)
-    adaptation = Adaptation(rounded(own_machine), *(values.astype(np.float32) for values in others), k=held.k)
+    adaptation = Adaptation(own_machine, *(values.astype(np.float32) for values in others), k=held.k)
     measured, copies = checked(corpus, held)
     bounds = ready.bounds_of(measured)
     all_own = held.enrolled[None].mean(axis=0)
@@ -304,7 +281,7 @@ def make(corpus_name: str, foreign_name: str, folder: Path) -> None:
     }
     arrays = {
         **machine.arrays,
-        **{f"adapted {name}": values for name, values in adaptation.machine.arrays.items() if name != "learned"},
+        **{f"adapted {name}": values for name, values in adaptation.machine.arrays.items()},
         "average mean": adaptation.mean,
         "average variance": adaptation.variance,
     }
@@ -319,13 +296,10 @@ def make(corpus_name: str, foreign_name: str, folder: Path) -> None:
         "classes": corpus.classes,
         "features": plain(system.features),
         "features_version": FEATURES_VERSION,
-        "limit": LIMIT,
+        "limit": machine.limit,
         "longest": float(np.ceil(corpus.clips.seconds.max())),
         "unsure_below": UNSURE_BELOW,
-        "probabilities": {
-            name: {"by_votes": each.by_votes, "by_distances": each.by_distances}
-            for name, each in (("as_heard", machine), ("adapted", adaptation.machine))
-        },
+        "temperatures": {"as_heard": machine.temperature, "adapted": adaptation.machine.temperature},
         "sets": {
             name: {f"{at:g}": threshold(corpus.truth, scores, corpus.speakers, at) for at in COVERAGES}
             for name, scores in (("as_heard", held.scores), ("adapted", all_own))
@@ -379,13 +353,6 @@ def _leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:
             yield from _leaves(each, f"{name}/{key}")
     else:
         yield name, value
-
-
-def rounded(machine: LinearMachine) -> LinearMachine:
-    """Return the machine with planes of 12 significant bits: half the size when packed, the same answers."""
-    mantissa, exponent = np.frexp(machine.planes)
-    planes = np.ldexp(np.round(mantissa * 2**12) / 2**12, exponent).astype(np.float32)
-    return dataclasses.replace(machine, planes=planes)
 
 
 def figures_of(corpus: Corpus, scores: np.ndarray) -> dict[str, object]:

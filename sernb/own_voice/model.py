@@ -20,9 +20,9 @@ from sernb.features import Features, Functionals
 from sernb.linear_machine import LinearMachine, machine_of
 from sernb.own_voice.readiness import MEASURES
 
-SHIPPED = Path(__file__).resolve().parents[1] / "models" / "functionals-svm"
+SHIPPED = Path(__file__).resolve().parents[1] / "models" / "functionals-ridge"
 FORMAT, FORMAT_VERSION = "sernb-model", 1
-KINDS = ("linear-svm",)
+KINDS = ("ridge",)
 LARGEST = 256 * 2**20  # bytes of all arrays of a model; a zip file may promise any number
 SMALLEST = 1e-16  # variance of a value that never changes: it becomes 0
 
@@ -133,12 +133,13 @@ def _shipped(folder: Path) -> Model:
     features = functionals(about.get("features"), about.get("features_version"), folder)
     try:
         classes = tuple(map(str, about["classes"]))
-        heard = machine_of(arrays, **_numbers(about, "as_heard", classes))
+        limit, temperatures = float(about["limit"]), about["temperatures"]
+        heard = machine_of(arrays, temperature=float(temperatures["as_heard"]), limit=limit)
         adaptation = None
-        if "adapted" in about["probabilities"]:
+        if "adapted" in temperatures:
             of_adapted = {name.removeprefix("adapted "): values for name, values in arrays.items()}
             adaptation = Adaptation(
-                machine_of(of_adapted | {"learned": arrays["learned"]}, **_numbers(about, "adapted", classes)),
+                machine_of(of_adapted, temperature=float(temperatures["adapted"]), limit=limit),
                 arrays["average mean"].astype(np.float64),
                 arrays["average variance"].astype(np.float64),
                 float(about["adaptation_k"]),
@@ -151,16 +152,12 @@ def _shipped(folder: Path) -> Model:
     return known
 
 
-def _numbers(about: dict, which: str, classes: tuple[str, ...]) -> dict:
-    weights = {name: float(about["probabilities"][which][name]) for name in ("by_votes", "by_distances")}
-    return {"classes": len(classes), "limit": float(about["limit"]), **weights}
-
-
 def _refuse_odd(model: Model, width: int) -> None:
     """Raise ValueError, KeyError or TypeError where what is known of the answers cannot be used."""
     for machine in (model.machine, model.adaptation.machine) if model.adaptation else (model.machine,):
-        if len(machine.mean) != width:
-            raise ValueError(f"planes of {len(machine.mean)} values for {width} features")
+        if machine.planes.shape != (len(model.classes), width):
+            found = " x ".join(map(str, machine.planes.shape))
+            raise ValueError(f"planes: {found} numbers for {len(model.classes)} classes and {width} features")
     for sets in model.about["sets"].values():
         if not all(0 <= float(threshold) <= 1 for threshold in sets.values()):
             raise ValueError("sets: thresholds from 0 to 1 are expected")

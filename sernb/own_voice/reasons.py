@@ -54,7 +54,7 @@ def reasons(model: Model, prediction: Prediction) -> pd.DataFrame:
         prediction: of a recording that was answered as a whole, not adapted to a voice
 
     Returns:
-        columns family, moved (summed distances from the planes of the pairs of the likeliest emotion; above 0: for it),
+        columns family, moved (what its functionals add to the logarithm of the likeliest emotion's probability),
         functionals (how many), strongest (the functional that moved most)
 
     Raises:

@@ -46,15 +46,17 @@ def model_of_run(folder: Path) -> Model:
             "speaker-independent run, or the model that ships with --speaker-clips"
         )
     if not (folder / "weights.npz").is_file():
-        raise DataError(f"{folder}: the run keeps no weights; take functionals-svm or a network, or {again}")
+        raise DataError(f"{folder}: the run keeps no weights; take functionals-ridge or a network, or {again}")
     weights = arrays_in(folder / "weights.npz")
     if "planes" not in weights:
         return _network(run, name, labels, weights)
     features = functionals(config.get("features"), config.get("features_version"), folder)
     try:
         temperature = float(run.metrics["chosen"]["temperature"])
-        machine = machine_of(weights, classes=len(classes), by_votes=1 / temperature)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        machine = machine_of(weights, temperature=temperature)
+        if machine.planes.shape != (len(classes), features.width):
+            raise ValueError(machine.planes.shape)
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: weights.npz is not that of a finished run; {again}") from error
     return Model(folder, config, name, classes, features, machine=machine)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from sernb.features import Functionals
 from sernb.labels import ALL_EIGHT
+from sernb.linear_machine import LinearMachine
 from sernb.systems import Fitted, System, Task
 from sernb.systems.least_squares import coefficients_of, targets_of
 from sernb.systems.majority import tenfold
@@ -34,7 +35,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     from scipy.special import softmax
     from sklearn.preprocessing import StandardScaler
 
-    from sernb.evaluation import uar, with_temperature
+    from sernb.evaluation import uar
 
     heard, classes = task.heard_without_epochs, len(task.classes)
     rows, truth = rows_of(heard.features), heard.truth
@@ -54,11 +55,8 @@ def fit(settings: Settings, task: Task) -> Fitted:
     answers = np.concatenate(tried[penalty])
     temperature = inner_temperature(task, np.concatenate(validated), answers, by_speaker=by_speaker)
     (coefficients,) = coefficients_of(kernel, targets, [penalty])
-    planes = scaled.T @ coefficients / scaled.shape[1]  # (values, classes)
-
-    def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
-        said = limited(scaler.transform(rows_of(features))) @ planes
-        return with_temperature(softmax(said, axis=1), temperature)
+    planes = coefficients.T @ scaled / scaled.shape[1]
+    machine = LinearMachine(scaler.mean_, scaler.scale_, planes, temperature)
 
     chosen = {
         "penalty": penalty,
@@ -66,7 +64,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
         "inner UAR": mean[penalty],
         "inner folds": "by speaker" if by_speaker else "by clip",
     }
-    return Fitted(scores=scores, chosen=chosen)
+    return Fitted(scores=lambda features: machine(rows_of(features)), chosen=chosen, weights=machine.arrays)
 
 
 SYSTEM = System(

@@ -14,7 +14,6 @@ import numpy as np
 from sernb.config import DataError
 from sernb.features import Functionals
 from sernb.labels import ALL_EIGHT
-from sernb.linear_machine import arrays_of
 from sernb.systems import Fitted, System, Task
 from sernb.systems.majority import tenfold
 from sernb.systems.support_vectors import (
@@ -92,8 +91,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
         "inner UAR": inner_uar,
         "inner folds": "by speaker" if by_speaker else "by clip",
     }
-    weights = arrays_of(machine, scaled, scaler) if settings.kernel == "linear" else {}
-    return Fitted(scores=scores, chosen=chosen, weights=weights)
+    return Fitted(scores=scores, chosen=chosen)
 
 
 SYSTEM = System(
