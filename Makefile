@@ -7,8 +7,9 @@ PYTHON ?= python3
 ARGS =
 
 VENV_PYTHON = .venv/bin/python
-# Settings of the caller's shell that would lead Python, pip or Jupyter away from .venv.
-CLEAN = unset PYTHONHOME PYTHONPATH VIRTUAL_ENV CONDA_PREFIX JUPYTER_PATH PIP_USER PIP_TARGET PIP_PREFIX
+# Settings of the caller's shell that would lead Python, pip or Jupyter away from .venv, or have every process compile all
+# modules anew: TensorFlow's alone take many seconds.
+CLEAN = unset PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH VIRTUAL_ENV CONDA_PREFIX JUPYTER_PATH PIP_USER PIP_TARGET PIP_PREFIX
 RUN = @$(CLEAN); exec $(VENV_PYTHON)
 
 help: ## show this list
@@ -82,7 +83,7 @@ ready:
 	uv=$$(sed -n 's/^uv==\([^ ;]*\).*/\1/p' requirements.lock); \
 	quiet=; [ -t 2 ] || quiet=--quiet; \
 	with_uv() { $(VENV_PYTHON) -m pip install --quiet "uv==$$uv" \
-	    && $(VENV_PYTHON) -m uv $$quiet pip install --python $(VENV_PYTHON) -r requirements.lock \
+	    && $(VENV_PYTHON) -m uv $$quiet pip install --compile-bytecode --python $(VENV_PYTHON) -r requirements.lock \
 	    && $(VENV_PYTHON) -m uv $$quiet pip install --python $(VENV_PYTHON) --no-deps --no-build-isolation -e .; }; \
 	with_pip() { echo "uv could not install the packages; trying pip."; \
 	    $(VENV_PYTHON) -m pip install $$quiet -r requirements.lock \
