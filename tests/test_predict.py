@@ -448,9 +448,8 @@ def test_a_foreign_or_broken_model_is_refused(copied, tmp_path):
         ({"kind": "keras"}, "update the workbook"),
         ({"features_version": 99}, "other features"),
         ({"weights_sha256": "0" * 64}, "sha256 differs"),
-        ({"classes": about["classes"][:3]}, "do not make a model"),
+        ({"classes": about["classes"][:3]}, "planes: 8 x 7828 numbers for 3 classes and 7828 features"),
         ({"temperatures": {}}, "as_heard is missing"),
-        ({"classes": ["angry", "sad"]}, "planes: 8 x 7828 numbers for 2 classes and 7828 features"),
         ({"readiness": {}}, "voice is missing"),
         ({"sets": {"as_heard": {"0.9": "many"}}}, "do not make a model"),
     ):
