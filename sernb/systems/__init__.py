@@ -48,7 +48,7 @@ SHOWN = (
     "feature-cnn",
     "multitask-cnn",
     "dummynet-zcr",
-    "functionals-svm",
+    "functionals-ridge",
 )
 # Where the file is not named as the system.
 MODULES = dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy", "dummynet-mel"), "dummynet")
