@@ -17,9 +17,11 @@ import numpy as np
 from sernb.features import RecordingFunctionals
 from sernb.labels import ALL_EIGHT
 from sernb.systems import Fitted, System, Task
+from sernb.systems.inner_validation import inner_folds, inner_temperature
+from sernb.systems.kernels import kernel_of, limited, rows_of
 from sernb.systems.least_squares import coefficients_of, targets_of
 from sernb.systems.majority import tenfold
-from sernb.systems.support_vectors import inner_folds, inner_temperature, kernel_of, limited, machine_of, rows_of
+from sernb.systems.support_vectors import machine_of
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from sernb.features import Functionals
 from sernb.labels import ALL_EIGHT
 from sernb.linear_machine import LinearMachine
 from sernb.systems import Fitted, System, Task
+from sernb.systems.inner_validation import inner_folds, inner_temperature
+from sernb.systems.kernels import kernel_of, limited, rows_of
 from sernb.systems.least_squares import coefficients_of, targets_of
 from sernb.systems.majority import tenfold
-from sernb.systems.support_vectors import inner_folds, inner_temperature, kernel_of, limited, rows_of
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,10 @@ from sernb.config import DataError
 from sernb.features import Functionals
 from sernb.labels import ALL_EIGHT
 from sernb.systems import Fitted, System, Task
+from sernb.systems.inner_validation import inner_folds, inner_temperature
+from sernb.systems.kernels import kernel_of, limited, rows_of
 from sernb.systems.majority import tenfold
-from sernb.systems.support_vectors import (
-    answers_of,
-    inner_folds,
-    inner_temperature,
-    kernel_of,
-    limited,
-    machine_of,
-    rows_of,
-)
+from sernb.systems.support_vectors import answers_of, machine_of
 
 KERNELS = ("linear", "rbf")
 

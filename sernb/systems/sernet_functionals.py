@@ -22,11 +22,10 @@ WITH_RIDGE = (NETWORK, RIDGE)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The settings of both, and what the network counts beside the SVM."""
+class Joining:
+    """The settings of the network, and what it counts beside the other."""
 
     sernet: NetworkSettings = NETWORK.settings
-    functionals_svm: MachineSettings = MACHINE.settings
     share: float = 1.0  # exponent of the network's probabilities
 
     @property
@@ -36,20 +35,20 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class WithRidgeSettings:
-    """The settings of both, where ridge regression stands for the SVM; the share is not searched."""
+class Settings(Joining):
+    """With the SVM."""
 
-    sernet: NetworkSettings = NETWORK.settings
+    functionals_svm: MachineSettings = MACHINE.settings
+
+
+@dataclass(frozen=True)
+class WithRidgeSettings(Joining):
+    """With ridge regression instead; the share is that found for the SVM."""
+
     functionals_ridge: RidgeSettings = RIDGE.settings
-    share: float = 1.0
-
-    @property
-    def epochs(self) -> int:
-        """Epochs to train."""
-        return self.sernet.epochs
 
 
-def joined(settings: Settings | WithRidgeSettings, scores: list[np.ndarray]) -> np.ndarray:
+def joined(settings: Joining, scores: list[np.ndarray]) -> np.ndarray:
     """Return the product of both systems' probabilities, the network's to the power of its share; rows sum to 1.
 
     Args:

@@ -26,7 +26,9 @@ from sernb.config import DataError
 from sernb.features import Statistics
 from sernb.labels import CALM_AS_NEUTRAL, LabelSet
 from sernb.systems import Figure, Fitted, System, Task
-from sernb.systems.support_vectors import inner_folds, probabilities, rows_of
+from sernb.systems.inner_validation import inner_folds
+from sernb.systems.kernels import rows_of
+from sernb.systems.support_vectors import probabilities
 
 KERNELS = {
     "linear": {"kernel": "linear"},
