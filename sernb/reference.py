@@ -1,7 +1,6 @@
-"""The committed results on real corpora → the table of the README: ``python -m sernb.reference`` writes it anew."""
+"""The committed results on real corpora → the tables that show them: ``python -m sernb.reference`` writes them anew."""
 
 import re
-from pathlib import Path
 
 import pandas as pd
 
@@ -11,8 +10,13 @@ from sernb.splits import SIDE_BY_SIDE
 from sernb.store import atomic
 
 REFERENCE = REPORTS / "reference"
-README = ROOT / "README.md"
-HEADING = "| system | protocol | UAR | floor | WAR | floor | WAR reported | classes | test clips | folds |"
+HEADING = (
+    "| system | protocol | UAR | floor | WAR | floor | WAR reported | top-3 | floor | classes | test clips "
+    "| speakers | folds |"
+)
+SIDE_BY_SIDE_HEADING = "| system | as published | speakers apart | each speaker standardised | floor | classes |"
+TABLES = {ROOT / "README.md": SIDE_BY_SIDE_HEADING, REFERENCE / "README.md": HEADING}
+CORPORA = ("ravdess", "tess:available")
 STRICT = "speaker-independent"
 _FIGURE = re.compile(r"([\d.]+) \[([\d.]+), ([\d.]+)\]")
 
@@ -49,6 +53,24 @@ def _over_seeds(rows: pd.DataFrame) -> pd.Series:
     return first
 
 
+def side_by_side(table: pd.DataFrame) -> str:
+    """Return UAR of systems that listen as Markdown, a row each, the protocols beside each other."""
+    lines = [SIDE_BY_SIDE_HEADING, "|" + " --- |" * SIDE_BY_SIDE_HEADING.count(" |")]
+    for system, rows in table[table.System != "majority"].groupby("System", sort=False):
+        by_protocol = {row["Protocol"]: row for row in rows.to_dict("records")}
+        cells = (_short(by_protocol[name]) if name in by_protocol else "–" for name in SIDE_BY_SIDE)
+        floors, classes = (", ".join(sorted(set(rows[name]))) for name in ("UAR floor", "Classes"))
+        lines.append(f"| {' | '.join((f'`{system}`', *cells, floors, classes))} |")
+    return "\n".join(lines)
+
+
+def _short(row: dict[str, str]) -> str:
+    value, _, interval = row["UAR"].partition(" ")
+    done, _, all_folds = row["Folds"].partition(" of ")
+    folds = "" if done == all_folds else f", {row['Folds']} folds"
+    return f"{f'**{value}**' if row['Protocol'] == STRICT else value} {interval}; n {row['Clips']}{folds}"
+
+
 def markdown(table: pd.DataFrame) -> str:
     """Return the results of systems that listen, as Markdown; systems together, strict figures in bold."""
     lines = [HEADING, "|" + " --- |" * HEADING.count(" |")]
@@ -66,8 +88,11 @@ def markdown(table: pd.DataFrame) -> str:
                 row["WAR"],
                 row["WAR floor"],
                 row["WAR reported"] or "–",
+                row["Top-3"],
+                row["Top-3 floor"],
                 row["Classes"],
                 row["Clips"],
+                row["Speakers"],
                 row["Folds"],
             )
             lines.append(f"| {' | '.join(cells)} |")
@@ -78,25 +103,36 @@ def _place(protocol: str) -> int:
     return SIDE_BY_SIDE.index(protocol) if protocol in SIDE_BY_SIDE else len(SIDE_BY_SIDE)
 
 
-def table_in(text: str) -> str:
-    """Return the results table that stands in a text.
+def tables_in(text: str, heading: str) -> list[str]:
+    """Return the tables of a text that begin with a line.
 
     Raises:
         DataError: if there is none
     """
-    lines = text.splitlines()
-    if HEADING not in lines:
-        raise DataError(f"{README.name}: no results table begins with {HEADING!r}; put this line where it belongs")
-    start = lines.index(HEADING)
-    count = next((n for n, line in enumerate(lines[start:]) if not line.startswith("|")), len(lines) - start)
-    return "\n".join(lines[start : start + count])
+    tables = _pieces(text, heading)[1::2]
+    if not tables:
+        raise DataError(f"no results table begins with {heading!r}; put this line where it belongs")
+    return tables
 
 
-def update(readme: Path = README, corpus: str = "ravdess") -> None:
-    """Put the table of the committed results into the README."""
-    text = readme.read_text("utf-8")
-    with atomic(readme) as unfinished:
-        unfinished.write_text(text.replace(table_in(text), markdown(results(corpus))), "utf-8")
+def _pieces(text: str, heading: str) -> list[str]:
+    """Cut a text into what stands between tables and, at odd positions, the tables."""
+    return re.split(rf"^({re.escape(heading)}(?:\n\|.*)*)", text, flags=re.MULTILINE)
+
+
+def updated(text: str, heading: str) -> str:
+    """Return a text with the committed results in its tables: the first of RAVDESS, then of what is here of TESS."""
+    pieces, made = _pieces(text, heading), {SIDE_BY_SIDE_HEADING: side_by_side, HEADING: markdown}[heading]
+    pieces[1::2] = [made(results(corpus)) for _, corpus in zip(pieces[1::2], CORPORA, strict=False)]
+    return "".join(pieces)
+
+
+def update() -> None:
+    """Put the committed results into the texts that show them."""
+    for path, heading in TABLES.items():
+        text = updated(path.read_text("utf-8"), heading)
+        with atomic(path) as unfinished:
+            unfinished.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

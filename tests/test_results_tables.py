@@ -364,23 +364,37 @@ def test_figures_of_the_literature_are_shares_with_a_source():
     assert len(set(names)) == len(names)
 
 
-# -- README -- #
+# -- Texts -- #
 
 
-def test_the_table_of_the_readme_is_the_one_of_the_committed_results():
-    text = reference.README.read_text("utf-8")
-    assert reference.table_in(text) == reference.markdown(reference.results("ravdess")), "python -m sernb.reference"
+@pytest.mark.parametrize("path", reference.TABLES, ids=lambda path: path.parent.name)
+def test_the_tables_of_the_texts_are_those_of_the_committed_results(path):
+    text, heading = path.read_text("utf-8"), reference.TABLES[path]
+    assert reference.updated(text, heading) == text, "python -m sernb.reference"
+    (table, *_) = reference.tables_in(text, heading)
+    spoilt = text.replace(table, table.replace("43.9", "99.9"))
+    assert spoilt != text
+    assert reference.updated(spoilt, heading) == text
 
 
-def test_a_spoilt_table_is_written_anew_and_nothing_else(tmp_path):
-    text = reference.README.read_text("utf-8")
-    table = reference.table_in(text)
-    spoilt = tmp_path / "README.md"
-    spoilt.write_text(text.replace(table, table.replace("43.9", "99.9")), "utf-8")
-    reference.update(spoilt)
-    assert spoilt.read_text("utf-8") == text
+def test_a_text_without_a_table_is_refused():
     with pytest.raises(DataError, match="no results table begins with"):
-        reference.table_in("# sernb")
+        reference.tables_in("# sernb", reference.HEADING)
+
+
+def test_both_tables_show_the_same_figures():
+    every = reference.results("ravdess")
+    rows = [line.split(" | ") for line in reference.side_by_side(every).splitlines()[2:]]
+    assert len(rows) == len(set(every.System)) - 1, "the majority is the floor"
+    for name, *cells, _, _ in rows:
+        for protocol, cell in zip(PROTOCOLS, cells, strict=True):
+            found = every[(every.System == name.strip("| `")) & (every.Protocol == protocol)]
+            assert (cell == "–") == found.empty
+            if cell != "–":
+                (row,) = found.to_dict("records")
+                assert cell.replace("**", "").startswith(f"{row['UAR']}; n {row['Clips']}")
+                partial = row["Folds"].split(" of ")[0] != row["Folds"].split(" of ")[1]
+                assert cell.endswith(f"{row['Folds']} folds") == partial
 
 
 # -- Pages -- #
