@@ -146,9 +146,10 @@ def test_one_speaker_alone_and_speakers_never_heard_get_answers(rng):
     assert fitted.chosen["inner clips whose speaker was found"] == 0, "held-out speakers cannot be found"
 
 
-def test_the_variant_multiplies_the_network_with_ridge_regression():
-    (whole,) = plan(["sernet-functionals-ridge"], "demo", ["speaker-independent"], folds=[0])
-    names = ["sernet", "functionals-ridge"]
+@pytest.mark.parametrize("end", ["ridge", "adaptive"])
+def test_the_variants_multiply_the_network_with_ridge_regression(end):
+    (whole,) = plan([f"sernet-functionals-{end}"], "demo", ["speaker-independent"], folds=[0])
+    names = ["sernet", {"ridge": "functionals-ridge", "adaptive": "adaptive-ridge"}[end]]
     assert [each.system.name for each in whole.members] == names
     assert [each.settings for each in whole.members] == [system_named(name).settings for name in names]
     network, machine = np.array([[0.5, 0.3, 0.2]]), np.array([[0.2, 0.7, 0.1]])
