@@ -75,7 +75,7 @@ ready:
 	 On Debian or Ubuntu run: apt install python$$(version "$(PYTHON)")-venv, then make env again."; \
 	    base=$$("$(PYTHON)" -c 'import os, sys; p = sys._base_executable; \
 	print(os.path.realpath(p) if os.sep + ".venv" + os.sep in p else p)'); \
-	    echo "Making .venv with Python $$(version "$(PYTHON)"): about 2.5 GB, a minute or a few."; \
+	    echo "Making .venv with Python $$(version "$(PYTHON)"): about 3.3 GB, a minute or a few."; \
 	    rm -rf .venv; mkdir .venv; printf '%s\n' "$$here" >.venv/.making; \
 	    "$$base" -m venv .venv || stop "python -m venv failed, see above. Then run the same command again."; \
 	else echo "Bringing .venv in line with requirements.lock."; fi; \
@@ -89,5 +89,5 @@ ready:
 	    $(VENV_PYTHON) -m pip install $$quiet -r requirements.lock \
 	    && $(VENV_PYTHON) -m pip install $$quiet --no-deps --no-build-isolation -e .; }; \
 	with_uv || with_pip || stop "the packages could not be installed, the reason stands above.\
-	 Check the network and the free disk space (3 GB), then run the same command again."; \
+	 Check the network and the free disk space (4 GB), then run the same command again."; \
 	mv .venv/.making .venv/.ready
