@@ -65,10 +65,15 @@ def side_by_side(table: pd.DataFrame) -> str:
 
 
 def _short(row: dict[str, str]) -> str:
-    value, _, interval = row["UAR"].partition(" ")
     done, _, all_folds = row["Folds"].partition(" of ")
     folds = "" if done == all_folds else f", {row['Folds']} folds"
-    return f"{f'**{value}**' if row['Protocol'] == STRICT else value} {interval}; n {row['Clips']}{folds}"
+    return f"{_uar(row)}; n {row['Clips']}{folds}"
+
+
+def _uar(row: dict[str, str]) -> str:
+    """Return UAR with its interval, in bold where speakers are kept apart."""
+    value, _, interval = row["UAR"].partition(" ")
+    return f"**{value}** {interval}" if row["Protocol"] == STRICT else row["UAR"]
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -79,11 +84,10 @@ def markdown(table: pd.DataFrame) -> str:
     )
     for system, rows in table.groupby("System", sort=False):
         for row in rows.to_dict("records"):
-            value, _, interval = row["UAR"].partition(" ")
             cells = (
                 f"`{system}`",
                 row["Protocol"].replace("as-published", "as published"),
-                f"**{value}** {interval}" if row["Protocol"] == STRICT else row["UAR"],
+                _uar(row),
                 row["UAR floor"],
                 row["WAR"],
                 row["WAR floor"],
@@ -109,19 +113,23 @@ def tables_in(text: str, heading: str) -> list[str]:
     Raises:
         DataError: if there is none
     """
-    tables = _pieces(text, heading)[1::2]
-    if not tables:
-        raise DataError(f"no results table begins with {heading!r}; put this line where it belongs")
-    return tables
+    return _pieces(text, heading)[1::2]
 
 
 def _pieces(text: str, heading: str) -> list[str]:
     """Cut a text into what stands between tables and, at odd positions, the tables."""
-    return re.split(rf"^({re.escape(heading)}(?:\n\|.*)*)", text, flags=re.MULTILINE)
+    pieces = re.split(rf"^({re.escape(heading)}(?:\n\|.*)*)", text, flags=re.MULTILINE)
+    if len(pieces) == 1:
+        raise DataError(f"no results table begins with {heading!r}; put this line where it belongs")
+    return pieces
 
 
 def updated(text: str, heading: str) -> str:
-    """Return a text with the committed results in its tables: the first of RAVDESS, then of what is here of TESS."""
+    """Return a text with the committed results in its tables: the first of RAVDESS, then of what is here of TESS.
+
+    Raises:
+        DataError: if it has no table
+    """
     pieces, made = _pieces(text, heading), {SIDE_BY_SIDE_HEADING: side_by_side, HEADING: markdown}[heading]
     pieces[1::2] = [made(results(corpus)) for _, corpus in zip(pieces[1::2], CORPORA, strict=False)]
     return "".join(pieces)

@@ -380,6 +380,8 @@ def test_the_tables_of_the_texts_are_those_of_the_committed_results(path):
 def test_a_text_without_a_table_is_refused():
     with pytest.raises(DataError, match="no results table begins with"):
         reference.tables_in("# sernb", reference.HEADING)
+    with pytest.raises(DataError, match="no results table begins with"):
+        reference.updated("# sernb", reference.HEADING)
 
 
 def test_both_tables_show_the_same_figures():

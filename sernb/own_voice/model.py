@@ -155,9 +155,7 @@ def _shipped(folder: Path) -> Model:
 def _refuse_odd(model: Model, width: int) -> None:
     """Raise ValueError, KeyError or TypeError where what is known of the answers cannot be used."""
     for machine in (model.machine, model.adaptation.machine) if model.adaptation else (model.machine,):
-        if machine.planes.shape != (len(model.classes), width):
-            found = " x ".join(map(str, machine.planes.shape))
-            raise ValueError(f"planes: {found} numbers for {len(model.classes)} classes and {width} features")
+        refuse_other(machine, len(model.classes), width)
     for sets in model.about["sets"].values():
         if not all(0 <= float(threshold) <= 1 for threshold in sets.values()):
             raise ValueError("sets: thresholds from 0 to 1 are expected")
@@ -168,6 +166,13 @@ def _refuse_odd(model: Model, width: int) -> None:
     for name in ("longest", "unsure_below"):
         if not float(model.about[name]) >= 0:
             raise ValueError(f"{name}: a number is expected")
+
+
+def refuse_other(machine: LinearMachine, classes: int, width: int) -> None:
+    """Raise ValueError where a machine is for other classes or features."""
+    if machine.planes.shape != (classes, width):
+        found = " x ".join(map(str, machine.planes.shape))
+        raise ValueError(f"planes: {found} numbers for {classes} classes and {width} features")
 
 
 def functionals(settings: dict | None, version: int | None, folder: Path) -> Functionals:

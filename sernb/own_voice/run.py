@@ -11,7 +11,7 @@ from sernb.config import DataError, plain
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.labels import LabelSet
 from sernb.linear_machine import machine_of
-from sernb.own_voice.model import Model, arrays_in, functionals
+from sernb.own_voice.model import Model, arrays_in, functionals, refuse_other
 from sernb.splits import protocol_named
 from sernb.store import Run, read_run
 from sernb.systems import system_named
@@ -54,8 +54,7 @@ def model_of_run(folder: Path) -> Model:
     try:
         temperature = float(run.metrics["chosen"]["temperature"])
         machine = machine_of(weights, temperature=temperature)
-        if machine.planes.shape != (len(classes), features.width):
-            raise ValueError(machine.planes.shape)
+        refuse_other(machine, len(classes), features.width)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: weights.npz is not that of a finished run; {again}") from error
     return Model(folder, config, name, classes, features, machine=machine)
