@@ -244,7 +244,12 @@ def alike_among(pictures: np.ndarray) -> np.ndarray:
 
 
 def _shortened(pictures: np.ndarray) -> np.ndarray:
-    """Return each picture in the ``COORDINATES`` that say most of all, and the length of the rest; picture first."""
+    """Return each picture in the ``COORDINATES`` that say most of all, and the length of the rest; picture first.
+
+    Of a block alone they come as they are: to find the coordinates would take longer than to compare them.
+    """
+    if len(pictures) <= BLOCK:
+        return pictures.astype(np.float32).transpose(1, 0, 2)
     sample = np.concatenate(pictures[:: len(pictures) // BLOCK + 1].astype(np.float32))
     axes = np.linalg.eigh(sample.T @ sample)[1][:, -COORDINATES:]
     blocks = []
