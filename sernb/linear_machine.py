@@ -16,7 +16,7 @@ class LinearMachine:
 
     mean: np.ndarray  # (values,)
     deviation: np.ndarray  # (values,)
-    planes: np.ndarray  # (classes, values); they have no intercept
+    planes: np.ndarray  # (classes, values), without intercept; all 0 where a class was never learned
     temperature: float = 1.0
     limit: float = LIMIT  # standard deviations
 
@@ -43,7 +43,8 @@ class LinearMachine:
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Return probabilities of clips, shape ``(clips, classes)``, from their features, shape ``(clips, values)``."""
-        said = self.standardised(rows) @ self.planes.T.astype(np.float64) / self.temperature
+        said = unlearned_last(self.standardised(rows) @ self.planes.T.astype(np.float64), self.planes.any(axis=1))
+        said /= self.temperature
         powers = np.exp(said - said.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
@@ -63,6 +64,15 @@ class LinearMachine:
     def arrays(self) -> dict[str, np.ndarray]:
         """Its arrays, to be kept by name."""
         return {name: getattr(self, name).astype(np.float32) for name in ARRAYS}
+
+
+def unlearned_last(said: np.ndarray, learned: np.ndarray) -> np.ndarray:
+    """Return what is said of clips, ``(clips, classes)``, with classes that were never learned below all others.
+
+    Args:
+        learned: of each class, ``(classes,)``
+    """
+    return np.where(learned, said, said.min(axis=1, keepdims=True) - 1)
 
 
 def machine_of(arrays: Mapping[str, np.ndarray], **numbers: float) -> LinearMachine:

@@ -70,7 +70,7 @@ def test_what_is_unfinished_is_no_file_but_is_left_over(tmp_path):
 
 @pytest.mark.slow
 def test_an_experiment_that_is_killed_ends_as_an_undisturbed_one():
-    command = [sys.executable, "-m", "benchmarks.kills", "--kills", "2", "--each", "2", "--commands", "experiment"]
+    command = [sys.executable, "-m", "benchmarks.kills", "--kills", "1", "--each", "1", "--commands", "experiment"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "lives, 0 problems" in done.stdout

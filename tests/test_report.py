@@ -188,7 +188,7 @@ def test_a_killed_report_is_finished_by_the_same_command(demo_report, tmp_path):
     work, _ = demo_report
     out = tmp_path / "report"
     environment = {**os.environ, "SERNB_WORK": str(work)}
-    command = ["report", "--systems", ",".join(REPORTED), "--out", str(out)]
+    command = ["report", "--systems", ",".join(REPORTED[:2]), "--out", str(out)]  # their runs are there
     chance = np.random.default_rng(4)
     for moment in (chance.uniform(3, 8), chance.uniform(8, 14)):
         process = subprocess.Popen(

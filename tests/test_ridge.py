@@ -12,6 +12,7 @@ from sernb.audio import load, resample
 from sernb.experiment import plan
 from sernb.features import Functionals, RecordingFunctionals
 from sernb.features.functionals import STATISTICS
+from sernb.linear_machine import machine_of
 from sernb.systems import Examples, Task, functionals_ridge, sernet_functionals, system_named
 from sernb.systems.adaptive_ridge import Settings, fit
 from sernb.systems.least_squares import coefficients_of, targets_of
@@ -144,6 +145,21 @@ def test_one_speaker_alone_and_speakers_never_heard_get_answers(rng):
         np.testing.assert_allclose(scores.sum(axis=1), 1)
     assert fitted.chosen["inner folds"] == "by speaker"
     assert fitted.chosen["inner clips whose speaker was found"] == 0, "held-out speakers cannot be found"
+
+
+@pytest.mark.parametrize("name", ["functionals-ridge", "adaptive-ridge"])
+def test_a_class_never_heard_comes_last(rng, name):
+    given, system = examples(rng), system_named(name)
+    shifted = Examples(given.features, given.truth + 1, given.about)
+    none = Examples((), np.zeros(0, int), given.about[:0])
+    classes = ("unheard", "angry", "happy", "sad")
+    fitted = system.fit(system.settings, Task(shifted, none, classes, True, np.ones(len(given), int), seed=0))
+    scores = fitted.scores(examples(rng).features)
+    assert (scores.argmin(axis=1) == 0).all()
+    if fitted.weights:
+        machine = machine_of(fitted.weights, temperature=fitted.chosen["temperature"])
+        rows = np.concatenate(given.features)
+        np.testing.assert_allclose(machine(rows), fitted.scores(given.features), atol=1e-4)
 
 
 @pytest.mark.parametrize("end", ["ridge", "adaptive"])

@@ -16,6 +16,7 @@ import numpy as np
 
 from sernb.features import RecordingFunctionals
 from sernb.labels import ALL_EIGHT
+from sernb.linear_machine import unlearned_last
 from sernb.systems import Fitted, System, Task
 from sernb.systems.inner_validation import inner_folds, inner_temperature
 from sernb.systems.kernels import kernel_of, limited, rows_of
@@ -110,7 +111,8 @@ def _trained(
         heard = limited(scaler.transform(rows))
         found = finder.predict(kernel_of(heard, scaled)) if finder else np.zeros(len(rows), int)
         values = kernel(relative(heard, found), found)
-        return [softmax(values @ coefficients, axis=1) for coefficients in solved], names[found]
+        said = [unlearned_last(values @ coefficients, coefficients.any(axis=0)) for coefficients in solved]
+        return [softmax(each, axis=1) for each in said], names[found]
 
     return answer
 

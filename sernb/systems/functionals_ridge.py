@@ -11,7 +11,7 @@ import numpy as np
 
 from sernb.features import Functionals
 from sernb.labels import ALL_EIGHT
-from sernb.linear_machine import LinearMachine
+from sernb.linear_machine import LinearMachine, unlearned_last
 from sernb.systems import Fitted, System, Task
 from sernb.systems.inner_validation import inner_folds, inner_temperature
 from sernb.systems.kernels import kernel_of, limited, rows_of
@@ -49,7 +49,8 @@ def fit(settings: Settings, task: Task) -> Fitted:
     for kept, held in inner:
         solved = coefficients_of(kernel[np.ix_(kept, kept)], targets[kept], settings.penalties)
         for penalty, coefficients in zip(settings.penalties, solved, strict=True):
-            tried[penalty].append(softmax(kernel[np.ix_(held, kept)] @ coefficients, axis=1))
+            said = unlearned_last(kernel[np.ix_(held, kept)] @ coefficients, coefficients.any(axis=0))
+            tried[penalty].append(softmax(said, axis=1))
     validated = [truth[held] for _, held in inner]
     mean = {p: float(np.mean([uar(*each) for each in zip(validated, tried[p], strict=True)])) for p in tried}
     penalty = max(mean, key=mean.get)

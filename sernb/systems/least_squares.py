@@ -12,13 +12,16 @@ import numpy as np
 
 
 def targets_of(truth: np.ndarray, classes: int) -> np.ndarray:
-    """Return what is learned of each clip, ``(clips, classes)``: -1, and for its own class so much that all sum to 0.
+    """Return what is learned of each clip, ``(clips, classes)``: -1, for its own class one less than there are classes.
+
+    Of a class that no clip has nothing is learned: 0, and so are its coefficients.
 
     Examples:
-        >>> targets_of(np.array([2]), 3)
-        array([[-1., -1.,  2.]])
+        >>> targets_of(np.array([1, 2]), 3)
+        array([[ 0.,  2., -1.],
+               [ 0., -1.,  2.]])
     """
-    return classes * np.eye(classes)[truth] - 1
+    return np.where(np.isin(np.arange(classes), truth), classes * np.eye(classes)[truth] - 1, 0)
 
 
 def coefficients_of(kernel: np.ndarray, targets: np.ndarray, penalties: Sequence[float]) -> list[np.ndarray]:
