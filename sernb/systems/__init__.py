@@ -215,8 +215,11 @@ class System:
         return self.name.removesuffix(f"-{REDUCED}").replace("-", "_")
 
     def settings_for(self, profile: str) -> object:
-        """Return the settings of the profile ``full`` or ``quick``."""
-        return dataclasses.replace(self.settings, **self.quick) if profile == "quick" else self.settings
+        """Return the settings of the profile ``full`` or ``quick``; the members of a system have the same profile."""
+        if profile != "quick":
+            return self.settings
+        members = {each.place: each.settings_for(profile) for each in self.members}
+        return dataclasses.replace(self.settings, **self.quick, **members)
 
 
 def narrowed(units: int, width: float) -> int:

@@ -61,7 +61,6 @@ def _of(members: Sequence[System]) -> dict[str, object]:
     return {
         "members": tuple(members),
         "settings": Settings(**{each.place: each.settings for each in members}),
-        "quick": {each.place: each.settings_for("quick") for each in members},
     }
 
 
@@ -74,6 +73,7 @@ SYSTEM = dataclasses.replace(
     name="cnn-ensemble",
     title="DummyNet, RezoNet and ExpoNet together",
     about="The mean of what three networks say.",
+    quick={},
     fit=None,
     reported=(),
     network=network,

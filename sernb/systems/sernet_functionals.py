@@ -20,8 +20,6 @@ from sernb.systems.functionals_svm import Settings as MachineSettings
 from sernb.systems.sernet import SYSTEM as NETWORK
 from sernb.systems.sernet import Settings as NetworkSettings
 
-MEMBERS = (NETWORK, MACHINE)
-
 
 @dataclass(frozen=True)
 class Joining:
@@ -79,12 +77,12 @@ SYSTEM = dataclasses.replace(
     title="sernet and functionals",
     about="The product of what sernet and functionals-svm say.",
     settings=Settings(),
-    quick={each.place: each.settings_for("quick") for each in MEMBERS},
+    quick={},
     fit=None,
     network=None,
     together=None,
     light=None,
-    members=MEMBERS,
+    members=(NETWORK, MACHINE),
     joined=joined,
     variants=(),
 )
@@ -96,7 +94,6 @@ def _with(end: str, other: System, settings: Joining) -> System:
         f"{other.title} instead of the SVM",
         about=f"The product of what sernet and {other.name} say.",
         settings=settings,
-        quick={each.place: each.settings_for("quick") for each in (NETWORK, other)},
         members=(NETWORK, other),
     )
 
