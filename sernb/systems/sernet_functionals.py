@@ -2,7 +2,7 @@
 
 Ours. The two hear different things of a clip: the network its course, the functionals its distribution. Both are
 trained apart, and their runs are kept; joining them costs nothing. The share was chosen on validation speakers for the
-SVM, see the page ``23_develop_sernet``; the variants take it as it is.
+SVM, see the page ``23_develop_sernet``; the variant takes it as it is.
 """
 
 import dataclasses
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from sernb.systems import System
-from sernb.systems.adaptive_ridge import SYSTEM as ADAPTIVE
-from sernb.systems.adaptive_ridge import Settings as AdaptiveSettings
 from sernb.systems.functionals_ridge import SYSTEM as RIDGE
 from sernb.systems.functionals_ridge import Settings as RidgeSettings
 from sernb.systems.functionals_svm import SYSTEM as MACHINE
@@ -48,13 +46,6 @@ class WithRidgeSettings(Joining):
     functionals_ridge: RidgeSettings = RIDGE.settings
 
 
-@dataclass(frozen=True)
-class WithAdaptiveSettings(Joining):
-    """With what adapts to speakers."""
-
-    adaptive_ridge: AdaptiveSettings = ADAPTIVE.settings
-
-
 def joined(settings: Joining, scores: list[np.ndarray]) -> np.ndarray:
     """Return the product of both systems' probabilities, the network's to the power of its share; rows sum to 1.
 
@@ -87,18 +78,15 @@ SYSTEM = dataclasses.replace(
     variants=(),
 )
 
-
-def _with(end: str, other: System, settings: Joining) -> System:
-    return SYSTEM.variant(
-        end,
-        f"{other.title} instead of the SVM",
-        about=f"The product of what sernet and {other.name} say.",
-        settings=settings,
-        members=(NETWORK, other),
-    )
-
-
 SYSTEM = dataclasses.replace(
     SYSTEM,
-    variants=(_with("ridge", RIDGE, WithRidgeSettings()), _with("adaptive", ADAPTIVE, WithAdaptiveSettings())),
+    variants=(
+        SYSTEM.variant(
+            "ridge",
+            "ridge regression instead of the SVM",
+            about="The product of what sernet and functionals-ridge say.",
+            settings=WithRidgeSettings(),
+            members=(NETWORK, RIDGE),
+        ),
+    ),
 )
