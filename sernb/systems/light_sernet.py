@@ -1,9 +1,11 @@
 """Light-SERNet: three views of the MFCC, then small convolutions (463,431 parameters on seven emotions).
 
 Aftab et al. (2022), doi:10.1109/ICASSP43922.2022.9746679, and its code. Its authors test each speaker of EMO-DB and
-IEMOCAP in turn and keep the epoch that is best on that speaker; here the speakers of any corpus.
+IEMOCAP in turn and keep the epoch that is best on that speaker; here the speakers of any corpus. Their 300 epochs take
+hours of a core: the variant ``…-short`` has 40, a learning rate ten times as high, and lets it fall nearly as often.
 """
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -109,3 +111,5 @@ SYSTEM = System(
     chooses_epoch=True,
     network=network,
 )
+_SHORT = Settings(learning_rate=1e-3, decay_first=8, decay_after=3, epochs=40)
+SYSTEM = dataclasses.replace(SYSTEM, variants=(SYSTEM.variant("short", "40 epochs", settings=_SHORT),))

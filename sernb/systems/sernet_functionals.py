@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sernb.systems import System
 from sernb.systems.functionals_ridge import SYSTEM as RIDGE
 from sernb.systems.functionals_ridge import Settings as RidgeSettings
 from sernb.systems.functionals_svm import SYSTEM as MACHINE
