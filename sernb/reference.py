@@ -16,7 +16,7 @@ HEADING = (
 )
 SIDE_BY_SIDE_HEADING = "| system | as published | speakers apart | each speaker standardised | floor | classes |"
 TABLES = {ROOT / "README.md": SIDE_BY_SIDE_HEADING, REFERENCE / "README.md": HEADING}
-CORPORA = ("ravdess", "tess:available")
+CORPORA = ("ravdess", "tess:available", "ravdess+tess:available")
 STRICT = "speaker-independent"
 _FIGURE = re.compile(r"([\d.]+) \[([\d.]+), ([\d.]+)\]")
 
@@ -125,7 +125,7 @@ def _pieces(text: str, heading: str) -> list[str]:
 
 
 def updated(text: str, heading: str) -> str:
-    """Return a text with the committed results in its tables: the first of RAVDESS, then of what is here of TESS.
+    """Return a text with the committed results in its tables: of RAVDESS, of what is here of TESS, of both together.
 
     Raises:
         DataError: if it has no table
