@@ -25,7 +25,7 @@ STEP = """
 import dataclasses, json, sys, time
 from pathlib import Path
 import psutil
-from sernb import experiment
+from sernb import experiment, running
 from sernb.features import LogMel
 from sernb.preparation import prepare
 from sernb.pools import pool_named
@@ -59,9 +59,9 @@ else:
     system = dataclasses.replace(system_named("majority"), features=LogMel(), fit=begin)
     experiment.system_named = lambda name: system
     (first, *_) = experiment.plan(["majority"], corpus, ["speaker-independent"], folds=[0])
-    experiment.prepare_for([first])
+    running.prepare_for([first])
     try:
-        experiment.run(first)
+        running.run(first)
     except Begun:
         pass
 print(json.dumps({

@@ -352,8 +352,9 @@ def report(options: argparse.Namespace) -> int:
 
 def experiment(options: argparse.Namespace) -> int:
     """Run a study."""
-    from sernb.experiment import OPTIONS, run_many
+    from sernb.experiment import OPTIONS
     from sernb.results import caption, results_of, results_table, seeds_table
+    from sernb.running import run_many
     from sernb.store import atomic
 
     experiments = _planned(options)

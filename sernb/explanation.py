@@ -19,9 +19,10 @@ from sernb.augment import ORIGINAL, features_of
 from sernb.config import DataError
 from sernb.details import recordings_of
 from sernb.evaluation import Answers, Interval, interval, predict
-from sernb.experiment import Experiment, normalisers_of
+from sernb.experiment import Experiment
 from sernb.preparation import prepare
 from sernb.results import Result
+from sernb.running import normalisers_of
 
 BACKGROUND = 10  # the level that this per cent of the frames do not exceed, for each frequency by itself
 RANDOM_ORDERS = 5

@@ -13,7 +13,7 @@ from pathlib import Path
 from sernb.config import NOTEBOOKS, REPORTS, DataError
 from sernb.corpora import Corpus
 from sernb.details import most_telling
-from sernb.experiment import Experiment, plan, prepare_for, read_runs, watched
+from sernb.experiment import Experiment, plan
 from sernb.notebooks import NotebookFailed, parameters_of, run
 from sernb.pages import (
     Navigation,
@@ -30,6 +30,7 @@ from sernb.pages import (
 from sernb.pools import Pool, pool_named
 from sernb.provenance import provenance
 from sernb.results import caption, results_of, results_table
+from sernb.running import prepare_for, read_runs, watched
 from sernb.splits import SIDE_BY_SIDE
 from sernb.store import atomic
 from sernb.systems import SHOWN, system_named

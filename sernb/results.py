@@ -23,7 +23,8 @@ from sernb.evaluation import (
     uar,
     war,
 )
-from sernb.experiment import Experiment, read_runs
+from sernb.experiment import Experiment
+from sernb.running import read_runs
 from sernb.splits import (
     CHOICE,
     COPY,

@@ -17,10 +17,11 @@ import pandas as pd
 
 from sernb.config import DataError, digest
 from sernb.evaluation import Comparison, paired_test, uar
-from sernb.experiment import Experiment, run_many
+from sernb.experiment import Experiment
 from sernb.progress import line
 from sernb.results import Result
 from sernb.results import results_of as pooled
+from sernb.running import run_many
 from sernb.systems.feature_cnn import Settings
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def tuned(
         experiments: of ``feature-cnn`` under the protocol ``development``, by fold
 
     Raises:
-        DataError: if the study's file cannot be read, or as :func:`sernb.experiment.run_many`
+        DataError: if the study's file cannot be read, or as :func:`sernb.running.run_many`
     """
     from optuna.trial import create_trial
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from sernb.config import DataError, work_folder
-from sernb.experiment import Experiment, plan, run_many
+from sernb.experiment import Experiment, plan
 from sernb.reference import every_result
 from sernb.results import results_table
+from sernb.running import run_many
 
 COMPARED = ("UAR", "WAR", "Top-3", "Clips")
 
@@ -91,7 +92,7 @@ def verify(row: pd.Series, *, jobs: int = -1, data: str | Path | None = None) ->
     it is stopped, the same call goes on.
 
     Raises:
-        DataError: as :func:`sernb.experiment.run_many`
+        DataError: as :func:`sernb.running.run_many`
     """
     with _apart():
         experiments = planned(row, data)

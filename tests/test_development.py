@@ -17,9 +17,10 @@ from sernb import development, tuning
 from sernb.audit import audit
 from sernb.config import DataError, digest
 from sernb.development import ARCHITECTURE, ATTENTION, AUGMENTATION, BASELINES, FEATURES, JOINED, OURS, Arm, Question
-from sernb.experiment import Experiment, plan, run_many
+from sernb.experiment import Experiment, plan
 from sernb.figures import development as draw
 from sernb.pools import pool_named
+from sernb.running import run_many
 from sernb.splits import PROTOCOLS
 from sernb.store import Run, read_run, write_run
 

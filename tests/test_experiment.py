@@ -18,14 +18,15 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from sernb import experiment
+from sernb import running
 from sernb.augment import Noise
 from sernb.config import DataError, work_folder
-from sernb.experiment import plan, prepare_for, read_runs, run, run_many
+from sernb.experiment import plan
 from sernb.features import Normaliser
 from sernb.locks import held
 from sernb.preparation import prepare
 from sernb.results import caption, comparison_table, gaps, reported_table, results_of, results_table, views_table
+from sernb.running import prepare_for, read_runs, run, run_many
 from sernb.splits import SIDE_BY_SIDE
 from sernb.store import TEMPORARY
 from sernb.systems import OnDemand
@@ -137,7 +138,7 @@ def test_results_come_from_the_predictions(svm_runs):
 
 def test_what_is_done_is_not_done_again(svm_runs, monkeypatch):
     experiments, runs = svm_runs
-    monkeypatch.setattr(experiment, "write_run", None)  # would fail if anything ran
+    monkeypatch.setattr(running, "write_run", None)  # would fail if anything ran
     again = run_many(experiments, jobs=1, progress=False)
     assert [run_.provenance for run_ in again] == [run_.provenance for run_ in runs]
 
@@ -224,13 +225,13 @@ def test_what_another_process_is_at_is_waited_for_at_the_end(monkeypatch):
     experiments = plan(["majority"], "demo", ["speaker-independent"])
     prepare_for(experiments)
     begun, order = threading.Event(), []
-    finish = experiment._do
+    finish = running._do
 
     def noted(each):
         order.append(each.fold.number)
         return finish(each)
 
-    monkeypatch.setattr(experiment, "_do", noted)
+    monkeypatch.setattr(running, "_do", noted)
 
     def other() -> None:
         with held(experiments[0].lock):
@@ -450,7 +451,8 @@ def test_many_processes_run_pools_as_one_does():
 # A small training that a test can wait for; the network is the real one.
 SMALL = """
 import dataclasses, sys
-from sernb.experiment import plan, prepare_for, run
+from sernb.experiment import plan
+from sernb.running import prepare_for, run
 (first, *_) = plan(["multiscale-cnn"], "demo", ["speaker-independent"], profile="quick", folds=[0])
 settings = dataclasses.replace(first.settings, epochs=3, filters=16, dilations=(1, 2, 4))
 small = dataclasses.replace(first, settings=settings)

@@ -111,7 +111,8 @@ def test_the_most_important_cells_are_kept(noise):
 
 @pytest.mark.slow
 def test_a_rebuilt_network_says_what_its_run_recorded_and_other_weights_are_refused():
-    from sernb.experiment import plan, prepare_for, run
+    from sernb.experiment import plan
+    from sernb.running import prepare_for, run
 
     (first, *_) = plan(["multiscale-cnn"], "demo:available", ["speaker-normalised"], profile="quick", views=[])
     settings = dataclasses.replace(first.settings, epochs=1, filters=8, dilations=(1, 2))
@@ -139,7 +140,8 @@ def test_a_rebuilt_network_says_what_its_run_recorded_and_other_weights_are_refu
 
 
 def test_what_is_no_network_is_said():
-    from sernb.experiment import plan, run_many
+    from sernb.experiment import plan
+    from sernb.running import run_many
 
     experiments = plan(["majority"], "demo", ["speaker-independent"], folds=[0])
     run_many(experiments, jobs=1, progress=False)

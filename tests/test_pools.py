@@ -10,11 +10,12 @@ import soundfile
 from sernb.augment import Gain, Noise, Shift, Speed, features_of
 from sernb.config import DataError
 from sernb.corpora import Corpus, SpeakerFold, checksum, corpus_named, read_index
-from sernb.experiment import plan, run_many
+from sernb.experiment import plan
 from sernb.features import LogMel, Mfcc, Normaliser, Statistics
 from sernb.pools import Part, Pool, folder_name, matching, pool_named
 from sernb.preparation import prepare
 from sernb.results import caption, corpora_table, results_of, seeds_table
+from sernb.running import run_many
 
 # -- What an expression names -- #
 
@@ -212,8 +213,8 @@ def test_a_part_of_tess_that_lies_here_is_used(recordings, tess_recordings):
 
 
 def test_each_corpus_of_a_pool_has_its_row(monkeypatch, tmp_path):
-    monkeypatch.setattr("sernb.experiment.leaks_of", lambda experiment: [])  # RAVDESS may not be here
-    monkeypatch.setattr("sernb.experiment.prepare_for", lambda *args, **options: None)
+    monkeypatch.setattr("sernb.running.leaks_of", lambda experiment: [])  # RAVDESS may not be here
+    monkeypatch.setattr("sernb.running.prepare_for", lambda *args, **options: None)
     experiments = plan(["majority"], "demo+savee", ["speaker-independent"], labels="six", seeds=[0, 1])
     run_many(experiments, jobs=1, progress=False)
     (first, _) = results_of(experiments)

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sernb.__main__ import main
 from sernb.audio import load
 from sernb.config import ROOT, DataError
-from sernb.experiment import plan, prepare_for, run
+from sernb.experiment import plan
 from sernb.figures import own_voice as figures
 from sernb.linear_machine import LinearMachine, machine_of
 from sernb.own_voice import readiness as ready
@@ -30,6 +30,7 @@ from sernb.own_voice.model import SHIPPED, model_at
 from sernb.own_voice.output import as_csv, as_data, as_labels, as_textgrid, stretches
 from sernb.own_voice.recordings import about, blocks, files_named
 from sernb.predict import NO_SPEECH, NOT_SURE, STEP, WINDOW, Prediction, Window, _cut, predict, voice_of
+from sernb.running import prepare_for, run
 from sernb.studies.enrolment import average, moments_of, shrunk, standardised
 
 RATE = 16_000

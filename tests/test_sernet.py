@@ -8,9 +8,10 @@ import pytest
 from scipy.ndimage import map_coordinates
 from test_systems import task
 
-from sernb.experiment import plan, run, run_many
+from sernb.experiment import plan
 from sernb.features import LogMel, SpeechMel
 from sernb.results import protocol_cards
+from sernb.running import run, run_many
 from sernb.store import read_run
 from sernb.systems import sernet, sernet_functionals, system_named
 

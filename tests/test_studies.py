@@ -11,18 +11,19 @@ from pages import problems_of_page
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler
 
-from sernb import experiment
+from sernb import running
 from sernb.augment import ORIGINAL, Gain, Noise, SteadyNoise
 from sernb.config import NOTEBOOKS
 from sernb.corpora import corpus_named, read_index
 from sernb.evaluation import Interval
-from sernb.experiment import Added, Experiment, leaks_of, plan, prepare_for, run_many
+from sernb.experiment import Added, Experiment, plan
 from sernb.figures import studies as draw
 from sernb.labels import MULTITASK_EIGHT_OFFICIAL, SEVEN
 from sernb.notebooks import run
 from sernb.pools import pool_named
 from sernb.preparation import prepare
 from sernb.results import results_of
+from sernb.running import leaks_of, prepare_for, run_many
 from sernb.store import write_run
 from sernb.stress import PUBLISHED, Condition
 from sernb.studies import enrolment, foreign, gender, leaks, noise, results_by_arm, speakers
@@ -210,7 +211,7 @@ def test_copies_of_clips_are_heard_as_their_view_and_refused_where_they_leak():
     added = Added("neutral", noisy)
     [planned] = plan(["multiscale-cnn"], "demo", ["as-published"], added=added, folds=[0])
     prepare_for([planned])
-    heard = experiment._features(planned, ORIGINAL)
+    heard = running._features(planned, ORIGINAL)
     clip = planned.clips["clip"][planned.clips.emotion == "neutral"].iloc[0]
     wanted = prepare(planned.corpus, planned.system.features, view=noisy)[clip]
     np.testing.assert_array_equal(heard[added.name_of(clip)], wanted)

@@ -432,7 +432,8 @@ def test_every_network_fits_on_jax(tmp_path):
     program.write_text(
         "import dataclasses, sys\nimport numpy as np\n"
         "from test_systems import PUBLISHED, TINY, task\nfrom sernb.systems import system_named\n"
-        "from sernb.experiment import plan, prepare_for, run\nfrom sernb.networks import keras, network_of\n"
+        "from sernb.experiment import plan\nfrom sernb.networks import keras, network_of\n"
+        "from sernb.running import prepare_for, run\n"
         "for name, (classes, shape, _) in PUBLISHED.items():\n"
         "    assert network_of(system_named(name), classes=classes).output_shape == (None, classes)\n"
         "for name, changes in TINY.items():\n"

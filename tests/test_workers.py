@@ -12,7 +12,8 @@ import pytest
 
 from sernb import workers
 from sernb.config import DataError
-from sernb.experiment import plan, run_many
+from sernb.experiment import plan
+from sernb.running import run_many
 from sernb.workers import in_order_on_cores, on_cluster, on_cores
 
 

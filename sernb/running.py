@@ -1,0 +1,372 @@
+"""Experiments are done, one or many side by side, each into its run folder, and read back."""
+
+import contextlib
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sernb import evaluation
+from sernb.audit import Leak, audit, refuse_leaks
+from sernb.augment import ORIGINAL, View
+from sernb.config import DataError, plain
+from sernb.experiment import Experiment
+from sernb.features import Features, Normaliser
+from sernb.labels import LabelSet
+from sernb.likeness import alike_in
+from sernb.locks import held
+from sernb.pools import Pool
+from sernb.preparation import Read, prepare
+from sernb.progress import bar, line
+from sernb.provenance import provenance
+from sernb.splits import COPY
+from sernb.store import Damaged, Run, atomic, epochs_in, read_run, write_run
+from sernb.systems import Examples, Fitted, OnDemand, Task
+from sernb.workers import on_cluster, on_cores
+
+REPORTED = 10
+
+
+def run(experiment: Experiment, *, wait: bool = True) -> Run | None:
+    """Return a finished run, from its folder or by doing it.
+
+    The recordings' features must be prepared (:func:`prepare_for`). A training that was killed goes on from its last
+    epoch. Of several processes one does the run.
+
+    Args:
+        wait: while another process is at it, for its result; otherwise nothing is returned
+
+    Raises:
+        DataError: if the split leaks, or the disk is full
+    """
+    from threadpoolctl import threadpool_limits
+
+    if finished := _finished(experiment):
+        return finished
+    note = json.dumps({"epochs": experiment.units, "begun": epochs_in(experiment.checkpoint)})
+    with held(experiment.lock, wait=wait, note=note) as mine:
+        if not mine or (finished := _finished(experiment)):
+            return finished
+        with contextlib.suppress(FileNotFoundError):
+            experiment.failure.unlink()
+        try:
+            with threadpool_limits(1):  # how many cores there are decides nothing
+                try:
+                    return _do(experiment)
+                except Damaged:
+                    return _do(experiment)  # with features that are made again
+        except Exception as error:
+            reason = next(iter(str(error).splitlines()), "")
+            with contextlib.suppress(DataError), atomic(experiment.failure) as unfinished:
+                unfinished.write_text(reason if isinstance(error, DataError) else f"{type(error).__name__}: {reason}")
+            raise
+
+
+def _finished(experiment: Experiment) -> Run | None:
+    finished = read_run(experiment.folder)
+    if finished:  # by a process that was killed before it had tidied up
+        shutil.rmtree(experiment.checkpoint, ignore_errors=True)
+    return finished
+
+
+def _do(experiment: Experiment) -> Run:
+    started = time.perf_counter()
+    system, fold, labels = experiment.system, experiment.fold, experiment.labels
+    clips = experiment.clips.set_index("clip", drop=False)
+    leaks = leaks_of(experiment)
+    refuse_leaks(leaks, where=str(experiment))
+
+    if experiment.members:
+        return _join(experiment, leaks)
+
+    normalisers = normalisers_of(experiment)
+    tables = {view.name: _features(experiment, view) for view in _views(experiment)}
+
+    def examples(names: Sequence[str], view: str = ORIGINAL.name) -> Examples:
+        part = clips.loc[list(names)]
+        readers = (
+            partial(_read, tables[view], name, normalisers.get(speaker))
+            for name, speaker in zip(names, part.speaker.tolist(), strict=True)
+        )
+        truth = part.truth.map(labels.classes.index).to_numpy(int)
+        return Examples(OnDemand(readers), truth, part.reset_index(drop=True))
+
+    planted = experiment.protocol.planted
+    copied = (fold.train, fold.test) if planted == "augmentation" else (fold.train,)
+    task = Task(
+        train=examples(fold.train),
+        validation=examples(fold.validation),
+        classes=labels.classes,
+        speakers_apart=not experiment.protocol.shares_speakers,
+        times_trained=np.array(experiment.times_trained),
+        seed=experiment.seed,
+        checkpoint=experiment.checkpoint,
+        copies=tuple(examples(names, view.name) for names in copied for view in experiment.training_views),
+        statistics=examples(tuple(clips.index)) if planted == "statistics" else None,
+    )
+    fitted = system.fit(experiment.settings, task)
+    test = clips.loc[list(fold.test)]
+    heard = {view.name: examples(fold.test, view.name).features for view in experiment.views}
+    predictions = pd.concat(
+        [_prediction_table(test, labels, view, fitted, features) for view, features in heard.items()],
+        ignore_index=True,
+    )
+    written = {"predictions": predictions}
+    if fitted.history:
+        written["history"] = pd.DataFrame(fitted.history)
+    if system.chooses_epoch and task.validation and not experiment.tests_choose:
+        held_out = clips.loc[list(fold.validation)]
+        written["validation"] = _prediction_table(held_out, labels, ORIGINAL.name, fitted, task.validation.features)
+    finished = write_run(
+        experiment.folder,
+        config=experiment.config,
+        provenance=provenance(seconds=time.perf_counter() - started),
+        metrics=_headline(predictions, experiment, fitted.chosen, leaks) | _size(experiment),
+        tables=written,
+        weights=fitted.weights,
+    )
+    shutil.rmtree(experiment.checkpoint, ignore_errors=True)
+    return finished
+
+
+def _join(experiment: Experiment, leaks: list[Leak]) -> Run:
+    """Join the scores of the members' runs, which are done where they are not."""
+    runs = [run(member) for member in experiment.members]
+    classes = list(experiment.labels.classes)
+    about = runs[0].predictions[["clip", "speaker", "gender", "truth", "view"]]
+    scores = [each.predictions[classes].to_numpy(float) for each in runs]
+    joined = experiment.system.joined(experiment.settings, scores).astype(np.float32)
+    predictions = pd.concat([about, pd.DataFrame(joined, columns=classes)], axis=1)
+    chosen = {f"run of {each.config['system']}": each.folder.name for each in runs}
+    return write_run(
+        experiment.folder,
+        config=experiment.config,
+        provenance=provenance(seconds=sum(each.provenance["seconds"] for each in runs)),
+        metrics=_headline(predictions, experiment, chosen, leaks) | _size(experiment),
+        tables={"predictions": predictions},
+    )
+
+
+def run_many(
+    experiments: Sequence[Experiment],
+    *,
+    jobs: int = -1,
+    cluster: str | None = None,
+    progress: bool = True,
+    data: str | Path | None = None,
+) -> list[Run]:
+    """Do all experiments that are not done, side by side, and return all runs in the order asked for.
+
+    One that fails does not keep the others from being done. Those that another process is at are waited for at the
+    end, and done if that process ends without.
+
+    Args:
+        jobs: processes, one thread each; -1: as many as there are cores
+        cluster: address of a Dask scheduler, whose workers do them instead, see :mod:`sernb.workers`
+        progress: show a bar, and a line for each finished run
+
+    Raises:
+        DataError: as :func:`run` and :mod:`sernb.workers`; finished runs stay
+    """
+    left = [experiment for experiment in experiments if _finished(experiment) is None]
+    if left:
+        side_by_side = partial(on_cluster, address=cluster) if cluster else partial(on_cores, jobs=jobs)
+        if cluster:  # what its workers cannot prepare is prepared here
+            list(side_by_side(partial(_try_to_prepare, data=data), _features_of(left)))
+        prepare_for(left, data=data, progress=progress)
+        # Longest first, so that the last process does not work alone.
+        left = sorted(left, key=lambda experiment: -experiment.units)
+        with watched(left, shown=progress):
+            busy, problems = _each_once(side_by_side, left, progress=progress, wait=False)
+            if busy:
+                problems += _each_once(side_by_side, busy, progress=progress, wait=True)[1]
+        if problems := list(dict.fromkeys(problems)):
+            more = [f"… and {len(problems) - REPORTED} more; see `sernb status`"] if len(problems) > REPORTED else []
+            raise DataError(*problems[:REPORTED], *more)
+    return read_runs(experiments)
+
+
+def _each_once(
+    side_by_side: Callable[..., Iterator], experiments: list[Experiment], *, progress: bool, wait: bool
+) -> tuple[list[Experiment], list[str]]:
+    """Do each experiment; return those that other processes are at, and what went wrong with others."""
+    busy, problems = [], []
+    for number, outcome in side_by_side(partial(_attempt, wait=wait), list(enumerate(experiments))):
+        if outcome is None:
+            busy.append(experiments[number])
+        elif isinstance(outcome, DataError):
+            problems += outcome.args
+        elif progress:
+            line(_line(outcome))
+    return busy, problems
+
+
+def _attempt(numbered: tuple[int, Experiment], *, wait: bool) -> tuple[int, Run | DataError | None]:
+    number, experiment = numbered
+    try:
+        return number, run(experiment, wait=wait)
+    except DataError as error:
+        return number, error
+
+
+@contextlib.contextmanager
+def watched(experiments: Sequence[Experiment], *, shown: bool = True) -> Iterator[None]:
+    """Draw a bar of epochs while unfinished experiments train, in this process or in others."""
+    left = [experiment for experiment in experiments if read_run(experiment.folder) is None]
+    units, over = sum(max(experiment.units, 1) for experiment in left), threading.Event()
+    unit = "epoch" if any(experiment.units for experiment in left) else "run"
+    with bar(units, f"{len(left)} runs", unit, shown=shown and bool(left)) as drawn:
+
+        def update() -> None:
+            drawn.update(sum(map(_done, left)) - drawn.n)
+
+        def watch() -> None:
+            while not over.wait(2):
+                update()
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            update()
+
+
+def prepare_for(experiments: Sequence[Experiment], *, data: str | Path | None = None, progress: bool = False) -> None:
+    """Prepare all features that these experiments read, and what the audit asks of their corpora."""
+    for corpus, features, view in _features_of(experiments):
+        prepare(corpus, features, view=view, data=data, progress=progress)
+    for corpus in {experiment.corpus.name: experiment.corpus for experiment in experiments}.values():
+        alike_in(corpus, data=data, progress=progress)
+
+
+def _try_to_prepare(wanted: tuple[Pool, Features, View], *, data: str | Path | None) -> None:
+    corpus, features, view = wanted
+    with contextlib.suppress(DataError):
+        prepare(corpus, features, view=view, data=data)
+
+
+def _features_of(experiments: Sequence[Experiment]) -> list[tuple[Pool, Features, View]]:
+    wanted = {}
+    for experiment in [each for whole in experiments for each in whole.members or (whole,)]:
+        kinds = []
+        if features := experiment.system.features:
+            kinds += [(features, view) for view in _views(experiment)]
+            kinds += [(features, experiment.added.view)] if experiment.added else []
+        wanted |= {(experiment.corpus.name, *kind): (experiment.corpus, *kind) for kind in kinds}
+    return list(wanted.values())
+
+
+def read_runs(experiments: Sequence[Experiment]) -> list[Run]:
+    """Read finished runs.
+
+    Raises:
+        DataError: naming the first experiment that has not been run
+    """
+    runs = [read_run(experiment.folder) for experiment in experiments]
+    missing = [experiment for experiment, run_ in zip(experiments, runs, strict=True) if run_ is None]
+    if missing:
+        raise DataError(f"{missing[0]}: not run yet ({len(missing)} in all); run 30_train or `sernb experiment` first")
+    return runs
+
+
+def leaks_of(experiment: Experiment) -> list[Leak]:
+    """Audit the split of an experiment, by name and by sound."""
+    clips, fold, protocol = experiment.clips, experiment.fold, experiment.protocol
+    if experiment.added and protocol.split == "published":
+        protocol = replace(protocol, by_design=(*protocol.by_design, COPY))
+    everything = protocol.transductive or protocol.planted == "statistics"
+    statistics_from = tuple(clips["clip"]) if everything else fold.train
+    if protocol.planted == "augmentation":
+        tested = clips[clips["clip"].isin(fold.test)]
+        copies = tested.assign(origin=tested["clip"], clip=tested["clip"] + " (copy)", sha256="")
+        clips = pd.concat([clips.assign(origin=clips["clip"]), copies], ignore_index=True)
+        fold = replace(fold, train=(*fold.train, *copies["clip"]))
+    return audit(clips, fold, protocol, statistics_from=statistics_from, alike=alike_in(experiment.corpus))
+
+
+def _features(experiment: Experiment, view: View) -> Mapping[str, np.ndarray]:
+    if experiment.system.features is None:
+        return dict.fromkeys(experiment.clips["clip"], np.zeros((1, 0), np.float32))
+    table = prepare(experiment.corpus, experiment.system.features, view=view)
+    if (added := experiment.added) and view == ORIGINAL:
+        copies = prepare(experiment.corpus, experiment.system.features, view=added.view)
+        return Read(*table.parts, ({added.name_of(clip): clip for clip in copies}, copies))
+    return table
+
+
+def _read(table: Mapping[str, np.ndarray], clip: str, normaliser: Normaliser | None) -> np.ndarray:
+    return normaliser(table[clip]) if normaliser else table[clip]
+
+
+def normalisers_of(experiment: Experiment) -> dict[str, Normaliser]:
+    """One for each speaker, fitted on that speaker's own clips, labels unseen; none for other protocols."""
+    if not experiment.protocol.transductive:
+        return {}
+    table, speakers = _features(experiment, ORIGINAL), experiment.clips.groupby("speaker")["clip"]
+    return {speaker: Normaliser([table[name] for name in names]) for speaker, names in speakers}
+
+
+def _views(experiment: Experiment) -> tuple[View, ...]:
+    """Every view that training or test hears, each once."""
+    return tuple({view.name: view for view in (*experiment.views, *experiment.training_views)}.values())
+
+
+def _prediction_table(
+    test: pd.DataFrame, labels: LabelSet, view: str, fitted: Fitted, features: Sequence[np.ndarray]
+) -> pd.DataFrame:
+    about = test[["clip", "speaker", "gender", "truth"]].reset_index(drop=True).assign(view=view)
+    scores = pd.DataFrame(fitted.scores(features).astype(np.float32), columns=list(labels.classes))
+    attributes = pd.DataFrame(fitted.attributes(features) if fitted.attributes else {})
+    return pd.concat([about, scores, attributes], axis=1)
+
+
+def _size(experiment: Experiment) -> dict[str, dict[str, int]]:
+    """Return parameters and multiply-adds for a clip of the network, as far as they are known."""
+    if experiment.system.network is None:
+        return {}
+    from sernb.networks import multiply_adds, network_of, parameters_of
+
+    system, classes = replace(experiment.system, settings=experiment.settings), len(experiment.labels.classes)
+    size = {"parameters": parameters_of(system, classes=classes)}
+    with contextlib.suppress(TypeError):  # of a layer whose work is not known
+        size["multiply_adds"] = multiply_adds(network_of(system, classes=classes))
+    return {"size": size}
+
+
+def _headline(predictions: pd.DataFrame, experiment: Experiment, chosen: dict, leaks: list[Leak]) -> dict:
+    classes = list(experiment.labels.classes)
+    original = predictions[predictions["view"] == ORIGINAL.name]
+    truth, scores = original.truth.map(classes.index).to_numpy(int), original[classes].to_numpy(float)
+    return {
+        "clips": len(truth),
+        "war": evaluation.war(truth, scores),
+        "uar": evaluation.uar(truth, scores),
+        "macro_f1": evaluation.macro_f1(truth, scores),
+        "top3": evaluation.top_k(truth, scores),
+        "chosen": {key: plain(getattr(value, "item", lambda value=value: value)()) for key, value in chosen.items()},
+        "shared by design": {leak.kind: leak.count for leak in leaks},
+        "dropped": experiment.dropped,
+    }
+
+
+def _line(run_: Run) -> str:
+    config, metrics = run_.config, run_.metrics
+    name = f"{config['system']} · {config['protocol']} · fold {config['fold']}"
+    return f"{name}: UAR {100 * metrics['uar']:.1f} % of {metrics['clips']} clips, {run_.provenance['seconds']:.0f} s"
+
+
+def _done(experiment: Experiment) -> int:
+    """Return how many of an experiment's units are behind it, by what it has left on disk."""
+    if (experiment.folder / "metrics.json").exists():
+        return max(experiment.units, 1)
+    return sum(map(_done, experiment.members)) or epochs_in(experiment.checkpoint)
