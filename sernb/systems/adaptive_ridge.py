@@ -16,11 +16,10 @@ import numpy as np
 
 from sernb.features import RecordingFunctionals
 from sernb.labels import ALL_EIGHT
-from sernb.linear_machine import unlearned_last
 from sernb.systems import Fitted, System, Task
 from sernb.systems.inner_validation import inner_folds, inner_temperature
 from sernb.systems.kernels import kernel_of, limited, rows_of
-from sernb.systems.least_squares import coefficients_of, targets_of
+from sernb.systems.least_squares import answers_of, coefficients_of, targets_of
 from sernb.systems.majority import tenfold
 from sernb.systems.support_vectors import machine_of
 
@@ -87,7 +86,6 @@ def _trained(
     classes: int,
     statistics: np.ndarray | None,
 ) -> Answer:
-    from scipy.special import softmax
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler().fit(rows if statistics is None else statistics)
@@ -111,8 +109,7 @@ def _trained(
         heard = limited(scaler.transform(rows))
         found = finder.predict(kernel_of(heard, scaled)) if finder else np.zeros(len(rows), int)
         values = kernel(relative(heard, found), found)
-        said = [unlearned_last(values @ coefficients, coefficients.any(axis=0)) for coefficients in solved]
-        return [softmax(each, axis=1) for each in said], names[found]
+        return [answers_of(values, coefficients) for coefficients in solved], names[found]
 
     return answer
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from sernb.features import Functionals
 from sernb.labels import ALL_EIGHT
-from sernb.linear_machine import LinearMachine, unlearned_last
+from sernb.linear_machine import LinearMachine
 from sernb.systems import Fitted, System, Task
 from sernb.systems.inner_validation import inner_folds, inner_temperature
 from sernb.systems.kernels import kernel_of, limited, rows_of
-from sernb.systems.least_squares import coefficients_of, targets_of
+from sernb.systems.least_squares import answers_of, coefficients_of, targets_of
 from sernb.systems.majority import tenfold
 
 
@@ -33,7 +33,6 @@ def fit(settings: Settings, task: Task) -> Fitted:
     The penalty is that with the highest mean UAR of the inner folds; the temperature comes from the same answers. Where
     fewer speakers train than there are inner folds, these are cut between clips, and the temperature is 1.
     """
-    from scipy.special import softmax
     from sklearn.preprocessing import StandardScaler
 
     from sernb.evaluation import uar
@@ -49,8 +48,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     for kept, held in inner:
         solved = coefficients_of(kernel[np.ix_(kept, kept)], targets[kept], settings.penalties)
         for penalty, coefficients in zip(settings.penalties, solved, strict=True):
-            said = unlearned_last(kernel[np.ix_(held, kept)] @ coefficients, coefficients.any(axis=0))
-            tried[penalty].append(softmax(said, axis=1))
+            tried[penalty].append(answers_of(kernel[np.ix_(held, kept)], coefficients))
     validated = [truth[held] for _, held in inner]
     mean = {p: float(np.mean([uar(*each) for each in zip(validated, tried[p], strict=True)])) for p in tried}
     penalty = max(mean, key=mean.get)

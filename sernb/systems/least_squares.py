@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sernb.linear_machine import unlearned_last
+
 
 def targets_of(truth: np.ndarray, classes: int) -> np.ndarray:
     """Return what is learned of each clip, ``(clips, classes)``: -1, for its own class one less than there are classes.
@@ -36,3 +38,14 @@ def coefficients_of(kernel: np.ndarray, targets: np.ndarray, penalties: Sequence
     values, vectors = np.linalg.eigh(kernel)
     turned, size = vectors.T @ targets, np.trace(kernel) / len(kernel)
     return [vectors @ (turned / (values + penalty * size)[:, None]) for penalty in penalties]
+
+
+def answers_of(kernel: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """Turn kernel values, (clips, trained), into scores, (clips, classes), rows sum to 1.
+
+    Args:
+        coefficients: solved for :func:`targets_of`; where all of a class are 0, it was never learned and comes last
+    """
+    from scipy.special import softmax
+
+    return softmax(unlearned_last(kernel @ coefficients, coefficients.any(axis=0)), axis=1)
