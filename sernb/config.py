@@ -4,7 +4,9 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 
 def checkout(package: Path) -> Path:
@@ -27,6 +29,7 @@ NOTEBOOKS = ROOT / "notebooks"
 REPORTS = ROOT / "reports"
 
 PROFILES = ("quick", "full")
+REPORTED = 10  # problems that an error names
 
 
 class DataError(Exception):
@@ -35,6 +38,16 @@ class DataError(Exception):
     def __str__(self) -> str:
         """Return the problems, one a line."""
         return "\n".join(str(line) for line in self.args)
+
+    @classmethod
+    def of_many(cls, problems: Sequence[str], more: str) -> Self:
+        """Return an error of the first ten problems; a last line counts the others, ``more`` says where they are.
+
+        >>> print(DataError.of_many([f"clip {number}: is missing" for number in range(12)], "more").args[-1])
+        … and 2 more
+        """
+        others = [f"… and {len(problems) - REPORTED} {more}"] if len(problems) > REPORTED else []
+        return cls(*problems[:REPORTED], *others)
 
 
 def recordings_folder(data: str | Path | None = None) -> Path:

@@ -26,7 +26,6 @@ from sernb.progress import bar
 from sernb.store import FeatureTable, Part, atomic, read_features, write_features, write_part
 from sernb.workers import in_order_on_cores
 
-REPORTED = 10
 ATTEMPTS = 3
 PART = 16  # clips that a thread or a process takes at a time
 
@@ -153,8 +152,7 @@ def _compute(
             errors += failed
             yield part
     if errors:
-        more = [f"… and {len(errors) - REPORTED} more; see `sernb check`"] if len(errors) > REPORTED else []
-        raise DataError(*errors[:REPORTED], *more)
+        raise DataError.of_many(errors, "more; see `sernb check`")
 
 
 def _part_of(features: Features, view: View, part: tuple[Path, list[tuple[str, str, str]]]) -> tuple[Part, list[str]]:

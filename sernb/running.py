@@ -31,8 +31,6 @@ from sernb.store import Damaged, Run, atomic, epochs_in, read_run, write_run
 from sernb.systems import Examples, Fitted, OnDemand, Task
 from sernb.workers import on_cluster, on_cores
 
-REPORTED = 10
-
 
 def run(experiment: Experiment, *, wait: bool = True) -> Run | None:
     """Return a finished run, from its folder or by doing it.
@@ -188,8 +186,7 @@ def run_many(
             if busy:
                 problems += _each_once(side_by_side, busy, progress=progress, wait=True)[1]
         if problems := list(dict.fromkeys(problems)):
-            more = [f"… and {len(problems) - REPORTED} more; see `sernb status`"] if len(problems) > REPORTED else []
-            raise DataError(*problems[:REPORTED], *more)
+            raise DataError.of_many(problems, "more; see `sernb status`")
     return read_runs(experiments)
 
 

@@ -20,11 +20,11 @@ from sernb import preparation
 from sernb.__main__ import main
 from sernb.audio import load
 from sernb.augment import TEST_VIEWS, Noise, Speed, view_of
-from sernb.config import ROOT, DataError
+from sernb.config import REPORTED, ROOT, DataError
 from sernb.corpora import corpus_named, read_index
 from sernb.features import FrameValues, LogMel, Mfcc
 from sernb.pools import pool_named
-from sernb.preparation import REPORTED, cache_folder, column_names, prepare, write_csv
+from sernb.preparation import cache_folder, column_names, prepare, write_csv
 from sernb.store import TEMPORARY
 from sernb.systems import SYSTEMS, system_named
 

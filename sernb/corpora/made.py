@@ -16,8 +16,6 @@ from sernb.threads import in_order
 if TYPE_CHECKING:
     import pandas as pd
 
-REPORTED = 10
-
 
 def read_index(corpus: Corpus, data: str | Path | None = None) -> "pd.DataFrame":
     """Return the index: one row a clip, columns ``INDEX_COLUMNS`` and the corpus's own, in order of path.
@@ -92,8 +90,7 @@ def _index_of_copy(corpus: Corpus, folder: Path) -> "pd.DataFrame":
             shown.update()
             (problems if isinstance(row, str) else rows).append(row)
     if problems:
-        more = [f"… and {len(problems) - REPORTED} more; see `sernb check`"] if len(problems) > REPORTED else []
-        raise DataError(*problems[:REPORTED], *more)
+        raise DataError.of_many(problems, "more; see `sernb check`")
     return table_of(corpus, rows)
 
 

@@ -27,7 +27,6 @@ NEEDED = ("path", "speaker", "emotion")
 NUMBERS = ("age", "valence", "arousal", "dominance")
 WORDS = ("clip", "gender", "intensity", "sentence", "take")
 GROUPS = 5
-REPORTED = 10
 
 SYNONYMS = {
     "happiness": "happy", "joy": "happy", "excitement": "excited", "sadness": "sad", "anger": "angry",
@@ -123,8 +122,7 @@ def _read(folder: Path) -> list[Labels]:
     if not rows:
         problems.append(f"{table}: names no recordings; add a line for each")
     if problems:
-        more = [f"… and {len(problems) - REPORTED} more like these"] if len(problems) > REPORTED else []
-        raise DataError(*problems[:REPORTED], *more)
+        raise DataError.of_many(problems, "more like these")
     return clips
 
 
