@@ -36,6 +36,8 @@ from sernb.splits import (
     TAKE,
     UTTERANCE,
     VALIDATION_SPEAKER,
+    Fold,
+    Protocol,
 )
 from sernb.store import Run, read_table
 from sernb.systems import Figure, System
@@ -480,10 +482,14 @@ def _choice(result: Result) -> str:
         return result.system.published_choice
     if protocol.planted == "choice":
         return "best epoch on the test part: a leak on purpose"
-    if not result.system.chooses_epoch:
-        how = f"inner cross-validation, speakers {'shared' if protocol.shares_speakers else 'apart'}"
-        chosen = ["the last epoch" if each.network else how for each in result.system.members or (result.system,)]
-        return "; ".join(dict.fromkeys(chosen))
+    members = result.system.members or (result.system,)
+    return "; ".join(dict.fromkeys(_choice_of(member, protocol, folds) for member in members))
+
+
+def _choice_of(system: System, protocol: Protocol, folds: Sequence[Fold]) -> str:
+    if not system.chooses_epoch:
+        inner = f"inner cross-validation, speakers {'shared' if protocol.shares_speakers else 'apart'}"
+        return "the last epoch" if system.network else inner
     heard = "validation clips, speakers shared" if protocol.shares_speakers else "validation speakers"
     if all(fold.validation for fold in folds):
         return f"best epoch on {heard}"

@@ -1,5 +1,7 @@
 """Ridge regression, for all and for speakers who trained: against sklearn and librosa, and the explicit map."""
 
+import dataclasses
+
 import librosa
 import numpy as np
 import pandas as pd
@@ -162,12 +164,20 @@ def test_a_class_never_heard_comes_last(rng, name):
         np.testing.assert_allclose(machine(rows), fitted.scores(given.features), atol=1e-4)
 
 
-def test_the_variant_multiplies_the_network_with_ridge_regression():
-    (whole,) = plan(["sernet-functionals-ridge"], "demo", ["speaker-independent"], folds=[0])
-    names = ["sernet", "functionals-ridge"]
+@pytest.mark.parametrize(
+    ("end", "names"),
+    [
+        ("ridge", ["sernet", "functionals-ridge"]),
+        ("ridge-light", ["sernet", "functionals-ridge", "light-sernet-short"]),
+    ],
+)
+def test_the_variants_multiply_the_network_with_ridge_regression_and_another(end, names):
+    (whole,) = plan([f"sernet-functionals-{end}"], "demo", ["speaker-independent"], folds=[0])
     assert [each.system.name for each in whole.members] == names
     assert [each.settings for each in whole.members] == [system_named(name).settings for name in names]
-    network, machine = np.array([[0.5, 0.3, 0.2]]), np.array([[0.2, 0.7, 0.1]])
-    product = network**whole.settings.share * machine
-    found = sernet_functionals.joined(whole.settings, [network, machine])
-    np.testing.assert_allclose(found, product / product.sum(), rtol=1e-6)
+    assert whole.units == sum(each.units for each in whole.members)
+    scores = [np.array([[0.5, 0.3, 0.2]]), np.array([[0.2, 0.7, 0.1]]), np.array([[0.3, 0.3, 0.4]])][: len(names)]
+    for share in (1.0, 0.5):
+        product = scores[0] ** share * np.prod(scores[1:], axis=0)
+        found = sernet_functionals.joined(dataclasses.replace(whole.settings, share=share), scores)
+        np.testing.assert_allclose(found, product / product.sum(), rtol=1e-6)

@@ -181,11 +181,14 @@ def test_it_learns_from_training_and_validation_speakers_and_ends_with_the_last_
 
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory):
-    """A run of both together on the demo, and those of its members."""
+    """A run of two networks and ridge regression together on the demo, and those of its members."""
     patch = pytest.MonkeyPatch()
     patch.setenv("SERNB_WORK", str(tmp_path_factory.mktemp("work")))
-    (whole,) = plan(["sernet-functionals"], "demo", ["speaker-independent"], profile="quick", folds=[0])
-    small = replace(whole.settings, sernet=replace(whole.settings.sernet, epochs=2), share=2.0)
+    given = {"profile": "quick", "folds": [0]}
+    (whole,) = plan(["sernet-functionals-ridge-light"], "demo", ["speaker-independent"], **given)
+    first, second = whole.settings.sernet, whole.settings.light_sernet_short
+    networks = {"sernet": replace(first, epochs=2), "light_sernet_short": replace(second, epochs=1)}
+    small = replace(whole.settings, share=2.0, **networks)
     whole = replace(whole, settings=small)
     (finished,) = run_many([whole], jobs=1, progress=False)
     yield whole, finished
@@ -193,28 +196,30 @@ def joined(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_what_both_say_is_multiplied(joined):
+def test_what_all_say_is_multiplied(joined):
     whole, finished = joined
     classes = list(whole.labels.classes)
-    network, machine = [read_run(member.folder).predictions for member in whole.members]
-    product = network[classes].to_numpy(float) ** 2 * machine[classes].to_numpy(float)
+    said = [read_run(member.folder).predictions for member in whole.members]
+    network, *others = (each[classes].to_numpy(float) for each in said)
+    product = network**2 * np.prod(others, axis=0)
     expected = product / product.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(finished.predictions[classes], expected, atol=1e-5)
     for column in ("clip", "speaker", "truth", "view"):
-        pd.testing.assert_series_equal(finished.predictions[column], machine[column])
-    assert finished.config["members"].keys() == {"sernet", "functionals-svm"}
+        pd.testing.assert_series_equal(finished.predictions[column], said[-1][column])
+    assert finished.config["members"].keys() == {"sernet", "functionals-ridge", "light-sernet-short"}
     assert {member.folder.name for member in whole.members} == set(finished.metrics["chosen"].values())
     assert finished.provenance["seconds"] > 0
 
 
 @pytest.mark.slow
-def test_validation_speakers_train_and_so_calibrate_nothing(joined):
+def test_validation_speakers_train_and_so_calibrate_nothing_where_they_choose_no_epoch(joined):
     whole, _ = joined
     assert whole.fold.validation
     for member in whole.members:
-        assert read_run(member.folder).validation.empty
+        assert read_run(member.folder).validation.empty is not member.system.chooses_epoch
     (table,) = protocol_cards([whole]).to_dict("records")
-    assert table["What chose epoch or settings"] == "the last epoch; inner cross-validation, speakers apart"
+    chose = ["the last epoch", "inner cross-validation, speakers apart", "best epoch on validation speakers"]
+    assert table["What chose epoch or settings"] == "; ".join(chose)
 
 
 @pytest.mark.slow

@@ -111,5 +111,7 @@ SYSTEM = System(
     chooses_epoch=True,
     network=network,
 )
-_SHORT = Settings(learning_rate=1e-3, decay_first=8, decay_after=3, epochs=40)
-SYSTEM = dataclasses.replace(SYSTEM, variants=(SYSTEM.variant("short", "40 epochs", settings=_SHORT),))
+SHORT = SYSTEM.variant(
+    "short", "40 epochs", settings=Settings(learning_rate=1e-3, decay_first=8, decay_after=3, epochs=40)
+)
+SYSTEM = dataclasses.replace(SYSTEM, variants=(SHORT,))
