@@ -180,19 +180,26 @@ def test_it_learns_from_training_and_validation_speakers_and_ends_with_the_last_
 
 
 @pytest.fixture(scope="module")
-def joined(tmp_path_factory):
-    """A run of two networks and ridge regression together on the demo, and those of its members."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("SERNB_WORK", str(tmp_path_factory.mktemp("work")))
-    given = {"profile": "quick", "folds": [0]}
-    (whole,) = plan(["sernet-functionals-ridge-light"], "demo", ["speaker-independent"], **given)
-    first, second = whole.settings.sernet, whole.settings.light_sernet_short
-    networks = {"sernet": replace(first, epochs=2), "light_sernet_short": replace(second, epochs=1)}
-    small = replace(whole.settings, share=2.0, **networks)
-    whole = replace(whole, settings=small)
-    (finished,) = run_many([whole], jobs=1, progress=False)
-    yield whole, finished
-    patch.undo()
+def done(tmp_path_factory):
+    """A run of two networks and ridge regression together on the demo, those of its members, and where they lie."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SERNB_WORK", str(folder))
+        given = {"profile": "quick", "folds": [0]}
+        (whole,) = plan(["sernet-functionals-ridge-light"], "demo", ["speaker-independent"], **given)
+        first, second = whole.settings.sernet, whole.settings.light_sernet_short
+        networks = {"sernet": replace(first, epochs=2), "light_sernet_short": replace(second, epochs=1)}
+        whole = replace(whole, settings=replace(whole.settings, share=2.0, **networks))
+        (finished,) = run_many([whole], jobs=1, progress=False)
+    return whole, finished, folder
+
+
+@pytest.fixture
+def joined(done, monkeypatch):
+    """The run, and the work folder that has it."""
+    whole, finished, folder = done
+    monkeypatch.setenv("SERNB_WORK", str(folder))
+    return whole, finished
 
 
 @pytest.mark.slow
@@ -225,10 +232,11 @@ def test_validation_speakers_train_and_so_calibrate_nothing_where_they_choose_no
 @pytest.mark.slow
 def test_members_that_are_done_are_not_done_again(joined):
     whole, _ = joined
-    before = [(member.folder / "metrics.json").stat().st_mtime_ns for member in whole.members]
     other = replace(whole, settings=replace(whole.settings, share=0.5))
+    assert [member.folder for member in other.members] == [member.folder for member in whole.members]
+    before = [(member.folder / "metrics.json").stat().st_mtime_ns for member in other.members]
     assert run(other).metrics["chosen"] == read_run(whole.folder).metrics["chosen"]
-    assert before == [(member.folder / "metrics.json").stat().st_mtime_ns for member in whole.members]
+    assert before == [(member.folder / "metrics.json").stat().st_mtime_ns for member in other.members]
 
 
 @pytest.mark.slow
