@@ -22,7 +22,10 @@ def name_of(result: Result) -> str:
 
 
 def overview(results: Sequence[Result]) -> pd.DataFrame:
-    """Return one row a system: what its authors report, UAR under each protocol with interval, size and time."""
+    """Return one row a system: what its authors report, UAR under each protocol with interval, size and time.
+
+    A column of which no system has anything is left out: figures of the authors under a protocol that was not run.
+    """
     rows = []
     for name in dict.fromkeys(map(name_of, results)):
         own = [result for result in results if name_of(result) == name]
@@ -42,7 +45,7 @@ def overview(results: Sequence[Result]) -> pd.DataFrame:
             "Test clips": " / ".join(str(len(result.clips)) for result in own),
         }
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
 
 def _published(figure: Figure, result: Result) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = ROOT / "reports" / "template"
 LONGEST_OUTPUT = 60_000  # characters of printed text on a page; the executed notebook keeps all
-MANY_COLUMNS, LONG_TEXT = 5, 24  # columns, characters
+MANY_COLUMNS, LONG_TEXT = 4, 24  # columns, characters
 FEWEST_TO_SORT = 3  # rows
 THUMBNAIL = (360, 270)  # pixels at most
 GAP = "\N{EN DASH}"

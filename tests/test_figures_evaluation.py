@@ -120,6 +120,12 @@ def test_what_was_measured_otherwise_is_grey_and_below():
     assert to_hex(marks[50].get_markerfacecolor()) != "#ffffff"
     assert "x: 90.0 % (not alike); y: 50.0 % (alike)" in drawing.alt
     assert "literature" not in figures.comparison(ours, "All").alt
+    named = [text.get_text() for text in drawing.figure.legends[0].get_texts()]
+    assert "reported by the authors" in named
+    unreported = figures.comparison(ours.assign(reported=np.nan), "All", others).figure.legends[0]
+    assert [name for name in named if name != "reported by the authors"] == [
+        x.get_text() for x in unreported.get_texts()
+    ]
 
 
 def test_protocols_are_told_apart_without_colours():

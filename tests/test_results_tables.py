@@ -299,6 +299,10 @@ def test_the_overview_has_every_protocol_and_what_the_runs_counted(results):
     assert table.loc["multiscale-cnn", ["Parameters", "Multiply-adds a clip"]].tolist() == ["142,856", "30,000,000"]
     assert pd.isna(table.loc["majority", "Parameters"])
     assert "WAR 89.9" in table.loc["multiscale-cnn", "Published"]
+    strict = [result for result in results if result.protocol == "speaker-independent"]
+    columns = set(comparison.overview(strict))
+    assert "UAR speaker-independent" in columns
+    assert not columns & {"Published", "UAR as-published"}, "nothing to show"
     seconds = comparison.costs_table(results)
     assert set(seconds.system) == {"statistics-svm", "multiscale-cnn"}
     assert set(comparison.costs_table(results, "parameters").system) == {"multiscale-cnn"}

@@ -110,7 +110,8 @@ def comparison(results: pd.DataFrame, title: str, others: pd.DataFrame | None = 
         marker, colour = PROTOCOL_LOOKS.get(name, OTHER_LOOK)
         axes.plot([], [], marker, color=colour, label=name)
     axes.plot([], [], color=FLOOR, lw=2, label="floor")
-    axes.plot([], [], "*", color="white", mec=INK, ms=11, label="reported by the authors")
+    if results.reported.notna().any():
+        axes.plot([], [], "*", color="white", mec=INK, ms=11, label="reported by the authors")
     if len(others):
         axes.plot([], [], "d", color="white", mec=GREY, label="literature, measured otherwise")
     if others.alike.any():
