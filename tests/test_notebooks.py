@@ -327,6 +327,12 @@ def test_figure_without_words_is_refused_and_one_with_words_closed(displayed: li
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
 
 
+def test_a_column_of_numbers_and_one_too_small_to_show_is_flush_right():
+    frame = pd.DataFrame({"p": ["< 0.001", "0.02"], "said": ["< 3 speakers", "4"]})
+    cells = BeautifulSoup(table_html(frame, "Tests"), "html.parser").find_all("th")
+    assert [cell["style"] for cell in cells] == ["text-align:right", "text-align:left"]
+
+
 def test_table_keeps_text_and_fills_gaps():
     frame = pd.DataFrame({"a<b": ["x & y", None], ("c", "d"): [1.5, np.nan]}, index=pd.Index(["r", "s"], name="row"))
     soup = BeautifulSoup(table_html(frame, "One & <two>", index=True), "html.parser")
