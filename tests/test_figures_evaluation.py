@@ -1,5 +1,7 @@
 """Figures of results say in words and marks what the data say, with n and units, and without colours."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,6 +104,17 @@ def test_ranks_and_costs_say_what_they_draw():
     assert axes.get_xscale() == "log"
     assert set(texts(axes)) == {"a", "b"}
     assert "b, new: 4,000, UAR 60.0 [50.0, 70.0] %" in drawing.alt
+
+
+def test_names_of_systems_that_cost_the_same_do_not_cover_each_other():
+    names = ["functionals-svm", "functionals-ridge", "adaptive-ridge"]
+    paid = pd.DataFrame(
+        {"system": names, "protocol": "new", "uar": [Interval(0.6, 0.5, 0.7)] * 3, "cost": [20, 21, 25]}
+    )
+    (axes,) = figures.costs(paid, "Costs", "training time (s)").figure.axes
+    boxes = {text.get_text(): text.get_window_extent() for text in axes.texts if text.get_text() in names}
+    assert set(boxes) == set(names)
+    assert not any(boxes[a].overlaps(boxes[b]) for a, b in itertools.combinations(names, 2))
 
 
 def test_what_was_measured_otherwise_is_grey_and_below():

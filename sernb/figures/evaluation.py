@@ -249,21 +249,28 @@ def costs(results: pd.DataFrame, title: str, axis: str) -> Drawing:
         marker, colour = PROTOCOL_LOOKS.get(line.protocol, OTHER_LOOK)
         axes.plot([line.cost] * 2, [100 * line.uar.low, 100 * line.uar.high], color=colour, lw=2, alpha=0.5)
         axes.plot(line.cost, 100 * line.uar.value, marker, color=colour, ms=7)
-    for system, lines in results.groupby("system", sort=False):
-        best = max(lines.itertuples(), key=lambda line: line.uar.high)
-        axes.annotate(
-            system, (best.cost, 100 * best.uar.high), (0, 4), textcoords="offset points", ha="center", fontsize=8
-        )
     for name in protocols:
         marker, colour = PROTOCOL_LOOKS.get(name, OTHER_LOOK)
         axes.plot([], [], marker, color=colour, label=name)
     axes.set(title=title, xlabel=axis, ylabel="UAR (%)", xscale="log")
     axes.margins(x=0.15, y=0.12)
     axes.legend(fontsize=8.5)
+    named = []
+    for system, lines in results.groupby("system", sort=False):
+        best = max(lines.itertuples(), key=lambda line: line.uar.high)
+        at = {"xy": (best.cost, 100 * best.uar.high), "xytext": (0, 4), "textcoords": "offset points"}
+        named.append(axes.annotate(system, **at, ha="center", fontsize=8))
+        _lift(named[-1], named[:-1])
     words = "; ".join(
         f"{line.system}, {line.protocol}: {line.cost:,.4g}, UAR {line.uar} %" for line in results.itertuples()
     )
     return Drawing(figure, f"UAR against {axis}. {words}.")
+
+
+def _lift(label, others: list) -> None:
+    """Move a label up until it covers none of the others."""
+    while any(label.get_window_extent().overlaps(other.get_window_extent()) for other in others):
+        label.xyann = (label.xyann[0], label.xyann[1] + 2)
 
 
 def _interval(axes, row: float, interval: Interval, colour: str, marker: str = "o") -> None:
