@@ -7,7 +7,16 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from sernb.evaluation import Answers, holm, paired_test, ranks, smallest_difference, speaker_differences, uar
+from sernb.evaluation import (
+    Answers,
+    holm,
+    p_in_words,
+    paired_test,
+    ranks,
+    smallest_difference,
+    speaker_differences,
+    uar,
+)
 from sernb.labels import LabelSet
 from sernb.results import NAMES, Result
 from sernb.splits import PROTOCOLS, SIDE_BY_SIDE
@@ -199,14 +208,10 @@ def tests_table(field: Field) -> pd.DataFrame:
                 "First": first,
                 "Second": second,
                 "Second better by (points of UAR)": str(test.difference),
-                "p": _p(test.p),
-                "p (Holm)": _p(p),
+                "p": p_in_words(test.p),
+                "p (Holm)": p_in_words(p),
                 "Exchanged": f"{test.units} {test.difference.unit}",
                 "Smallest difference that shows (points)": seen,
             }
         )
     return pd.DataFrame(rows)
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -14,13 +14,13 @@ import pandas as pd
 
 from sernb.augment import ORIGINAL, View
 from sernb.comparison import seconds_of, size_of
-from sernb.evaluation import Comparison, holm, paired_test, uar
+from sernb.evaluation import Comparison, holm, p_in_words, paired_test, uar
 from sernb.experiment import Experiment, plan
 from sernb.features import Features, FrameValues
 from sernb.labels import ALL_EIGHT, LabelSet
 from sernb.preparation import prepare
 from sernb.results import Result
-from sernb.studies import answers_to, by_clip, difference_in_words, p_in_words, results_by_arm
+from sernb.studies import answers_to, by_clip, difference_in_words, results_by_arm
 from sernb.systems import feature_cnn, multitask_cnn
 
 PROTOCOL = "development"

@@ -51,12 +51,15 @@ def _quiet() -> Iterator[None]:
 
 
 keep_freed_memory()
-# It takes a process that trains one network after the other for a mistake, and says so at length.
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
 with _quiet():
     import keras
 
     keras.random.normal((1,))  # the devices are only looked for when something is computed
+if keras.backend.backend() == "tensorflow":
+    from tensorflow import get_logger  # in a notebook it sets its own level when it is first asked for
+
+    # It takes a process that trains one network after the other for a mistake, and says so at length.
+    get_logger().setLevel(logging.ERROR)
 
 # XLA makes convolutions slower on CPUs under TensorFlow; JAX without it runs one operation after the other.
 BY_XLA = keras.backend.backend() == "jax"

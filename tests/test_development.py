@@ -157,7 +157,19 @@ def test_curves_mark_the_chosen_epoch_of_each_fold(planned):
     found = development.histories(development.results_of(planned)["pair"])
     assert found[found.chosen].groupby(["arm", "fold"]).epoch.agg(list).tolist() == [[2]] * 10
     assert found[found.chosen].accuracy.unique().tolist() == [0.3]
-    assert "chosen epochs 2, 2, 2, 2, 2" in draw.learning_curves(found, "made").alt
+    drawing = draw.learning_curves(found, "made")
+    assert "chosen epochs 2, 2, 2, 2, 2" in drawing.alt
+    drawn = [axes.get_ylabel() for axes in drawing.figure.axes if axes.get_ylabel()]
+    assert drawn == ["training loss", "accuracy (%)"]
+
+
+def test_where_nobody_chooses_an_epoch_no_accuracy_is_drawn(planned):
+    pretend(development.experiments_of(planned))
+    found = development.histories(development.results_of(planned)["pair"]).assign(accuracy=np.nan)
+    drawing = draw.learning_curves(found, "made")
+    assert {axes.get_ylabel() for axes in drawing.figure.axes} == {"training loss", ""}
+    assert "accuracy" not in drawing.alt
+    assert [line for axes in drawing.figure.axes for line in axes.get_lines() if len(line.get_xdata())]
 
 
 @pytest.mark.slow

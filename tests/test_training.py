@@ -1,5 +1,8 @@
 """Training by epochs: streamed, resumed, scheduled, ended early; measured against Keras itself."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,13 @@ from sernb.systems import Examples, Fitted
 pytestmark = pytest.mark.slow
 
 CLASSES = 3
+LEVEL_IN_A_NOTEBOOK = """
+import logging, sys
+sys.ps1 = ">>> "  # as in a notebook's kernel
+from sernb import training
+from tensorflow import get_logger
+assert get_logger().getEffectiveLevel() == logging.ERROR
+"""
 
 
 @pytest.fixture(scope="module")
@@ -226,3 +236,7 @@ def test_copies_are_heard_after_the_originals(rng):
     task = Task(part(0), part(9), ("a",), False, np.ones(1, int), 0, copies=(part(1), part(2)))
     assert [clip[0] for clip in task.heard.features] == task.heard.truth.tolist() == [0, 1, 2]
     assert task.heard.speakers.tolist() == ["s0", "s1", "s2"]
+
+
+def test_tensorflow_does_not_talk_in_notebooks_either():
+    subprocess.run([sys.executable, "-c", LEVEL_IN_A_NOTEBOOK], check=True)

@@ -11,6 +11,7 @@ from sernb.evaluation.comparison import (
     Spread,
     holm,
     over_seeds,
+    p_in_words,
     paired_test,
     ranks,
     smallest_difference,
@@ -55,7 +56,7 @@ __all__ = [
     "DRAWS", "FEWEST_SPEAKERS", "LEVEL", "RESAMPLES", "Answers", "Comparison", "Interval", "Metric", "Metrics",
     "Spread", "average_views", "brier", "calibration_error", "ccc", "chance", "confusion_matrix", "constant_ranking",
     "coverage", "evaluate", "fit_temperature", "gain", "gap", "holm", "interval", "listener_scores", "log_loss",
-    "macro_f1", "macro_precision", "over_seeds", "paired_test", "per_class", "per_group", "predict", "ranks",
-    "reliability", "rmse", "smallest_difference", "speaker_differences", "top3", "top_k", "uar", "view_divergence",
-    "view_votes", "war", "weighted_f1", "weighted_precision", "with_temperature",
+    "macro_f1", "macro_precision", "over_seeds", "p_in_words", "paired_test", "per_class", "per_group", "predict",
+    "ranks", "reliability", "rmse", "smallest_difference", "speaker_differences", "top3", "top_k", "uar",
+    "view_divergence", "view_votes", "war", "weighted_f1", "weighted_precision", "with_temperature",
 ]  # fmt: skip

@@ -198,3 +198,13 @@ def ranks(metric: Metric, systems: Mapping[str, Answers], *, seed: int = 0) -> p
         }
     )
     return table.sort_values(["rank", "system"], ignore_index=True)
+
+
+def p_in_words(p: float) -> str:
+    """Return a p value with three places.
+
+    Examples:
+        >>> p_in_words(0.0421), p_in_words(0.0001)
+        ('0.042', '< 0.001')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -24,47 +24,49 @@ MOST_MAPS = 16
 
 @styled
 def learning_curves(found: pd.DataFrame, title: str) -> Drawing:
-    """Training loss, and accuracy of the speakers who choose the epoch, one panel each for every arm; a line a fold.
+    """Training loss and, where speakers choose the epoch, their accuracy: a panel each for every arm, a line a fold.
 
     Args:
         found: columns arm, fold, epoch, loss, accuracy (NaN where nobody chooses), chosen
     """
     arms = list(dict.fromkeys(found.arm))
+    drawn = ["loss", "accuracy"] if found.accuracy.notna().any() else ["loss"]
     blocks = -(-len(arms) // COLUMNS)
     columns = min(len(arms), COLUMNS)
-    figure = Figure(figsize=(WIDTH, 3.9 * blocks + 0.3), layout="constrained")
-    panels = figure.subplots(2 * blocks, columns, squeeze=False, sharex=True, sharey="row")
+    figure = Figure(figsize=(WIDTH, 1.95 * len(drawn) * blocks + 0.3), layout="constrained")
+    panels = figure.subplots(len(drawn) * blocks, columns, squeeze=False, sharex=True, sharey="row")
     folds = sorted(set(found.fold))
     colours = sns.color_palette("crest", len(folds))
     words = []
     for number, arm in enumerate(arms):
-        upper, lower = (panels[2 * (number // COLUMNS) + row, number % COLUMNS] for row in (0, 1))
+        first = len(drawn) * (number // COLUMNS)
+        column = panels[first : first + len(drawn), number % COLUMNS]
         epochs = []
         for fold, colour in zip(folds, colours, strict=True):
             part = found[(found.arm == arm) & (found.fold == fold)]
             chosen = part[part.chosen]
-            for axes, values in ((upper, part.loss), (lower, 100 * part.accuracy)):
+            for axes, values in zip(column, (part.loss, 100 * part.accuracy), strict=False):
                 axes.plot(part.epoch, values, color=colour, lw=1.2, marker="." * (len(part) == 1))
                 axes.plot(chosen.epoch, values[part.chosen], "o", color="white", mec=colour, mew=1.6, ms=6)
             epochs += [f"{epoch}" for epoch in chosen.epoch]
         last = found[found.arm == arm].groupby("fold").loss.last().mean()
         words.append(f"{arm}: loss at the end {last:.2f}, chosen epochs {', '.join(epochs)}")
-        upper.set_title(_broken(arm, 24), fontsize=8.5, fontweight="normal")
-        upper.set_ylim(0, 1.05 * found.loss.max())
-        lower.set(xlabel="epoch", ylim=(0, 100))
-        lower.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        lower.tick_params(labelbottom=True)
-        for axes in (upper, lower):
+        column[0].set_title(_broken(arm, 24), fontsize=8.5, fontweight="normal")
+        for axes, name in zip(column, drawn, strict=True):
+            axes.set_ylim(0, 1.05 * found.loss.max() if name == "loss" else 100)
             axes.grid(axis="y")
+        column[-1].set_xlabel("epoch")
+        column[-1].xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        column[-1].tick_params(labelbottom=True)
     for row, axes in enumerate(panels[:, 0]):
-        axes.set_ylabel("accuracy (%)" if row % 2 else "training loss")
+        axes.set_ylabel({"loss": "training loss", "accuracy": "accuracy (%)"}[drawn[row % len(drawn)]])
     for number in range(len(arms), blocks * columns):
-        for row in (0, 1):
-            panels[2 * (number // COLUMNS) + row, number % COLUMNS].set_visible(False)
+        first = len(drawn) * (number // COLUMNS)
+        for axes in panels[first : first + len(drawn), number % COLUMNS]:
+            axes.set_visible(False)
     figure.suptitle(f"{title}, chosen epochs marked, a line a fold", x=0.01, ha="left", fontsize=11, weight="bold")
-    return Drawing(
-        figure, f"Training loss, and accuracy of the speakers who choose the epoch, by epoch. {'; '.join(words)}."
-    )
+    also = ", and accuracy of the speakers who choose the epoch," if "accuracy" in drawn else ""
+    return Drawing(figure, f"Training loss{also} by epoch. {'; '.join(words)}.")
 
 
 @styled

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sernb.evaluation import Answers, Interval
+from sernb.evaluation import Answers, Interval, p_in_words
 from sernb.experiment import Experiment
 from sernb.results import Result, results_of
 
@@ -28,19 +28,9 @@ def difference_in_words(what: str, difference: Interval, p: float | None = None)
         Noise in training, under noise: no difference is shown, +2.0 points [-1.0, +5.0].
     """
     points = f"{100 * difference.value:+.1f} points [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
-    tested = "" if p is None else f", p {p_in_words(p).replace('<', 'below ')} after correction"
+    tested = "" if p is None else f", p {p_in_words(p).replace('<', 'below')} after correction"
     found = shown(difference) and (p is None or p < 0.05)
     return f"{what}: {'' if found else 'no difference is shown, '}{points}{tested}."
-
-
-def p_in_words(p: float) -> str:
-    """Return a p value with three places.
-
-    Examples:
-        >>> p_in_words(0.0421), p_in_words(0.0001)
-        ('0.042', '<0.001')
-    """
-    return f"{p:.3f}" if p >= 0.0005 else "<0.001"
 
 
 def results_by_arm(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, Result]:

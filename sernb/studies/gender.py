@@ -8,11 +8,11 @@ import pandas as pd
 
 from sernb.augment import ORIGINAL, Noise, SteadyNoise
 from sernb.config import DataError
-from sernb.evaluation import Answers, Comparison, Interval, gap, holm, paired_test, smallest_difference, uar
+from sernb.evaluation import Answers, Comparison, Interval, gap, holm, p_in_words, paired_test, smallest_difference, uar
 from sernb.evaluation import speaker_differences as by_speaker
 from sernb.experiment import Added, Experiment, plan
 from sernb.results import Result
-from sernb.studies import difference_in_words, p_in_words
+from sernb.studies import difference_in_words
 
 PROTOCOL = "speaker-independent"
 EVERY_CLIP = "all, every clip"

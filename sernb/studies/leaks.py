@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from sernb.augment import ORIGINAL, Noise
-from sernb.evaluation import Comparison, Interval, gap, holm, paired_test, uar
+from sernb.evaluation import Comparison, Interval, gap, holm, p_in_words, paired_test, uar
 from sernb.experiment import Experiment, plan
 from sernb.results import SHARED, Result
 from sernb.splits import PROTOCOLS
-from sernb.studies import answers_to, by_clip, difference_in_words, p_in_words
+from sernb.studies import answers_to, by_clip, difference_in_words
 
 CLEAN = "speaker-independent"
 COPY = Noise()  # of which copies are made, before or after the split
