@@ -124,8 +124,8 @@ class Experiment:
 
     @property
     def units(self) -> int:
-        """Epochs to train, for the progress bar."""
-        return getattr(self.settings, "epochs", 0)
+        """Epochs to train, for the progress bar: those of all members where it joins some."""
+        return sum(member.units for member in self.members) if self.members else getattr(self.settings, "epochs", 0)
 
     @cached_property
     def members(self) -> tuple["Experiment", ...]:

@@ -30,42 +30,43 @@ def learning_curves(found: pd.DataFrame, title: str) -> Drawing:
         found: columns arm, fold, epoch, loss, accuracy (NaN where nobody chooses), chosen
     """
     arms = list(dict.fromkeys(found.arm))
-    drawn = ["loss", "accuracy"] if found.accuracy.notna().any() else ["loss"]
+    found = found.assign(accuracy=100 * found.accuracy)
+    curves = [("loss", "training loss", 1.05 * found.loss.max())]  # column, name, highest on the axis
+    if found.accuracy.notna().any():
+        curves.append(("accuracy", "accuracy (%)", 100))
     blocks = -(-len(arms) // COLUMNS)
     columns = min(len(arms), COLUMNS)
-    figure = Figure(figsize=(WIDTH, 1.95 * len(drawn) * blocks + 0.3), layout="constrained")
-    panels = figure.subplots(len(drawn) * blocks, columns, squeeze=False, sharex=True, sharey="row")
+    figure = Figure(figsize=(WIDTH, 1.95 * len(curves) * blocks + 0.3), layout="constrained")
+    panels = figure.subplots(len(curves) * blocks, columns, squeeze=False, sharex=True, sharey="row")
+    stacks = panels.reshape(blocks, len(curves), columns).transpose(0, 2, 1).reshape(-1, len(curves))  # one an arm
     folds = sorted(set(found.fold))
     colours = sns.color_palette("crest", len(folds))
     words = []
-    for number, arm in enumerate(arms):
-        first = len(drawn) * (number // COLUMNS)
-        column = panels[first : first + len(drawn), number % COLUMNS]
+    for arm, stack in zip(arms, stacks, strict=False):  # the last may have no arm
         epochs = []
         for fold, colour in zip(folds, colours, strict=True):
             part = found[(found.arm == arm) & (found.fold == fold)]
             chosen = part[part.chosen]
-            for axes, values in zip(column, (part.loss, 100 * part.accuracy), strict=False):
-                axes.plot(part.epoch, values, color=colour, lw=1.2, marker="." * (len(part) == 1))
-                axes.plot(chosen.epoch, values[part.chosen], "o", color="white", mec=colour, mew=1.6, ms=6)
+            for axes, (column, _, _) in zip(stack, curves, strict=True):
+                axes.plot(part.epoch, part[column], color=colour, lw=1.2, marker="." * (len(part) == 1))
+                axes.plot(chosen.epoch, chosen[column], "o", color="white", mec=colour, mew=1.6, ms=6)
             epochs += [f"{epoch}" for epoch in chosen.epoch]
         last = found[found.arm == arm].groupby("fold").loss.last().mean()
         words.append(f"{arm}: loss at the end {last:.2f}, chosen epochs {', '.join(epochs)}")
-        column[0].set_title(_broken(arm, 24), fontsize=8.5, fontweight="normal")
-        for axes, name in zip(column, drawn, strict=True):
-            axes.set_ylim(0, 1.05 * found.loss.max() if name == "loss" else 100)
+        stack[0].set_title(_broken(arm, 24), fontsize=8.5, fontweight="normal")
+        for axes, (_, _, highest) in zip(stack, curves, strict=True):
+            axes.set_ylim(0, highest)
             axes.grid(axis="y")
-        column[-1].set_xlabel("epoch")
-        column[-1].xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        column[-1].tick_params(labelbottom=True)
-    for row, axes in enumerate(panels[:, 0]):
-        axes.set_ylabel({"loss": "training loss", "accuracy": "accuracy (%)"}[drawn[row % len(drawn)]])
-    for number in range(len(arms), blocks * columns):
-        first = len(drawn) * (number // COLUMNS)
-        for axes in panels[first : first + len(drawn), number % COLUMNS]:
-            axes.set_visible(False)
+        stack[-1].set_xlabel("epoch")
+        stack[-1].xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        stack[-1].tick_params(labelbottom=True)
+    for stack in stacks[::columns]:
+        for axes, (_, name, _) in zip(stack, curves, strict=True):
+            axes.set_ylabel(name)
+    for axes in stacks[len(arms) :].flat:
+        axes.set_visible(False)
     figure.suptitle(f"{title}, chosen epochs marked, a line a fold", x=0.01, ha="left", fontsize=11, weight="bold")
-    also = ", and accuracy of the speakers who choose the epoch," if "accuracy" in drawn else ""
+    also = ", and accuracy of the speakers who choose the epoch," if len(curves) > 1 else ""
     return Drawing(figure, f"Training loss{also} by epoch. {'; '.join(words)}.")
 
 

@@ -259,8 +259,9 @@ def costs(results: pd.DataFrame, title: str, axis: str) -> Drawing:
     for system, lines in results.groupby("system", sort=False):
         best = max(lines.itertuples(), key=lambda line: line.uar.high)
         at = {"xy": (best.cost, 100 * best.uar.high), "xytext": (0, 4), "textcoords": "offset points"}
-        named.append(axes.annotate(system, **at, ha="center", fontsize=8))
-        _lift(named[-1], named[:-1])
+        label = axes.annotate(system, **at, ha="center", fontsize=8)
+        _lift(label, named)
+        named.append(label)
     words = "; ".join(
         f"{line.system}, {line.protocol}: {line.cost:,.4g}, UAR {line.uar} %" for line in results.itertuples()
     )

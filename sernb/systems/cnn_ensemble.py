@@ -24,11 +24,6 @@ class Settings:
     rezonet: system_003.Settings
     exponet: system_003.Settings
 
-    @property
-    def epochs(self) -> int:
-        """Epochs of all members."""
-        return self.dummynet_mel.epochs + self.rezonet.epochs + self.exponet.epochs
-
 
 def network(settings: Settings, shape: tuple[int, int], classes: int):
     """Build the three networks as one, for its size and its picture.

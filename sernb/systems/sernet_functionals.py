@@ -28,11 +28,6 @@ class Joining:
     sernet: NetworkSettings = NETWORK.settings
     share: float = 1.0  # exponent of the network's probabilities
 
-    @property
-    def epochs(self) -> int:
-        """Epochs to train."""
-        return self.sernet.epochs
-
 
 @dataclass(frozen=True)
 class Settings(Joining):
@@ -53,11 +48,6 @@ class WithLightSettings(WithRidgeSettings):
     """With ridge regression and a second network."""
 
     light_sernet_short: LightSettings = LIGHT.settings
-
-    @property
-    def epochs(self) -> int:
-        """Epochs of both networks."""
-        return self.sernet.epochs + self.light_sernet_short.epochs
 
 
 def joined(settings: Joining, scores: list[np.ndarray]) -> np.ndarray:
