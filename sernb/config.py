@@ -60,6 +60,16 @@ def work_folder() -> Path:
     return Path(os.environ.get("SERNB_WORK") or ROOT / "data").expanduser()
 
 
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder of this name is none of the user's: what systems put beside copied files.
+
+    Examples:
+        >>> [is_hidden(name) for name in ("._a.wav", ".DS_Store", "Thumbs.db", "__MACOSX", "a.wav")]
+        [True, True, True, True, False]
+    """
+    return name.startswith(".") or name.casefold() in ("thumbs.db", "desktop.ini", "__macosx")
+
+
 def plain(value: object) -> object:
     """Return ``value`` as JSON knows it: dataclasses as ``{"type": name, field: …}``, tuples as lists."""
     if isinstance(value, str | int | float):  # first, as names of 100,000 clips are

@@ -11,6 +11,8 @@ import pandas as pd
 from sernb.audit import Alike, Leak, alike_among, find_leaks, fingerprint
 from sernb.config import DataError
 from sernb.corpora import checksum, corpus_named, locate, read_index
+from sernb.corpora.copies import bare_names, find_places, names_of, why_missing
+from sernb.corpora.csv_table import near_equal, read_csv_table
 from sernb.splits import SPEAKER, TAKE, VALIDATION_SPEAKER, Fold
 
 PARTS = {
@@ -34,6 +36,7 @@ class Split:
     statistics: dict[str, tuple[str, ...]]  # the clips that fitted statistics, by fold
     alike: Alike  # of the recordings that are here
     unchecked: tuple[str, ...]  # what could not be looked for, and why
+    near_speakers: tuple[tuple[str, ...], ...] = ()  # names that may mean one person
 
     def leaks(self, *, allow_speakers: bool = False) -> list[tuple[str, Leak]]:
         """Return the name of the fold and the leak, of all folds in order.
@@ -80,31 +83,30 @@ def read_split(
     rows["origin"] = _resolved(rows)
     parts = dict(_parts(rows, file, given))
     clips = rows.drop_duplicates("clip", ignore_index=True)
-    sounds, wanting = _listen(clips, _places(clips, file, corpus, data), progress)
+    places, doubled = _places(clips, file, corpus, data)
+    sounds, wanting = _listen(clips, places, progress)
     clips["sha256"] = _filled(clips["sha256"], clips["clip"], {clip: digits for clip, (digits, _) in sounds.items()})
     return Split(
         clips=clips if "segment" in given else clips.drop(columns="segment"),
         folds={name: fold for name, (fold, _) in parts.items()},
         statistics={name: statistics for name, (_, statistics) in parts.items()},
         alike=_alike({clip: picture for clip, (_, picture) in sounds.items()}),
-        unchecked=(*_unknown(clips, [fold for fold, _ in parts.values()], given), *wanting),
+        unchecked=(*_unknown(clips, [fold for fold, _ in parts.values()], given), *wanting, *doubled),
+        near_speakers=tuple(map(tuple, near_equal(filter(None, clips["speaker"])))),
     )
 
 
 def _read(file: Path) -> tuple[pd.DataFrame, set[str]]:
     """Read all columns that mean something, as text, and the names of those the file has."""
-    try:
-        rows = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
-    except (ValueError, UnicodeError) as error:  # pandas' own errors are ValueErrors
-        raise DataError(f"{file}: is no table with commas ({str(error).splitlines()[0]}); save it as CSV") from error
-    rows.columns = [str(name).strip().lower() for name in rows.columns]
-    given = set(rows.columns) & set(COLUMNS)
+    table = read_csv_table(file, COLUMNS)
+    given = set(table.columns) & set(COLUMNS)
     if not given & {"clip", "path"} or not given & {"part", "fold"}:
-        found = ", ".join(rows.columns)
+        found = ", ".join(table.columns) or "nothing"
         raise DataError(f"{file}: has the columns {found}; needed are clip or path, and part or fold")
-    if rows.empty:
+    if not table.rows:
         raise DataError(f"{file}: has no rows; one row a clip is expected")
-    rows = rows.reindex(columns=list(COLUMNS), fill_value="").apply(lambda column: column.fillna("").str.strip())
+    lines, cells = zip(*table.rows, strict=True)
+    rows = pd.DataFrame(cells, index=lines).reindex(columns=list(COLUMNS), fill_value="")  # found again by its line
     rows["path"] = rows["path"].str.replace("\\", "/")
     rows["clip"] = rows["clip"].where(rows["clip"] != "", rows["path"])
     rows["part"] = _meant(rows["part"], PARTS, file, needed="part" in given)
@@ -129,7 +131,7 @@ def _refuse(wrong: pd.Series, file: Path, what: str | Callable[[int], str]) -> N
     if wrong.any():
         first = wrong.idxmax()
         others = f" (and {wrong.sum() - 1} more)" if wrong.sum() > 1 else ""
-        raise DataError(f"{file}, line {first + 2}: {what(first) if callable(what) else what}{others}; correct it")
+        raise DataError(f"{file}, line {first}: {what(first) if callable(what) else what}{others}; correct it")
 
 
 def _known_to(corpus: str, rows: pd.DataFrame, file: Path, data: str | Path | None) -> pd.DataFrame:
@@ -137,7 +139,7 @@ def _known_to(corpus: str, rows: pd.DataFrame, file: Path, data: str | Path | No
     index = read_index(corpus_named(corpus), data).set_index("clip", drop=False)
     clip_of = dict(zip(index["path"].map(_stem), index["clip"], strict=True)) | {clip: clip for clip in index["clip"]}
     named = zip(rows["clip"], rows["clip"].map(_stem), rows["path"].map(_stem), strict=True)
-    found = pd.Series([next((clip_of[name] for name in names if name in clip_of), "") for names in named])
+    found = pd.Series([next((clip_of[name] for name in names if name in clip_of), "") for names in named], rows.index)
     origin = _filled(pd.Series("", rows.index), rows["origin"].map(_stem), clip_of)
     _refuse(
         (found == "") & (origin == ""),
@@ -190,19 +192,33 @@ def _parts(rows: pd.DataFrame, file: Path, given: set[str]) -> Iterator[tuple[st
         yield name, (Fold(number, train, validation, test), tuple(rows["clip"][fitted]))
 
 
-def _places(clips: pd.DataFrame, file: Path, corpus: str | None, data: str | Path | None) -> dict[str, Path]:
-    """Find the recordings that are here."""
+def _places(
+    clips: pd.DataFrame, file: Path, corpus: str | None, data: str | Path | None
+) -> tuple[dict[str, Path], list[str]]:
+    """Find the recordings that are here; and say of the first whose name several files have that it was not heard."""
+    record = corpus_named(corpus) if corpus else None
     folders = [Path(data) if data else file.parent]
-    if corpus:
+    if record:
         with suppress(DataError):  # not on disk: the index alone says much
-            folders.append(locate(corpus_named(corpus), data))
-    places = {}
-    for clip, path in zip(clips["clip"], clips["path"], strict=True):
-        if path and (place := next((folder / path for folder in folders if (folder / path).is_file()), None)):
-            places[clip] = place
+            folders.append(locate(record, data))
+    paths = {clip: path for clip, path in zip(clips["clip"], clips["path"], strict=True) if path}
+    places: dict[str, Path] = {}
+    doubles: dict[str, list[str]] = {}
+    for folder in folders:
+        left = {clip: path for clip, path in paths.items() if clip not in places}
+        places |= {clip: folder / path for clip, path in left.items() if (folder / path).is_file()}
+        names = {
+            clip: names_of(record, path) if record else [path] for clip, path in left.items() if clip not in places
+        }
+        known = bare_names(record) if record else {}
+        bare = {clip: known.get(paths[clip], [] if "/" in paths[clip] else [paths[clip]]) for clip in names}
+        found, more = find_places(folder, names, lambda bare=bare: bare)
+        places |= {clip: Path(place) for clip, place in found.items()}
+        doubles |= more
+    told = [f"sound of {clip} ({why_missing(doubles, clip)}; write its path)" for clip in doubles if clip not in places]
     if data and not places:
         raise DataError(f"{data}: holds none of the recordings that {file} names; correct --data or the column path")
-    return places
+    return places, told[:1]
 
 
 def _listen(

@@ -1,12 +1,14 @@
 """Copies of a corpus are found in every layout that is around, and each clip's file under every name."""
 
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from sernb.config import ROOT, DataError
 from sernb.corpora import check, corpus_named, files_of, locate, read_index
+from sernb.corpora.copies import find_places
 
 DEMO, RAVDESS = corpus_named("demo"), corpus_named("ravdess")
 
@@ -211,3 +213,76 @@ def test_a_copy_is_found_whatever_lies_beside_it(laid_out, tmp_path):
         assert locate(corpus_named(name), tmp_path / "data") == tmp_path / "data" / name
     shutil.rmtree(tmp_path / "data" / "savee")
     assert "holds no recordings of SAVEE" in refused(tmp_path / "data", corpus_named("savee"))
+
+
+# Files in other folders, found by their names
+
+SORTED = {
+    "emotion folders": ("emodb", lambda path: f"{path[9]}/{path.removeprefix('wav/')}"),  # wav/03a01Fa.wav
+    "emotion folders, two deep": ("emodb", lambda path: f"all/{path[9]}/{path.removeprefix('wav/')}"),
+    "two folders deep": ("tess", lambda path: f"TESS/data/{kaggle_tess(path)}"),
+    "by emotion alone": ("tess", lambda path: f"{path.rpartition('_')[2][:-4]}/{path.rpartition('/')[2]}"),
+    "one folder deep for each actor": ("ravdess", lambda path: f"a/b/{path}"),
+    "a part of it": ("emodb", lambda path: f"{path[9]}/{path.removeprefix('wav/')}"),
+}
+
+
+@pytest.mark.parametrize("layout", SORTED)
+def test_files_sorted_into_folders_of_ones_own_are_found_by_name(laid_out, tmp_path, layout):
+    name, spell = SORTED[layout]
+    corpus = corpus_named(name)
+    clips = 300 if layout == "a part of it" else corpus.clips
+    laid_out(f"data/{name}", clips, corpus, spell)
+    folder = locate(corpus, tmp_path / "data")
+    assert folder == tmp_path / "data" / name
+    files = files_of(corpus, folder, read_index(corpus))
+    index = read_index(corpus).head(clips)
+    assert {clip: path.relative_to(folder).as_posix() for clip, path in files.items()} == {
+        clip: spell(path) for clip, path in zip(index["clip"], index["path"], strict=True)
+    }
+
+
+def test_a_name_that_two_files_have_is_not_guessed(laid_out, tmp_path):
+    emodb = corpus_named("emodb")
+    laid_out("data/emodb/backup", 200, emodb, lambda path: path.removeprefix("wav/"))
+    for corpus_part in ("happy", "angry"):
+        laid_out(f"data/emodb/{corpus_part}", 3, emodb, lambda path: path.removeprefix("wav/"))
+    assert "EMO-DB is there more than once" in refused(tmp_path / "data", emodb)
+
+
+def test_what_a_check_says_of_a_name_that_two_files_have(laid_out):
+    copy = laid_out("emodb", 10, corpus_named("emodb"))
+    first = read_index(corpus_named("emodb")).path[0]
+    for folder in ("a", "b"):
+        (copy / folder).mkdir()
+        (copy / first).rename(copy / folder / "x") if folder == "b" else None
+        (copy / folder / Path(first).name).touch()
+    (copy / "b" / "x").unlink()
+    (finding,) = (each for each in check(corpus_named("emodb"), copy) if each.path == first)
+    assert finding.kind == "missing"
+    assert "its name is 2 times elsewhere" in finding.detail
+    assert finding.detail.endswith("; keep one")
+
+
+def test_names_of_savee_that_several_men_have_are_never_found_without_their_folder(laid_out, tmp_path):
+    laid_out("data/savee", 15, corpus_named("savee"), lambda path: f"some/where/{path.rpartition('/')[2]}")
+    assert "holds no recordings of SAVEE" in refused(tmp_path / "data", corpus_named("savee"))
+
+
+def test_letters_are_the_same_however_unicode_composes_them(tmp_path):
+    (tmp_path / unicodedata.normalize("NFD", "Zoë")).mkdir()
+    (tmp_path / unicodedata.normalize("NFD", "Zoë/é.wav")).touch()
+    found, doubles = find_places(tmp_path, {"é": ["Zoë/é.wav"], "bare": ["É.wav"]}, lambda: {})
+    assert (list(found), doubles) == (["é"], {})
+    found, _ = find_places(tmp_path, {"bare": ["É.wav"]}, lambda: {"bare": ["É.wav"]})
+    assert list(found) == ["bare"]
+
+
+@pytest.mark.parametrize("name", ["._03-01-01-01-01-01-01.wav", ".DS_Store", "Thumbs.db", "desktop.ini"])
+def test_hidden_files_are_none(laid_out, tmp_path, name):
+    copy = laid_out("data/ravdess")
+    (copy / "Actor_01" / name).write_bytes(b"\0\5\x16\7")
+    assert not [finding for finding in check(RAVDESS, copy) if name in finding.path]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / name).touch()
+    assert ": is empty; " in refused(tmp_path / "empty")

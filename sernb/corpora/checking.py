@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sernb.config import DataError
-from sernb.corpora.copies import files_of, names_of
+from sernb.corpora.copies import bare_names, doubles_of, files_of, folded, names_of, why_missing
+from sernb.corpora.csv_table import near_equal
 from sernb.corpora.index import ODD, audio_files, checksum, committed_index, unused
+from sernb.corpora.made import MISSING, own_advice
 from sernb.corpora.record import Corpus
 from sernb.threads import in_order
 
@@ -68,13 +70,13 @@ def check(corpus: Corpus, folder: Path, *, progress: bool = False) -> list[Findi
     from sernb.progress import bar
 
     index = _expected(corpus, folder)
-    files = files_of(corpus, folder, index)
+    files, doubles = files_of(corpus, folder, index), doubles_of(corpus, folder, index)
     # Synthetic voices repeat themselves: that two of their clips sound alike says nothing.
     by_ear = corpus.evidence and not corpus.heard
     clips = []
     with (
         threadpool_limits(1),
-        closing(in_order(partial(_listen, files, by_ear), index.itertuples())) as listened,
+        closing(in_order(partial(_listen, files, doubles, by_ear), index.itertuples())) as listened,
         bar(len(index), f"check {corpus.name}", "clip", shown=progress) as shown,
     ):
         for clip in listened:
@@ -84,6 +86,7 @@ def check(corpus: Corpus, folder: Path, *, progress: bool = False) -> list[Findi
     findings = [clip.finding for clip in clips if clip.finding]
     findings += _others(corpus, folder, index, files)
     findings += _spelt_otherwise(folder, index, files)
+    findings += _near_speakers(corpus, index)
     findings += _stereo(whole)
     findings += _twins(whole, mendable=bool(corpus.clips_of))
     if corpus.doubts and len(index):
@@ -130,7 +133,7 @@ def _expected(corpus: Corpus, folder: Path) -> "pd.DataFrame":
     return clips.assign(sha256="")
 
 
-def _listen(files: dict[str, Path], by_ear: bool, row) -> _Clip:
+def _listen(files: dict[str, Path], doubles: dict[str, list[str]], by_ear: bool, row) -> _Clip:
     import soundfile
 
     from sernb.audio import AudioError, read
@@ -138,8 +141,8 @@ def _listen(files: dict[str, Path], by_ear: bool, row) -> _Clip:
     said = partial(_Clip, row.path, row.speaker, row.emotion)
     path = files.get(row.clip)
     if path is None:
-        advice = "get the corpus again" if row.sha256 else "put it there or take it out of the labels"
-        return said(Finding("problem", "missing", row.path, f"is missing; {advice}"))
+        advice = MISSING if not row.sha256 else "keep one" if row.clip in doubles else "get the corpus again"
+        return said(Finding("problem", "missing", row.path, f"{why_missing(doubles, row.clip)}; {advice}"))
     try:
         signal, rate = read(path)
         problem = None
@@ -152,7 +155,7 @@ def _listen(files: dict[str, Path], by_ear: bool, row) -> _Clip:
         detail = "is not the published file (sha256 differs); get it again"
         return said(Finding("problem", "changed", row.path, detail))
     if problem:
-        detail = str(problem).removeprefix(f"{path}: ")
+        detail = (str if row.sha256 else own_advice)(str(problem).removeprefix(f"{path}: "))
         # A published file can itself be odd: that is for everyone to know, and nobody's to mend.
         if found == row.sha256:
             channels = soundfile.info(path).channels if problem.kind in ODD else 0
@@ -173,8 +176,11 @@ def _fingerprint(signal: np.ndarray, rate: float) -> np.ndarray:
 def _others(corpus: Corpus, folder: Path, index: "pd.DataFrame", files: dict[str, Path]) -> Iterator[Finding]:
     used = set(files.values())
     others = sorted(path.relative_to(folder).as_posix() for path in audio_files(folder) if path not in used)
-    names = {name.casefold() for path in index.path for name in names_of(corpus, path)} if others else set()
-    second = [path for path in others if path.partition("/")[2].casefold() in names]
+    names = {folded(name) for path in index.path for name in names_of(corpus, path)} if others else set()
+    bare = {} if corpus.clips_of or not others else {name for alone in bare_names(corpus).values() for name in alone}
+    second = [
+        path for path in others if folded(path.partition("/")[2]) in names or folded(path.rpartition("/")[2]) in bare
+    ]
     yield from _grouped(
         second,
         lambda path: path.partition("/")[0],
@@ -213,6 +219,13 @@ def _spelt_otherwise(folder: Path, index: "pd.DataFrame", files: dict[str, Path]
         path, other = spelt[0]
         more = f", and {len(spelt) - 1} more lie under other names" if len(spelt) > 1 else ""
         yield Finding("note", "spelling", path, f"is there as {other}{more}; read all the same")
+
+
+def _near_speakers(corpus: Corpus, index: "pd.DataFrame") -> Iterator[Finding]:
+    prefix = f"{corpus.name}-"
+    for group in near_equal(name.removeprefix(prefix) for name in index.speaker) if corpus.clips_of else ():
+        detail = f"speakers {', '.join(group)} count as {len(group)} people; if they are one, write them alike"
+        yield Finding("note", "near speakers", corpus.name, detail)
 
 
 def _stereo(clips: list[_Clip]) -> Iterator[Finding]:

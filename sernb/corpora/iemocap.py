@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sernb.config import DataError
+from sernb.config import DataError, is_hidden
 from sernb.corpora.record import Corpus, Labels, SpeakerFold
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def clips_of(folder: Path) -> Iterable[Labels]:
     """Return what the label files of a copy say of each turn; the folders beside them hold single raters' files."""
     for pattern in LABELS_AT:
         for path in sorted(folder.glob(pattern)):
-            if path.name.startswith("."):
+            if is_hidden(path.name):
                 continue
             for turn in turns(path):
                 yield _clip(path, turn)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sernb.config import DataError, digest
+from sernb.config import DataError, digest, is_hidden
 from sernb.corpora.record import Corpus, Labels
 
 if TYPE_CHECKING:
@@ -189,7 +189,9 @@ def audio_files(folder: Path) -> Iterator[Path]:
     return (
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in AUDIO_SUFFIXES
+        and not any(map(is_hidden, path.relative_to(folder).parts))
+        and path.is_file()
     )
 
 

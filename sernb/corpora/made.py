@@ -8,13 +8,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sernb.config import DataError, digest, work_folder
-from sernb.corpora.copies import files_of, locate, places_of
+from sernb.corpora.copies import doubles_of, files_of, locate, places_of, why_missing
 from sernb.corpora.index import checksum, committed_index, measured, read_table, table_of, write_table
 from sernb.corpora.record import Corpus, Labels
 from sernb.threads import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+MISSING = "put it there or take it out of the labels"
+DOWNLOADED = ("download it again", "get it again")  # advice that is none for recordings of one's own
+
+
+def own_advice(problem: str) -> str:
+    """Return what is wrong with a recording, with advice for those that nobody publishes.
+
+    Examples:
+        >>> own_advice("a.wav: is empty (0 bytes); download it again")
+        'a.wav: is empty (0 bytes); record or export it again'
+    """
+    for advice in DOWNLOADED:
+        problem = problem.replace(advice, "record or export it again")
+    return problem
 
 
 def read_index(corpus: Corpus, data: str | Path | None = None) -> "pd.DataFrame":
@@ -80,10 +96,11 @@ def _index_of_copy(corpus: Corpus, folder: Path) -> "pd.DataFrame":
     from sernb.progress import bar
 
     clips = list(corpus.clips_of(folder))
-    files = files_of(corpus, folder, pd.DataFrame(clips))
+    table = pd.DataFrame(clips)
+    files, doubles = files_of(corpus, folder, table), doubles_of(corpus, folder, table)
     rows, problems = [], []
     with (
-        contextlib.closing(in_order(partial(_row, folder, files), clips)) as measured_rows,
+        contextlib.closing(in_order(partial(_row, folder, files, doubles), clips)) as measured_rows,
         bar(len(clips), f"index {corpus.name}", "clip") as shown,
     ):
         for row in measured_rows:
@@ -94,13 +111,14 @@ def _index_of_copy(corpus: Corpus, folder: Path) -> "pd.DataFrame":
     return table_of(corpus, rows)
 
 
-def _row(folder: Path, files: dict[str, Path], clip: Labels) -> Labels | str:
+def _row(folder: Path, files: dict[str, Path], doubles: dict[str, list[str]], clip: Labels) -> Labels | str:
     from sernb.audio import problem_of
 
     file = files.get(str(clip["clip"]))
     if file is None:
-        return f"{folder / str(clip['path'])}: is missing; put it there or take it out of the labels"
-    return str(problem) if (problem := problem_of(file)) else clip | measured(file)
+        found = why_missing(doubles, str(clip["clip"]))
+        return f"{folder / str(clip['path'])}: {found}; {MISSING}"
+    return clip | measured(file) if (problem := problem_of(file)) is None else own_advice(str(problem))
 
 
 def _is_whole(kept: Path) -> bool:

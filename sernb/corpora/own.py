@@ -9,8 +9,7 @@ validates. The name of such a corpus ends in digits for the place of the folder 
 corrected labels are another corpus, and no run of old labels is taken for one of new ones.
 """
 
-import csv
-import io
+import math
 import posixpath
 import re
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 
 from sernb.config import DataError, digest
+from sernb.corpora.csv_table import read_csv_table
 from sernb.corpora.record import EMOTIONS, Corpus, Labels, SpeakerFold
 
 LABELS = "labels.csv"
@@ -126,31 +126,15 @@ def _read(folder: Path) -> list[Labels]:
     return clips
 
 
-def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
-    """Return number and cells of each filled line, whatever parts its cells: comma, semicolon or tab."""
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{table}: is not UTF-8 text; save it as CSV with UTF-8") from error
-    header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="")
-    reader.fieldnames = [name.strip().casefold() for name in reader.fieldnames or ()]
-    if missing := [name for name in NEEDED if name not in reader.fieldnames]:
+def _rows(table: Path) -> tuple[tuple[int, dict[str, str]], ...]:
+    """Return line and cells of each filled line."""
+    found = read_csv_table(table, (*NEEDED, *WORDS, *NUMBERS))
+    if missing := [name for name in NEEDED if name not in found.columns]:
         raise DataError(
-            f"{table}: has no column {' or '.join(missing)} (found: {', '.join(reader.fieldnames) or 'nothing'}); "
+            f"{table}: has no column {' or '.join(missing)} (found: {', '.join(found.columns) or 'nothing'}); "
             f"needed are {', '.join(NEEDED)}; also known: {', '.join((*WORDS, *NUMBERS))}"
         )
-    rows = []
-    for row in reader:
-        if None in row:
-            raise DataError(
-                f"{table}, line {reader.line_num}: has more cells than the first line; put quotes around text"
-            )
-        cells = {name: value.strip() for name, value in row.items()}
-        if any(cells.values()):
-            rows.append((reader.line_num, cells))
-    return rows
+    return found.rows
 
 
 def _clip(row: dict[str, str]) -> Labels:
@@ -180,6 +164,8 @@ def _clip(row: dict[str, str]) -> Labels:
         if row.get(name):
             try:
                 clip[name] = float(row[name].replace(",", "."))
+                if not math.isfinite(clip[name]):
+                    raise ValueError
             except ValueError:
                 raise ValueError(f"{name} {row[name]!r} is no number; correct it or leave it empty") from None
     return clip
