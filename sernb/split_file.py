@@ -211,7 +211,7 @@ def _places(
             clip: names_of(record, path) if record else [path] for clip, path in left.items() if clip not in places
         }
         known = bare_names(record) if record else {}
-        bare = {clip: known.get(paths[clip], [] if "/" in paths[clip] else [paths[clip]]) for clip in names}
+        bare = {clip: known.get(path, [] if "/" in path else [path]) for clip, path in left.items()}
         found, more = find_places(folder, names, lambda bare=bare: bare)
         places |= {clip: Path(place) for clip, place in found.items()}
         doubles |= more

@@ -8,129 +8,115 @@ another site that is open in the same browser cannot, since it does not know the
 import contextlib
 import hmac
 import json
-import re
 import secrets
-import socket
+import shutil
+import signal
+import socketserver
+import sys
 import tempfile
 import threading
 import time
+import traceback
+from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import numpy as np
-
+from sernb.audio import Seconds
 from sernb.config import DataError
+from sernb.own_voice.archive import LARGEST, RecordingArchive, Refused
 from sernb.own_voice.card import MEANING, NOT_FOR
 from sernb.own_voice.model import Model
-from sernb.own_voice.output import as_csv, as_data
+from sernb.own_voice.output import as_data, kept_as_csv
 from sernb.own_voice.recordings import KNOWN
 from sernb.predict import Prediction, predict
 
 HOST = "127.0.0.1"
-LARGEST = 200 * 2**20  # bytes of an upload
 LONGEST_NAME = 80  # characters
-KEPT = re.compile(r"sernb-\d{8}-\d{6}-[0-9a-f]{8}")  # names of what the page keeps; nothing else is listed or deleted
-
-
-class Refused(Exception):  # noqa: N818
-    """A request that is not answered: status, and one line for the page."""
-
-    def __init__(self, status: HTTPStatus, reason: str, kind: str = ""):
-        super().__init__(reason)
-        self.status, self.kind = status, kind
-
-
-class Keeper:
-    """The recordings that the person chose to keep, in a folder that is made when the first one is kept."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    def add(self, name: str, sound: bytes, suffix: str, said: dict) -> None:
-        """Keep a recording and what was said of it."""
-        from sernb.store import atomic
-
-        key = f"sernb-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
-        for path, content in (
-            (f"{key}{suffix}", sound),
-            (f"{key}.json", json.dumps({**said, "file": name}, indent=1, ensure_ascii=False).encode()),
-        ):
-            with atomic(self.folder / path) as unfinished:
-                unfinished.write_bytes(content)
-
-    def all(self) -> list[dict]:
-        """Return what was said of each kept recording, oldest first, with its key."""
-        found = []
-        for path in sorted(self.folder.glob("sernb-*.json")):
-            if KEPT.fullmatch(path.stem):
-                with contextlib.suppress(OSError, ValueError):
-                    found.append({**json.loads(path.read_text("utf-8")), "key": path.stem})
-        return found
-
-    def sound(self, key: str) -> bytes:
-        """Return a kept recording.
-
-        Raises:
-            Refused: if there is none
-        """
-        if KEPT.fullmatch(key):
-            for suffix in KNOWN:
-                with contextlib.suppress(FileNotFoundError):
-                    return (self.folder / f"{key}{suffix}").read_bytes()
-        raise Refused(HTTPStatus.NOT_FOUND, "there is no such recording")
-
-    def clear(self) -> int:
-        """Delete everything that was kept, and the folder if nothing else is in it; return how many recordings."""
-        count = 0
-        for path in self.folder.glob("sernb-*"):
-            if KEPT.fullmatch(path.stem):
-                path.unlink(missing_ok=True)
-                count += path.suffix == ".json"
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
-        return count
+BLOCK = 2**16
+CONNECTIONS = 128  # that wait to be answered
+SILENCE: Seconds = 30.0  # after which a connection is closed
+LONGEST_UPLOAD: Seconds = 300.0
+TURN: Seconds = 60.0  # for which an upload waits until others leave room
+SCRATCH = "sernb-app-"
 
 
 class App(ThreadingHTTPServer):
     """The server of the page."""
 
     daemon_threads = True
+    request_queue_size = CONNECTIONS
 
     def __init__(self, model: Model, folder: Path, port: int = 0):
         super().__init__((HOST, port), Handler)
-        self.model, self.keeper = model, Keeper(folder)
+        self.model, self.keeper = model, RecordingArchive(folder)
         self.token = secrets.token_urlsafe(24)
-        self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+        names = (HOST, "localhost")
+        self.hosts = {f"{name}:{self.server_port}" for name in names}
+        if self.server_port == 80:  # which browsers leave out
+            self.hosts |= set(names)
         self.busy = threading.Lock()  # one prediction at a time: each may use all cores
+        self.room, self.taken = threading.Condition(), 0  # bytes of all uploads at work
+
+    def server_bind(self) -> None:
+        """Bind without asking anybody what this computer is called."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say in one line what went wrong outside of an answer; who has gone is no error."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            log(error)
 
     @property
     def address(self) -> str:
         """What to open in a browser."""
         return f"http://{HOST}:{self.server_port}/?token={self.token}"
 
-    def heard(self, sound: bytes, name: str) -> Prediction:
-        """Return what the model hears; the sound lies on disk for that moment only."""
-        with tempfile.TemporaryDirectory(prefix="sernb-") as folder, self.busy:
-            path = Path(folder) / f"recording{suffix_of(name)}"
-            path.write_bytes(sound)
-            try:
-                return predict(self.model, path, timeline=True)
-            except DataError as error:
-                said = str(error).replace(str(path), name)
-                raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, said, getattr(error, "kind", "")) from error
+    @contextlib.contextmanager
+    def room_for(self, size: int) -> Iterator[None]:
+        """Let an upload in when all together are not too large.
+
+        Raises:
+            Refused: if the others take too long
+        """
+        with self.room:
+            if not self.room.wait_for(lambda: self.taken + size <= LARGEST, TURN):
+                said = "too many recordings are being heard at once; try again in a minute"
+                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, said)
+            self.taken += size
+        try:
+            yield
+        finally:
+            with self.room:
+                self.taken -= size
+                self.room.notify_all()
+
+    def heard(self, recording: Path, name: str) -> Prediction:
+        """Return what the model hears in an uploaded recording.
+
+        Raises:
+            Refused: if it cannot be used
+        """
+        try:
+            with self.busy:
+                return predict(self.model, recording, timeline=True)
+        except DataError as error:
+            said = " ".join(str(error).replace(str(recording), name).split())
+            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, said, getattr(error, "kind", "")) from error
 
     def page(self) -> tuple[bytes, str]:
         """Return the page, and the nonce of its script and style."""
-        from sernb.figures.style import PALETTE
+        from sernb.figures.style import ACCENT, PALETTE
 
         nonce = secrets.token_urlsafe(16)
         setup = {
             "token": self.token,
             "classes": self.model.classes,
-            "colours": {name: PALETTE[name] for name in self.model.classes},
+            "colours": {name: PALETTE.get(name, ACCENT) for name in self.model.classes},
             "meaning": [MEANING, NOT_FOR],
             "model": self.model.name,
             "folder": str(self.keeper.folder),
@@ -146,6 +132,9 @@ class Handler(BaseHTTPRequestHandler):
 
     server: App
     server_version, sys_version = "sernb", ""
+    default_request_version = "HTTP/1.0"  # so that a request without any is answered with a status, too
+    timeout = SILENCE
+    answered = False
 
     def do_GET(self) -> None:
         """Answer for the page, its worklet, what was kept."""
@@ -158,16 +147,40 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, known: dict) -> None:
         try:
-            self.path_, self.query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
-            self._check()
-            if self.path_ not in known:
-                raise Refused(HTTPStatus.NOT_FOUND, "there is no such page")
-            known[self.path_]()
+            try:
+                self._parse()
+                self._check()
+                if self.path_ not in known:
+                    raise Refused(HTTPStatus.NOT_FOUND, "there is no such page")
+                known[self.path_]()
+            except (Refused, ConnectionError):
+                raise
+            except Exception as error:
+                log(error)
+                said = "something went wrong here; the terminal in which sernb runs says what"
+                raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, said) from error
         except Refused as refused:
-            self.close_connection = True  # what was sent may not have been read
-            self._send(json.dumps({"error": str(refused), "kind": refused.kind}).encode(), status=refused.status)
-        except (BrokenPipeError, ConnectionResetError):
+            self._refuse(refused)
+        except ConnectionError:
             self.close_connection = True
+
+    def _refuse(self, refused: Refused) -> None:
+        self.close_connection = True  # what was sent may not have been read
+        if not self.answered:
+            with contextlib.suppress(OSError):  # of somebody who has gone
+                said = {"error": str(refused), "kind": refused.kind}
+                self._send(json.dumps(said).encode(), status=refused.status)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer a request that is none, or of an unknown kind, as every other that is refused."""
+        self._refuse(Refused(HTTPStatus(code), message or HTTPStatus(code).phrase))
+
+    def _parse(self) -> None:
+        try:
+            parts = urlsplit(self.path)
+            self.path_, self.query = parts.path, parse_qs(parts.query)
+        except ValueError as error:
+            raise Refused(HTTPStatus.BAD_REQUEST, "this is no address of a page") from error
 
     def _check(self) -> None:
         """Refuse whoever is not the page itself.
@@ -179,7 +192,7 @@ class Handler(BaseHTTPRequestHandler):
         foreign = self.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")
         if self.headers.get("Host") not in self.server.hosts:
             raise Refused(HTTPStatus.FORBIDDEN, "this host is not known here")
-        if (origin is not None and urlsplit(origin).netloc not in self.server.hosts) or (foreign and self.path_ != "/"):
+        if (origin is not None and _host(origin) not in self.server.hosts) or (foreign and self.path_ != "/"):
             raise Refused(HTTPStatus.FORBIDDEN, "this is for the page of this server only")
         given = self.query.get("token", [""])[0] if self.path_ == "/" else self.headers.get("X-Sernb-Token", "")
         if self.path_ != "/recorder.js" and not hmac.compare_digest(given.encode(), self.server.token.encode()):
@@ -201,59 +214,69 @@ class Handler(BaseHTTPRequestHandler):
         self._send(json.dumps(self.server.keeper.all()).encode())
 
     def _csv(self) -> None:
-        classes = self.server.model.classes
-        rows = [
-            Prediction(
-                Path(str(each["file"])),
-                float(each["seconds"]),
-                classes,
-                np.array([float(each["probabilities"][name]) for name in classes]),
-                self.server.model.unsure,
-                self.server.model.threshold(0.9),
-                None,
-            )
-            for each in self.server.keeper.all()
-            if set(each.get("probabilities", ())) == set(classes)
-        ]
-        self._send(as_csv(rows).encode(), "text/csv; charset=utf-8")
+        text = kept_as_csv(self.server.keeper.all(), self.server.model.classes)
+        self._send(text.encode(), "text/csv; charset=utf-8")
 
     def _sound(self) -> None:
         self._send(self.server.keeper.sound(self.query.get("key", [""])[0]), "application/octet-stream")
 
     def _predict(self) -> None:
-        name, sound = self._upload()
-        self._send(json.dumps({**as_data(self.server.heard(sound, name)), "file": name}).encode())
+        with self._upload() as (name, recording):
+            said = as_data(self.server.heard(recording, name))
+        self._send(json.dumps({**said, "file": name}).encode())
 
     def _keep(self) -> None:
-        name, sound = self._upload()
-        said = as_data(self.server.heard(sound, name))
-        try:
-            self.server.keeper.add(name, sound, suffix_of(name), said)
-        except DataError as error:
-            raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, str(error)) from error
+        with self._upload() as (name, recording):
+            self.server.keeper.add(name, recording, as_data(self.server.heard(recording, name)))
         self._kept()
 
     def _delete(self) -> None:
         self._send(json.dumps({"deleted": self.server.keeper.clear()}).encode())
 
-    def _upload(self) -> tuple[str, bytes]:
-        """Return the name and the bytes of what was sent.
+    @contextlib.contextmanager
+    def _upload(self) -> Iterator[tuple[str, Path]]:
+        """Give the name of what was sent and the file that it lies in for this moment only.
 
         Raises:
-            Refused: if it is too large, or its length is not said
+            Refused: if it is too large, its length is not said, or not all of it comes
         """
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal():
+        if not (length.isascii() and length.isdecimal()):
             raise Refused(HTTPStatus.LENGTH_REQUIRED, "the length of the recording is missing")
-        if int(length) > LARGEST:
+        if len(length) > 12 or int(length) > LARGEST:
             limit = f"{LARGEST // 2**20} MB"
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {limit}: use `sernb predict` for such files")
         name = self.query.get("name", ["recording.wav"])[0].replace("\\", "/").rpartition("/")[2]
-        name = "".join(each if each.isprintable() else " " for each in name).strip()[-LONGEST_NAME:]
-        sound = self.rfile.read(int(length))
-        if len(sound) < int(length):
-            raise Refused(HTTPStatus.BAD_REQUEST, "the recording broke off on its way")
-        return name or "recording.wav", sound
+        name = "".join(each if each.isprintable() else " " for each in name).strip()[-LONGEST_NAME:] or "recording.wav"
+        with (
+            self.server.room_for(int(length)),
+            tempfile.TemporaryDirectory(prefix="sernb-", ignore_cleanup_errors=True) as folder,
+        ):
+            recording = Path(folder) / f"recording{suffix_of(name)}"
+            self._receive(recording, int(length))
+            yield name, recording
+
+    def _receive(self, path: Path, length: int) -> None:
+        ends = time.monotonic() + LONGEST_UPLOAD
+        try:
+            with path.open("wb") as file:
+                while length:
+                    block = self._block(min(BLOCK, length)) if time.monotonic() < ends else b""
+                    if not block:
+                        raise Refused(HTTPStatus.BAD_REQUEST, "the recording broke off on its way")
+                    file.write(block)
+                    length -= len(block)
+        except ConnectionError:
+            raise
+        except OSError as error:
+            said = f"the recording cannot be written ({error.strerror}); free space in {path.parents[1]}"
+            raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, said) from error
+
+    def _block(self, size: int) -> bytes:
+        try:
+            return self.rfile.read1(size)
+        except TimeoutError:
+            return b""
 
     def _send(
         self,
@@ -262,6 +285,7 @@ class Handler(BaseHTTPRequestHandler):
         headers: dict[str, str] | None = None,
         status: HTTPStatus = HTTPStatus.OK,
     ) -> None:
+        self.answered = True
         self.send_response(status)
         fixed = {
             "Content-Type": kind,
@@ -291,18 +315,81 @@ def suffix_of(name: str) -> str:
     return suffix if suffix in KNOWN else ".wav"
 
 
+def _host(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
+def log(error: BaseException) -> None:
+    """Print one line about an error that nobody foresaw, with the place in the code."""
+    *_, place = traceback.extract_tb(error.__traceback__)
+    said = " ".join(str(error).split())[:300]
+    with contextlib.suppress(OSError):
+        print(f"sernb: {type(error).__name__}: {said} ({Path(place.filename).name}:{place.lineno})", file=sys.stderr)
+
+
 def serve(model: Model, folder: Path, port: int, *, announce) -> None:
-    """Serve the page until Ctrl+C.
+    """Serve the page until Ctrl+C, or until the process is asked to end; then nothing temporary is left.
 
     Raises:
-        DataError: if the port is taken
+        DataError: if the port is taken, or not for everybody
     """
+    another = "give another with --port, or 0 for any"
     try:
         app = App(model, folder, port)
-    except (OSError, OverflowError, socket.gaierror) as error:
-        raise DataError(f"port {port} cannot be used ({error}); give another with --port, or 0 for any") from error
-    with app:
+    except PermissionError as error:
+        raise DataError(f"port {port} needs rights that you do not have; {another}") from error
+    except (OSError, OverflowError) as error:
+        raise DataError(
+            f"port {port} cannot be used ({getattr(error, 'strerror', None) or error}); {another}"
+        ) from error
+    with contextlib.suppress(KeyboardInterrupt), _ended_by_signals(), app, _scratch():
         announce(f"open {app.address}")
         announce("nothing leaves this computer; stop with Ctrl+C")
-        with contextlib.suppress(KeyboardInterrupt):
-            app.serve_forever()
+        app.serve_forever()
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP, where nobody ignores them, end what Ctrl+C ends."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def stop(*_: object) -> None:
+        for number in numbers:  # a second one must not disturb the tidying up
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        if before[number] is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, before[number] or signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[None]:
+    """Let everything temporary lie in one folder, gone at the end; what killed servers left goes at the beginning."""
+    from sernb.locks import held, is_held
+
+    before, parent = tempfile.tempdir, Path(tempfile.gettempdir())
+    for lock in parent.glob(f"{SCRATCH}*/lock"):
+        if not lock.parent.is_symlink() and not is_held(lock):
+            shutil.rmtree(lock.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=parent))
+    try:
+        with held(folder / "lock"):
+            tempfile.tempdir = str(folder)
+            yield
+    finally:
+        tempfile.tempdir = before
+        for _ in range(50):  # a prediction under way may still write
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
+            time.sleep(0.1)

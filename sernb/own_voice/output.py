@@ -85,26 +85,47 @@ def as_json(found: Sequence[tuple[Path, Prediction | DataError]], *, coverage: f
         {"file": str(path), "error": str(each)} if isinstance(each, DataError) else as_data(each, coverage=coverage)
         for path, each in found
     ]
-    return json.dumps(listed, indent=1, ensure_ascii=False)
+    return json.dumps(listed, indent=1)  # in ASCII: a terminal may know no other letters
 
 
 def as_csv(predictions: Sequence[Prediction], *, timeline: bool = False) -> str:
     """Return one row a recording, or with ``timeline`` one a window, as CSV text; probabilities in a column a class."""
+    rows = []
+    classes = predictions[0].classes if predictions else ()
+    for each in predictions:
+        name, verdict = str(each.path), each.readiness.verdict if each.readiness else ""
+        if not timeline:
+            rows.append([name, f"{each.seconds:.3f}", each.answer, " ".join(each.emotions), verdict, *each.scores])
+        for window in each.windows if timeline else ():
+            scores = [""] * len(classes) if window.scores is None else window.scores
+            span = [f"{window.start:.3f}", f"{window.end:.3f}"]
+            rows.append([name, *span, each.said(window), "", verdict, *scores])
+    return _csv(["start", "end"] if timeline else ["seconds"], classes, rows)
+
+
+def kept_as_csv(kept: Sequence[dict], classes: Sequence[str]) -> str:
+    """Return what was said of recordings at the time, as :func:`as_data` told it, in the columns of :func:`as_csv`.
+
+    Args:
+        classes: of the model at hand; those of other models, whose recordings were kept too, follow
+    """
+    classes = list(dict.fromkeys([*classes, *(name for each in kept for name in each["probabilities"])]))
+    rows = []
+    for each in kept:
+        shares = each["probabilities"]
+        chosen = each["set"]["emotions"] if each["set"] else [max(shares, key=shares.get)]
+        verdict = each["recording"]["verdict"] if each["recording"] else ""
+        scores = [shares.get(name, "") for name in classes]
+        rows.append([each["file"], f"{each['seconds']:.3f}", each["answer"], " ".join(chosen), verdict, *scores])
+    return _csv(["seconds"], classes, rows)
+
+
+def _csv(times: Sequence[str], classes: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
-    classes = predictions[0].classes if predictions else ()
-    times = ["start", "end"] if timeline else ["seconds"]
     writer.writerow(["file", *times, "answer", "set", "recording", *classes])
-    for each in predictions:
-        verdict = each.readiness.verdict if each.readiness else ""
-        if not timeline:
-            probabilities = [f"{share:.7g}" for share in each.scores]
-            name, chosen = _cell(str(each.path)), " ".join(each.emotions)
-            writer.writerow([name, f"{each.seconds:.3f}", each.answer, chosen, verdict, *probabilities])
-        for window in each.windows if timeline else ():
-            scores = [""] * len(classes) if window.scores is None else [f"{share:.7g}" for share in window.scores]
-            span = [f"{window.start:.3f}", f"{window.end:.3f}"]
-            writer.writerow([_cell(str(each.path)), *span, each.said(window), "", verdict, *scores])
+    for row in rows:
+        writer.writerow([_cell(each) if isinstance(each, str) else f"{each:.7g}" for each in row])
     return written.getvalue()
 
 
