@@ -2,24 +2,38 @@
 
 import argparse
 import os
-import re
 import sys
 from pathlib import Path
 
 from sernb import __version__
 from sernb.config import NOTEBOOKS, PROFILES, ROOT, DataError
+from sernb.option_values import (
+    as_absolute,
+    as_count,
+    as_file,
+    as_folder,
+    as_jobs,
+    as_names,
+    as_numbers,
+    as_points,
+    as_port,
+    as_seed,
+    as_seeds,
+    as_share,
+)
 
 DONE, PROBLEMS, USAGE = 0, 1, 2
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; return 0: done, 1: the input or the data has problems, 2: wrong usage."""
+    _let_any_letter_be_printed()
     try:
         try:
             options = _parser().parse_args(arguments)
             for name in ("SERNB_DATA", "SERNB_WORK"):  # notebooks run in their own folder: no path may be relative
                 if os.environ.get(name):
-                    os.environ[name] = _absolute(os.environ[name])
+                    os.environ[name] = as_absolute(os.environ[name])
             if options.command not in (corpora, audit, predict, app) and not NOTEBOOKS.is_dir():
                 raise DataError("the notebooks of the workbook are not here: give this command in its checkout")
             return options.command(options)
@@ -33,12 +47,26 @@ def main(arguments: list[str] | None = None) -> int:
         print("\nsernb: stopped; what is finished stays, the same command goes on from there", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of a pipe has gone, as in `sernb corpora | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_into_nothing()
         return DONE
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
         print(f"sernb: {named}{error.strerror or error}", file=sys.stderr)
         return PROBLEMS
+
+
+def _print_into_nothing() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _let_any_letter_be_printed() -> None:
+    """Print what a terminal cannot show as an escape; where there is no terminal and no file, print into nothing."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started this
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
+        elif stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,21 +86,21 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("fetch", fetch, "download a corpus from its publishers, or say how to ask for it")
     sub.add_argument("corpus", metavar="CORPUS")
-    sub.add_argument("--into", type=_absolute, metavar="DIR",
+    sub.add_argument("--into", type=as_absolute, metavar="DIR",
                      help="folder of the recordings (default: CORPUS in $SERNB_DATA, else in data/raw)")  # fmt: skip
     sub.add_argument("--url", default="", metavar="URL", help="another address of the archive or folder of files")
 
     sub = command("check", check, "compare every file of a corpus with the published checksums")
     sub.add_argument("corpus", metavar="CORPUS")
-    sub.add_argument("--data", type=_absolute, metavar="DIR", help=data)
+    sub.add_argument("--data", type=as_absolute, metavar="DIR", help=data)
     sub.add_argument("--json", action="store_true", help="print the findings as JSON")
 
     sub = command("audit", audit, "look for leaks in a split that anybody made, given as a CSV file")
-    sub.add_argument("split", metavar="SPLIT.csv", type=Path,
+    sub.add_argument("split", metavar="SPLIT.csv", type=as_file,
                      help="one row a clip: clip or path, part or fold; if known also speaker, emotion, intensity, "
                      "sentence, take, origin, segment, sha256, statistics")  # fmt: skip
     sub.add_argument("--corpus", metavar="C", help="fill what the file leaves open from the index of this corpus")
-    sub.add_argument("--data", type=_absolute, metavar="DIR",
+    sub.add_argument("--data", type=as_absolute, metavar="DIR",
                      help="folder of the recordings, to compare sound (default: the folder of SPLIT.csv)")  # fmt: skip
     sub.add_argument("--allow-speakers", action="store_true",
                      help="speakers are shared on purpose: count them and their other takes as notes")  # fmt: skip
@@ -80,33 +108,33 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("prepare", prepare, "compute and cache the features of a corpus")
     sub.add_argument("corpus", metavar="CORPUS", help=pool)
-    sub.add_argument("--data", type=_absolute, metavar="DIR", help=data)
+    sub.add_argument("--data", type=as_absolute, metavar="DIR", help=data)
     sub.add_argument("--system", metavar="S", help="features of this system, all its views (default: log-mel)")
-    sub.add_argument("--csv", type=Path, metavar="FILE",
+    sub.add_argument("--csv", type=as_file, metavar="FILE",
                      help="write the features of the recordings, one row a clip; FILE.gz is compressed")  # fmt: skip
 
     sub = command("run", run, "run one notebook without a screen: executed notebook and HTML page")
-    sub.add_argument("notebook", metavar="NOTEBOOK", type=Path)
+    sub.add_argument("notebook", metavar="NOTEBOOK", type=as_file)
     sub.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                      help="set a parameter of the notebook; lists with commas")  # fmt: skip
-    sub.add_argument("--out", metavar="DIR", type=Path, help="folder of the page (default: reports/<corpus>)")
+    sub.add_argument("--out", metavar="DIR", type=as_file, help="folder of the page (default: reports/<corpus>)")
 
     sub = command("report", report, "run all notebooks on a corpus and write a report with an index page")
     sub.add_argument("--corpus", default="demo", metavar="C", help=pool)
-    sub.add_argument("--data", type=_absolute, default="", metavar="DIR", help=data)
+    sub.add_argument("--data", type=as_absolute, default="", metavar="DIR", help=data)
     sub.add_argument("--profile", default="quick", choices=PROFILES,
                      help="quick: fewer epochs and two folds of each protocol (default)")  # fmt: skip
-    sub.add_argument("--systems", type=_names, metavar="A,B", help="default: one of each publication, and ours")
+    sub.add_argument("--systems", type=as_names, metavar="A,B", help="default: one of each publication, and ours")
     sub.add_argument("--development", action="store_true",
                      help="with the choice of features, architecture and augmentation")  # fmt: skip
     sub.add_argument("--studies", action="store_true", help="with the studies of gender, noise, speakers and leaks")
-    sub.add_argument("--seed", type=int, default=0, metavar="N")
-    sub.add_argument("--out", type=Path, metavar="DIR", help="default: reports/<corpus>")
+    sub.add_argument("--seed", type=as_seed, default=0, metavar="N")
+    sub.add_argument("--out", type=as_file, metavar="DIR", help="default: reports/<corpus>")
 
     sub = command("experiment", experiment, "train and test systems; what is done is not done again")
     _add_plan(sub, pool, data, needed=True)
-    sub.add_argument("--csv", type=Path, metavar="FILE", help="write the results table to FILE")
-    sub.add_argument("--jobs", type=_jobs, default=-1, metavar="N", help="processes (default: one a core)")
+    sub.add_argument("--csv", type=as_file, metavar="FILE", help="write the results table to FILE")
+    sub.add_argument("--jobs", type=as_jobs, default=-1, metavar="N", help="processes (default: one a core)")
     sub.add_argument("--cluster", metavar="ADDRESS",
                      help="scheduler of a Dask cluster that does the runs, such as tcp://127.0.0.1:8786")  # fmt: skip
 
@@ -114,32 +142,32 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("system", metavar="SYSTEM")
     sub.add_argument("protocol", metavar="PROTOCOL")
     sub.add_argument("--corpus", default="ravdess", metavar="C", help="default: ravdess")
-    sub.add_argument("--seed", type=int, default=0, metavar="N", help="of the row (default: 0)")
-    sub.add_argument("--tolerance", type=float, default=0.5, metavar="POINTS",
+    sub.add_argument("--seed", type=as_seed, default=0, metavar="N", help="of the row (default: 0)")
+    sub.add_argument("--tolerance", type=as_points, default=0.5, metavar="POINTS",
                      help="by which a figure may differ (default: 0.5); a network may need more elsewhere")  # fmt: skip
-    sub.add_argument("--jobs", type=_jobs, default=-1, metavar="N", help="processes (default: one a core)")
-    sub.add_argument("--data", type=_absolute, metavar="DIR", help=data)
+    sub.add_argument("--jobs", type=as_jobs, default=-1, metavar="N", help="processes (default: one a core)")
+    sub.add_argument("--data", type=as_absolute, metavar="DIR", help=data)
 
     model = "folder of a model or of a run (default: the model that ships)"
     sub = command("predict", predict, "say what a trained model hears in recordings of one's own, and how sure it is")
     sub.add_argument("files", nargs="+", metavar="FILE", help="recordings, folders, or patterns such as 'takes/*.wav'")
-    sub.add_argument("--model", type=_absolute, default="", metavar="DIR", help=model)
+    sub.add_argument("--model", type=as_absolute, default="", metavar="DIR", help=model)
     sub.add_argument("--timeline", action="store_true", help="emotion over time, in windows that overlap")
     sub.add_argument("--views", action="store_true",
                      help="hear short recordings quieter, slower and faster as well: four times the work")  # fmt: skip
-    sub.add_argument("--coverage", type=float, default=0.9, metavar="SHARE",
+    sub.add_argument("--coverage", type=as_share, default=0.9, metavar="SHARE",
                      help="of the sets of emotions: 0.8, 0.9 (default) or 0.95")  # fmt: skip
     sub.add_argument("--speaker-clips", metavar="DIR",
                      help="recordings of the same voice, emotions unknown: adapt to it")  # fmt: skip
     sub.add_argument("--json", action="store_true", help="print everything as JSON")
-    sub.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each recording, or window, to FILE")
-    sub.add_argument("--textgrid", type=Path, metavar="DIR", help="write timelines for Praat into DIR")
-    sub.add_argument("--labels", type=Path, metavar="DIR", help="write timelines for Audacity into DIR")
+    sub.add_argument("--csv", type=as_file, metavar="FILE", help="write a row for each recording, or window, to FILE")
+    sub.add_argument("--textgrid", type=as_file, metavar="DIR", help="write timelines for Praat into DIR")
+    sub.add_argument("--labels", type=as_file, metavar="DIR", help="write timelines for Audacity into DIR")
 
     sub = command("app", app, "open a page on this computer: record or upload a voice; nothing leaves the computer")
-    sub.add_argument("--model", type=_absolute, default="", metavar="DIR", help=model)
-    sub.add_argument("--port", type=int, default=8765, metavar="N", help="default: 8765; 0: any that is free")
-    sub.add_argument("--keep", type=_absolute, default=_absolute("~/sernb-recordings"), metavar="DIR",
+    sub.add_argument("--model", type=as_absolute, default="", metavar="DIR", help=model)
+    sub.add_argument("--port", type=as_port, default=8765, metavar="N", help="default: 8765; 0: any that is free")
+    sub.add_argument("--keep", type=as_folder, default=as_absolute("~/sernb-recordings"), metavar="DIR",
                      help="where recordings go that you choose to keep (default: ~/sernb-recordings)")  # fmt: skip
 
     sub = command("status", status, "what is done, running, failed and left of an experiment, or of all runs")
@@ -150,9 +178,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_plan(sub: argparse.ArgumentParser, pool: str, data: str, *, needed: bool) -> None:
     """Add the options that say which runs are meant."""
-    sub.add_argument("--systems", required=needed, type=_names, metavar="A,B")
+    sub.add_argument("--systems", required=needed, type=as_names, metavar="A,B")
     sub.add_argument("--corpus", required=needed, metavar="C", help=pool)
-    sub.add_argument("--protocol", required=needed, type=_names, metavar="P", help="one or more, with commas")
+    sub.add_argument("--protocol", required=needed, type=as_names, metavar="P", help="one or more, with commas")
     sub.add_argument("--labels", metavar="L", help="a label set (default: each system's own)")
     sub.add_argument("--sampling", default="natural", metavar="S",
                      help="natural (default), or balanced: equally many training clips of each corpus")  # fmt: skip
@@ -160,11 +188,11 @@ def _add_plan(sub: argparse.ArgumentParser, pool: str, data: str, *, needed: boo
                      help="train on some of the training clips only, such as gender=female")  # fmt: skip
     sub.add_argument("--test-on", default="", metavar="CONDITIONS",
                      help="test on some of the test clips only, such as corpus=tess")  # fmt: skip
-    sub.add_argument("--train-clips", type=int, metavar="N", help="train on N clips of each fold, drawn at random")
-    sub.add_argument("--folds", type=_numbers, metavar="0-4", help="numbers or ranges, with commas (default: all)")
-    sub.add_argument("--seeds", type=_numbers, default=[0], metavar="0-4", help="default: 0")
+    sub.add_argument("--train-clips", type=as_count, metavar="N", help="train on N clips of each fold, drawn at random")
+    sub.add_argument("--folds", type=as_numbers, metavar="0-4", help="numbers or ranges, with commas (default: all)")
+    sub.add_argument("--seeds", type=as_seeds, default=[0], metavar="0-4", help="default: 0")
     sub.add_argument("--profile", default="full", choices=PROFILES)
-    sub.add_argument("--data", type=_absolute, metavar="DIR", help=data)
+    sub.add_argument("--data", type=as_absolute, metavar="DIR", help=data)
 
 
 def corpora(options: argparse.Namespace) -> int:
@@ -228,7 +256,7 @@ def audit(options: argparse.Namespace) -> int:
     import dataclasses
     import json
 
-    from sernb.split_file import read_split
+    from sernb.split_file import NEAR_SPEAKERS, read_split
 
     split = read_split(options.split, corpus=options.corpus, data=options.data, progress=True)
     found = split.leaks(allow_speakers=options.allow_speakers)
@@ -244,6 +272,10 @@ def audit(options: argparse.Namespace) -> int:
             }
             for fold, leak in found
         ]
+        listed += [
+            {"level": "note", "fold": "", "kind": NEAR_SPEAKERS, "clips": 0, "examples": names}
+            for names in split.near_speakers
+        ]
         about = {"split": str(options.split), "clips": len(split.clips), "folds": len(split.folds)}
         print(json.dumps({**about, "findings": listed, "not looked for": split.unchecked}, indent=1))
         return PROBLEMS if leaks else DONE
@@ -255,9 +287,15 @@ def audit(options: argparse.Namespace) -> int:
         whole = dataclasses.replace(of_kind[0], count=sum(leak.count for leak in of_kind))
         folds = f", in {len(of_kind)} of {len(split.folds)} folds" if len(split.folds) > 1 else ""
         print(f"{'note' if whole.allowed else 'leak'}: {whole}{folds}")
+    leaking = len(kinds) - notes
+    for names in split.near_speakers:
+        notes += 1
+        print(
+            f"note: {NEAR_SPEAKERS}: {', '.join(names)} count as {len(names)} people; if they are one, write them alike"
+        )
     for what in split.unchecked:
         print(f"not looked for: {what}")
-    print(f"{options.split}: {len(split.clips)} clips, leaks: {len(kinds) - notes}, notes: {notes}")
+    print(f"{options.split}: {len(split.clips)} clips, leaks: {leaking}, notes: {notes}")
     return PROBLEMS if leaks else DONE
 
 
@@ -313,7 +351,7 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise DataError(str(error)) from error
     if parameters.get("data"):
-        parameters["data"] = _absolute(str(parameters["data"]))
+        parameters["data"] = as_absolute(str(parameters["data"]))
     if parameters.get("corpus"):  # a folder of one's own has a name that holds wherever a notebook runs
         parameters["corpus"] = pool_named(str(parameters["corpus"]), parameters.get("data")).name
     corpus = parameters.get("corpus", defaults.get("corpus", "demo"))
@@ -418,6 +456,16 @@ def predict(options: argparse.Namespace) -> int:
         print(f"sernb: adapted to the voice of {clips} clips", file=sys.stderr)
     timeline = bool(options.timeline or options.textgrid or options.labels)
     chosen = {"timeline": timeline, "views": options.views, "coverage": options.coverage, "voice": voice}
+    files = options.csv or options.textgrid or options.labels
+
+    def say(text: str) -> None:
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:  # as in `sernb predict … --csv FILE | head -1`
+            if not files:
+                raise
+            _print_into_nothing()
+
     found = []
     for path, each in predict_all(model, options.files, **chosen):
         found.append((path, each))
@@ -432,7 +480,7 @@ def predict(options: argparse.Namespace) -> int:
         from sernb.store import atomic
 
         with atomic(options.csv) as unfinished:
-            unfinished.write_text(as_csv(predictions, timeline=options.timeline), "utf-8")
+            unfinished.write_text(as_csv(predictions, timeline=options.timeline), "utf-8", "backslashreplace")
     for folder, form in ((options.textgrid, "TextGrid"), (options.labels, "txt")):
         if folder:
             write_timelines(predictions, folder, form)
@@ -479,34 +527,6 @@ def _planned(options: argparse.Namespace) -> list:
         data=options.data,
         **{name: getattr(options, name) for name in OPTIONS},
     )
-
-
-def _absolute(folder: str) -> str:
-    return os.path.abspath(os.path.expanduser(folder)) if folder else ""
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
-    return names
-
-
-def _numbers(text: str) -> list[int]:
-    numbers: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        chosen = range(int(match[1]), int(match[2] or match[1]) + 1) if match else ()
-        if not chosen:
-            raise argparse.ArgumentTypeError(f"{part!r} is no number or range such as 0-4")
-        numbers += chosen
-    return numbers
-
-
-def _jobs(text: str) -> int:
-    if not text.removeprefix("-").isdecimal() or int(text) < -1 or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes: 1 or more, or -1 for one a core")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ class AtHand:
         here, published = self.pool.clips if self.pool else 0, self.corpus.clips
         if here == published:
             return f"All {published} clips of {self.corpus.title} are here."
-        get = f"To get them: sernb fetch {self.corpus.name}"
+        own = self.corpus.home is not None and self.corpus.clips_of is not None
+        get = f"The others belong into {self.corpus.home}" if own else f"To get them: sernb fetch {self.corpus.name}"
         if here:
             return f"{here} of {published} clips of {self.corpus.title} are here; this page is about those.\n{get}"
         known = "nothing can be counted yet" if self.index is None else "what follows is from the published index"

@@ -4,11 +4,13 @@ Nothing in an archive is trusted. Where a file goes, how large it is and what it
 index: no name in an archive reaches the disk, and no file grows beyond its published size.
 """
 
+import base64
 import contextlib
 import hashlib
 import http.client
 import json
 import os
+import re
 import shutil
 import ssl
 import stat
@@ -30,10 +32,11 @@ from typing import TYPE_CHECKING
 
 from sernb import __version__
 from sernb.audio import LFS_POINTER, Seconds
-from sernb.config import DataError, digest, recordings_folder
+from sernb.config import DataError, digest, recordings_folder, work_folder
 from sernb.corpora.copies import files_of, names_of
 from sernb.corpora.index import checksum, committed_index
 from sernb.corpora.record import Archive, Corpus
+from sernb.locks import held
 from sernb.progress import bar, line
 from sernb.threads import in_order
 
@@ -106,6 +109,14 @@ def fetch(
     if target.exists() and not target.is_dir():
         raise DataError(f"{target}: is a file, not a folder; choose another folder with --into")
     work = target.parent / f".{target.name}.fetch"
+    lock = work_folder() / "locks" / "fetch" / digest(str(target.resolve()))
+    with held(lock, note=f"sernb fetch {corpus.name} into {target}"):  # two that fetch the same wait for each other
+        missing = _fetch_missing(corpus, target, work, url, patience, announce, progress)
+    announce(f"{corpus.name}: {len(missing)} files fetched, {corpus.clips - len(missing)} were there, in {target}")
+    return target
+
+
+def _fetch_missing(corpus, target: Path, work: Path, url: str, patience, announce, progress: bool) -> "pd.DataFrame":
     try:
         missing = _missing(corpus, target, progress)
         if len(missing):
@@ -124,8 +135,7 @@ def fetch(
     finally:
         if not any(path.is_file() for path in work.rglob("*")):  # nothing that the next call could go on with
             shutil.rmtree(work, ignore_errors=True)
-    announce(f"{corpus.name}: {len(missing)} files fetched, {corpus.clips - len(missing)} were there, in {target}")
-    return target
+    return missing
 
 
 def _missing(corpus: Corpus, target: Path, progress: bool) -> "pd.DataFrame":
@@ -189,7 +199,8 @@ def _fetch_archive(corpus, archive, missing, target, work, patience, announce, p
     except _BadArchive as error:
         shutil.rmtree(work, ignore_errors=True)
         raise DataError(
-            f"{archive.url}: {error}; it was removed: run the same command again, or see {corpus.homepage}"
+            f"{shown_address(archive.url)}: {error}; it was removed: run the same command again, or see "
+            f"{corpus.homepage}"
         ) from error
 
 
@@ -342,15 +353,18 @@ def _fetch_files(prefix: str, missing, target: Path, work: Path, patience: Patie
     def get(row) -> None:
         place, stored = target / row.path, work / row.path
         address = f"{prefix.rstrip('/')}/{urllib.parse.quote(row.path)}"
+        shown_as = shown_address(address)
         stored.parent.mkdir(parents=True, exist_ok=True)
         try:
             download(address, stored, size=None, most=row.bytes, patience=patience, wait=stopping.wait)
             with stored.open("rb") as file:
                 pointer = file.read(len(LFS_POINTER)) == LFS_POINTER
             if pointer:
-                raise DataError(f"{address}: is a Git LFS pointer, not the recording; --url must name the media folder")
+                raise DataError(
+                    f"{shown_as}: is a Git LFS pointer, not the recording; --url must name the media folder"
+                )
             if stored.stat().st_size != row.bytes or checksum(stored) != row.sha256:
-                raise DataError(f"{address}: is not the published file (sha256 differs); see where it has moved to")
+                raise DataError(f"{shown_as}: is not the published file (sha256 differs); see where it has moved to")
             _move(stored, place)
         finally:
             stored.unlink(missing_ok=True)
@@ -379,13 +393,28 @@ def _fetch_files(prefix: str, missing, target: Path, work: Path, patience: Patie
 
 # -- One file over HTTP -- #
 
+PRIVATE = "token|key|sig|secret|pass|pwd|auth|credential"  # in the name of a parameter of an address
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection, but not from https down to http, where anybody on the way could answer."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        if req.type == "https" and urllib.parse.urlsplit(newurl).scheme.lower() != "https":
+            raise DataError(
+                f"{shown_address(req.full_url)}: redirects from https to {shown_address(newurl)}; not followed, see "
+                "whether it has moved, and give the new address with --url"
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 # Only HTTP: an address or a redirection such as file:///etc/passwd finds nobody who would open it.
 OPENER = urllib.request.OpenerDirector()
 for _handler in (
     urllib.request.ProxyHandler,
     urllib.request.HTTPHandler,
     urllib.request.HTTPSHandler,
-    urllib.request.HTTPRedirectHandler,
+    _Redirects,
     urllib.request.HTTPDefaultErrorHandler,
     urllib.request.HTTPErrorProcessor,
     urllib.request.UnknownHandler,
@@ -418,6 +447,7 @@ def download(
         DataError: if the server does not deliver, or the file has another size
     """
     part, furthest, pauses = _part(path), 0, iter(patience.pauses)
+    name = shown_address(url)
     while True:
         try:
             _transfer(url, part, size=size, most=most, timeout=patience.timeout, reached=reached)
@@ -427,17 +457,17 @@ def download(
                 furthest, pauses = _size(part), iter(patience.pauses)
             pause = next(pauses, None)
             if pause is None:
-                raise DataError(f"{url}: {broken}; later, the same command goes on from where it stopped") from broken
+                raise DataError(f"{name}: {broken}; later, the same command goes on from where it stopped") from broken
             pause = max(pause, broken.wait)
-            line(f"{url}: {broken}; trying again in {pause:.0f} s")
+            line(f"{name}: {broken}; trying again in {pause:.0f} s")
             if wait(pause):
-                raise DataError(f"{url}: {broken}; stopped") from broken
+                raise DataError(f"{name}: {broken}; stopped") from broken
     part.replace(path)
     _note(part).unlink(missing_ok=True)
 
 
 def _transfer(url: str, part: Path, *, size: int | None, most: int, timeout: Seconds, reached) -> None:
-    kept, known = _size(part), _read_note(part)
+    kept, known, name = _size(part), _read_note(part), shown_address(url)
     if kept and kept == (size or known.get("total")):
         return
     headers = {"User-Agent": f"sernb/{__version__}", "Accept-Encoding": "identity"}
@@ -445,6 +475,10 @@ def _transfer(url: str, part: Path, *, size: int | None, most: int, timeout: Sec
         headers |= {"Range": f"bytes={kept}-", "If-Range": known["version"]}
     with _answer(url, headers, timeout, part) as response:
         version, total = _version(response), _total(response)
+        if (coding := response.headers.get("Content-Encoding", "identity").strip().lower()) not in ("identity", ""):
+            raise DataError(
+                f"{name}: comes packed ({coding}), which was not asked for; give another address with --url"
+            )
         if response.status == 206:
             start = response.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
             if start != str(kept) or (version and version != known.get("version")):
@@ -453,9 +487,9 @@ def _transfer(url: str, part: Path, *, size: int | None, most: int, timeout: Sec
         else:
             kept = 0
         if total is not None and size not in (None, total):
-            raise DataError(f"{url}: has {total} bytes, but {size} were published; see whether it has moved")
+            raise DataError(f"{name}: has {total} bytes, but {size} were published; see whether it has moved")
         if total is not None and total > most:
-            raise DataError(f"{url}: has {total} bytes, more than the {most} it may have; see whether it has moved")
+            raise DataError(f"{name}: has {total} bytes, more than the {most} it may have; see whether it has moved")
         with part.open("ab" if kept else "wb") as file:
             if not kept:  # only now, when the old part is gone: a note must never belong to another file's bytes
                 _note(part).write_text(json.dumps({"version": version, "total": total}), encoding="utf-8")
@@ -463,36 +497,68 @@ def _transfer(url: str, part: Path, *, size: int | None, most: int, timeout: Sec
                 kept += len(block)
                 if kept > most:
                     part.unlink()
-                    raise DataError(f"{url}: sends more than the {most} bytes it may have; see whether it has moved")
+                    raise DataError(f"{name}: sends more than the {most} bytes it may have; see whether it has moved")
                 file.write(block)
                 reached(kept)
-    if total is not None and kept < total:
-        raise _Interrupted(f"the connection was cut off after {kept} of {total} bytes")
+    expected = size if total is None else total
+    if expected is not None and kept < expected:
+        raise _Interrupted(f"the connection was cut off after {kept} of {expected} bytes")
+    if expected is not None and kept > expected:
+        part.unlink()
+        raise _Interrupted(f"{kept} bytes came instead of {expected}")
+
+
+def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
+    """Return a request; a name and password in the address go to its server alone, not on to where it redirects."""
+    parts = urllib.parse.urlsplit(url)
+    user, at, server = parts.netloc.rpartition("@")
+    request = urllib.request.Request(parts._replace(netloc=server).geturl(), headers=headers)  # noqa: S310 - HTTP only
+    if at:
+        basic = base64.b64encode(urllib.parse.unquote_to_bytes(user)).decode()
+        request.add_unredirected_header("Authorization", f"Basic {basic}")
+    return request
+
+
+def shown_address(url: str) -> str:
+    """Return an address as messages name it: without password, and without the values of keys and tokens.
+
+    Examples:
+        >>> shown_address("https://me:secret@a.org/b.zip?token=secret&file=c")
+        'https://a.org/b.zip?token=…&file=c'
+    """
+    address = re.sub(r"//[^/?#]*@", "//", url.strip(), count=1)
+    address = re.sub(r"//[^/?#:]*:(?![0-9]*(?:[/?#]|$))\S*@", "//", address)  # a password with / or ? in it
+    return re.sub(rf"([?&;#][^=&;#]*(?:{PRIVATE})[^=&;#]*=)[^&;#]*", r"\1…", address, flags=re.IGNORECASE)
+
+
+def _hidden(text: str) -> str:
+    return re.sub(r"[a-z][a-z0-9+.-]*://\S+", lambda match: shown_address(match[0]), text, flags=re.IGNORECASE)
 
 
 def _answer(url: str, headers: dict[str, str], timeout: Seconds, part: Path):
+    name = shown_address(url)
     try:
-        return OPENER.open(urllib.request.Request(url, headers=headers), timeout=timeout)  # noqa: S310 - HTTP only
+        return OPENER.open(_request(url, headers), timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
-        said = f"the server answers {error.code} ({' '.join(str(error.reason).split())})"
+        said = f"the server answers {error.code} ({_hidden(' '.join(str(error.reason).split()))})"
         if error.code == 416:  # the part is longer than the file: it was of another one
             part.unlink(missing_ok=True)
         if error.code in TRY_AGAIN or error.code >= 500:
             wait = error.headers.get("Retry-After", "")
             raise _Interrupted(said, min(float(wait), LONGEST_WAIT) if wait.isdecimal() else 0.0) from error
-        raise DataError(f"{url}: {said}; see whether it has moved, and give the new address with --url") from error
+        raise DataError(f"{name}: {said}; see whether it has moved, and give the new address with --url") from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
             raise DataError(
-                f"{url}: its certificate cannot be verified ({error.reason.verify_message}); check the date of this "
+                f"{name}: its certificate cannot be verified ({error.reason.verify_message}); check the date of this "
                 "computer and its root certificates"
             ) from error
         if not isinstance(error.reason, OSError):
-            raise DataError(f"{url}: cannot be opened ({error.reason}); only http and https can") from error
+            raise DataError(f"{name}: cannot be opened ({error.reason}); only http and https can") from error
         raise _Interrupted(f"no connection ({error.reason.strerror or error.reason})") from error
-    except http.client.InvalidURL as error:
-        raise DataError(f"{url}: is no address; write it with https:// and without spaces") from error
+    except (http.client.InvalidURL, ValueError) as error:
+        raise DataError(f"{name}: is no address; write it with https:// and without spaces") from error
     except (OSError, http.client.HTTPException) as error:
         raise _Interrupted(f"no answer ({error or type(error).__name__})") from error
 
@@ -552,7 +618,8 @@ def _require_web_address(url: str, *, plain: bool) -> None:
     except ValueError:
         allowed = False
     if not allowed or not parts.hostname:
-        raise DataError(f"{url}: is no web address that can be fetched from; it must begin with https://")
+        name = shown_address(url)
+        raise DataError(f"{name}: is no web address that can be fetched from; it must begin with https://")
 
 
 def _require_room(folder: Path, needed: int) -> None:

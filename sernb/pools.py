@@ -10,6 +10,7 @@
 In a pool of several, a clip is named ``corpus/clip``, since names of files may repeat; alone, as in its index.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -212,7 +213,7 @@ def pool_named(expression: str, data: str | Path | None = None) -> Pool:
     Raises:
         DataError: if a corpus, column or value is unknown, a corpus is named twice, or no clip is left
     """
-    texts = [text.strip() for text in expression.split("+")]
+    texts = _texts(expression)
     if not all(texts):
         raise DataError(f"{expression!r}: names no corpus before or after a +; write it as in ravdess+tess")
     parts = tuple(_part(text, data) for text in texts)
@@ -222,8 +223,38 @@ def pool_named(expression: str, data: str | Path | None = None) -> Pool:
     return Pool(parts)
 
 
+def _texts(expression: str) -> list[str]:
+    """Cut an expression at each + that belongs to no name of a folder; the longest such name counts.
+
+    Examples:
+        >>> _texts("ravdess+tess:available")
+        ['ravdess', 'tess:available']
+    """
+    pieces, texts = expression.split("+"), []
+    while pieces:
+        joined = (("+".join(pieces[:count]).strip(), count) for count in range(len(pieces), 1, -1))
+        text, count = next(
+            ((text, count) for text, count in joined if _is_folder(_cut(text)[0])), (pieces[0].strip(), 1)
+        )
+        texts.append(text)
+        pieces = pieces[count:]
+    return texts
+
+
+def _cut(text: str) -> tuple[str, str]:
+    """Return the name of a corpus or folder, and its conditions; a colon may be part of the name of a folder."""
+    if _is_folder(text) or not re.search(r":[^/\\]*$", text):  # not C:\folder
+        return text, ""
+    name, _, narrowed = text.rpartition(":")
+    return name, narrowed
+
+
+def _is_folder(name: str) -> bool:
+    return bool(name) and os.path.isdir(os.path.expanduser(name))
+
+
 def _part(text: str, data: str | Path | None) -> Part:
-    name, _, narrowed = text.rpartition(":") if re.search(r":[^/\\]*$", text) else (text, "", "")  # not C:\folder
+    name, narrowed = _cut(text)
     corpus = corpus_named(name)
     published = read_index(corpus, data)
     held = published

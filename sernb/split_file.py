@@ -27,6 +27,9 @@ OF_COPY = ("speaker", "emotion", "intensity", "sentence")
 COLUMNS = ("clip", "path", "part", "fold", "origin", "segment", "statistics", *OF_CLIP)
 
 
+NEAR_SPEAKERS = "speakers whose names are nearly equal"
+
+
 @dataclass(frozen=True)
 class Split:
     """A split that somebody made, as far as it is known."""

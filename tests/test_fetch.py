@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import warnings
 import zipfile
 from collections import defaultdict
@@ -24,6 +25,7 @@ import pandas as pd
 import pytest
 
 from sernb import config, corpora
+from sernb import fetch as fetch_module
 from sernb.__main__ import main
 from sernb.config import ROOT, DataError
 from sernb.corpora import Archive, Corpus, check, corpus_named, read_index
@@ -77,7 +79,9 @@ class Handler(BaseHTTPRequestHandler):
         if plan.get("close"):
             return
         if "status" in plan or content is None:
-            self.answer(plan.get("status", 404), plan.get("headers", {}), b"<html>an error page</html>")
+            self.answer(
+                plan.get("status", 404), plan.get("headers", {}), plan.get("body", b"<html>an error page</html>")
+            )
             return
         etag = plan.get("etag", f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"')
         headers = {"ETag": etag} if etag else {}
@@ -721,3 +725,86 @@ def test_the_command_fetches_and_checks(archived, contents, target, monkeypatch,
     (target / "extra.wav").write_bytes(b"x")
     assert main(["fetch", "mini", "--into", str(target)]) == 1
     assert "extra.wav" in capsys.readouterr().out
+
+
+# Two at once, passwords, steps down
+
+
+def test_two_that_fetch_the_same_wait_for_each_other(archived, contents, target, server):
+    server.always = {"slow": 0.002}
+    said: list[str] = []
+    threads = [
+        threading.Thread(target=fetch, args=(archived,), kwargs={"patience": HASTY, "announce": said.append})
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert held(target) == contents
+    assert beside(target) == ["mini"]
+    assert server.ranges == [""], "only one has downloaded"
+    assert sorted(line.split(": ")[1].split(" files")[0] for line in said) == ["0", "0", "6"]
+
+
+@pytest.mark.parametrize("plan", [{"status": 404}, {"status": 500}, {"cut": 5000}, {"content": b"<p>no</p>"}, {}])
+def test_a_password_is_sent_and_never_said(plan, mini, contents, server, capsys, target):
+    server.files["/mini.zip"] = zipped(contents)
+    server.always = plan | ({"ranges": False} if "cut" in plan else {})
+    url = f"{server.address.replace('//', '//me:geheim@')}/mini.zip?access_token=geheim&v=1"
+    server.files["/mini.zip?access_token=geheim&v=1"] = server.files["/mini.zip"]
+    corpus = dataclasses.replace(mini, archive=None)
+    if plan:
+        said = refusal(corpus, url=url)
+        assert f"{server.address}/mini.zip?access_token=…&v=1: " in said
+    else:
+        fetch(corpus, url=url, patience=HASTY)
+        assert held(target) == contents
+        said = ""
+    captured = capsys.readouterr()
+    assert "geheim" not in said + captured.out + captured.err
+    assert server.asked[0][1]["Authorization"] == "Basic bWU6Z2VoZWlt"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://me:geheim@", "http://me:ge/heim@host:9/x", "ftp://me:geheim@host/x", "https://me:geheim@[/", "http://me:geheim@127.0.0.1:9/ä"]
+)  # fmt: skip
+def test_a_password_in_an_address_that_is_none_is_not_said(url, mini, capsys):
+    assert "heim" not in refusal(mini, url=url) + "".join(capsys.readouterr())
+
+
+def test_a_redirection_gets_no_password(mini, contents, server, target):
+    server.files["/mini.zip"] = zipped(contents)
+    server.plans["/old.zip"] = [{"status": 302, "headers": {"Location": "/mini.zip"}}]
+    fetch(mini, url=f"{server.address.replace('//', '//me:geheim@')}/old.zip", patience=HASTY)
+    assert [headers.get("Authorization") for _, headers in server.asked] == ["Basic bWU6Z2VoZWlt", None]
+    assert held(target) == contents
+
+
+def test_no_redirection_leads_from_https_to_http():
+    redirect = fetch_module._Redirects().redirect_request
+    request = urllib.request.Request("https://me:geheim@a.org/x")
+    for place in ("http://b.org/x", "HTTP://127.0.0.1/x", "ftp://b.org/x"):
+        with pytest.raises(DataError, match=r"https://a.org/x: redirects from https to .*; not followed"):
+            redirect(request, None, 302, "Found", {}, place)
+    assert redirect(request, None, 302, "Found", {}, "https://b.org/y").full_url == "https://b.org/y"
+
+
+@pytest.mark.parametrize("size", ["published", "unknown"])
+@pytest.mark.parametrize("trouble", ["more than the range", "less than published, length unknown", "packed"])
+def test_what_comes_is_counted(trouble, size, mini, contents, server, target):
+    published = {} if size == "published" else {"bytes": None, "checksum": ""}
+    corpus, whole = by_archive(mini, server, zipped(contents), **published), zipped(contents)
+    if trouble == "more than the range":
+        rest = {"Content-Range": f"bytes 5000-{len(whole) - 1}/{len(whole)}", "ETag": '"1"'}
+        server.plans["/mini.zip"] = [
+            {"cut": 5000, "etag": '"1"'}, {"status": 206, "headers": rest, "body": whole[5000:] + bytes(9)},
+        ]  # fmt: skip
+    elif trouble == "packed":
+        server.always = {"status": 200, "headers": {"Content-Encoding": "gzip"}}
+        assert "comes packed (gzip), which was not asked for" in refusal(corpus)
+        return
+    elif size == "published":
+        server.plans["/mini.zip"] = [{"content": whole[:-20_000], "chunked": True}]
+    fetch(corpus, patience=HASTY)
+    assert held(target) == contents

@@ -98,3 +98,28 @@ def test_spectrograms_share_one_scale(rng):
     scales = {axes.images[0].get_clim() for axes in drawing.figure.axes if axes.images}
     assert len(scales) == 1
     assert "quiet, loud" in drawing.alt
+
+
+def test_a_dollar_in_data_is_a_dollar(clips, rng, tmp_path):
+    """Names such as of a folder, a speaker, a clip: matplotlib would take what stands between two for a formula."""
+    title = r"A $5 b $x_{ \frac$ $"
+    speakers = pd.Series(np.where(np.arange(len(clips)) % 2, "$x{1$_$", title))
+    seen = [
+        figures.class_counts(clips.assign(gender=speakers), title),
+        figures.voice(clips.assign(gender=speakers), "f0", title, title, logarithmic=True),
+        figures.maps({title: rng.standard_normal((len(clips), 2))}, speakers, title, title),
+        figures.waveforms({title: np.zeros(100)}, 16_000, title),
+        figures.spectrograms({title: np.zeros((10, 64))}, LogMel(), title),
+    ]
+    for number, drawing in enumerate(seen):
+        drawing.figure.savefig(tmp_path / f"{number}.png", bbox_inches="tight")  # out of the style
+    assert title in [text.get_text() for text in seen[2].figure.legends[0].get_texts()]
+
+
+def test_powers_of_ten_are_still_set_as_such(tmp_path):
+    history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [0.01, 1.0, 100.0]})
+    figure = figures.training_curves({"a $x_{ b $": history}, "$x_{ $").figure
+    figure.savefig(tmp_path / "curves.png", bbox_inches="tight")
+    ticks = [label for label in figure.axes[0].yaxis.get_ticklabels(which="both") if "10^" in label.get_text()]
+    assert ticks
+    assert all(label.get_parse_math() for label in ticks)

@@ -48,6 +48,7 @@ STYLE = {
     "grid.color": "#e3e6ea",
     "legend.frameon": False,
     "text.color": INK,
+    "text.parse_math": False,  # a $ in the name of a speaker or a folder is a dollar
     "xtick.color": INK,
     "ytick.color": INK,
 }
@@ -59,9 +60,18 @@ def styled(draw: Callable[..., "Drawing"]) -> Callable[..., "Drawing"]:
     @wraps(draw)
     def in_style(*arguments: object, **options: object) -> Drawing:
         with rc_context(STYLE):
-            return draw(*arguments, **options)
+            drawing = draw(*arguments, **options)
+            _fix_math(drawing.figure)
+            return drawing
 
     return in_style
+
+
+def _fix_math(figure: Figure) -> None:
+    """Let powers of ten at logarithmic axes be set as such, and nothing else; labels may be made late, out of style."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        for label in axis.get_ticklabels(which="both"):
+            label.set_parse_math(axis.get_scale() == "log")
 
 
 class Drawing(NamedTuple):
