@@ -472,9 +472,9 @@ def predict(options: argparse.Namespace) -> int:
         if isinstance(each, DataError):
             print(f"sernb: {each}", file=sys.stderr, flush=True)
         elif not options.json:
-            print("\n".join(lines(each, coverage=options.coverage, timeline=options.timeline)), flush=True)
+            say("\n".join(lines(each, coverage=options.coverage, timeline=options.timeline)))
     if options.json:
-        print(as_json(found, coverage=options.coverage))
+        say(as_json(found, coverage=options.coverage))
     predictions = [each for _, each in found if isinstance(each, Prediction)]
     if options.csv:
         from sernb.store import atomic

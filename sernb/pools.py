@@ -232,13 +232,15 @@ def _texts(expression: str) -> list[str]:
     """
     pieces, texts = expression.split("+"), []
     while pieces:
-        joined = (("+".join(pieces[:count]).strip(), count) for count in range(len(pieces), 1, -1))
-        text, count = next(
-            ((text, count) for text, count in joined if _is_folder(_cut(text)[0])), (pieces[0].strip(), 1)
-        )
-        texts.append(text)
+        count = next((count for count in range(len(pieces), 1, -1) if _names_folder("+".join(pieces[:count]))), 1)
+        texts.append("+".join(pieces[:count]).strip())
         pieces = pieces[count:]
     return texts
+
+
+def _names_folder(text: str) -> bool:
+    name, narrowed = _cut(text.strip())
+    return "+" not in narrowed and _is_folder(name)
 
 
 def _cut(text: str) -> tuple[str, str]:
