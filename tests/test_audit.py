@@ -292,6 +292,41 @@ def test_blocks_find_what_one_comparison_would(monkeypatch, rng):
     assert (leak.kind, leak.examples) == ("near-identical sound in training", ("clip-21", "clip-35"))
 
 
+# -- Places -- #
+
+
+def test_recordings_are_found_by_name_where_one_file_alone_has_it(split, tmp_path, capsys):
+    demo = corpus_named("demo")
+    index = read_index(demo)
+    for place, path in zip(("a/one.flac", "b/two.flac", "b/one.flac"), index["path"], strict=False):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_bytes((demo.home / path).read_bytes())
+    rows = pd.DataFrame({"path": ["one.flac", "two.flac"], "part": ["train", "test"]})
+    found = read_split(split(rows))
+    assert found.clips.sha256.tolist() == ["", index.sha256[1]]
+    assert any("one.flac (is missing, and its name is 2 times elsewhere" in what for what in found.unchecked)
+    (tmp_path / "b/one.flac").unlink()
+    assert read_split(split(rows)).clips.sha256.tolist() == index.sha256[:2].tolist()
+
+
+def test_speakers_with_nearly_equal_names_are_noted(split, capsys):
+    rows = pd.DataFrame({"path": ["a.wav", "b.wav"], "part": ["train", "test"], "speaker": ["Spk1", "spk1"]})
+    assert main(["audit", str(split(rows)), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["findings"] == [
+        {
+            "level": "note", "fold": "", "kind": "speakers whose names are nearly equal", "clips": 0,
+            "examples": ["Spk1", "spk1"],
+        }
+    ]  # fmt: skip
+
+
+def test_the_line_that_is_named_is_the_files(split, tmp_path):
+    file = tmp_path / "split.csv"
+    file.write_text("sep=;\n\nclip;part\na;train\n\n;;\nb;both\n")
+    with pytest.raises(DataError, match="line 7: part 'both' is none of"):
+        read_split(file)
+
+
 # -- What cannot be audited -- #
 
 

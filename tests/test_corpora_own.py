@@ -11,6 +11,7 @@ import soundfile
 from miniatures import sound
 
 from sernb.__main__ import main
+from sernb.at_hand import at_hand
 from sernb.config import DataError
 from sernb.corpora import INDEX_COLUMNS, check, checksum, corpus_named, files_of, fingerprint_of, locate, read_index
 
@@ -210,6 +211,71 @@ def test_a_missing_recording_is_named(own):
     with pytest.raises(DataError, match=r"ben.2\.wav: is missing; put it there or take it out of the labels"):
         read_index(corpus_named(str(folder)))
     assert [finding.kind for finding in check(corpus_named(str(folder)), folder)] == ["missing"]
+
+
+# Names and places
+
+
+def test_bare_names_are_found_where_one_file_alone_has_them(own):
+    folder = own("path,speaker,emotion\nbare.wav,A,sad\nben/1.wav,B,sad\n")
+    (folder / "deep" / "er").mkdir(parents=True)
+    soundfile.write(folder / "deep" / "er" / "bare.wav", sound(7), 16_000)
+    (folder / "._bare.wav").write_bytes(b"\0\5\x16\7")
+    corpus = corpus_named(str(folder))
+    index = read_index(corpus)
+    assert index.sha256[0] == checksum(folder / "deep" / "er" / "bare.wav")
+    spelt = [finding.detail for finding in check(corpus, folder) if finding.kind == "spelling"]
+    assert spelt == ["is there as deep/er/bare.wav; read all the same"]
+
+
+def test_a_bare_name_that_two_files_have_is_refused(own):
+    folder = own("path,speaker,emotion\n1.wav,A,sad\nben/1.wav,B,sad\n")
+    with pytest.raises(DataError) as caught:
+        read_index(corpus_named(str(folder)))
+    (line,) = caught.value.args
+    places = f"as {folder / 'anna' / '1.wav'} and as {folder / 'cleo' / '1.wav'}"
+    assert line == (
+        f"{folder / '1.wav'}: is missing, and its name is 2 times elsewhere, {places}; put it there or take it out of "
+        "the labels"
+    )
+
+
+def test_a_table_that_names_a_folder_means_this_folder(own):
+    folder = own("path,speaker,emotion\nelsewhere/2.wav,A,sad\n")
+    (folder / "anna" / "2.wav").rename(folder / "only.wav")
+    with pytest.raises(DataError, match=r"elsewhere.2\.wav: is missing; put it there"):
+        read_index(corpus_named(str(folder)))
+
+
+def test_names_are_the_same_however_letters_are_composed(own):
+    composed, apart = "é.wav", "e\u0301.wav"
+    for written, on_disk in ((composed, apart), (apart, composed)):
+        folder = own(f"path,speaker,emotion\n{written},Zoe\u0308,sad\nben/1.wav,Zoë,sad\n")
+        soundfile.write(folder / on_disk, sound(7), 16_000)
+        corpus = corpus_named(str(folder))
+        assert corpus.speakers == 1
+        assert read_index(corpus).path.tolist() == ["ben/1.wav", composed]
+        (folder / on_disk).unlink()
+
+
+def test_speakers_with_nearly_equal_names_are_noted(own):
+    folder = own("path,speaker,emotion\nanna/1.wav,Spk1,sad\nanna/2.wav,spk_01,sad\nben/1.wav,Spk2,sad\n")
+    noted = [finding for finding in check(corpus_named(str(folder)), folder) if finding.kind == "near speakers"]
+    assert [(finding.level, finding.detail) for finding in noted] == [
+        ("note", "speakers Spk1, spk_01 count as 2 people; if they are one, write them alike")
+    ]
+
+
+def test_advice_for_downloads_is_not_given(own):
+    folder = own()
+    (folder / "anna" / "1.wav").write_bytes(b"")
+    (folder / "anna" / "2.wav").write_bytes((folder / "ben" / "1.wav").read_bytes()[:5000])
+    with pytest.raises(DataError) as caught:
+        read_index(corpus_named(str(folder)))
+    details = [finding.detail for finding in check(corpus_named(str(folder)), folder)]
+    for said in (*caught.value.args, *details):
+        assert said.endswith("; record or export it again")
+    assert "sernb fetch" not in at_hand(str(folder)).summary
 
 
 # Folds

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sernb.audio import LOUDEST, AudioError, Hertz, Seconds, fit_end, load, opened
-from sernb.config import DataError
+from sernb.config import DataError, is_hidden
 
 BY_FFMPEG = (".m4a", ".mp4", ".aac", ".webm", ".mka", ".mkv", ".wma", ".amr", ".3gp")
 KNOWN = (
@@ -58,6 +58,7 @@ def files_named(names: Sequence[str]) -> list[Path]:
         path = Path(name).expanduser()
         if path.is_dir():
             found = sorted(each for each in path.rglob("*") if each.suffix.lower() in KNOWN and each.is_file())
+            found = [each for each in found if not any(map(is_hidden, each.relative_to(path).parts))]
         elif has_magic(name) and not path.exists():
             found = sorted(Path(each) for each in glob(str(path), recursive=True) if Path(each).is_file())
         else:
