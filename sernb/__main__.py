@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from sernb import __version__
-from sernb.config import NOTEBOOKS, PROFILES, ROOT, DataError
+from sernb.config import NOTEBOOKS, PROFILES, ROOT, DataError, fault_line
 from sernb.option_values import (
     as_absolute,
     as_count,
@@ -52,6 +52,11 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
         print(f"sernb: {named}{error.strerror or error}", file=sys.stderr)
+        return PROBLEMS
+    except Exception as error:  # a fault of ours: `python -X dev -m sernb …` shows where it comes from
+        if sys.flags.dev_mode:
+            raise
+        print(f"sernb: {fault_line(error)}: this is a fault of sernb; please report it with this line", file=sys.stderr)
         return PROBLEMS
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -48,6 +49,13 @@ class DataError(Exception):
         """
         others = [f"… and {len(problems) - REPORTED} {more}"] if len(problems) > REPORTED else []
         return cls(*problems[:REPORTED], *others)
+
+
+def fault_line(error: BaseException) -> str:
+    """Return one line about an error that nobody foresaw: its class, its text, the place in the code."""
+    *_, place = traceback.extract_tb(error.__traceback__)
+    text = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {text} ({Path(place.filename).name}:{place.lineno})"
 
 
 def recordings_folder(data: str | Path | None = None) -> Path:

@@ -193,6 +193,16 @@ def test_trouble_of_the_system_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "sernb: /data/raw: Permission denied\n"
 
 
+def test_a_fault_of_ours_is_one_line_too(monkeypatch, capsys):
+    def fail(options):
+        raise ZeroDivisionError("two\nlines")
+
+    monkeypatch.setattr("sernb.__main__.corpora", fail)
+    assert main(["corpora"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("sernb: ZeroDivisionError: two lines (test_command.py:")
+
+
 # Where the recordings are
 
 

@@ -97,7 +97,8 @@ def _index_of_copy(corpus: Corpus, folder: Path) -> "pd.DataFrame":
 
     clips = list(corpus.clips_of(folder))
     table = pd.DataFrame(clips)
-    files, doubles = files_of(corpus, folder, table), doubles_of(corpus, folder, table)
+    files = files_of(corpus, folder, table)
+    doubles = doubles_of(corpus, folder, table) if len(files) < len(table) else {}
     rows, problems = [], []
     with (
         contextlib.closing(in_order(partial(_row, folder, files, doubles), clips)) as measured_rows,

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,7 +24,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from sernb.audio import Seconds
-from sernb.config import DataError
+from sernb.config import DataError, fault_line
 from sernb.own_voice.archive import LARGEST, RecordingArchive, Refused
 from sernb.own_voice.card import MEANING, NOT_FOR
 from sernb.own_voice.model import Model
@@ -323,11 +322,9 @@ def _host(origin: str) -> str:
 
 
 def log(error: BaseException) -> None:
-    """Print one line about an error that nobody foresaw, with the place in the code."""
-    *_, place = traceback.extract_tb(error.__traceback__)
-    said = " ".join(str(error).split())[:300]
+    """Print one line about an error that nobody foresaw."""
     with contextlib.suppress(OSError):
-        print(f"sernb: {type(error).__name__}: {said} ({Path(place.filename).name}:{place.lineno})", file=sys.stderr)
+        print(f"sernb: {fault_line(error)}", file=sys.stderr)
 
 
 def serve(model: Model, folder: Path, port: int, *, announce) -> None:
