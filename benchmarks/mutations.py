@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from sernb.audio import FASTEST, LOUDEST, SHORTEST, SLOWEST, AudioError, read
+from sernb.audio import LOUDEST, SHORTEST, AudioError, read
 from sernb.config import ROOT, recordings_folder
+from sernb.decoders import FASTEST, SLOWEST
 
 LONGEST_SECONDS = 1.0  # of one file, in processor time: it does not depend on what else the machine does
 MOST_BYTES = 500_000_000

@@ -1,149 +1,203 @@
 """File → mono float32 signal at one sampling rate; every way in which a file can be unusable has its own sentence."""
 
-import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from sernb.config import DataError
-
-if TYPE_CHECKING:
-    import soundfile
-
-Seconds = float
-Hertz = int
+from sernb.decoders import AGAIN, LITTLE, AudioError, Hertz, Seconds, opened
 
 SHORTEST: Seconds = 0.1
-SLOWEST: Hertz = 4_000
-FASTEST: Hertz = 384_000
-MOST_VALUES = 50_000_000  # samples × channels, 200 MB: 17 minutes of mono at 48 kHz
+SILENCE = f"leave it out or {AGAIN}"
+MOST_VALUES = 50_000_000  # samples × channels that are held at once, 200 MB: 17 minutes of mono at 48 kHz
+LONGEST: Seconds = 24 * 3600.0  # of a recording that is read in blocks
+MOST_STREAMED = 2 * 48_000 * LONGEST  # samples × channels of such a recording
 LOUDEST = 100.0  # 40 dB above full scale: no float file of real sound is
-AGAIN = "download it again"
-LFS_POINTER = b"version https://git-lfs"
-
-# What libsndfile can tell from noise for certain; its further formats are guessed from a byte or two.
-FORMATS = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
+SILENT = 1e-4  # of the power of the loudest channel: 40 dB below it there is no second voice
+CANCELLED = 0.25  # of the power that the mean of unrelated channels would have
 
 
 @dataclass(frozen=True)
-class Chunks:
-    """How an uncompressed container is divided: each chunk is a name, a length and that many bytes."""
+class Recording:
+    """A recording that was decoded to its end and can be used."""
 
-    order: Literal["little", "big"]
-    first: int  # where the first chunk begins
-    sound: bytes  # name of the chunk with the sound
-    name: int = 4  # bytes of a name
-    length: int = 4  # bytes of a length
-    align: int = 2  # a chunk fills up to a multiple of it
-    own: int = 0  # bytes of its own name and length that a length counts
+    path: Path
+    sampling_rate: Hertz
+    channels: int
+    samples: int
+    used: tuple[int, ...]  # the channels whose mean is taken
+    notes: tuple[str, ...] = ()  # what is odd about the file and was read all the same
+    signal: np.ndarray | None = None  # mono, (samples,); None: it is long, see :func:`blocks`
 
-
-CONTAINERS = {
-    b"RIFF": Chunks("little", 12, b"data"),
-    b"RF64": Chunks("little", 12, b"data"),
-    b"FORM": Chunks("big", 12, b"SSND"),  # AIFF
-    b"riff": Chunks("little", 40, b"data", name=16, length=8, align=8, own=24),  # W64
-    b"caff": Chunks("big", 8, b"data", length=8, align=1),
-}
-MOST_CHUNKS = 1000  # real files have less than ten
-# A program that writes into a pipe cannot fill the length in at the end; it leaves 0 or a number from here on.
-NO_LENGTH = 0x7FFF0000
-
-
-class AudioError(DataError):
-    """A recording that cannot be used; ``kind`` is one word for tables, the message says what to do."""
-
-    def __init__(self, path: Path, kind: str, found: str, advice: str):
-        super().__init__(f"{path}: {found}; {advice}")
-        self.kind = kind
+    @property
+    def seconds(self) -> Seconds:
+        """Its length."""
+        return self.samples / self.sampling_rate
 
 
 def read(path: Path) -> tuple[np.ndarray, Hertz]:
     """Read a recording as it is: mono, at its own rate.
 
-    Channels are averaged. Nothing is trimmed or made louder: level carries emotion.
+    Channels are averaged, but for silent ones and those that cancel each other (:func:`examine`). Nothing is trimmed or
+    made louder: level carries emotion.
 
     Args:
-        path: WAV, FLAC, AIFF, OGG, MP3 and the like (``FORMATS``), told apart by content, not by name
+        path: WAV, FLAC, AIFF, OGG, MP3 and the like (``FORMATS``), or what ffmpeg knows, told by content, not by name
 
     Returns:
         samples in [-1, 1], float32, shape ``(samples,)``, and the sampling rate in Hz
 
     Raises:
-        AudioError: if the file is missing, empty, a Git LFS pointer, text, truncated, damaged or not audio,
-            if samples are not finite, far too large or all zero, if it is shorter than 0.1 s or too long for memory, or
-            if no sound has the sampling rate that it names
+        AudioError: as :func:`examine`, or if it is too long for memory
     """
-    import soundfile
-
-    path = Path(path)
-    with opened(path) as recording:
-        expected, sampling_rate = recording.frames, recording.samplerate
-        if expected * recording.channels > MOST_VALUES:  # a header may lie, and must not fill the memory
-            found = f"names a length of {expected} samples, more than can be read at once ({MOST_VALUES})"
-            raise AudioError(path, "too-long", found, "cut it into clips or download it again")
-        try:
-            samples = recording.read(dtype="float32", always_2d=True)  # (samples, channels)
-        except (soundfile.SoundFileError, RuntimeError) as error:
-            found = "is truncated or damaged: its sound cannot be decoded to the end"
-            raise AudioError(path, "damaged", found, AGAIN) from error
-    if len(samples) < expected:
-        raise AudioError(path, "truncated", f"is truncated: {len(samples)} of {expected} samples are there", AGAIN)
-    if len(samples) < SHORTEST * sampling_rate:
-        count = f"{len(samples)} sample" + ("s" if len(samples) != 1 else "")
-        raise AudioError(path, "too-short", f"holds {count}", f"at least {SHORTEST} s are needed: leave it out")
-    with np.errstate(over="ignore", invalid="ignore"):
-        signal = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
-    peak = max(float(signal.max()), -float(signal.min()))  # NaN if any sample is
-    if not peak <= LOUDEST:
-        raise AudioError(path, "not-finite", "holds samples that are no sound (NaN, infinite or far too large)", AGAIN)
-    if peak == 0.0:
-        raise AudioError(path, "silent", "is pure silence (every sample is 0)", "leave it out or download it again")
-    return signal, sampling_rate
+    recording = examine(path)
+    return recording.signal, recording.sampling_rate
 
 
-def opened(path: Path) -> "soundfile.SoundFile":
-    """Open a recording, to be read as a whole or in blocks; close it after.
+def examine(path: Path, *, held: Seconds | None = None) -> Recording:
+    """Decode a recording to its end, and look at its channels before any are averaged.
+
+    Silent channels (40 dB below the loudest) are left out. Where the mean of the others has less than a quarter of the
+    power that unrelated channels would leave, they are of opposite phase: then the loudest is taken. Both is noted, as
+    is a length that the header does not know.
+
+    Args:
+        held: hold the signal up to this length only, and allow a day instead of what fits into memory
 
     Raises:
-        AudioError: if the file is missing, empty, a Git LFS pointer, text, truncated or not audio, or if no sound has
-            the sampling rate that it names
+        AudioError: if the file is missing, no file, empty, a Git LFS pointer, text, truncated, damaged or not audio,
+            if samples are not finite, far too large or all zero, if it is shorter than 0.1 s or too long, has too many
+            channels, or if no sound has the sampling rate that it names
     """
-    import soundfile
-
     path = Path(path)
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(1024)
-    except OSError as error:
-        raise AudioError(path, "missing", f"cannot be read ({error.strerror})", "see `sernb check`") from error
-    if size == 0:
-        raise AudioError(path, "empty", "is empty (0 bytes)", AGAIN)
-    if head.startswith(LFS_POINTER):
-        raise AudioError(path, "lfs-pointer", "is a Git LFS pointer, not the recording", "run `git lfs pull` there")
-    if missing := _missing_bytes(path, head, size):
-        raise AudioError(path, "truncated", f"is truncated: {missing} bytes are missing at the end", AGAIN)
-    try:
-        recording = soundfile.SoundFile(path)
-    except (soundfile.SoundFileError, RuntimeError) as error:
-        if _is_text(head):
-            raise AudioError(path, "text", "is a text file, not a recording", AGAIN) from error
-        raise AudioError(path, "unreadable", "is no audio file that libsndfile knows", AGAIN) from error
-    sampling_rate, container = recording.samplerate, recording.format
-    try:
-        if container not in FORMATS:
-            raise AudioError(path, "unreadable", f"looks like {container}, a format not used here", "convert it to WAV")
-        if not SLOWEST <= sampling_rate <= FASTEST:
-            found = f"names a sampling rate of {sampling_rate} Hz, not one from {SLOWEST} to {FASTEST} Hz"
-            raise AudioError(path, "sampling-rate", found, AGAIN)
-    except AudioError:
-        recording.close()
-        raise
-    return recording
+    with opened(path) as decoder:
+        rate, channels = decoder.sampling_rate, decoder.channels
+        most = (MOST_VALUES if held is None else min(MOST_STREAMED, LONGEST * rate * channels)) / channels
+        if decoder.promised and decoder.named > most:  # a header may lie, and must not fill the memory
+            raise _too_long(path, decoder.named, most, rate)
+        kept: list[np.ndarray] | None = []
+        samples, peak, looked = 0, 0.0, _Channels(channels)
+        for block in decoder.blocks:
+            samples += len(block)
+            loudest = max(float(block.max()), -float(block.min()))  # NaN if any sample is
+            if not loudest <= LOUDEST:
+                found = "holds samples that are no sound (NaN, infinite or far too large)"
+                raise AudioError(path, "not-finite", found, AGAIN)
+            if samples > most:
+                raise _too_long(path, samples, most, rate)
+            peak = max(peak, loudest)
+            looked.add(block)
+            if kept is not None:
+                kept.append(block)
+                if held is not None and (samples > held * rate or samples * channels > MOST_VALUES):
+                    kept = None
+    notes = [*decoder.notes]
+    if not decoder.promised:
+        if decoder.named not in (None, samples):
+            notes.append("its header only estimates its length; it was read to its end")
+    elif samples < decoder.named:
+        if decoder.named - samples >= LITTLE * rate:
+            found = f"is truncated: {samples} of {decoder.named} samples are there"
+            raise AudioError(path, "truncated", found, AGAIN)
+        notes.append(f"its header names {decoder.named - samples} samples more than are there; it was read to its end")
+    if samples < SHORTEST * rate:
+        count = f"{samples} sample" + ("s" if samples != 1 else "")
+        raise AudioError(path, "too-short", f"holds {count}", f"at least {SHORTEST} s are needed: leave it out")
+    if peak == 0.0:
+        raise AudioError(path, "silent", "is pure silence (every sample is 0)", SILENCE)
+    used, note = looked.used()
+    signal = None if kept is None else _joined(kept, used, samples)
+    return Recording(path, rate, channels, samples, used, (*notes, *note), signal)
+
+
+def blocks(recording: Recording) -> Iterator[np.ndarray]:
+    """Yield the signal of a recording that was examined, in blocks: mono, at its own rate, float32.
+
+    Raises:
+        AudioError: if the file has changed since
+    """
+    if recording.signal is not None:
+        yield recording.signal
+        return
+    left = recording.samples
+    with opened(recording.path) as decoder:
+        for block in decoder.blocks:
+            if decoder.channels != recording.channels:
+                break
+            yield _mean(block[:left], recording.used)
+            left -= min(left, len(block))
+    if left:
+        raise AudioError(recording.path, "changed", "was changed while it was read", "try again")
+
+
+def describe(path: Path) -> tuple[int, Hertz, int]:
+    """Return samples, sampling rate and channels of a recording; decoded where its header is not to be believed.
+
+    Raises:
+        AudioError: as :func:`opened`
+    """
+    with opened(path) as decoder:
+        samples = decoder.named if decoder.promised else sum(map(len, decoder.blocks))
+        return samples, decoder.sampling_rate, decoder.channels
+
+
+def _too_long(path: Path, samples: float, most: float, rate: Hertz) -> AudioError:
+    found = f"has a length of {samples} samples ({samples / rate / 3600:.1f} hours), more than can be read ({most:.0f})"
+    return AudioError(path, "too-long", found, "cut it into clips")
+
+
+class _Channels:
+    """Power and likeness of channels, block by block."""
+
+    def __init__(self, channels: int):
+        self.count, self.sums, self.products = 0, np.zeros(channels), np.zeros((channels, channels))
+
+    def add(self, block: np.ndarray) -> None:
+        if len(self.sums) > 1:
+            values = block.astype(np.float64)
+            self.count += len(values)
+            self.sums += values.sum(axis=0)
+            self.products += values.T @ values
+
+    def used(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        """Return the channels to take the mean of, and what is to be said about it."""
+        channels = len(self.sums)
+        every = tuple(range(channels))
+        if channels == 1:
+            return every, ()
+        mean = self.sums / self.count
+        covariance = self.products / self.count - np.outer(mean, mean)
+        power = covariance.diagonal()
+        loud = tuple(np.flatnonzero(power > SILENT * power.max()).tolist()) or every
+        notes = []
+        if len(loud) < channels:
+            notes.append(f"{channels - len(loud)} of its {channels} channels are silent and were left out")
+        among = covariance[np.ix_(loud, loud)]
+        if len(loud) > 1 and among.sum() < CANCELLED * among.trace():
+            loud = (int(power.argmax()),)
+            notes.append(
+                f"its channels cancel each other (opposite phase); channel {loud[0] + 1}, the loudest, was taken"
+            )
+        return loud, tuple(notes)
+
+
+def _mean(block: np.ndarray, used: tuple[int, ...]) -> np.ndarray:
+    if len(used) == 1:
+        return np.ascontiguousarray(block[:, used[0]])
+    return (block if len(used) == block.shape[1] else block[:, used]).mean(axis=1)
+
+
+def _joined(kept: list[np.ndarray], used: tuple[int, ...], samples: int) -> np.ndarray:
+    """Return the mean of the channels of all blocks; each block is let go when it has been copied."""
+    if len(kept) == 1:
+        return _mean(kept.pop(), used)
+    signal, at = np.empty(samples, np.float32), samples
+    while kept:
+        block = _mean(kept.pop(), used)
+        signal[at - len(block) : at] = block
+        at -= len(block)
+    return signal
 
 
 def load(path: Path, sampling_rate: Hertz, *, resampling: str = "soxr") -> np.ndarray:
@@ -222,43 +276,3 @@ def problem_of(path: Path, look: Callable[[Path], object] = read) -> AudioError 
     except AudioError as error:
         return error
     return None
-
-
-def _missing_bytes(path: Path, head: bytes, size: int) -> int:
-    """Return how many bytes an uncompressed file promises beyond its end; libsndfile would not complain."""
-    if head[:4] == b".snd":  # AU: one header, then the sound
-        start, length, longest = int.from_bytes(head[4:8], "big"), int.from_bytes(head[8:12], "big"), NO_LENGTH
-    elif chunks := CONTAINERS.get(head[:4]):
-        start, length = _sound(path, chunks, head, size)
-        longest = NO_LENGTH if chunks.length == 4 else 1 << 63
-    else:
-        return 0
-    if head[:4] == b"RF64" and length == 0xFFFFFFFF:  # the true length, of 8 bytes, stands in front
-        length, longest = int.from_bytes(head[28:36], "little"), 1 << 63
-    return max(0, start + length - size) if 0 < length < longest else 0
-
-
-def _sound(path: Path, chunks: Chunks, head: bytes, size: int) -> tuple[int, int]:
-    """Return where the sound begins and how long it is; those of the whole file, where known, if it holds none."""
-    position = chunks.first
-    with path.open("rb") as file:
-        for _ in range(MOST_CHUNKS):
-            if position + chunks.name + chunks.length > size:
-                break
-            file.seek(position)
-            name = file.read(chunks.name)
-            length = int.from_bytes(file.read(chunks.length), chunks.order) - chunks.own
-            position += chunks.name + chunks.length
-            if name.startswith(chunks.sound):
-                return position, length
-            position += -(-max(0, length) // chunks.align) * chunks.align
-    return 8, int.from_bytes(head[4:8], chunks.order) if chunks.length == 4 else 0
-
-
-def _is_text(head: bytes) -> bool:
-    head = head.removeprefix(codecs.BOM_UTF8)
-    try:
-        text = head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        text = head[: error.start].decode("utf-8") if error.start >= len(head) - 3 else "\0"
-    return all(character.isprintable() or character.isspace() for character in text)

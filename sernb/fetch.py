@@ -31,11 +31,11 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from sernb import __version__
-from sernb.audio import LFS_POINTER, Seconds
 from sernb.config import DataError, digest, recordings_folder, work_folder
 from sernb.corpora.copies import files_of, names_of
 from sernb.corpora.index import checksum, committed_index
 from sernb.corpora.record import Archive, Corpus
+from sernb.decoders import LFS_POINTER, Seconds
 from sernb.locks import held
 from sernb.progress import bar, line
 from sernb.threads import in_order

@@ -17,7 +17,7 @@ from sernb.config import DataError
 from sernb.own_voice import readiness as ready
 from sernb.own_voice.model import Model
 from sernb.own_voice.readiness import NO_TRUST, Readiness
-from sernb.own_voice.recordings import about, blocks, files_named, readable
+from sernb.own_voice.recordings import blocks, files_named, recording_of
 
 WINDOW: Seconds = 3.0
 STEP: Seconds = 1.5  # from window to window of a timeline
@@ -60,6 +60,7 @@ class Prediction:
     votes: float | None = None  # share of views that gave the answer of them all
     answered: int = 1  # windows that the answer is the mean of
     row: np.ndarray | None = field(default=None, repr=False)  # features of a recording that was answered as a whole
+    notes: tuple[str, ...] = ()  # what is odd about the file and was read all the same
 
     @property
     def best(self) -> str:
@@ -144,14 +145,14 @@ def predict(
     path = Path(path)
     scores, threshold = voice or model.scores, model.threshold(coverage, adapted=voice is not None)
     known = {"classes": model.classes, "unsure_below": model.unsure, "threshold": threshold}
-    with readable(path) as file:
-        recording = about(file, path)
-        whole = model.longest is None or recording.seconds <= model.longest
-        signals = blocks(file, recording, model.sampling_rate)
-        if not whole:
-            step = STEP if timeline else WINDOW
-            return _of_windows(model, path, recording.seconds, _cut(signals, model.sampling_rate, step), scores, known)
-        signal = np.concatenate(list(signals))
+    recording = recording_of(path)
+    known["notes"] = recording.notes
+    whole = model.longest is None or recording.seconds <= model.longest
+    signals = blocks(recording, model.sampling_rate)
+    if not whole:
+        step = STEP if timeline else WINDOW
+        return _of_windows(model, path, recording.seconds, _cut(signals, model.sampling_rate, step), scores, known)
+    signal = np.concatenate(list(signals))
     piece = _piece(model, path, 0.0, recording.seconds, signal)
     if not _has_voice(model, piece.measures):
         raise _no_speech(path)
@@ -209,15 +210,14 @@ def voice_of(model: Model, folder: str | Path) -> tuple[Scores, int]:
         raise DataError(f"{model.name}: does not adapt to voices; take the model that ships")
     heard = []
     for path in files_named([str(folder)]):
-        with readable(path) as file:
-            recording = about(file, path)
-            signals = blocks(file, recording, model.sampling_rate)
-            if recording.seconds <= model.longest:
-                cut: Iterable = [(0.0, recording.seconds, np.concatenate(list(signals)))]
-            else:
-                cut = _cut(signals, model.sampling_rate, WINDOW)
-            pieces = (_piece(model, path, *each) for each in cut)
-            heard += [piece.features for piece in pieces if _has_voice(model, piece.measures)]
+        recording = recording_of(path)
+        signals = blocks(recording, model.sampling_rate)
+        if recording.seconds <= model.longest:
+            cut: Iterable = [(0.0, recording.seconds, np.concatenate(list(signals)))]
+        else:
+            cut = _cut(signals, model.sampling_rate, WINDOW)
+        pieces = (_piece(model, path, *each) for each in cut)
+        heard += [piece.features for piece in pieces if _has_voice(model, piece.measures)]
     if not heard:
         raise DataError(f"{folder}: no speech is heard in its recordings; take others")
     return model.adaptation.to(heard), len(heard)

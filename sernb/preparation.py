@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sernb import features as features_module
-from sernb.audio import AudioError, load
+from sernb.audio import AudioError, describe, load
 from sernb.augment import ORIGINAL, View, features_of
 from sernb.config import DataError, digest, plain, work_folder
 from sernb.corpora import Corpus, checksum, locate, places_of, read_index
@@ -173,15 +173,13 @@ def _part_of(features: Features, view: View, part: tuple[Path, list[tuple[str, s
 
 def _signal(path: Path, sha256: str, features: Features) -> np.ndarray:
     """Read a recording that must be the published one; one that was published as pure silence is silence."""
-    import soundfile
-
     try:
         signal = load(path, features.sampling_rate, resampling=features.resampling)
     except AudioError as error:
         if error.kind != "silent" or checksum(path) != sha256:
             raise
-        info = soundfile.info(path)
-        return np.zeros(int(np.ceil(info.frames * features.sampling_rate / info.samplerate)), np.float32)
+        samples, sampling_rate, _ = describe(path)
+        return np.zeros(int(np.ceil(samples * features.sampling_rate / sampling_rate)), np.float32)
     if checksum(path) != sha256:
         raise AudioError(path, "changed", "is not the published file (sha256 differs)", "get it again")
     return signal

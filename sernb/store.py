@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sernb.bounded import json_in
 from sernb.config import DataError, digest
 
 TEMPORARY = ".unfinished-"
@@ -305,8 +306,8 @@ def write_run(
 def read_run(folder: Path) -> Run | None:
     """Read a finished run, or return nothing where there is none."""
     try:
-        parts = [json.loads((folder / f"{name}.json").read_text("utf-8")) for name in RUN_FILES]
-    except (OSError, ValueError):
+        parts = [json_in(folder / f"{name}.json") for name in RUN_FILES]
+    except DataError:
         return None
     return Run(folder, *parts) if (folder / "predictions.csv").exists() else None
 

@@ -28,7 +28,7 @@ from sernb.own_voice.card import card
 from sernb.own_voice.making import differences, in_sets, threshold
 from sernb.own_voice.model import SHIPPED, model_at
 from sernb.own_voice.output import as_csv, as_data, as_labels, as_textgrid, stretches
-from sernb.own_voice.recordings import about, blocks, files_named
+from sernb.own_voice.recordings import blocks, files_named, recording_of
 from sernb.predict import NO_SPEECH, NOT_SURE, STEP, WINDOW, Prediction, Window, _cut, predict, voice_of
 from sernb.running import prepare_for, run
 from sernb.studies.enrolment import average, moments_of, shrunk, standardised
@@ -175,8 +175,8 @@ def test_formats_rates_and_channels(model, tmp_path, clip, form):
 def test_a_long_recording_in_blocks_is_the_recording(tmp_path, rng):
     path = tmp_path / "long.wav"
     soundfile.write(path, 0.1 * rng.standard_normal((44_100 * 75, 2)), 44_100)
-    recording = about(path, path)
-    streamed = np.concatenate(list(blocks(path, recording, RATE)))
+    recording = recording_of(path)
+    streamed = np.concatenate(list(blocks(recording, RATE)))
     np.testing.assert_allclose(streamed, load(path, RATE), atol=1e-6)
 
 
@@ -263,7 +263,7 @@ def test_a_file_that_goes_away_while_it_is_read_is_one_line(model, tmp_path, mon
 
 
 def test_without_ffmpeg_m4a_says_so(model, tmp_path, monkeypatch):
-    (tmp_path / "me.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    (tmp_path / "me.m4a").write_bytes(b"\0\0\0\x0cftypM4A ")
     monkeypatch.setenv("PATH", "")
     with pytest.raises(DataError, match="needs the program ffmpeg"):
         predict(model, tmp_path / "me.m4a")

@@ -135,9 +135,7 @@ def _expected(corpus: Corpus, folder: Path) -> "pd.DataFrame":
 
 
 def _listen(files: dict[str, Path], doubles: dict[str, list[str]], by_ear: bool, row) -> _Clip:
-    import soundfile
-
-    from sernb.audio import AudioError, read
+    from sernb.audio import AudioError, describe, examine
 
     said = partial(_Clip, row.path, row.speaker, row.emotion)
     path = files.get(row.clip)
@@ -145,8 +143,7 @@ def _listen(files: dict[str, Path], doubles: dict[str, list[str]], by_ear: bool,
         advice = MISSING if not row.sha256 else "keep one" if row.clip in doubles else "get the corpus again"
         return said(Finding("problem", "missing", row.path, f"{why_missing(doubles, row.clip)}; {advice}"))
     try:
-        signal, rate = read(path)
-        problem = None
+        recording, problem = examine(path), None
     except AudioError as error:
         if error.kind == "missing":  # it is there and cannot be opened
             return said(Finding("problem", "unreadable", row.path, "cannot be opened; look at its rights and kind"))
@@ -159,10 +156,12 @@ def _listen(files: dict[str, Path], doubles: dict[str, list[str]], by_ear: bool,
         detail = (str if row.sha256 else own_advice)(str(problem).removeprefix(f"{path}: "))
         # A published file can itself be odd: that is for everyone to know, and nobody's to mend.
         if found == row.sha256:
-            channels = soundfile.info(path).channels if problem.kind in ODD else 0
+            channels = describe(path)[2] if problem.kind in ODD else 0
             return said(Finding("note", problem.kind, row.path, f"as published: {detail}"), found, channels)
         return said(Finding("problem", problem.kind, row.path, detail))
-    return said(None, found, soundfile.info(path).channels, _fingerprint(signal, rate) if by_ear else None)
+    sound = _fingerprint(recording.signal, recording.sampling_rate) if by_ear else None
+    odd = Finding("note", "odd", row.path, "; ".join(recording.notes)) if recording.notes else None
+    return said(odd, found, recording.channels, sound)
 
 
 def _fingerprint(signal: np.ndarray, rate: float) -> np.ndarray:
@@ -233,7 +232,9 @@ def _stereo(clips: list[_Clip]) -> Iterator[Finding]:
     counts = Counter(clip.channels for clip in clips)
     for clip in clips:
         if clip.channels != counts.most_common(1)[0][0]:
-            yield Finding("note", "stereo", clip.path, f"has {clip.channels} channels; they are averaged")
+            left_out = clip.finding and clip.finding.kind == "odd" and "channel" in clip.finding.detail
+            what = "not all are used" if left_out else "they are averaged"
+            yield Finding("note", "stereo", clip.path, f"has {clip.channels} channels; {what}")
 
 
 def _twins(clips: list[_Clip], *, mendable: bool) -> Iterator[Finding]:

@@ -15,6 +15,8 @@ from sernb.corpora.record import Corpus, Labels
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sernb.audio import Recording
+
 AUDIO_SUFFIXES = {".wav", ".flac", ".aif", ".aiff", ".mp3", ".ogg"}
 
 ODD = ("silent", "too-short")  # what a published recording may be and still be whole
@@ -153,18 +155,20 @@ def table_of(corpus: Corpus, rows: list[Labels]) -> "pd.DataFrame":
     return table.astype(types).sort_values("path", ignore_index=True)
 
 
-def measured(path: Path) -> Labels:
-    """Return what a recording says of itself: checksum, size, length, rate, channels."""
-    import soundfile
+def measured(path: Path, recording: "Recording | None" = None) -> Labels:
+    """Return what a recording says of itself: checksum, size, length, rate, channels.
 
-    info = soundfile.info(path)
-    return {
-        "sha256": checksum(path),
-        "bytes": path.stat().st_size,
-        "seconds": round(info.frames / info.samplerate, 4),
-        "sampling_rate": info.samplerate,
-        "channels": info.channels,
-    }
+    Args:
+        recording: the same, if it was examined already
+    """
+    from sernb.audio import describe
+
+    if recording is None:
+        samples, rate, channels = describe(path)
+    else:
+        samples, rate, channels = recording.samples, recording.sampling_rate, recording.channels
+    of_file = {"sha256": checksum(path), "bytes": path.stat().st_size}
+    return of_file | {"seconds": round(samples / rate, 4), "sampling_rate": rate, "channels": channels}
 
 
 def labels_of(corpus: Corpus, path: str) -> Labels:

@@ -113,13 +113,16 @@ def _index_of_copy(corpus: Corpus, folder: Path) -> "pd.DataFrame":
 
 
 def _row(folder: Path, files: dict[str, Path], doubles: dict[str, list[str]], clip: Labels) -> Labels | str:
-    from sernb.audio import problem_of
+    from sernb.audio import AudioError, examine
 
     file = files.get(str(clip["clip"]))
     if file is None:
         found = why_missing(doubles, str(clip["clip"]))
         return f"{folder / str(clip['path'])}: {found}; {MISSING}"
-    return clip | measured(file) if (problem := problem_of(file)) is None else own_advice(str(problem))
+    try:
+        return clip | measured(file, examine(file))
+    except AudioError as error:
+        return own_advice(str(error))
 
 
 def _is_whole(kept: Path) -> bool:

@@ -5,8 +5,6 @@ it is used, and a network is built by this workbook's own code: nothing from the
 """
 
 import hashlib
-import json
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sernb.audio import Hertz, Seconds
+from sernb.bounded import arrays_in, content_of, json_in, number, words
 from sernb.config import DataError, plain
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.features import Features, Functionals
@@ -23,7 +22,7 @@ from sernb.own_voice.readiness import MEASURES
 SHIPPED = Path(__file__).resolve().parents[1] / "models" / "functionals-ridge"
 FORMAT, FORMAT_VERSION = "sernb-model", 1
 KINDS = ("ridge",)
-LARGEST = 256 * 2**20  # bytes of all arrays of a model; a zip file may promise any number
+MOST = 1e30  # of a weight: scores stay finite
 SMALLEST = 1e-16  # variance of a value that never changes: it becomes 0
 
 
@@ -118,36 +117,45 @@ def model_at(folder: str | Path | None = None) -> Model:
 
 
 def _shipped(folder: Path) -> Model:
-    about = _json(folder / "model.json")
+    about = json_in(folder / "model.json")
     if about.get("format") != FORMAT:
         raise DataError(f"{folder / 'model.json'}: is no model of this workbook (its format is not {FORMAT!r})")
     if about.get("format_version") != FORMAT_VERSION or about.get("kind") not in KINDS:
+        kind, version = (ascii(about.get(name))[:40] for name in ("kind", "format_version"))
         raise DataError(
-            f"{folder}: is a model of kind {about.get('kind')!r}, format {about.get('format_version')!r}; this version "
-            f"reads {', '.join(KINDS)}, format {FORMAT_VERSION}: update the workbook, or make the model again"
+            f"{folder}: is a model of kind {kind}, format {version}; this version reads {', '.join(KINDS)}, format "
+            f"{FORMAT_VERSION}: update the workbook, or make the model again"
         )
     path = folder / "weights.npz"
-    arrays = arrays_in(path)
-    if hashlib.sha256(path.read_bytes()).hexdigest() != about.get("weights_sha256"):
+    content = content_of(path)
+    if hashlib.sha256(content).hexdigest() != about.get("weights_sha256"):
         raise DataError(f"{path}: is not the file that model.json names (sha256 differs); get the folder again")
+    arrays = arrays_in(path, content)
     features = functionals(about.get("features"), about.get("features_version"), folder)
     try:
-        classes = tuple(map(str, about["classes"]))
-        limit, temperatures = float(about["limit"]), about["temperatures"]
-        heard = machine_of(arrays, temperature=float(temperatures["as_heard"]), limit=limit)
+        classes, name = words(about["classes"]), str(about["name"])
+        if not name.isprintable():
+            raise ValueError("name: one line of text is expected")
+        limit, temperatures = number(about["limit"], "limit", low=1e-3, high=1e6), about["temperatures"]
+        temperature = number(temperatures["as_heard"], "temperatures", low=1e-3, high=1e3)
+        heard = machine_of(arrays, temperature=temperature, limit=limit)
         adaptation = None
         if "adapted" in temperatures:
             of_adapted = {name.removeprefix("adapted "): values for name, values in arrays.items()}
             adaptation = Adaptation(
-                machine_of(of_adapted, temperature=float(temperatures["adapted"]), limit=limit),
-                arrays["average mean"].astype(np.float64),
-                arrays["average variance"].astype(np.float64),
-                float(about["adaptation_k"]),
+                machine_of(
+                    of_adapted,
+                    temperature=number(temperatures["adapted"], "temperatures", low=1e-3, high=1e3),
+                    limit=limit,
+                ),
+                _moments(arrays, "average mean", features.width),
+                _moments(arrays, "average variance", features.width),
+                number(about["adaptation_k"], "adaptation_k", low=0),
             )
-        known = Model(folder, about, str(about["name"]), classes, features, machine=heard, adaptation=adaptation)
+        known = Model(folder, about, name, classes, features, machine=heard, adaptation=adaptation)
         _refuse_odd(known, features.width)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+        what = f"{ascii(error.args[0])[1:-1]} is missing" if isinstance(error, KeyError) else str(error)
         raise DataError(f"{folder}: model.json and weights.npz do not make a model ({what}); get it again") from error
     return known
 
@@ -157,15 +165,24 @@ def _refuse_odd(model: Model, width: int) -> None:
     for machine in (model.machine, model.adaptation.machine) if model.adaptation else (model.machine,):
         refuse_other(machine, len(model.classes), width)
     for sets in model.about["sets"].values():
-        if not all(0 <= float(threshold) <= 1 for threshold in sets.values()):
-            raise ValueError("sets: thresholds from 0 to 1 are expected")
+        for coverage, threshold in sets.items():
+            number(float(coverage), "sets: coverages", low=0, high=1)
+            number(threshold, "sets: thresholds", low=0, high=1)
     for name in MEASURES:
         bounds = model.about["readiness"][name]
-        if not all(value is None or isinstance(value, int | float) for value in bounds.values()):
-            raise ValueError(f"readiness: numbers are expected for {name}")
+        for which, bound in bounds.items():
+            if bound is not None:
+                number(bound, f"readiness: {name}: {which}")
+    number(model.about["readiness"]["voice"]["stop"], "readiness: voice: stop")
     for name in ("longest", "unsure_below"):
-        if not float(model.about[name]) >= 0:
-            raise ValueError(f"{name}: a number is expected")
+        number(model.about[name], name, low=0)
+
+
+def _moments(arrays: dict[str, np.ndarray], name: str, width: int) -> np.ndarray:
+    values = arrays[name]
+    if values.shape != (width,) or values.dtype.kind != "f" or not np.isfinite(values).all():
+        raise ValueError(f"{name}: {width} finite numbers are expected")
+    return values.astype(np.float64)
 
 
 def refuse_other(machine: LinearMachine, classes: int, width: int) -> None:
@@ -173,6 +190,8 @@ def refuse_other(machine: LinearMachine, classes: int, width: int) -> None:
     if machine.planes.shape != (classes, width):
         found = " x ".join(map(str, machine.planes.shape))
         raise ValueError(f"planes: {found} numbers for {classes} classes and {width} features")
+    if not np.abs(machine.planes).max() < MOST:
+        raise ValueError(f"planes: numbers up to {MOST:g} are expected")
 
 
 def functionals(settings: dict | None, version: int | None, folder: Path) -> Functionals:
@@ -188,35 +207,3 @@ def functionals(settings: dict | None, version: int | None, folder: Path) -> Fun
             "make it again with this version"
         )
     return features
-
-
-def arrays_in(path: Path) -> dict[str, np.ndarray]:
-    """Read arrays by name; never pickled objects.
-
-    Raises:
-        DataError: if there is none, it is damaged, far too large or holds pickled objects
-    """
-    try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(part.file_size for part in packed.infolist()) > LARGEST:
-                raise DataError(f"{path}: names more than {LARGEST // 2**20} MB of arrays; no model here is so large")
-        with np.load(path, allow_pickle=False) as saved:
-            return dict(saved)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: is missing; get the whole folder again") from error
-    except ValueError as error:
-        if "pickle" in str(error).lower():
-            raise DataError(f"{path}: holds pickled objects, which can run anybody's code; not read") from error
-        raise DataError(f"{path}: is damaged; get the folder again") from error
-    except (OSError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError) as error:
-        raise DataError(f"{path}: is damaged; get the folder again") from error
-
-
-def _json(path: Path) -> dict:
-    try:
-        about = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as JSON; get the folder again") from error
-    if not isinstance(about, dict):
-        raise DataError(f"{path}: is no model of this workbook; get the folder again")
-    return about

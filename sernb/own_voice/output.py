@@ -25,6 +25,7 @@ def lines(prediction: Prediction, *, coverage: float = COVERAGE, timeline: bool 
         found.append(f"    one of, at {100 * coverage:g} % coverage: {', '.join(prediction.emotions)}")
     if prediction.votes is not None:
         found.append(f"    views that agree: {100 * prediction.votes:.0f} %")
+    found += [f"    note: {note}" for note in prediction.notes]
     if prediction.readiness:
         found.append(f"    recording: {prediction.readiness.verdict}")
         found += [f"        {reason}" for reason in prediction.readiness.reasons]
@@ -63,6 +64,7 @@ def as_data(prediction: Prediction, *, coverage: float = COVERAGE) -> dict[str, 
         "set": {"coverage": coverage, "emotions": list(prediction.emotions)} if known else None,
         "views_that_agree": prediction.votes,
         "recording": ready and {"verdict": ready.verdict, "reasons": list(ready.reasons), "measures": ready.measures},
+        "notes": list(prediction.notes),
         "windows": [
             {
                 "start": round(window.start, 3),

@@ -7,16 +7,18 @@ import numpy as np
 
 from sernb.audio import load
 from sernb.augment import ORIGINAL
+from sernb.bounded import LARGEST, arrays_in, content_of, number, words
 from sernb.config import DataError, plain
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.labels import LabelSet
 from sernb.linear_machine import machine_of
-from sernb.own_voice.model import Model, arrays_in, functionals, refuse_other
+from sernb.own_voice.model import Model, functionals, refuse_other
 from sernb.splits import protocol_named
 from sernb.store import Run, read_run
 from sernb.systems import system_named
 
 ASKED = 4  # clips that a rebuilt network is asked for once more
+KNOWN_OF_MODELS = ("longest", "unsure_below", "sets", "readiness")
 TOLERANCE = 0.01  # between a score of a rebuilt network and the recorded one
 
 
@@ -30,6 +32,9 @@ def model_of_run(folder: Path) -> Model:
         DataError: if the run is not finished, kept no weights, heard each speaker's own clips, or is of a system,
             features or settings that this version does not have
     """
+    for table in ("predictions.csv", "history.csv", "validation.csv"):
+        if (folder / table).exists():
+            content_of(folder / table, LARGEST)
     if (run := read_run(folder)) is None:
         raise DataError(f"{folder}: is no finished run; give the same `sernb experiment` again, it goes on from there")
     again = "remove the folder and give the same `sernb experiment` again"
@@ -37,7 +42,7 @@ def model_of_run(folder: Path) -> Model:
         config, name = run.config, str(run.config["system"])
         becomes = tuple((str(emotion), str(target)) for emotion, target in config["labels"]["becomes"])
         labels, protocol = LabelSet("of the run", becomes), protocol_named(config["protocol"])
-        classes = labels.classes
+        classes = words(labels.classes)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: config.json is not that of a run; {again}") from error
     if protocol.transductive:
@@ -52,12 +57,17 @@ def model_of_run(folder: Path) -> Model:
         return _network(run, name, labels, weights)
     features = functionals(config.get("features"), config.get("features_version"), folder)
     try:
-        temperature = float(run.metrics["chosen"]["temperature"])
+        temperature = number(run.metrics["chosen"]["temperature"], "temperature", low=1e-3, high=1e3)
         machine = machine_of(weights, temperature=temperature)
         refuse_other(machine, len(classes), features.width)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: weights.npz is not that of a finished run; {again}") from error
-    return Model(folder, config, name, classes, features, machine=machine)
+    return Model(folder, _without(config), name, classes, features, machine=machine)
+
+
+def _without(config: dict) -> dict:
+    """Return the settings of a run without what only a model's own file may say of its answers."""
+    return {name: value for name, value in config.items() if name not in KNOWN_OF_MODELS}
 
 
 def _network(run: Run, name: str, labels: LabelSet, weights: dict[str, np.ndarray]) -> Model:
@@ -71,16 +81,14 @@ def _network(run: Run, name: str, labels: LabelSet, weights: dict[str, np.ndarra
     if system.light:
         try:
             answers = system.light(fitting[0], weights)
-        except (KeyError, ValueError) as error:
-            raise DataError(
-                f"{run.folder}: weights.npz is not that of a finished run ({error}); run it again"
-            ) from error
+        except Exception as error:  # whatever arrays of other shapes lead to
+            raise DataError(f"{run.folder}: weights.npz is not that of a finished run; run it again") from error
     else:
         from sernb.networks import restored
 
         # What of the experiment a network is made from; its corpus need not be here as a whole.
         answers = restored(SimpleNamespace(system=system, settings=fitting[0], labels=labels), weights)
-    model = Model(run.folder, config, name, labels.classes, system.features, network=answers)
+    model = Model(run.folder, _without(config), name, labels.classes, system.features, network=answers)
     _prove(run, model)
     return model
 
@@ -89,20 +97,24 @@ def _prove(run: Run, model: Model) -> None:
     from sernb.details import recordings_of
     from sernb.pools import pool_named
 
-    recorded = run.predictions
-    recorded = recorded[recorded["view"] == ORIGINAL.name].head(ASKED)
-    files = recordings_of(pool_named(run.config["corpus"]), recorded["clip"].tolist())
+    try:
+        recorded = run.predictions
+        recorded = recorded[recorded["view"] == ORIGINAL.name].head(ASKED)
+        corpus, clips = str(run.config["corpus"]), recorded["clip"].astype(str).tolist()
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{run.folder}: predictions.csv is not that of a finished run; run it again") from error
+    files = recordings_of(pool_named(corpus), clips)
     if not files:
         raise DataError(
             f"{run.folder}: whether its weights alone make its answers again can only be seen on the recordings of "
-            f"{run.config['corpus']}, which are not here; name their folder in SERNB_DATA"
+            f"{corpus}, which are not here; name their folder in SERNB_DATA"
         )
     recorded = recorded[recorded["clip"].isin(files)]
     signals = [load(files[clip], model.sampling_rate) for clip in recorded["clip"]]
     try:
         said = model.scores([model.features(signal) for signal in signals])
         same = np.allclose(said, recorded[list(model.classes)].to_numpy(float), atol=TOLERANCE)
-    except (KeyError, TypeError, ValueError):
+    except Exception:  # whatever arrays of other shapes lead to
         same = False
     if not same:
         raise DataError(
