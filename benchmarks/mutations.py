@@ -1,20 +1,25 @@
 """Read thousands of spoiled recordings: each must end in a valid signal or in one clear error.
 
 ``python -m benchmarks.mutations`` prints what came out. It ends with 1 if a file crashed or stopped the reader, took
-more than a second or 500 MB, or ended in anything else than a valid signal or one line that names the file.
+more time or memory than it may, left a file or a process behind, or ended in anything else than a valid signal or one
+line that names the file. ``--through predict`` asks the bundled model, of formats that need ffmpeg as well.
 """
 
 import argparse
 import io
+import json
+import math
 import multiprocessing
 import os
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +29,13 @@ import soundfile
 from sernb.audio import LOUDEST, SHORTEST, AudioError, read
 from sernb.config import ROOT, recordings_folder
 from sernb.decoders import FASTEST, SLOWEST
+from sernb.own_voice.model import model_at
+from sernb.own_voice.output import as_json
+from sernb.predict import predict
 
-LONGEST_SECONDS = 1.0  # of one file, in processor time: it does not depend on what else the machine does
+LONGEST_SECONDS = {"read": 1.0, "predict": 30.0}  # of one file, in processor time: it does not depend on other work
 MOST_BYTES = 500_000_000
-HANGS_AFTER = 20.0  # seconds on the clock
+HANGS_AFTER = {"read": 20.0, "predict": 120.0}  # seconds on the clock
 MOST_SAMPLES_A_BYTE = 8192  # a FLAC frame of silence: 65,535 samples in some 14 bytes
 
 MADE = (
@@ -42,6 +50,14 @@ REAL = (
     "tess/YAF_angry/YAF_germ_angry.wav",  # AIFF
     "tess/OAF_Fear/OAF_food_fear.wav",  # 96 kHz
 )
+BY_FFMPEG = (  # what it writes, and how; from a pipe: a length is nowhere named
+    ("a.m4a", "aac"), ("fast.m4a", "aac -movflags +faststart"), ("parts.mp4", "aac -movflags frag_keyframe+empty_moov"),
+    ("a.mov", "aac"), ("a.aac", "aac"), ("a.m4a", "alac"), ("a.webm", "libopus -ar 48000"), ("a.mka", "libvorbis"),
+    ("pipe.webm", "libopus -ar 48000"), ("a.ogg", "flac"), ("a.spx", "libspeex"), ("a.wma", "wmav2"), ("a.ac3", "ac3"),
+    ("pipe.mp3", "libmp3lame"), ("pipe.flac", "flac"), ("pipe.wav", "pcm_s16le"), ("a.wav", "libmp3lame"),
+    ("a.wav", "adpcm_ms"), ("a.wav", "adpcm_g726 -ar 8000"), ("a.wav", "libgsm_ms -ar 8000"), ("a.flv", "aac"),
+)  # fmt: skip
+SUFFIXES = (".wav", ".m4a", ".mp3", ".ogg", ".webm", ".aac", ".flac", ".mov")  # which must not matter
 NUMBERS = (0, 1, 2, 3, 7, 8, 255, 256, 4000, 65_535, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 
 
@@ -57,6 +73,22 @@ def seeds(data: Path) -> dict[str, bytes]:
             soundfile.write(made, np.tile(tone[:, None], channels), 16_000, format=container, subtype=subtype)
             found[f"{container} {subtype} {channels}"] = made.getvalue()
     return found | {name: (data / name).read_bytes() for name in REAL if (data / name).exists()}
+
+
+def seeds_by_ffmpeg(folder: Path) -> dict[str, bytes]:
+    """Return recordings as ffmpeg writes them, of the formats that it has here; none where it is not installed."""
+    program, found = shutil.which("ffmpeg"), {}
+    demo = min((ROOT / "data" / "demo").rglob("*.flac"))
+    for name, how in BY_FFMPEG if program else ():
+        codec, *more = how.split()
+        path = folder / name
+        target = ["-f", path.suffix[1:], "pipe:1"] if name.startswith("pipe.") else [str(path)]
+        command = [program, "-v", "error", "-y", "-i", demo, "-vn", "-t", "1", "-c:a", codec, *more, *target]
+        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+        if not done.returncode:
+            found[f"{name} {how}"] = done.stdout if name.startswith("pipe.") else path.read_bytes()
+        path.unlink(missing_ok=True)
+    return found
 
 
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:
@@ -141,9 +173,11 @@ MUTATIONS: tuple[Callable[[bytearray, np.random.Generator], None], ...] = (
 )  # fmt: skip
 
 
-def outcome(path: Path) -> str:
+def outcome(path: Path, through: str = "read") -> str:
     """Return ``valid``, the kind of the error, or ``VIOLATION: …``."""
     try:
+        if through == "predict":
+            return _answer(path)
         signal, sampling_rate = read(path)
     except AudioError as error:
         clear = len(error.args) == 1 and "\n" not in str(error) and str(error).startswith(f"{path}: ")
@@ -164,6 +198,16 @@ def outcome(path: Path) -> str:
     return f"VIOLATION: no valid signal: not {', '.join(wrong)}" if wrong else "valid"
 
 
+def _answer(path: Path) -> str:
+    found = predict(_bundled(), path, timeline=True)
+    sane = np.isfinite(found.scores).all() and abs(found.scores.sum() - 1) < 1e-6 and found.seconds >= SHORTEST
+    json.loads(as_json([(path, found)]))
+    return "valid" if sane else f"VIOLATION: no valid answer: {found.scores}"
+
+
+_bundled = cache(model_at)
+
+
 @dataclass(frozen=True)
 class Reading:
     """What became of one spoiled recording."""
@@ -175,21 +219,27 @@ class Reading:
     peak: int  # bytes of memory that the reading process has held at most, up to now
 
 
-def run(files: int, seed: int, data: Path) -> list[Reading]:
-    """Spoil and read ``files`` recordings in a process of their own; one that dies or hangs is replaced."""
+def run(files: int, seed: int, data: Path, through: str = "read") -> list[Reading]:
+    """Spoil and read ``files`` recordings in a process of their own; one that dies or hangs is replaced.
+
+    Args:
+        through: ``read`` for the reader alone, ``predict`` for the answer of the bundled model
+    """
     readings: list[Reading] = []
-    originals = seeds(data)
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
+        originals = seeds(data) | (seeds_by_ffmpeg(Path(folder)) if through == "predict" else {})
         while len(readings) < files:
             here, there = context.Pipe(duplex=False)
             first = len(readings)
-            process = context.Process(target=_work, args=(there, originals, seed, first, files, folder), daemon=True)
+            process = context.Process(
+                target=_work, args=(there, originals, seed, first, files, folder, through), daemon=True
+            )
             process.start()
             there.close()
             try:
                 while len(readings) < files:
-                    waited = here.poll(HANGS_AFTER)
+                    waited = here.poll(HANGS_AFTER[through])
                     readings.append(here.recv() if waited else _lost(originals, len(readings), "hangs"))
                     if not waited:
                         break
@@ -202,34 +252,55 @@ def run(files: int, seed: int, data: Path) -> list[Reading]:
 
 
 def _lost(originals: dict[str, bytes], number: int, how: str) -> Reading:
-    return Reading(list(originals)[number % len(originals)], number, f"VIOLATION: {how}", HANGS_AFTER, 0)
+    return Reading(list(originals)[number % len(originals)], number, f"VIOLATION: {how}", math.inf, 0)
 
 
-def _work(connection, originals: dict[str, bytes], seed: int, first: int, last: int, folder: str) -> None:
+def _work(connection, originals: dict[str, bytes], seed: int, first: int, last: int, folder: str, through: str) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libsndfile's decoders complain there
-    names = list(originals)
+    names, left = list(originals), Path(folder) / "temporary"
+    left.mkdir(exist_ok=True)
+    tempfile.tempdir = os.environ["TMPDIR"] = str(left)
     for number in range(first, last):
         name = names[number % len(names)]
-        path = Path(folder) / "spoiled.wav"
+        path = Path(folder) / f"spoiled{SUFFIXES[number % len(SUFFIXES)]}"
         path.write_bytes(mutated(originals[name], np.random.default_rng([seed, number])))
-        started = time.process_time()
-        found = outcome(path)
-        seconds = time.process_time() - started
+        started = _processor_time()
+        found = outcome(path, through)
+        seconds = _processor_time() - started
+        path.unlink()
         peak = _most_memory()
-        if seconds > LONGEST_SECONDS:
+        if seconds > LONGEST_SECONDS[through]:
             found = f"VIOLATION: took {seconds:.1f} s"
         if peak > MOST_BYTES:
             found = f"VIOLATION: took {peak / 1e6:.0f} MB"
+        if any(left.iterdir()) or _has_children():
+            found = f"VIOLATION: left {[each.name for each in left.iterdir()] or 'a process'} behind"
         connection.send(Reading(name, number, found, seconds, peak))
 
 
+def _processor_time() -> float:
+    """Return the seconds that this process and those that it started have taken."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
+def _has_children() -> bool:
+    if os.name != "posix":
+        return False
+    try:
+        return os.waitpid(-1, os.WNOHANG) is not None
+    except ChildProcessError:
+        return False
+
+
 def _most_memory() -> int:
-    """Return the most bytes of memory that this process has held."""
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage would count what the parent held when it made this process
-        return 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text("utf-8"))[1])
+    """Return the most bytes of memory that this process, or one that it started, has held."""
     import resource
 
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count what the parent held when it made this process
+        own = 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text("utf-8"))[1])
+        return max(own, 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
@@ -237,10 +308,11 @@ def main() -> int:
     """Spoil, read, print what came out."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutations", description="Read spoiled recordings.")
     parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--through", choices=list(HANGS_AFTER), default="read")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, help="folder with the recordings, for real ones beside the made ones")
     options = parser.parse_args()
-    readings = run(options.files, options.seed, options.data or recordings_folder())
+    readings = run(options.files, options.seed, options.data or recordings_folder(), options.through)
     counts = Counter(reading.outcome.partition(":")[0] for reading in readings)
     print(pd.Series(dict(counts.most_common()), name="files").to_string())
     slowest = max(readings, key=lambda reading: reading.seconds)

@@ -43,6 +43,7 @@ MP3_IN_WAV = 0x50, 0x55  # codings of a WAV file
 OGG_PAGE = 27 + 255 + 255 * 255  # bytes at most
 OGG_END = 4  # flag of the last page
 EBML, SEGMENT, CLUSTER = b"\x1a\x45\xdf\xa3", 0x18538067, 0x1F43B675
+ASF, ASF_FILE = b"\x30\x26\xb2\x75", bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"pnot")
 
 
@@ -72,6 +73,9 @@ def built(path: Path, head: bytes, size: int) -> Built:
         return _chunked(path, chunks, head, size)
     if head[:4] == b"OggS":
         return _ogg(path, size)
+    if head[:4] == ASF and (at := head.find(ASF_FILE)) >= 0:  # its size stands behind GUID, length and another GUID
+        streamed = head[at + 88 : at + 89] != b"\2"
+        return Built(0 if streamed else max(0, int.from_bytes(head[at + 40 : at + 48], "little") - size))
     if head[4:8] in BOXES or head[:4] == EBML or _is_adts(head, 0) or head[:3] == b"ID3" or head[:1] == b"\xff":
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             if head[4:8] in BOXES:

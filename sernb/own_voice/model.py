@@ -128,9 +128,9 @@ def _shipped(folder: Path) -> Model:
         )
     path = folder / "weights.npz"
     content = content_of(path)
+    arrays = arrays_in(path, content)
     if hashlib.sha256(content).hexdigest() != about.get("weights_sha256"):
         raise DataError(f"{path}: is not the file that model.json names (sha256 differs); get the folder again")
-    arrays = arrays_in(path, content)
     features = functionals(about.get("features"), about.get("features_version"), folder)
     try:
         classes, name = words(about["classes"]), str(about["name"])

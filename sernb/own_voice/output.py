@@ -18,7 +18,7 @@ TIER = "emotion"
 def lines(prediction: Prediction, *, coverage: float = COVERAGE, timeline: bool = False) -> list[str]:
     """Return a prediction for people."""
     top = ", ".join(f"{name} {100 * share:.0f} %" for name, share in prediction.top())
-    found = [f"{prediction.path}  {clock(prediction.seconds)}  {prediction.answer}  ({top})"]
+    found = [f"{printable(prediction.path)}  {clock(prediction.seconds)}  {prediction.answer}  ({top})"]
     if prediction.answer == NOT_SURE:
         found.append(f"    not sure: {'; '.join(prediction.doubts)}")
     if prediction.threshold is not None:
@@ -40,6 +40,11 @@ def lines(prediction: Prediction, *, coverage: float = COVERAGE, timeline: bool 
     return found
 
 
+def printable(value: object) -> str:
+    """Return text that any file or program takes; bytes of names that are not UTF-8 in hexadecimal."""
+    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def clock(seconds: float) -> str:
     """Return a time in words of a clock.
 
@@ -56,7 +61,7 @@ def as_data(prediction: Prediction, *, coverage: float = COVERAGE) -> dict[str, 
     """Return a prediction as JSON knows it."""
     ready, known = prediction.readiness, prediction.threshold is not None
     return {
-        "file": str(prediction.path),
+        "file": printable(prediction.path),
         "seconds": round(prediction.seconds, 3),
         "answer": prediction.answer,
         "not_sure_because": list(prediction.doubts),
@@ -84,7 +89,9 @@ def _by_class(prediction: Prediction, scores: np.ndarray) -> dict[str, float]:
 def as_json(found: Sequence[tuple[Path, Prediction | DataError]], *, coverage: float = COVERAGE) -> str:
     """Return predictions and what went wrong as JSON text."""
     listed = [
-        {"file": str(path), "error": str(each)} if isinstance(each, DataError) else as_data(each, coverage=coverage)
+        {"file": printable(path), "error": printable(each)}
+        if isinstance(each, DataError)
+        else as_data(each, coverage=coverage)
         for path, each in found
     ]
     return json.dumps(listed, indent=1)  # in ASCII: a terminal may know no other letters
@@ -95,7 +102,7 @@ def as_csv(predictions: Sequence[Prediction], *, timeline: bool = False) -> str:
     rows = []
     classes = predictions[0].classes if predictions else ()
     for each in predictions:
-        name, verdict = str(each.path), each.readiness.verdict if each.readiness else ""
+        name, verdict = printable(each.path), each.readiness.verdict if each.readiness else ""
         if not timeline:
             rows.append([name, f"{each.seconds:.3f}", each.answer, " ".join(each.emotions), verdict, *each.scores])
         for window in each.windows if timeline else ():
