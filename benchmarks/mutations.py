@@ -228,7 +228,7 @@ def run(files: int, seed: int, data: Path, through: str = "read") -> list[Readin
     readings: list[Reading] = []
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
-        originals = seeds(data) | (seeds_by_ffmpeg(Path(folder)) if through == "predict" else {})
+        originals = (seeds_by_ffmpeg(Path(folder)) if through == "predict" else {}) | seeds(data)
         while len(readings) < files:
             here, there = context.Pipe(duplex=False)
             first = len(readings)

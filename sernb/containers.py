@@ -30,6 +30,7 @@ class Chunks:
 
 CONTAINERS = {
     b"RIFF": Chunks("little", 12, b"data"),
+    b"RIFX": Chunks("big", 12, b"data"),
     b"RF64": Chunks("little", 12, b"data"),
     b"FORM": Chunks("big", 12, b"SSND"),  # AIFF
     b"riff": Chunks("little", 40, b"data", name=16, length=8, align=8, own=24),  # W64
@@ -45,6 +46,7 @@ OGG_END = 4  # flag of the last page
 EBML, SEGMENT, CLUSTER = b"\x1a\x45\xdf\xa3", 0x18538067, 0x1F43B675
 ASF, ASF_FILE = b"\x30\x26\xb2\x75", bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"pnot")
+SOUND_BOXES = b"mdat", b"moov", b"moof"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def built(path: Path, head: bytes, size: int) -> Built:
             start = _after_tags(content)
             if _is_adts(content, start):
                 return Built(_beyond_frames(content, start), start)
-            return Built(start=start, counted=_mp3_counts(content[start : start + HEAD]))
+            frames, named = _mp3(content[start : start + HEAD])
+            return Built(max(0, named - size), start, counted=frames > 0)
     return Built(counted=head[:4] == b"fLaC")
 
 
@@ -120,7 +123,7 @@ def _sound(file: io.BufferedIOBase, chunks: Chunks, head: bytes, size: int) -> t
         name = file.read(chunks.name)
         length = int.from_bytes(file.read(chunks.length), chunks.order) - chunks.own
         if name == b"fmt ":
-            code = int.from_bytes(file.read(2), "little")
+            code = int.from_bytes(file.read(2), chunks.order)
         position += chunks.name + chunks.length
         if name.startswith(chunks.sound):
             return position, length, code
@@ -192,19 +195,20 @@ def _beyond_frames(content: mmap.mmap, at: int) -> int:
 
 def _beyond_boxes(content: mmap.mmap) -> int:
     """MP4 and QuickTime (ISO 14496-12): boxes of 32 or 64 bits of length; 0 reaches to the end."""
-    at, size = 0, len(content)
+    at, size, names = 0, len(content), set()
     for _ in range(MOST_FRAMES):
         if at + 8 > size:
             break
-        length, header = int.from_bytes(content[at : at + 4], "big"), 8
+        length, header, name = int.from_bytes(content[at : at + 4], "big"), 8, content[at + 4 : at + 8]
         if length == 1:
             length, header = int.from_bytes(content[at + 8 : at + 16], "big"), 16
-        if length < header:
+        names.add(name)
+        if at + length > size and name in SOUND_BOXES:  # what else lies behind the sound may be anything
+            return min(at + length - size, NO_LONG_LENGTH)
+        if length < header or at + length > size:
             break
-        if at + length > size:
-            return min(at + length - size, 1 << 62)
         at += length
-    return 0
+    return 8 if b"mdat" in names and not names & {b"moov", b"moof"} else 0  # the table of its sound was to follow
 
 
 def _beyond_elements(content: mmap.mmap) -> int:
@@ -225,20 +229,22 @@ def _beyond_elements(content: mmap.mmap) -> int:
         at += width
         if length == open_ and name in (SEGMENT, CLUSTER):
             continue  # what is inside follows
-        if at + length > size:
-            return at + length - size
+        if at + length > size or name == SEGMENT:  # there is one
+            return max(0, at + length - size)
         at += length
     return 0
 
 
-def _mp3_counts(frame: bytes) -> bool:
-    """Return whether the first frame of an MP3 holds the number of all (Xing, Info, VBRI), as whole files have it."""
-    for mark, flags, count in ((b"Xing", 4, 8), (b"Info", 4, 8)):
-        at = frame.find(mark)
-        if at >= 0 and frame[at + flags + 3 : at + flags + 4] and frame[at + flags + 3] & 1:
-            return int.from_bytes(frame[at + count : at + count + 4], "big") > 0
-    at = frame.find(b"VBRI")
-    return at >= 0 and int.from_bytes(frame[at + 14 : at + 18], "big") > 0
+def _mp3(frame: bytes) -> tuple[int, int]:
+    """Return how many frames and bytes the first frame of an MP3 names (Xing, Info, VBRI); 0: none."""
+    if (at := frame.find(b"VBRI")) >= 0:
+        return int.from_bytes(frame[at + 14 : at + 18], "big"), int.from_bytes(frame[at + 10 : at + 14], "big")
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if at < 0 or not frame[at + 7 : at + 8]:
+        return 0, 0
+    flags, numbers = frame[at + 7], (int.from_bytes(frame[at + k : at + k + 4], "big") for k in (8, 12))
+    frames = next(numbers) if flags & 1 else 0
+    return frames, next(numbers) if flags & 2 else 0
 
 
 class Mended(io.RawIOBase):

@@ -81,7 +81,8 @@ def opened(path: Path) -> Iterator[Decoder]:
     head, size = _beginning(path)
     structure = built(path, head, size)
     with contextlib.ExitStack() as stack:
-        decoder, refused = _by_libsndfile(path, structure, size, stack)
+        cut = structure.missing and not structure.length
+        decoder, refused = (None, "") if cut else _by_libsndfile(path, structure, size, stack)
         if structure.missing and (decoder is None or not _is_little(structure, decoder)):
             found = f"is truncated: {structure.missing} bytes are missing at the end"
             raise AudioError(path, "truncated", found, AGAIN)

@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+import subprocess
 import sys
 import wave
 from fractions import Fraction
@@ -17,6 +18,7 @@ from scipy.io import wavfile
 
 from benchmarks import mutations
 from sernb.audio import AudioError, examine, fit_centre, fit_end, load, problem_of, read, resample, resample_linearly
+from sernb.config import ROOT
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0f3c\nsize 375720\n"
 
@@ -252,6 +254,24 @@ def test_spoiled_files_end_in_a_signal_or_in_one_clear_error(tmp_path):
     assert [reading for reading in readings if reading.outcome.startswith("VIOLATION")] == []
     assert len(readings) == 300
     assert {"valid", "unreadable", "truncated", "damaged"} <= {reading.outcome for reading in readings}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="measures memory by the resource module")
+def test_spoiled_files_end_in_an_answer_or_in_one_clear_error(tmp_path):
+    readings = mutations.run(12, 3, tmp_path, "predict")
+    assert [reading for reading in readings if reading.outcome.startswith("VIOLATION")] == []
+    assert len({reading.outcome for reading in readings}) > 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs processes of POSIX")
+def test_a_process_that_is_left_behind_is_noticed():
+    code = (
+        "import subprocess, sys; from benchmarks.mutations import _has_children as left\n"
+        "print(left()); subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE); print(left())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["False", "True"]
 
 
 @pytest.mark.parametrize(

@@ -252,6 +252,16 @@ def test_odd_wav_files_are_read_as_ffmpeg_reads_them(tmp_path, speech):
         assert len(expected) - len(found.signal) in (0, 1), name  # half a sample that garbage ends in
 
 
+def test_big_endian_wav_files_are_whole_or_truncated(tmp_path, speech):
+    """ffmpeg 5.1 takes their samples for little-endian ones."""
+    sound = (speech * 32768).astype(">i2").tobytes()
+    form = struct.pack(">4sIHHIIHH", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+    content = b"WAVE" + form + b"data" + struct.pack(">I", len(sound)) + sound
+    (tmp_path / "big.wav").write_bytes(b"RIFX" + struct.pack(">I", len(content)) + content)
+    np.testing.assert_array_equal(examine(tmp_path / "big.wav").signal, speech)
+    assert problem_of(cut(tmp_path / "big.wav", 0.6)).kind == "truncated"
+
+
 # -- ffmpeg -- #
 
 FORMATS = (
@@ -268,6 +278,8 @@ def test_content_and_not_the_suffix_decides_and_what_is_cut_is_truncated(tmp_pat
         found = examine(named)
         np.testing.assert_array_equal(found.signal, expected)
         assert found.notes == ()
+        named.write_bytes(named.read_bytes() + b"TAG behind all" * 9)
+        np.testing.assert_array_equal(examine(named).signal[: len(expected)], expected)
         assert problem_of(cut(named, 0.6)).kind == "truncated"
 
 
