@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sernb import __version__
 from sernb.config import NOTEBOOKS, PROFILES, ROOT, DataError, fault_line
@@ -21,6 +22,9 @@ from sernb.option_values import (
     as_seeds,
     as_share,
 )
+
+if TYPE_CHECKING:
+    from sernb.experiment import Plan
 
 DONE, PROBLEMS, USAGE = 0, 1, 2
 
@@ -401,6 +405,8 @@ def experiment(options: argparse.Namespace) -> int:
     from sernb.store import atomic
 
     experiments = _planned(options)
+    for sentence in experiments.left_out:
+        print(f"sernb: left out: {sentence}", file=sys.stderr)
     run_many(experiments, jobs=options.jobs, cluster=options.cluster, data=options.data)
     table = results_table(experiments)
     if options.csv:
@@ -519,7 +525,7 @@ def status(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _planned(options: argparse.Namespace) -> list:
+def _planned(options: argparse.Namespace) -> "Plan":
     from sernb.experiment import OPTIONS, plan
 
     return plan(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sernb.config import DataError
+from sernb.corpora.own import LABELS
 from sernb.splits import (
     CHOICE,
     CLIP,
@@ -107,13 +108,18 @@ def find_leaks(
     return leaks
 
 
-def refuse_leaks(leaks: list[Leak], *, where: str) -> None:
+def refuse_leaks(leaks: list[Leak], *, where: str, advice: Mapping[str, str] | None = None) -> None:
     """Stop if any leak is not allowed.
+
+    Args:
+        advice: the next step by kind of leak, where it is not to correct the split
 
     Raises:
         DataError: naming the clips
     """
-    if lines := [f"{where}: leak: {leak}; correct the split" for leak in leaks if not leak.allowed]:
+    advice = advice or {}
+    refused = [leak for leak in leaks if not leak.allowed]
+    if lines := [f"{where}: leak: {leak}; {advice.get(leak.kind, 'correct the split')}" for leak in refused]:
         raise DataError(*lines)
 
 
@@ -216,6 +222,16 @@ class Alike:
         reached[second[of_first]] = reached[first[of_second]] = True
         return np.array([clip in self.recording and reached[self.recording[clip]] for clip in test], bool)
 
+    def pairs_between(self, test: Iterable[str], train: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Return a test and a training clip for each pair of their recordings that sound alike or are the same."""
+        of_test, of_train = (
+            {self.recording[clip]: clip for clip in part if clip in self.recording} for part in (test, train)
+        )
+        yield from ((of_test[both], of_train[both]) for both in of_test if both in of_train)
+        for first, second in [*self.pairs.tolist(), *self.pairs[:, ::-1].tolist()]:
+            if first in of_test and second in of_train:
+                yield of_test[first], of_train[second]
+
 
 def alike_among(pictures: np.ndarray) -> np.ndarray:
     """Return the pairs of recordings that sound alike.
@@ -241,6 +257,26 @@ def alike_among(pictures: np.ndarray) -> np.ndarray:
             ours, theirs = (pictures[part[:, side]].astype(np.float32) for side in (0, 1))
             found.append(part[np.einsum("rpv,rpv->rp", ours, theirs).max(axis=1, initial=0) >= NEAR])
     return np.concatenate(found)
+
+
+def shared_between(speakers: tuple[str, str], pairs: int, example: tuple[str, str], *, own: bool) -> str:
+    """Return what is wrong with two speakers who share recordings, and what to do; `check` and experiments say it.
+
+    Args:
+        speakers: as their table of labels names them
+        pairs: of recordings that sound alike, at least one
+        example: one of them
+        own: the speakers stand in a table of labels that its user can correct
+    """
+    advice = "take a protocol that shares speakers, such as random"
+    if own:
+        advice = (
+            f"give both one speaker in {LABELS} if they are one person, else take the lines of one of each pair out"
+        )
+    return (
+        f"speakers {' and '.join(speakers)} share {pairs} recording(s) by sound, such as {' and '.join(example)}: to "
+        f"test one of them would be no test of an unknown speaker; {advice}"
+    )
 
 
 def _shortened(pictures: np.ndarray) -> np.ndarray:

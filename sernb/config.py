@@ -58,6 +58,10 @@ def fault_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text} ({Path(place.filename).name}:{place.lineno})"
 
 
+class Infeasible(DataError):  # noqa: N818
+    """These recordings do not allow what was asked for: it is left out, and all else is done."""
+
+
 def recordings_folder(data: str | Path | None = None) -> Path:
     """Return the folder that holds the corpora: ``data``, else ``$SERNB_DATA``, else ``data/raw``."""
     return Path(data or os.environ.get("SERNB_DATA") or ROOT / "data" / "raw").expanduser()

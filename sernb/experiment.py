@@ -1,6 +1,6 @@
 """Experiments: a system on a corpus under a protocol, one fold, one seed; how they are planned, where each run lies."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from sernb.augment import ORIGINAL, View
-from sernb.config import PROFILES, DataError, digest, plain, work_folder
+from sernb.config import PROFILES, DataError, Infeasible, digest, plain, work_folder
+from sernb.feasibility import LeftOut, refuse_infeasible, sentences, why_not, without
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.labels import LabelSet, label_set_named
 from sernb.locks import lock_of
@@ -134,6 +135,18 @@ class Experiment:
         return tuple(replace(self, system=each, settings=getattr(self.settings, each.place)) for each in systems)
 
     @property
+    def trained(self) -> tuple[str, ...]:
+        """The clips that weights are learned from."""
+        validation = () if self.system.chooses_epoch or self.protocol.shares_speakers else self.fold.validation
+        copied = self.fold.test if self.protocol.planted == "augmentation" else ()
+        return (*self.fold.train, *validation, *copied)
+
+    @cached_property
+    def learned(self) -> tuple[str, ...]:
+        """The classes that some clip of the training has; the others are ranked last."""
+        return _classes_of(self, dict(zip(self.clips["clip"], self.clips["truth"], strict=True)))
+
+    @property
     def tests_choose(self) -> bool:
         """The test part serves as validation part."""
         return bool(self.fold.validation) and self.fold.validation == self.fold.test
@@ -141,6 +154,12 @@ class Experiment:
     def __str__(self) -> str:
         """Return a short name for progress lines."""
         return f"{self.system.name} · {self.corpus.name} · {self.protocol.name} · fold {self.fold.number}"
+
+
+class Plan(list[Experiment]):
+    """Experiments to do."""
+
+    left_out: tuple[str, ...] = ()  # what else was asked for and the recordings do not allow, a sentence each
 
 
 def plan(
@@ -160,8 +179,8 @@ def plan(
     train_clips: int | None = None,
     added: Added | None = None,
     data: str | Path | None = None,
-) -> list[Experiment]:
-    """List the experiments of a study.
+) -> Plan:
+    """List the experiments of a study; what the recordings do not allow is left out, with a sentence that says so.
 
     Args:
         corpus: an expression, see :mod:`sernb.pools`
@@ -181,6 +200,7 @@ def plan(
 
     Raises:
         DataError: if a name or a fold number is unknown, or an option cannot be
+        Infeasible: if the recordings allow none of the experiments; a sentence for each reason
     """
     if profile not in PROFILES:
         raise DataError(f"no profile is named {profile!r}; known: {', '.join(PROFILES)}")
@@ -188,37 +208,46 @@ def plan(
         raise DataError(f"no sampling is named {sampling!r}; known: {', '.join(SAMPLINGS)}")
     pool = pool_named(corpus, data)
     given = label_set_named(labels) if isinstance(labels, str) else labels
-    planned = []
+    planned, left_out = Plan(), []
     for name in protocols:
         for system in map(system_named, systems):
             for seed in seeds:
                 seen = () if added else tuple(system.views if views is None else views)
-                template = Experiment(
-                    system,
-                    pool,
-                    protocol_named(name),
-                    Fold(0, (), (), ()),
-                    0,
-                    seed,
-                    system.settings_for(profile),
-                    (),
-                    labels=(given or system.labels).within(pool.index),
-                    views=(ORIGINAL, *(view for view in seen if view != ORIGINAL)),
-                    training_views=tuple(system.training_views if training_views is None else training_views),
-                    sampling=sampling,
-                    train_on=train_on.replace(" ", ""),
-                    test_on=test_on.replace(" ", ""),
-                    train_clips=train_clips,
-                    added=added,
-                )
-                planned += _chosen(_folds(template), profile, folds)
+                protocol, labels = protocol_named(name), given or system.labels
+                try:
+                    template = Experiment(
+                        system,
+                        pool,
+                        protocol,
+                        Fold(0, (), (), ()),
+                        0,
+                        seed,
+                        system.settings_for(profile),
+                        (),
+                        labels=labels.within(pool.index),
+                        views=(ORIGINAL, *(view for view in seen if view != ORIGINAL)),
+                        training_views=tuple(system.training_views if training_views is None else training_views),
+                        sampling=sampling,
+                        train_on=train_on.replace(" ", ""),
+                        test_on=test_on.replace(" ", ""),
+                        train_clips=train_clips,
+                        added=added,
+                    )
+                    possible, reasons = _folds(template)
+                except Infeasible as error:
+                    possible, reasons = [], error.args
+                left_out += [LeftOut(system.name, labels.name, protocol.name, reason) for reason in reasons]
+                planned += _chosen(possible, profile, folds)
+    planned.left_out = sentences(left_out)
+    if not planned and left_out:
+        raise Infeasible(*planned.left_out)
     return planned
 
 
-def _folds(template: Experiment) -> list[Experiment]:
-    """Return one experiment a fold, alike in all else."""
+def _folds(template: Experiment) -> tuple[list[Experiment], list[str]]:
+    """Return one experiment a fold, alike in all else, and what to say of folds that cannot be done."""
+    refuse_infeasible(template)
     system, protocol, clips = template.system, template.protocol, template.clips
-    _refuse_impossible(template)
     folds = folds_of(
         clips,
         template.corpus,
@@ -228,23 +257,24 @@ def _folds(template: Experiment) -> list[Experiment]:
         tests_choose=system.tests_choose,
     )
     folds = _tested(folds, template)
-    times = pd.Series(0, clips["clip"])
-    experiments = []
+    times, truth = pd.Series(0, clips["clip"]), dict(zip(clips["clip"], clips["truth"], strict=True))
+    experiments, reasons = [], {}
     for fold in folds:
         narrowed = _narrowed(fold, template)
         times[list(narrowed.train)] += 1
         # Only what the authors did carries anything from one fold to the next.
         seen = times[list(narrowed.train)].tolist() if protocol.split == "published" else [1] * len(narrowed.train)
-        experiments.append(replace(template, fold=narrowed, folds=len(folds), times_trained=tuple(seen)))
-    return experiments
+        experiment = replace(template, fold=narrowed, folds=len(folds), times_trained=tuple(seen))
+        if reason := why_not(experiment, _classes_of(experiment, truth)):
+            reasons[fold.number] = reason
+        else:
+            experiments.append(experiment)
+    return experiments, without(reasons, len(folds))
 
 
-def _refuse_impossible(template: Experiment) -> None:
-    system, protocol = template.system, template.protocol
-    if protocol.planted == "augmentation" and not template.training_views:
-        raise DataError(f"{system.name}, {protocol.name}: there are no augmented copies to leak; give training views")
-    if protocol.planted == "choice" and not system.chooses_epoch:
-        raise DataError(f"{system.name}, {protocol.name}: it chooses no epoch; take a system that trains by epochs")
+def _classes_of(experiment: Experiment, truth: Mapping[str, str]) -> tuple[str, ...]:
+    learned = {truth[clip] for clip in experiment.trained}
+    return tuple(name for name in experiment.labels.classes if name in learned)
 
 
 def _tested(folds: Sequence[Fold], template: Experiment) -> list[Fold]:
@@ -272,8 +302,8 @@ def _narrowed(fold: Fold, template: Experiment) -> Fold:
         train = train[fulfilled[train.index]]
         if fold.validation != fold.test:
             validation = validation[fulfilled[validation.index]]
-        if train.empty:
-            raise DataError(f"{template.corpus.name}, fold {fold.number}: no training clip has {template.train_on}")
+    if train.empty:  # such a fold is left out
+        return replace(fold, train=(), validation=tuple(validation.index))
     if template.sampling == "balanced":
         train = train.loc[_balanced(train, rng)]
     if template.train_clips is not None:
@@ -311,8 +341,8 @@ def _some_of(train: pd.DataFrame, count: int, rng: np.random.Generator) -> pd.Da
 def _chosen(experiments: list[Experiment], profile: str, folds: Sequence[int] | None) -> list[Experiment]:
     if folds is None:
         return experiments[:QUICK_FOLDS] if profile == "quick" else experiments
-    if unknown := sorted(set(folds) - {experiment.fold.number for experiment in experiments}):
-        first = experiments[0]
+    first = next(iter(experiments), None)
+    if first and (unknown := sorted(set(folds) - set(range(first.folds)))):
         raise DataError(
             f"{first.system.name} under {first.protocol.name} has no fold {unknown[0]}; it has 0 to {first.folds - 1}"
         )

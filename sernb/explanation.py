@@ -22,7 +22,7 @@ from sernb.evaluation import Answers, Interval, interval, predict
 from sernb.experiment import Experiment
 from sernb.preparation import prepare
 from sernb.results import Result
-from sernb.running import normalisers_of
+from sernb.running import learned_only, normalisers_of
 
 BACKGROUND = 10  # the level that this per cent of the frames do not exceed, for each frequency by itself
 RANDOM_ORDERS = 5
@@ -178,7 +178,11 @@ def listener(result: Result, fold: int, data: str | Path | None = None) -> Liste
         raise DataError(f"{system.name}: is no network, and its run keeps no weights; take a system that is one")
     from sernb.networks import restored
 
-    network = restored(experiment, run.weights)
+    rebuilt = restored(experiment, run.weights)
+
+    def network(clips: Sequence[np.ndarray]) -> np.ndarray:
+        return learned_only(rebuilt(clips), experiment)
+
     table = prepare(experiment.corpus, system.features, data=data)
     normalisers = normalisers_of(experiment)
     recorded = run.predictions

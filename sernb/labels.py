@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from sernb.config import DataError
+from sernb.config import DataError, Infeasible
 from sernb.corpora.record import EMOTIONS
 
 if TYPE_CHECKING:
@@ -43,11 +43,12 @@ class LabelSet:
         """Return the label set without the classes that no clip of an index has: what cannot be learned is no class.
 
         Raises:
-            DataError: as :meth:`truths_of`, or if no class is left
+            DataError: as :meth:`truths_of`
+            Infeasible: if no class is left
         """
         left = set(self.truths_of(index).dropna())
         if not left:
-            raise DataError(f"label set {self.name}: drops every clip of these corpora; take another")
+            raise Infeasible(f"label set {self.name}: drops every clip of these corpora; take another")
         return replace(self, becomes=tuple(pair for pair in self.becomes if pair[1] in left))
 
     def dropped(self, index: "pd.DataFrame") -> dict[str, int]:

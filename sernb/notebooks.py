@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sernb.config import Infeasible
 from sernb.pages import Navigation, escape, export, merge_streams, one_line, read_notebook, table_html
 from sernb.store import atomic
 from sernb.warm import kernel_options
@@ -131,6 +132,8 @@ def _survives(value: object) -> bool:
 def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigation: Navigation | None = None) -> Path:
     """Execute a notebook without a screen and write its page, also when it fails.
 
+    One that raises `Infeasible` has not failed: its page ends there and says what the recordings do not allow.
+
     The kernel is the one of this environment, the working directory the notebook's. The executed notebook lies
     beside the page under the same name. Both appear under their names when they are whole, not before.
 
@@ -172,6 +175,8 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
     export(executed, page, navigation=navigation)
     if error:
         name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+        if name == Infeasible.__name__:
+            return page
         raise NotebookFailed(page, cell, name, one_line(value)) from error
     return page
 

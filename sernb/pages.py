@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sernb
-from sernb.config import ROOT
+from sernb.config import ROOT, Infeasible
 from sernb.provenance import commit
 from sernb.store import atomic
 
@@ -94,11 +94,13 @@ def look_at(page: Page, source: Path) -> Page:
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
     written = "\n".join(output.data.get("text/markdown", "") for output in outputs)
     first = re.search(r"^- (.+)$", written, re.MULTILINE)
+    errors = [output for cell in notebook.cells for output in cell.get("outputs", []) if "evalue" in output]
+    left_out = [f"Left out: {one_line(each.evalue)}" for each in errors if each.ename == Infeasible.__name__]
     pictures = [output.data["image/png"] for output in outputs if "image/png" in output.data]
     return dataclasses.replace(
         page,
         stale=_changed(notebook, source),
-        headline=_plain(first.group(1)) if first else "",
+        headline=_plain(first.group(1)) if first else "".join(left_out),
         picture=_small(pictures[0]) if pictures else "",
     )
 
@@ -194,11 +196,15 @@ def _prepare_cells(notebook: "nbformat.NotebookNode") -> dict[str, str] | None:
             if output.output_type == "stream":
                 output.text = _shorten(output.text)
             elif output.output_type == "error" and banner is None:
-                ended = output.ename == "SystemExit" and output.evalue in ("", "0", "None")
+                infeasible = output.ename == Infeasible.__name__
+                ended = infeasible or (output.ename == "SystemExit" and output.evalue in ("", "0", "None"))
                 cell.metadata.state = "ended" if ended else "failed"
                 title = "This notebook ended itself early." if ended else "This run failed."
                 text = "The cells after that point did not run."
-                if not ended:
+                if infeasible:
+                    title = "Left out: these recordings do not allow it."
+                    text = f"{'. '.join(output.evalue.splitlines()).rstrip('.')}. {text}"
+                elif not ended:
                     text = f"{output.ename}: {one_line(output.evalue).rstrip('.')}. {text}"
                 banner = {"kind": cell.metadata.state, "title": title, "text": text, "anchor": anchor}
     if banner is None and notebook.metadata.get("papermill", {}).get("exception"):

@@ -129,6 +129,10 @@ class Pool:
         words = pooled.select_dtypes(exclude="number").columns
         return pooled.fillna(dict.fromkeys(words, ""))  # of a column that only another corpus has
 
+    def labelled(self, speaker: str) -> str:
+        """Return a speaker as its corpus's own labels say it; in a pool of several, as the index does."""
+        return speaker.removeprefix(f"{self.parts[0].corpus.name}-") if len(self.parts) == 1 else speaker
+
     def names_in(self, part: Part) -> list[str]:
         """Return the names that this pool gives to the clips of a part, in the order of the part."""
         prefix = f"{part.corpus.name}/" if len(self.parts) > 1 else ""

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sernb.config import NOTEBOOKS, REPORTS, DataError
+from sernb.config import NOTEBOOKS, REPORTS, DataError, Infeasible
 from sernb.corpora import Corpus
 from sernb.details import most_telling
-from sernb.experiment import Experiment, plan
+from sernb.experiment import Plan, plan
 from sernb.notebooks import NotebookFailed, parameters_of, run
 from sernb.pages import (
     Navigation,
@@ -30,7 +30,7 @@ from sernb.pages import (
 from sernb.pools import Pool, pool_named
 from sernb.provenance import provenance
 from sernb.results import caption, results_of, results_table
-from sernb.running import prepare_for, read_runs, watched
+from sernb.running import prepare_for, read_runs, refuse_leaks_of, watched
 from sernb.splits import SIDE_BY_SIDE
 from sernb.store import atomic
 from sernb.systems import SHOWN, system_named
@@ -94,8 +94,13 @@ def report(
     for name in systems:
         system_named(name)
     begin()
-    experiments = plan(systems, corpus, SIDE_BY_SIDE, profile=profile, seeds=[seed], data=data)
+    try:
+        experiments = plan(systems, corpus, SIDE_BY_SIDE, profile=profile, seeds=[seed], data=data)
+    except Infeasible as error:  # nothing can be trained: the pages say so, and show what there is
+        experiments = Plan()
+        experiments.left_out = error.args
     prepare_for(experiments, data=data, progress=True)  # unusable recordings are said here, before any page
+    refuse_leaks_of(experiments)
     out = Path(out) if out else REPORTS / record.folder
     sources = sequence([part.corpus for part in record.parts], development=development, studies=studies)
     pages = [describe(source, out / f"{source.stem}.html") for source in sources]
@@ -166,19 +171,20 @@ def _write_index(
     index: Path,
     title: str,
     corpus: Pool,
-    experiments: list[Experiment],
+    experiments: Plan,
     pages: list[Page],
     command: str,
     seed: int,
     above: Navigation | None,
 ) -> None:
-    try:
-        results = table_html(results_table(experiments), caption(experiments))
+    results, headline = None, ""
+    with contextlib.suppress(DataError):  # a failed page says why
         best = most_telling(results_of(experiments), "", "")
+        results = table_html(results_table(experiments), caption(experiments))
         headline = f"{best.system.name}, {best.protocol}: UAR {best.metrics().uar} %"
-    except DataError:
-        results, headline = None, ""  # a failed page says why
     lead = f"{corpus.about} Licence: {corpus.licence}. {corpus.citation}"
+    if not results:
+        lead += "".join(f" Left out: {sentence}." for sentence in experiments.left_out)
     if not corpus.evidence:
         lead = f"{NO_EVIDENCE} {lead}"
     made = provenance(seconds=0)
@@ -190,8 +196,8 @@ def _write_index(
         + ", ".join(f"{name} {number}" for name, number in made["packages"].items()),
         "Machine": made["machine"],
         "Trainings behind the table": f"{len(experiments)} runs, {seconds:.0f} s of one core",
-        "Recordings": f"fingerprint {experiments[0].config['recordings']}, checked one by one against the published "
-        "sha256" if corpus.evidence else f"fingerprint {experiments[0].config['recordings']}",
+        "Recordings": f"fingerprint {corpus.recordings}, checked one by one against the published "
+        "sha256" if corpus.evidence else f"fingerprint {corpus.recordings}",
         "Seed": seed,
         "Finished": made["finished"],
     }  # fmt: skip

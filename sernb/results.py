@@ -24,6 +24,7 @@ from sernb.evaluation import (
     war,
 )
 from sernb.experiment import Experiment
+from sernb.feasibility import remarks
 from sernb.running import read_runs
 from sernb.splits import (
     CHOICE,
@@ -256,6 +257,8 @@ def caption(experiments: Sequence[Experiment]) -> str:
         *_partial(experiments),
         *_dropped(experiments),
         *_planted(results),
+        *remarks(experiments),
+        *(f"Left out: {sentence}." for sentence in getattr(experiments, "left_out", ())),
     ]
     return " ".join(sentences)
 

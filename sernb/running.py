@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from sernb import evaluation
-from sernb.audit import Leak, audit, refuse_leaks
+from sernb.audit import Leak, audit, refuse_leaks, shared_between
 from sernb.augment import ORIGINAL, View
 from sernb.config import DataError, plain
+from sernb.corpora.own import LABELS
 from sernb.experiment import Experiment
 from sernb.features import Features, Normaliser
 from sernb.labels import LabelSet
@@ -26,7 +27,7 @@ from sernb.pools import Pool
 from sernb.preparation import Read, prepare
 from sernb.progress import bar, line
 from sernb.provenance import provenance
-from sernb.splits import COPY
+from sernb.splits import COPY, SAME_FILE, SAME_SOUND
 from sernb.store import Damaged, Run, atomic, epochs_in, read_run, write_run
 from sernb.systems import Examples, Fitted, OnDemand, Task
 from sernb.workers import on_cluster, on_cores
@@ -78,8 +79,7 @@ def _do(experiment: Experiment) -> Run:
     started = time.perf_counter()
     system, fold, labels = experiment.system, experiment.fold, experiment.labels
     clips = experiment.clips.set_index("clip", drop=False)
-    leaks = leaks_of(experiment)
-    refuse_leaks(leaks, where=str(experiment))
+    leaks = refuse_leaky(experiment)
 
     if experiment.members:
         return _join(experiment, leaks)
@@ -109,7 +109,7 @@ def _do(experiment: Experiment) -> Run:
         copies=tuple(examples(names, view.name) for names in copied for view in experiment.training_views),
         statistics=examples(tuple(clips.index)) if planted == "statistics" else None,
     )
-    fitted = system.fit(experiment.settings, task)
+    fitted = _answers_learned(system.fit(experiment.settings, task), experiment)
     test = clips.loc[list(fold.test)]
     heard = {view.name: examples(fold.test, view.name).features for view in experiment.views}
     predictions = pd.concat(
@@ -132,6 +132,23 @@ def _do(experiment: Experiment) -> Run:
     )
     shutil.rmtree(experiment.checkpoint, ignore_errors=True)
     return finished
+
+
+def _answers_learned(fitted: Fitted, experiment: Experiment) -> Fitted:
+    """Return a system that gives classes without a training clip the score 0, and says which these are."""
+    if missing := [name for name in experiment.labels.classes if name not in experiment.learned]:
+        chosen = fitted.chosen | {"never learned, score 0": ", ".join(missing)}
+        return replace(fitted, scores=lambda features: learned_only(fitted.scores(features), experiment), chosen=chosen)
+    return fitted
+
+
+def learned_only(scores: np.ndarray, experiment: Experiment) -> np.ndarray:
+    """Return scores, ``(clips, classes)``, with 0 for classes that no training clip has; rows sum to 1."""
+    learned = np.isin(experiment.labels.classes, experiment.learned)
+    if learned.all():
+        return scores
+    kept = np.where(learned, np.maximum(scores, np.finfo(np.float32).tiny), 0)
+    return kept / kept.sum(axis=1, keepdims=True)
 
 
 def _join(experiment: Experiment, leaks: list[Leak]) -> Run:
@@ -289,6 +306,49 @@ def leaks_of(experiment: Experiment) -> list[Leak]:
         clips = pd.concat([clips.assign(origin=clips["clip"]), copies], ignore_index=True)
         fold = replace(fold, train=(*fold.train, *copies["clip"]))
     return audit(clips, fold, protocol, statistics_from=statistics_from, alike=alike_in(experiment.corpus))
+
+
+def refuse_leaky(experiment: Experiment) -> list[Leak]:
+    """Return the leaks that the protocol has by design.
+
+    Raises:
+        DataError: if there are others; of speakers who share recordings it names the pairs
+    """
+    leaks = leaks_of(experiment)
+    corpus, fold, advice = experiment.corpus, experiment.fold, {}
+    if any(leak.kind in (SAME_FILE, SAME_SOUND) and not leak.allowed for leak in leaks):
+        speaker = dict(zip(experiment.clips["clip"], experiment.clips.speaker, strict=True))
+        shared: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for pair in alike_in(corpus).pairs_between(fold.test, fold.train):
+            shared.setdefault((speaker[pair[0]], speaker[pair[1]]), []).append(pair)
+        own = len(corpus.parts) == 1 and corpus.parts[0].corpus.labels_at == (LABELS,)
+        said = [
+            shared_between(tuple(corpus.labelled(each) for each in names), len(pairs), pairs[0], own=own)
+            for names, pairs in shared.items()
+            if names[0] != names[1]
+        ]
+        advice = dict.fromkeys((SAME_FILE, SAME_SOUND), "; ".join(said[:3])) if said else {}
+    refuse_leaks(leaks, where=str(experiment), advice=advice)
+    return leaks
+
+
+def refuse_leaks_of(experiments: Sequence[Experiment]) -> None:
+    """Stop before anything trains if a split leaks; each is looked at once. Features must be prepared.
+
+    Raises:
+        DataError: as :func:`refuse_leaky`
+    """
+    problems: dict[tuple[str, str], tuple[str, ...]] = {}
+    for experiment in experiments:
+        key = experiment.protocol.name, experiment.config["clips"]
+        if key not in problems:
+            problems[key] = ()
+            try:
+                refuse_leaky(experiment)
+            except DataError as error:
+                problems[key] = error.args
+    if lines := [line for found in problems.values() for line in found]:
+        raise DataError.of_many(lines, "more like these")
 
 
 def _features(experiment: Experiment, view: View) -> Mapping[str, np.ndarray]:

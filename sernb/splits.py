@@ -1,13 +1,14 @@
 """Protocols: how clips become training, validation and test parts, and the audit that looks for leaks between them."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from sernb.config import DataError
+from sernb.config import DataError, Infeasible
 from sernb.corpora import SpeakerFold
 from sernb.pools import Pool
 
@@ -76,7 +77,7 @@ PROTOCOLS = {
         Protocol(
             "random",
             "Five random folds with equal shares of each emotion; speakers and takes of one utterance are shared. A "
-            "random tenth of the other clips validates.",
+            "random tenth of the other clips validates, if any emotion has so many.",
             split="clips",
             statistics="training clips",
             by_design=(SPEAKER, TAKE, SAME_FILE, SAME_SOUND, VALIDATION_SPEAKER),
@@ -176,22 +177,28 @@ def folds_of(
         tests_choose: the authors chose the epoch on the test part: it serves as validation part as well
 
     Raises:
-        DataError: if a part would be empty, or the protocol needs several corpora and has one
+        Infeasible: if there are too few clips, classes, speakers or corpora for the protocol
     """
     if protocol.split == "published":
-        names = clips["clip"].to_numpy()
-        folds = [
-            Fold(number, tuple(names[train]), tuple(*(names[part] for part in chooses)), tuple(names[test]))
-            for number, (train, *validation, test) in enumerate(published(clips, seed))
-            for chooses in [[test] if tests_choose else validation]
-        ]
+        names, counts = clips["clip"].to_numpy(), clips["truth"].value_counts()
+        try:
+            folds = [
+                Fold(number, tuple(names[train]), tuple(*(names[part] for part in chooses)), tuple(names[test]))
+                for number, (train, *validation, test) in enumerate(published(clips, seed))
+                for chooses in [[test] if tests_choose else validation]
+            ]
+        except ValueError as error:  # as scikit-learn says it; what each split needs is its own
+            raise Infeasible(
+                f"its published split cannot be cut from {len(clips)} clips in {len(counts)} classes, of which "
+                f"{counts.index[-1]} has {counts.iloc[-1]}; add recordings, above all of {counts.index[-1]}"
+            ) from error
     elif protocol.split == "corpora":
         if len(corpus.parts) == 1:
-            raise DataError(f"{corpus.name}: {protocol.name} needs two corpora or more; join them with +")
+            raise Infeasible(f"{corpus.name}: {protocol.name} needs two corpora or more; join them with +")
         folds = [_speaker_fold(clips, number, fold) for number, fold in enumerate(corpus.corpus_folds)]
     elif protocol.split == "speakers":
         if not corpus.speaker_folds:
-            raise DataError(
+            raise Infeasible(
                 f"{corpus.name}: has one speaker, and none to test with speakers apart; take as-published or random, "
                 "or add another speaker"
             )
@@ -204,9 +211,6 @@ def folds_of(
         folds = list(_random_folds(clips, utterances(clips) if apart else np.arange(len(clips)), seed))
     if protocol.planted == "choice":
         folds = [dataclasses.replace(fold, validation=fold.test) for fold in folds]
-    for fold in folds:
-        if not fold.train or not fold.test:
-            raise DataError(f"{corpus.name}, {protocol.name}, fold {fold.number}: no clips to train on or to test")
     return folds
 
 
@@ -221,7 +225,7 @@ def _development_folds(clips: pd.DataFrame, corpus: Pool) -> Iterator[Fold]:
     folds = list({fold.validation: fold for fold in reversed(corpus.speaker_folds)}.values())[::-1]
     for number, fold in enumerate(folds):
         if not fold.validation:
-            raise DataError(
+            raise Infeasible(
                 f"{corpus.name}: has no validation speakers, and so none to score while a system is developed; take "
                 "another corpus, or join one with +"
             )
@@ -232,16 +236,34 @@ def _development_folds(clips: pd.DataFrame, corpus: Pool) -> Iterator[Fold]:
 
 
 def _random_folds(clips: pd.DataFrame, groups: np.ndarray, seed: int) -> Iterator[Fold]:
-    """Deal groups of clips onto folds, each with about equal shares of every class."""
+    """Deal groups of clips onto folds, each with about equal shares of every class.
+
+    There are as many folds as the commonest class has groups, five at most. Where no class has ten groups left, no clip
+    validates.
+    """
     from sklearn.model_selection import StratifiedKFold
+
+    def stratified(count: int, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class")  # is missing from some folds: no fault
+            return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(rows, of_group[rows]))
 
     names, truth = clips["clip"].to_numpy(), clips["truth"].to_numpy()
     known, first = np.unique(groups, return_index=True)
-    outer, inner = (StratifiedKFold(n, shuffle=True, random_state=seed) for n in (RANDOM_FOLDS, RANDOM_VALIDATION))
-    for number, (rest, test) in enumerate(outer.split(known, truth[first])):
-        train, validation = next(inner.split(rest, truth[first][rest]))
+    of_group = truth[first]
+    count = min(RANDOM_FOLDS, _commonest(of_group))
+    if count < 2:
+        raise Infeasible(f"none of {len(set(truth))} classes has two clips to deal onto random folds; add recordings")
+    for number, (rest, test) in enumerate(stratified(count, np.arange(len(known)))):
+        train, validation = np.arange(len(rest)), np.arange(0)
+        if _commonest(of_group[rest]) >= RANDOM_VALIDATION:
+            train, validation = stratified(RANDOM_VALIDATION, rest)[0]
         parts = (rest[train], rest[validation], test)
         yield Fold(number, *(tuple(names[np.isin(groups, known[part])]) for part in parts))
+
+
+def _commonest(truth: np.ndarray) -> int:
+    return int(np.unique(truth, return_counts=True)[1].max())
 
 
 def utterances(clips: pd.DataFrame) -> np.ndarray:

@@ -137,17 +137,17 @@ COPIES = {
 
 
 @pytest.mark.parametrize("how", COPIES)
-def test_the_same_sound_in_other_bytes_is_found_within_a_speaker(small, monkeypatch, tmp_path, how):
+def test_the_same_sound_in_other_bytes_is_found(small, monkeypatch, tmp_path, how):
     corpus, folder = small("crema_d", "1013_WSI_DIS_XX", "1013_WSI_SAD_XX", "1014_WSI_SAD_XX", "1013_TIE_SAD_XX")
     original = sound(5, seconds=2)
     soundfile.write(folder / "AudioWAV/1013_WSI_DIS_XX.wav", original, 16_000)
     soundfile.write(folder / "AudioWAV/1013_WSI_SAD_XX.wav", COPIES[how](original), 16_000)
-    soundfile.write(
-        folder / "AudioWAV/1014_WSI_SAD_XX.wav", 0.2 * original, 16_000
-    )  # another speaker's is not looked at
+    soundfile.write(folder / "AudioWAV/1014_WSI_SAD_XX.wav", 0.2 * original, 16_000)
     commit(corpus, folder, read_index(corpus), monkeypatch, index_folder=tmp_path / "index")
-    (finding,) = check(corpus, folder)
+    finding, other = check(corpus, folder)
     assert kinds_of([finding]) == [("note", "alike", "AudioWAV/1013_WSI_DIS_XX.wav")]
+    assert kinds_of([other]) == [("note", "shared", "AudioWAV/1013_WSI_DIS_XX.wav")], "nobody's to mend"
+    assert "speakers 1013 and 1014 share 2 recording(s) by sound" in other.detail
     assert finding.detail == "sounds like AudioWAV/1013_WSI_SAD_XX.wav (CONTRADICTORY emotion)"
 
 

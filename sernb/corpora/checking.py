@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,9 +56,10 @@ def check(corpus: Corpus, folder: Path, *, progress: bool = False) -> list[Findi
     """Compare every file of a copy with the published checksums, or with the labels that the copy brings.
 
     Problems: missing, changed or unreadable files (with the reason), unexpected ones, counts that are not the published
-    ones; where the labels are the copy's own, equal recordings under two emotions. Notes: oddities of the published
+    ones; where the labels are the copy's own, equal recordings under two emotions, or of two speakers who are tested
+    apart. Notes: oddities of the published
     files, such as stereo sound, silence, and recordings that are there twice, byte for byte or by ear (log-mel
-    fingerprints within a speaker); other spellings of names; second copies and files that are left out.
+    fingerprints); other spellings of names; second copies and files that are left out.
 
     Returns:
         problems first, then notes; empty if all is as published and nothing is odd
@@ -89,7 +91,7 @@ def check(corpus: Corpus, folder: Path, *, progress: bool = False) -> list[Findi
     findings += _spelt_otherwise(folder, index, files)
     findings += _near_speakers(corpus, index)
     findings += _stereo(whole)
-    findings += _twins(whole, mendable=bool(corpus.clips_of))
+    findings += _twins(whole, corpus)
     if corpus.doubts and len(index):
         findings += [Finding("problem", "counts", corpus.name, doubt) for doubt in corpus.doubts(index)]
     return sorted(findings, key=lambda finding: finding.level != "problem")
@@ -237,23 +239,53 @@ def _stereo(clips: list[_Clip]) -> Iterator[Finding]:
             yield Finding("note", "stereo", clip.path, f"has {clip.channels} channels; {what}")
 
 
-def _twins(clips: list[_Clip], *, mendable: bool) -> Iterator[Finding]:
-    """Look for recordings that are there twice, byte for byte anywhere, by ear within a speaker."""
+def _twins(clips: list[_Clip], corpus: Corpus) -> Iterator[Finding]:
+    """Look for recordings that are there twice, byte for byte or by ear, of one speaker or of two.
+
+    Two speakers who share recordings and are tested apart are a problem where the labels can be mended: an experiment
+    refuses such a split.
+    """
     from sernb.audit import alike_among
 
+    mendable = bool(corpus.clips_of)
     by_bytes: dict[str, list[_Clip]] = {}
     for clip in clips:
         by_bytes.setdefault(clip.sha256, []).append(clip)
+    shared: dict[tuple[str, str], list[tuple[_Clip, _Clip]]] = {}
     for group in by_bytes.values():
         if len(group) > 1:
             yield _twin("duplicate", "is byte for byte", group, mendable)
-    by_speaker: dict[str, list[_Clip]] = {}
-    for first, *_ in by_bytes.values():
-        if first.sound is not None:
-            by_speaker.setdefault(first.speaker, []).append(first)
-    for group in by_speaker.values():
-        for pair in alike_among(np.stack([clip.sound for clip in group])):
-            yield _twin("alike", "sounds like", [group[number] for number in pair], mendable)
+        firsts = list({clip.speaker: clip for clip in reversed(group)}.values())[::-1]
+        for pair in combinations(firsts, 2):
+            shared.setdefault((pair[0].speaker, pair[1].speaker), []).append(pair)
+    heard = [first for first, *_ in by_bytes.values() if first.sound is not None]
+    for numbers in alike_among(np.stack([clip.sound for clip in heard])) if heard else ():
+        pair = tuple(heard[number] for number in numbers)
+        if pair[0].speaker == pair[1].speaker:
+            yield _twin("alike", "sounds like", list(pair), mendable)
+        else:
+            shared.setdefault((pair[0].speaker, pair[1].speaker), []).append(pair)
+    yield from _shared(shared, corpus)
+
+
+def _shared(shared: dict[tuple[str, str], list[tuple[_Clip, _Clip]]], corpus: Corpus) -> Iterator[Finding]:
+    from sernb.audit import shared_between
+    from sernb.corpora.own import LABELS
+
+    tested = {speaker: number for number, fold in enumerate(corpus.speaker_folds) for speaker in fold.test}
+    together: dict[tuple[str, ...], list[tuple[_Clip, _Clip]]] = {}
+    for names, pairs in shared.items():
+        together.setdefault(tuple(sorted(names)), []).extend(pairs)
+    for names, pairs in together.items():
+        apart = tested.get(names[0]) != tested.get(names[1])
+        first, second = pairs[0]
+        detail = shared_between(
+            tuple(name.removeprefix(f"{corpus.name}-") for name in names),
+            len(pairs),
+            (first.path, second.path),
+            own=corpus.labels_at == (LABELS,),
+        )
+        yield Finding("problem" if apart and corpus.clips_of else "note", "shared", first.path, detail)
 
 
 def _twin(kind: str, likeness: str, clips: list[_Clip], mendable: bool) -> Finding:

@@ -180,9 +180,10 @@ def draw(groups: np.ndarray, times: int, seed: int) -> np.ndarray:
 
 
 def copies_of(metric: Metric, answers: Answers, groups: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """The metric of each resampled copy, shape ``(copies,)``."""
+    """The metric of each resampled copy, shape ``(copies,)``; means over classes are over those of all clips."""
     if sums := getattr(metric, "sums", None):
-        return sums.value(drawn @ group_sums(sums.terms(*aligned(answers.truth, answers.scores)), groups))
+        of_units = group_sums(sums.terms(*aligned(answers.truth, answers.scores)), groups)
+        return sums.of_copies(drawn @ of_units, of_units.sum(axis=0))
     clips = np.arange(len(groups))
     copies = (np.repeat(clips, times[groups].astype(int)) for times in drawn)
     return np.array([metric(answers.truth[copy], answers.scores[copy]) for copy in copies])

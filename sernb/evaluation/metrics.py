@@ -19,9 +19,26 @@ class Sums:
 
     terms: Callable[[np.ndarray, np.ndarray], np.ndarray]  # truth, scores → (clips, terms)
     value: Callable[[np.ndarray], np.ndarray]  # (…, terms) → (…)
+    by_class: Callable[[np.ndarray], np.ndarray] | None = None  # (…, terms) → (…, classes), of which value is the mean
+
+    def of_copies(self, copies: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        """Return the metric of each resampled copy, shape ``(copies,)``.
+
+        A mean over classes is over those of the whole: where no clip of a class was drawn, it keeps its value, so that
+        a copy that misses a class is not judged by the others alone.
+
+        Args:
+            copies: sums of each copy, ``(copies, terms)``
+            whole: sums of all clips, ``(terms,)``
+        """
+        if self.by_class is None:
+            return self.value(copies)
+        classes = int(np.sqrt(len(whole)))
+        missing = copies.reshape(-1, classes, classes).sum(axis=-1) == 0
+        return np.nanmean(np.where(missing, self.by_class(whole), self.by_class(copies)), axis=-1)
 
 
-def of_sums(terms: Callable, value: Callable) -> Callable[[Metric], Metric]:
+def of_sums(terms: Callable, value: Callable, by_class: Callable | None = None) -> Callable[[Metric], Metric]:
     """Define a metric by its sums; its function gives the documentation."""
 
     def define(documented: Metric) -> Metric:
@@ -29,7 +46,7 @@ def of_sums(terms: Callable, value: Callable) -> Callable[[Metric], Metric]:
         def metric(truth: np.ndarray, scores: np.ndarray) -> float:
             return float(value(terms(*aligned(truth, scores)).sum(axis=0)))
 
-        metric.sums = Sums(terms, value)
+        metric.sums = Sums(terms, value, by_class)
         return metric
 
     return define
@@ -105,12 +122,16 @@ def _cells(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return cells
 
 
-def _of_confusion(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[Metric], Metric]:
-    def value(sums: np.ndarray) -> np.ndarray:
+def _of_confusion(function: Callable[[np.ndarray], np.ndarray], *, macro: bool) -> Callable[[Metric], Metric]:
+    """Define a metric by what confusion counts give: with ``macro`` its values by class, of which it is the mean."""
+
+    def of_counts(sums: np.ndarray) -> np.ndarray:
         classes = int(np.sqrt(sums.shape[-1]))
         return function(sums.reshape(*sums.shape[:-1], classes, classes))
 
-    return of_sums(_cells, value)
+    if not macro:
+        return of_sums(_cells, of_counts)
+    return of_sums(_cells, lambda sums: np.nanmean(of_counts(sums), axis=-1), of_counts)
 
 
 def _right(matrix: np.ndarray) -> np.ndarray:
@@ -151,7 +172,7 @@ def war(truth: np.ndarray, scores: np.ndarray) -> float:
     """
 
 
-@_of_confusion(lambda matrix: np.nanmean(recalls(matrix), axis=-1))
+@_of_confusion(recalls, macro=True)
 def uar(truth: np.ndarray, scores: np.ndarray) -> float:
     """Unweighted average recall: the mean over the classes present of the share of each predicted rightly.
 
@@ -163,22 +184,22 @@ def uar(truth: np.ndarray, scores: np.ndarray) -> float:
     """
 
 
-@_of_confusion(lambda matrix: np.nanmean(_precisions(matrix), axis=-1))
+@_of_confusion(_precisions, macro=True)
 def macro_precision(truth: np.ndarray, scores: np.ndarray) -> float:
     """Mean over the classes present or predicted of precision; 0 for a class that is never predicted."""
 
 
-@_of_confusion(lambda matrix: _weighted(_precisions(matrix), matrix))
+@_of_confusion(lambda matrix: _weighted(_precisions(matrix), matrix), macro=False)
 def weighted_precision(truth: np.ndarray, scores: np.ndarray) -> float:
     """Mean of precision over classes, each weighted by its number of clips."""
 
 
-@_of_confusion(lambda matrix: np.nanmean(_f1s(matrix), axis=-1))
+@_of_confusion(_f1s, macro=True)
 def macro_f1(truth: np.ndarray, scores: np.ndarray) -> float:
     """Mean over the classes present or predicted of the harmonic mean of precision and recall."""
 
 
-@_of_confusion(lambda matrix: _weighted(_f1s(matrix), matrix))
+@_of_confusion(lambda matrix: _weighted(_f1s(matrix), matrix), macro=False)
 def weighted_f1(truth: np.ndarray, scores: np.ndarray) -> float:
     """Mean of F1 over classes, each weighted by its number of clips."""
 

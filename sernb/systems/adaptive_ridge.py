@@ -17,7 +17,7 @@ import numpy as np
 from sernb.features import RecordingFunctionals
 from sernb.labels import ALL_EIGHT
 from sernb.systems import Fitted, System, Task
-from sernb.systems.inner_validation import inner_folds, inner_temperature
+from sernb.systems.inner_validation import inner_folds, inner_temperature, middle
 from sernb.systems.kernels import kernel_of, limited, rows_of
 from sernb.systems.least_squares import answers_of, coefficients_of, targets_of
 from sernb.systems.majority import tenfold
@@ -54,26 +54,27 @@ def fit(settings: Settings, task: Task) -> Fitted:
     def trained(kept: np.ndarray | slice, penalties: Sequence[float]) -> Answer:
         return _trained(settings, penalties, rows[kept], truth[kept], speakers[kept], classes, statistics)
 
-    inner, by_speaker = inner_folds(task, truth, settings.inner_folds, shuffled=True)
-    held = np.concatenate([held for _, held in inner])
-    judged = [trained(kept, settings.penalties)(rows[out]) for kept, out in inner]
-    found = np.concatenate([found for _, found in judged])
-    tried = [np.concatenate(parts) for parts in zip(*(answers for answers, _ in judged), strict=True)]
-    best = int(np.argmax([uar(truth[held], answers) for answers in tried]))
-    temperature = inner_temperature(task, truth[held], tried[best], by_speaker=by_speaker)
-    answer = trained(slice(None), [settings.penalties[best]])
+    inner = inner_folds(task, truth, settings.inner_folds, shuffled=True)
+    penalty, temperature, reached = middle(settings.penalties), 1.0, {}
+    if inner.rows:
+        held = np.concatenate([held for _, held in inner.rows])
+        judged = [trained(kept, settings.penalties)(rows[out]) for kept, out in inner.rows]
+        found = np.concatenate([found for _, found in judged])
+        tried = [np.concatenate(parts) for parts in zip(*(answers for answers, _ in judged), strict=True)]
+        best = int(np.argmax([uar(truth[held], answers) for answers in tried]))
+        penalty = settings.penalties[best]
+        temperature = inner_temperature(task, truth[held], tried[best], by_speaker=inner.by_speaker)
+        reached = {
+            "inner UAR": uar(truth[held], tried[best]),
+            "inner clips whose speaker was found": float((found == speakers[held]).mean()),
+        }
+    answer = trained(slice(None), [penalty])
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
         (answers,), _ = answer(rows_of(features))
         return with_temperature(answers, temperature)
 
-    chosen = {
-        "penalty": settings.penalties[best],
-        "temperature": temperature,
-        "inner UAR": uar(truth[held], tried[best]),
-        "inner clips whose speaker was found": float((found == speakers[held]).mean()),
-        "inner folds": "by speaker" if by_speaker else "by clip",
-    }
+    chosen = {"penalty": penalty, "temperature": temperature, **reached, "inner folds": inner.about}
     return Fitted(scores=scores, chosen=chosen)
 
 

@@ -15,7 +15,7 @@ from sernb.config import DataError
 from sernb.features import Functionals
 from sernb.labels import ALL_EIGHT
 from sernb.systems import Fitted, System, Task
-from sernb.systems.inner_validation import inner_folds, inner_temperature
+from sernb.systems.inner_validation import inner_folds, inner_temperature, middle
 from sernb.systems.kernels import kernel_of, limited, rows_of
 from sernb.systems.majority import tenfold
 from sernb.systems.support_vectors import answers_of, machine_of
@@ -44,7 +44,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     The kernel is computed once: there are many times more functionals than clips. C and gamma are those with the
     highest mean UAR of the inner folds; the temperature that makes decision values probabilities comes from the same
     answers. Where fewer speakers train than there are inner folds, these are cut between clips, the temperature is 1,
-    and the run says so.
+    and the run says so; where clips are too few for any, C and gamma are the middle of the grid.
     """
     from sklearn.preprocessing import StandardScaler
 
@@ -52,26 +52,29 @@ def fit(settings: Settings, task: Task) -> Fitted:
 
     heard, classes = task.heard_without_epochs, len(task.classes)
     rows, truth = rows_of(heard.features), heard.truth
-    inner, by_speaker = inner_folds(task, truth, settings.inner_folds)
+    inner = inner_folds(task, truth, settings.inner_folds)
     scaler = StandardScaler().fit(rows_of(task.statistics.features) if task.statistics else rows)
     scaled = limited(scaler.transform(rows))
 
     grid = list(product(settings.penalties, settings.gammas if settings.kernel == "rbf" else (None,)))
-    validated = np.concatenate([held for _, held in inner])
-    tried = {}
-    for penalty, gamma in grid:
-        kernel = kernel_of(scaled, scaled, gamma)
-        answers = [
-            answers_of(
-                machine_of(kernel[np.ix_(kept, kept)], truth[kept], penalty), kernel[np.ix_(held, kept)], classes
-            )
-            for kept, held in inner
-        ]
-        mean = np.mean([uar(truth[held], found) for (_, held), found in zip(inner, answers, strict=True)])
-        tried[penalty, gamma] = float(mean), np.concatenate(answers)
-    penalty, gamma = max(tried, key=lambda point: tried[point][0])
-    inner_uar, answers = tried[penalty, gamma]
-    temperature = inner_temperature(task, truth[validated], answers, by_speaker=by_speaker)
+    (penalty, gamma), temperature, reached = middle(grid), 1.0, {}
+    if inner.rows:
+        validated = np.concatenate([held for _, held in inner.rows])
+        tried = {}
+        for point in grid:
+            kernel = kernel_of(scaled, scaled, point[1])
+            answers = [
+                answers_of(
+                    machine_of(kernel[np.ix_(kept, kept)], truth[kept], point[0]), kernel[np.ix_(held, kept)], classes
+                )
+                for kept, held in inner.rows
+            ]
+            mean = np.mean([uar(truth[held], found) for (_, held), found in zip(inner.rows, answers, strict=True)])
+            tried[point] = float(mean), np.concatenate(answers)
+        penalty, gamma = max(tried, key=lambda point: tried[point][0])
+        inner_uar, answers = tried[penalty, gamma]
+        reached = {"inner UAR": inner_uar}
+        temperature = inner_temperature(task, truth[validated], answers, by_speaker=inner.by_speaker)
     machine = machine_of(kernel_of(scaled, scaled, gamma), truth, penalty)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -82,8 +85,8 @@ def fit(settings: Settings, task: Task) -> Fitted:
         "C": penalty,
         **({"gamma": gamma} if gamma is not None else {}),
         "temperature": temperature,
-        "inner UAR": inner_uar,
-        "inner folds": "by speaker" if by_speaker else "by clip",
+        **reached,
+        "inner folds": inner.about,
     }
     return Fitted(scores=scores, chosen=chosen)
 

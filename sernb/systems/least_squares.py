@@ -36,7 +36,7 @@ def coefficients_of(kernel: np.ndarray, targets: np.ndarray, penalties: Sequence
         for each penalty coefficients, ``(clips, classes)``; kernel values times them are what is said of other clips
     """
     values, vectors = np.linalg.eigh(kernel)
-    turned, size = vectors.T @ targets, np.trace(kernel) / len(kernel)
+    turned, size = vectors.T @ targets, np.trace(kernel) / len(kernel) or 1.0  # 0 where all clips are one and the same
     return [vectors @ (turned / (values + penalty * size)[:, None]) for penalty in penalties]
 
 

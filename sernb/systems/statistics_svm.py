@@ -10,7 +10,8 @@ pre-emphasis and first differences that the code leaves out: all of these are va
 Chosen here, where the source does not say: the answer is the class with the highest decision value (ties broken by
 confidence), and the scores of the seven emotions are the softmax of the higher decision value of their two genders.
 They rank; they are not probabilities. Where fewer speakers train than there are inner folds, the inner folds are cut
-between clips, and the run says so.
+between clips; where clips are too few for any, C and gamma are the middle of the grid; where no feature passes the
+F-test, all are kept. The run says so.
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ from sernb.config import DataError
 from sernb.features import Statistics
 from sernb.labels import CALM_AS_NEUTRAL, LabelSet
 from sernb.systems import Figure, Fitted, System, Task
-from sernb.systems.inner_validation import inner_folds
+from sernb.systems.inner_validation import inner_folds, middle
 from sernb.systems.kernels import rows_of
 from sernb.systems.support_vectors import probabilities
 
@@ -68,38 +69,46 @@ def fit(settings: Settings, task: Task) -> Fitted:
     rows = rows_of(heard.features)
     genders = np.unique(heard.genders, return_inverse=True)[1]
     target = genders * len(task.classes) + heard.truth if settings.gendered else heard.truth
-    inner, by_speaker = inner_folds(task, target, settings.inner_folds)
+    inner = inner_folds(task, target, settings.inner_folds)
 
     seen = rows_of(task.statistics.features) if task.statistics else rows
     scaler, selector = StandardScaler().fit(seen), SelectFpr(f_classif, alpha=settings.significance)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Features .* are constant")  # the minimum of the flux always is
         warnings.filterwarnings("ignore", "invalid value encountered in divide")
-        selected = selector.fit_transform(scaler.transform(rows), target)
-    components = min(settings.components, *selected.shape) if settings.components else selected.shape[1]
+        kept = selector.fit(scaler.transform(rows), target).get_support()
+    nothing_passed = not kept.any()
+    kept |= nothing_passed
+    components = min(settings.components, len(rows), kept.sum()) if settings.components else kept.sum()
     projection = PCA(components, svd_solver="full") if settings.components else None
     if projection:
-        projection.fit(selector.transform(scaler.transform(seen)))
+        projection.fit(scaler.transform(seen)[:, kept])
 
     def projected(rows: np.ndarray) -> np.ndarray:
-        selected = selector.transform(scaler.transform(rows))
+        selected = scaler.transform(rows)[:, kept]
         return projection.transform(selected) if projection else selected
 
     grid = {"C": list(settings.penalties)} | ({"gamma": list(settings.gammas)} if settings.kernel != "linear" else {})
-    search = GridSearchCV(
-        SVC(**KERNELS[settings.kernel], decision_function_shape="ovr", break_ties=True), grid, cv=inner, n_jobs=1
-    ).fit(projected(rows), target)
+    best = {name: middle(tried) for name, tried in grid.items()}
+    machine = SVC(**KERNELS[settings.kernel], decision_function_shape="ovr", break_ties=True)
+    if inner.rows:
+        machine = GridSearchCV(machine, grid, cv=inner.rows, n_jobs=1).fit(projected(rows), target)
+        best = machine.best_params_
+    else:
+        machine.set_params(**best).fit(projected(rows), target)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
-        decision = search.decision_function(projected(rows_of(features)))
-        return probabilities(decision, search.classes_, len(task.classes))
+        decision = machine.decision_function(projected(rows_of(features)))
+        return probabilities(decision, machine.classes_, len(task.classes))
 
     chosen = {
-        **search.best_params_,
-        "features kept": int(selected.shape[1]),
-        "components": components,
-        "inner folds": "by speaker" if by_speaker else "by clip",
+        **best,
+        "features kept": int(kept.sum()),
+        "components": int(components),
+        "inner folds": inner.about,
     }
+    if nothing_passed:
+        chosen["F-test"] = "no feature passed: all were kept"
     return Fitted(scores=scores, chosen=chosen)
 
 
