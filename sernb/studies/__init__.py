@@ -3,8 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from sernb.evaluation import Answers, Interval, p_in_words
-from sernb.experiment import Experiment
+from sernb.experiment import Experiment, Plan
 from sernb.results import Result, results_of
+
+
+class Arms(dict[str, Plan]):
+    """Experiments of a study, by what is different about them."""
+
+    left_out: tuple[str, ...] = ()  # what the recordings do not allow, a sentence each
 
 
 def shown(interval: Interval) -> bool:

@@ -15,14 +15,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sernb.config import digest, work_folder
+from sernb.augment import ORIGINAL
+from sernb.config import Infeasible, digest, work_folder
 from sernb.evaluation import FEWEST_SPEAKERS, Answers, Interval, gain, interval, uar
-from sernb.experiment import Experiment
+from sernb.experiment import Experiment, Plan, plan
+from sernb.feasibility import refuse_single_clips
 from sernb.preparation import prepare
 from sernb.store import atomic
 from sernb.studies import difference_in_words
 from sernb.systems import Examples, Task
 
+PROTOCOL = "speaker-independent"
 ENROLLED = (0, 1, 2, 4, 8, 16, 32)  # clips; then all of a speaker's own
 SHRINKAGES = (0, 2, 4, 8, 16, 32, 64)  # values of k to choose from
 DRAWS = 10
@@ -62,6 +65,22 @@ def standardised(clip: np.ndarray, moments: Moments) -> np.ndarray:
     """Return a clip with these moments taken out, float32."""
     deviation = np.where(moments.variance > SMALLEST, np.sqrt(moments.variance), 1.0)
     return ((clip - moments.mean) / deviation).astype(np.float32)
+
+
+def plan_folds(system: str, corpus: str, **options: object) -> Plan:
+    """List the folds that enrol speakers; none where the recordings do not allow it, and what keeps them from it.
+
+    Args:
+        options: of :func:`sernb.experiment.plan`
+    """
+    planned = Plan()
+    try:
+        planned = plan([system], corpus, [PROTOCOL], views=[ORIGINAL], **options)
+        refuse_single_clips(planned[0])
+    except Infeasible as error:
+        planned = Plan()
+        planned.left_out = tuple(f"enrolment of speakers: {reason}" for reason in error.args)
+    return planned
 
 
 @dataclass(frozen=True)
@@ -219,10 +238,12 @@ def counts(trained: Trained, clips: Sequence[str]) -> list[int]:
 
 
 def best_k(trained: Trained, clips: Sequence[str], *, draws: int) -> float:
-    """Return the k with the highest mean UAR on clips of validation speakers; without any, the middle one."""
+    """Return the k with the highest mean UAR on clips of validation speakers; without two of each, the middle one."""
     if not len(clips):
         return SHRINKAGES[len(SHRINKAGES) // 2]
     tried = [trained.enrolments(clips, count, SHRINKAGES, draws) for count in counts(trained, clips) if count]
+    if not tried:
+        return SHRINKAGES[len(SHRINKAGES) // 2]
     reached = [[uar(each.answers.truth, each.answers.scores) for each in of_count] for of_count in tried]
     return SHRINKAGES[int(np.mean(reached, axis=0).argmax())]
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from sernb.augment import ORIGINAL, Noise, SteadyNoise
-from sernb.config import DataError
+from sernb.config import DataError, Infeasible
 from sernb.evaluation import Answers, Comparison, Interval, gap, holm, p_in_words, paired_test, smallest_difference, uar
 from sernb.evaluation import speaker_differences as by_speaker
-from sernb.experiment import Added, Experiment, plan
+from sernb.experiment import QUICK_FOLDS, Added, Experiment, plan
+from sernb.pools import pool_named
 from sernb.results import Result
 from sernb.studies import difference_in_words
 
@@ -24,17 +25,49 @@ def plan_arms(
 ) -> dict[str, list[Experiment]]:
     """List the experiments by whom they are trained on; all but ``EVERY_CLIP`` hear equally many clips.
 
+    All have the same folds, and these test both genders: in the quick profile the first two, or as many more as it
+    takes.
+
     Raises:
-        DataError: if the corpus does not have speakers of both genders
+        Infeasible: if women or men are too few to train on and to test
     """
-    given = {"profile": profile, "seeds": [seed], "views": [ORIGINAL], "data": data}
-    whole = {name: plan([system], corpus, [PROTOCOL], train_on=condition, **given) for name, condition in ARMS.items()}
-    sizes = equal_sizes(whole)
-    arms = {
-        name: plan([system], corpus, [PROTOCOL], train_on=condition, train_clips=sizes[name], **given)
+    given = {"seeds": [seed], "views": [ORIGINAL], "data": data, "profile": profile}
+    pool = pool_named(corpus, data)
+    genders = pool.index.groupby("gender").speaker.nunique()
+    if missing := [name for name in ("female", "male") if name not in genders]:
+        raise Infeasible(f"{pool.name}: has no speaker whose gender is {' or '.join(missing)}, as the labels say it")
+    folds = range(plan([system], corpus, [PROTOCOL], **given)[0].folds)
+    whole = {
+        name: plan([system], corpus, [PROTOCOL], train_on=condition, folds=folds, **given)
         for name, condition in ARMS.items()
     }
-    return {EVERY_CLIP: whole["all"]} | arms
+    chosen = _same_folds(whole, QUICK_FOLDS if profile == "quick" else len(folds))
+    sizes = equal_sizes(chosen)
+    if min(sizes.values()) < 2:
+        raise Infeasible(f"{pool.name}: some folds have fewer than two training clips of a gender; add recordings")
+    arms = {
+        name: plan([system], corpus, [PROTOCOL], train_on=condition, train_clips=sizes[name], folds=folds, **given)
+        for name, condition in ARMS.items()
+    }
+    return _same_folds({EVERY_CLIP: whole["all"]} | arms, len(chosen["all"]))
+
+
+def _same_folds(arms: Mapping[str, Sequence[Experiment]], count: int) -> dict[str, list[Experiment]]:
+    """Return the first folds that all arms have, at least ``count`` and so many that both genders are tested."""
+    every = arms["all"]
+    common = set.intersection(*({each.fold.number for each in arm} for arm in arms.values()))
+    numbers = [each.fold.number for each in every if each.fold.number in common]
+    gender = every[0].clips.set_index("clip").gender
+    for taken in range(min(count, len(numbers)), len(numbers) + 1):
+        kept = {
+            name: [each for each in arm if each.fold.number in numbers[:taken]] for name, arm in arms.items()
+        }  # fmt: skip
+        tested = {gender[clip] for each in kept["all"] for clip in each.fold.test}
+        if {"female", "male"} <= tested:
+            return kept
+    raise Infeasible(
+        f"{every[0].corpus.name}: no folds train on women and on men and test both; add recordings of more speakers"
+    )
 
 
 def equal_sizes(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, int]:

@@ -1,18 +1,20 @@
 """Leaks: what each is worth, as the same system under the clean protocol and under one that has the leak."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from sernb.augment import ORIGINAL, Noise
+from sernb.config import Infeasible
 from sernb.evaluation import Comparison, Interval, gap, holm, p_in_words, paired_test, uar
-from sernb.experiment import Experiment, plan
+from sernb.experiment import Plan, plan
 from sernb.results import SHARED, Result
 from sernb.splits import PROTOCOLS
-from sernb.studies import answers_to, by_clip, difference_in_words
+from sernb.studies import Arms, answers_to, by_clip, difference_in_words
 
 CLEAN = "speaker-independent"
 COPY = Noise()  # of which copies are made, before or after the split
@@ -36,21 +38,37 @@ LEAKS = (
 )
 
 
-def plan_arms(
-    system: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None
-) -> dict[str, list[Experiment]]:
-    """List the experiments of a system by protocol, all folds of each: what is compared are the same test clips."""
+def plan_arms(system: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None) -> Arms:
+    """List the experiments of a system by protocol, all folds of each: what is compared are the same test clips.
 
-    def every_fold(protocol: str, **options: object) -> list[Experiment]:
+    Raises:
+        Infeasible: if no leak can be measured
+    """
+
+    def every_fold(protocol: str, **options: object) -> Plan:
         given = {"seeds": [seed], "views": [ORIGINAL], "data": data, **options}
-        folds = plan([system], corpus, [protocol], folds=[0], **given)[0].folds
+        folds = plan([system], corpus, [protocol], **given)[0].folds
         return plan([system], corpus, [protocol], profile=profile, folds=range(folds), **given)
 
-    protocols = (CLEAN, "random", "random-twins-apart", "leaky-statistics")
-    return {protocol: every_fold(protocol) for protocol in protocols} | {
-        f"{protocol}, with copies": every_fold(protocol, training_views=[COPY])
-        for protocol in (CLEAN, "leaky-augmentation")
-    }
+    wanted = {protocol: (protocol, {}) for protocol in (CLEAN, "random", "random-twins-apart", "leaky-statistics")}
+    copied = {"training_views": [COPY]}
+    wanted |= {f"{protocol}, with copies": (protocol, copied) for protocol in (CLEAN, "leaky-augmentation")}
+    arms = _feasible({name: partial(every_fold, protocol, **more) for name, (protocol, more) in wanted.items()})
+    if not any(leak.leaky in arms and leak.clean in arms for leak in LEAKS):
+        raise Infeasible(*arms.left_out)
+    return arms
+
+
+def _feasible(planned: Mapping[str, Callable[[], Plan]]) -> Arms:
+    arms, left_out = Arms(), []
+    for name, of_arm in planned.items():
+        try:
+            arms[name] = of_arm()
+            left_out += arms[name].left_out
+        except Infeasible as error:
+            left_out += error.args
+    arms.left_out = tuple(dict.fromkeys(left_out))
+    return arms
 
 
 def worth(clean: Result, leaky: Result) -> Comparison | Interval:
@@ -62,8 +80,9 @@ def worth(clean: Result, leaky: Result) -> Comparison | Interval:
 
 
 def worths(arms: Mapping[str, Result]) -> dict[str, Comparison | Interval]:
-    """Return what each leak is worth to a system."""
-    return {leak.name: worth(arms[leak.clean], arms[leak.leaky]) for leak in LEAKS}
+    """Return what each leak is worth to a system, of those that were measured."""
+    there = [leak for leak in LEAKS if leak.clean in arms and leak.leaky in arms]
+    return {leak.name: worth(arms[leak.clean], arms[leak.leaky]) for leak in there}
 
 
 def difference_of(found: Comparison | Interval) -> Interval:
@@ -81,7 +100,7 @@ def worths_table(arms: Mapping[str, Result], found: Mapping[str, Comparison | In
     """Return what each leak is worth for reading; p corrected by Holm's method for the paired tests."""
     corrected = _corrected(found)
     rows = []
-    for leak in LEAKS:
+    for leak in (leak for leak in LEAKS if leak.name in found):
         leaky, clean = arms[leak.leaky], arms[leak.clean]
         rows.append(
             {
@@ -127,18 +146,18 @@ CHOSEN, BEST = "chosen on validation speakers", "best on the test part"
 LAST = "last epoch"
 
 
-def plan_epochs(
-    network: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None
-) -> dict[str, list[Experiment]]:
+def plan_epochs(network: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None) -> Arms:
     """List the trainings of a network watched on validation speakers, and again on the test part.
 
-    Whatever watches does not touch the training: both go through the same weights, epoch by epoch.
+    Whatever watches does not touch the training: both go through the same weights, epoch by epoch. Without a network,
+    or where the recordings do not allow it, there are none.
     """
-    protocols = {CHOSEN: CLEAN, BEST: "leaky-choice"}
-    return {
-        name: plan([network], corpus, [protocol], profile=profile, seeds=[seed], data=data)
-        for name, protocol in protocols.items()
-    }
+    protocols = {CHOSEN: CLEAN, BEST: "leaky-choice"} if network else {}
+    given = {"profile": profile, "seeds": [seed], "data": data}
+    arms = _feasible({name: partial(plan, [network], corpus, [each], **given) for name, each in protocols.items()})
+    if len(arms) < len(protocols):
+        arms.clear()
+    return arms
 
 
 def epochs(arms: Mapping[str, Result]) -> pd.DataFrame:

@@ -21,17 +21,19 @@ def spread(found: pd.DataFrame) -> dict[str, float]:
     """Return how WAR varies between speakers: standard deviations, as shares.
 
     ``observed`` is the sample deviation; ``by clips`` what so few clips of each would show if all speakers were
-    alike, the root of the mean of p (1 - p) / (n - 1); ``between`` is what is left, 0 if nothing is.
+    alike, the root of the mean of p (1 - p) / (n - 1) over those with two or more; ``between`` is what is left, 0 if
+    nothing is. NaN where there are too few speakers or clips to tell.
 
     Args:
         found: of :func:`by_speaker`
     """
     observed = found.war.var(ddof=1)
-    by_clips = (found.war * (1 - found.war) / (found.clips - 1)).mean()
+    several = found[found.clips > 1]
+    by_clips = (several.war * (1 - several.war) / (several.clips - 1)).mean()
     return {
         "observed": float(np.sqrt(observed)),
         "by clips": float(np.sqrt(by_clips)),
-        "between": float(np.sqrt(max(observed - by_clips, 0))),
+        "between": float(np.sqrt(np.maximum(observed - by_clips, 0))),
     }
 
 
@@ -49,9 +51,9 @@ def spread_table(results: Sequence[Result]) -> pd.DataFrame:
                 "worst": f"{100 * found.war.min():.1f}",
                 "best": f"{100 * found.war.max():.1f}",
                 **{f"mean {gender}": f"{100 * mean:.1f}" for gender, mean in means.items()},
-                "s.d. (points)": f"{100 * deviation['observed']:.1f}",
-                "by few clips": f"{100 * deviation['by clips']:.1f}",
-                "between speakers": f"{100 * deviation['between']:.1f}",
+                "s.d. (points)": _points(deviation["observed"]),
+                "by few clips": _points(deviation["by clips"]),
+                "between speakers": _points(deviation["between"]),
                 "WAR floor": f"{100 * result.metrics().war_floor:.1f}",
                 "Speakers": len(found),
                 "Clips": len(result.clips),
@@ -60,11 +62,18 @@ def spread_table(results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _points(deviation: float) -> str:
+    return "–" if np.isnan(deviation) else f"{100 * deviation:.1f}"
+
+
 def learned(results: Sequence[Result]) -> list[str]:
     """Return what was found, in sentences."""
     said = []
     for result in results:
-        deviation = {name: f"{100 * value:.1f}" for name, value in spread(by_speaker(result)).items()}
+        deviation = {name: _points(value) for name, value in spread(by_speaker(result)).items()}
+        if "–" in deviation.values():
+            said.append(f"{result.system.name}: too few speakers or clips of each to tell how speakers differ.")
+            continue
         said.append(
             f"{result.system.name}: WAR of the test speakers has a standard deviation of {deviation['observed']} "
             f"points; if all were alike, so few clips of each would show {deviation['by clips']}."
