@@ -9,10 +9,10 @@ import pandas as pd
 
 from sernb.at_hand import at_hand
 from sernb.augment import ORIGINAL
-from sernb.config import DataError
+from sernb.config import Infeasible
 from sernb.corpora import CORPORA, corpus_named
 from sernb.evaluation import Metrics, evaluate
-from sernb.experiment import Experiment, plan
+from sernb.experiment import Experiment, Plan, plan
 from sernb.labels import MULTITASK_EIGHT_OFFICIAL, LabelSet, label_set_named
 from sernb.pools import Pool, pool_named
 from sernb.results import results_of
@@ -38,12 +38,12 @@ def shared_labels(base: LabelSet, pool: Pool) -> LabelSet:
     """Return a label set without the classes that some corpus of a pool does not have.
 
     Raises:
-        DataError: if fewer than two classes are left
+        Infeasible: if fewer than two classes are left
     """
     had = [set(base.truths_of(part.clips).dropna()) for part in pool.parts]
     shared = set.intersection(*had)
     if len(shared) < 2:
-        raise DataError(f"{pool.name}: of the classes of {base.name} fewer than two are in all; leave out a corpus")
+        raise Infeasible(f"{pool.name}: of the classes of {base.name} fewer than two are in all; leave out a corpus")
     if shared == set(base.classes):
         return base
     kept = tuple((emotion, name) for emotion, name in base.becomes if name in shared)
@@ -52,7 +52,7 @@ def shared_labels(base: LabelSet, pool: Pool) -> LabelSet:
 
 def plan_matrix(
     systems: Sequence[str], corpus: str, *, labels: str, profile: str, seed: int = 0, data: str | Path | None = None
-) -> list[Experiment]:
+) -> Plan:
     """List the experiments of a matrix: within each corpus, between each two, and on all but one.
 
     Args:
@@ -68,14 +68,22 @@ def plan_matrix(
         "data": data,
     }
     names = [part.name for part in pool.parts]
-    planned = []
-    for part in pool.parts:
-        if len(part.speaker_folds) > 1:
-            planned += plan(systems, part.name, [WITHIN], **given)
+    wanted = [(part.name, WITHIN, None) for part in pool.parts if len(part.speaker_folds) > 1]
     pools = [[one, other] for row, one in enumerate(names) for other in names[row + 1 :]]
     pools += [names] if len(names) > 2 else []
-    for joined in pools:
-        planned += plan(systems, "+".join(joined), [BETWEEN], folds=range(len(joined)), **given)
+    wanted += [("+".join(joined), BETWEEN, range(len(joined))) for joined in pools]
+    planned, left_out = Plan(), []
+    for name, protocol, folds in wanted:
+        try:
+            part = plan(systems, name, [protocol], folds=folds, **given)
+        except Infeasible as error:
+            left_out += error.args
+        else:
+            planned += part
+            left_out += part.left_out
+    planned.left_out = tuple(left_out)
+    if not planned:
+        raise Infeasible(*left_out)
     return planned
 
 
@@ -94,6 +102,8 @@ def cells(experiments: Sequence[Experiment]) -> pd.DataFrame:
         for number, part in enumerate(pool.parts):
             others = [other.corpus.title for other in pool.parts if other is not part] or [part.corpus.title]
             folds = [each.fold for each in result.experiments if len(pool.parts) == 1 or each.fold.number == number]
+            if not folds:  # left out
+                continue
             rows.append(
                 {
                     "system": result.system.name,
