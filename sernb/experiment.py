@@ -233,19 +233,19 @@ def plan(
                         train_clips=train_clips,
                         added=added,
                     )
-                    possible, reasons = _folds(template)
+                    possible, reasons = _folds(template, folds)
                 except Infeasible as error:
                     possible, reasons = [], error.args
                 left_out += [LeftOut(system.name, labels.name, protocol.name, reason) for reason in reasons]
-                planned += _chosen(possible, profile, folds)
+                planned += possible[:QUICK_FOLDS] if profile == "quick" and folds is None else possible
     planned.left_out = sentences(left_out)
     if not planned and left_out:
         raise Infeasible(*planned.left_out)
     return planned
 
 
-def _folds(template: Experiment) -> tuple[list[Experiment], list[str]]:
-    """Return one experiment a fold, alike in all else, and what to say of folds that cannot be done."""
+def _folds(template: Experiment, wanted: Sequence[int] | None) -> tuple[list[Experiment], list[str]]:
+    """Return one experiment for each wanted fold, alike in all else, and what to say of folds that cannot be done."""
     refuse_infeasible(template)
     system, protocol, clips = template.system, template.protocol, template.clips
     folds = folds_of(
@@ -257,13 +257,19 @@ def _folds(template: Experiment) -> tuple[list[Experiment], list[str]]:
         tests_choose=system.tests_choose,
     )
     folds = _tested(folds, template)
+    wanted = {fold.number for fold in folds} if wanted is None else set(wanted)
+    if unknown := sorted(wanted - {fold.number for fold in folds}):
+        raise DataError(f"{system.name} under {protocol.name} has no fold {unknown[0]}; it has 0 to {len(folds) - 1}")
     times, truth = pd.Series(0, clips["clip"]), dict(zip(clips["clip"], clips["truth"], strict=True))
     experiments, reasons = [], {}
-    for fold in folds:
+    # Only what the authors did carries anything from one fold to the next.
+    carries = protocol.split == "published"
+    for fold in folds if carries else [fold for fold in folds if fold.number in wanted]:
         narrowed = _narrowed(fold, template)
         times[list(narrowed.train)] += 1
-        # Only what the authors did carries anything from one fold to the next.
-        seen = times[list(narrowed.train)].tolist() if protocol.split == "published" else [1] * len(narrowed.train)
+        if fold.number not in wanted:
+            continue
+        seen = times[list(narrowed.train)].tolist() if carries else [1] * len(narrowed.train)
         experiment = replace(template, fold=narrowed, folds=len(folds), times_trained=tuple(seen))
         if reason := why_not(experiment, _classes_of(experiment, truth)):
             reasons[fold.number] = reason
@@ -336,17 +342,6 @@ def _some_of(train: pd.DataFrame, count: int, rng: np.random.Generator) -> pd.Da
         random_state=int(rng.integers(2**31)),
     )
     return train.iloc[np.sort(rows)]
-
-
-def _chosen(experiments: list[Experiment], profile: str, folds: Sequence[int] | None) -> list[Experiment]:
-    if folds is None:
-        return experiments[:QUICK_FOLDS] if profile == "quick" else experiments
-    first = next(iter(experiments), None)
-    if first and (unknown := sorted(set(folds) - set(range(first.folds)))):
-        raise DataError(
-            f"{first.system.name} under {first.protocol.name} has no fold {unknown[0]}; it has 0 to {first.folds - 1}"
-        )
-    return [experiment for experiment in experiments if experiment.fold.number in folds]
 
 
 def labelled(corpus: Pool, labels: LabelSet) -> pd.DataFrame:

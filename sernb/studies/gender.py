@@ -45,11 +45,12 @@ def plan_arms(
     sizes = equal_sizes(chosen)
     if min(sizes.values()) < 2:
         raise Infeasible(f"{pool.name}: some folds have fewer than two training clips of a gender; add recordings")
+    numbers = [each.fold.number for each in chosen["all"]]
     arms = {
-        name: plan([system], corpus, [PROTOCOL], train_on=condition, train_clips=sizes[name], folds=folds, **given)
+        name: plan([system], corpus, [PROTOCOL], train_on=condition, train_clips=sizes[name], folds=numbers, **given)
         for name, condition in ARMS.items()
     }
-    return _same_folds({EVERY_CLIP: whole["all"]} | arms, len(chosen["all"]))
+    return _same_folds({EVERY_CLIP: chosen["all"]} | arms, len(numbers))
 
 
 def _same_folds(arms: Mapping[str, Sequence[Experiment]], count: int) -> dict[str, list[Experiment]]:
