@@ -58,7 +58,8 @@ def overview(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def _published(figure: Figure, result: Result) -> str:
-    elsewhere = "" if figure in result.comparable else f" on {figure.corpus}"
+    elsewhere = f" on {figure.corpus}{f', labels {figure.labels}' * bool(figure.labels)}"
+    elsewhere = elsewhere * (figure not in result.comparable)
     return f"{NAMES[figure.metric]} {100 * figure.value:.1f}{elsewhere}"
 
 

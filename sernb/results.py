@@ -86,16 +86,25 @@ class Result:
     @property
     def options(self) -> str:
         """What was asked for beyond the system's own recipe, in words; mostly nothing."""
+        return "; ".join(self._asked)
+
+    @property
+    def _asked(self) -> list[str]:
         first = self.experiments[0]
         said = [f"trained on {first.train_on}" * bool(first.train_on)]
         said += [f"tested on {first.test_on}" * bool(first.test_on)]
         said += [f"{first.train_clips} training clips" * bool(first.train_clips)]
         said += [f"{first.sampling} sampling" * (first.sampling != "natural")]
-        said += [f"labels {first.labels.name}" * (first.labels.name != self.system.labels.name)]
+        said += [f"labels {first.labels.name}" * (first.labels.name != self._own_labels)]
         said += [f"with copies of {first.added.emotion} ({first.added.view.name})"] if first.added else []
         if first.training_views != self.system.training_views:
             said += [f"training views {', '.join(view.name for view in first.training_views) or 'none'}"]
-        return "; ".join(filter(None, said))
+        return list(filter(None, said))
+
+    @property
+    def _own_labels(self) -> str:
+        """Name of the label set that the system has here unless told otherwise."""
+        return self.system.labels.on(self.experiments[0].corpus.index).name
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
@@ -161,14 +170,22 @@ class Result:
 
     @property
     def comparable(self) -> tuple[Figure, ...]:
-        """What the authors report under this protocol; nothing where options or corpora are not theirs.
+        """What the authors report under this protocol; nothing where options, corpora or labels are not theirs.
 
-        Synthetic corpora show every figure, since they stand for any corpus.
+        Their label set may be one that is asked for. Synthetic corpora show every figure, since they stand for any
+        corpus.
         """
-        pool = self.experiments[0].corpus
-        ours = {part.corpus.name for part in pool.parts}
-        figures = [figure for figure in self.system.reported if figure.protocol == self.protocol and not self.options]
-        return tuple(figure for figure in figures if ours == set(figure.corpus.split("+")) or not pool.evidence)
+        pool, labels = self.experiments[0].corpus, self.experiments[0].labels.name
+        if not pool.evidence:
+            return tuple(each for each in self.system.reported if each.protocol == self.protocol and not self.options)
+        if any(not asked.startswith("labels ") for asked in self._asked):
+            return ()
+        here = self.protocol, {part.corpus.name for part in pool.parts}, labels
+        return tuple(
+            each
+            for each in self.system.reported
+            if here == (each.protocol, set(each.corpus.split("+")), each.labels or self._own_labels)
+        )
 
     def reported(self, metric: str) -> Figure | None:
         """Return the authors' figure that ours can be compared with, if there is one."""

@@ -157,9 +157,10 @@ def _join(experiment: Experiment, leaks: list[Leak]) -> Run:
     classes = list(experiment.labels.classes)
     about = runs[0].predictions[["clip", "speaker", "gender", "truth", "view"]]
     scores = [each.predictions[classes].to_numpy(float) for each in runs]
-    joined = experiment.system.joined(experiment.settings, scores).astype(np.float32)
+    join, learned = _joining(experiment, runs)
+    joined = join(scores).astype(np.float32)
     predictions = pd.concat([about, pd.DataFrame(joined, columns=classes)], axis=1)
-    chosen = {f"run of {each.config['system']}": each.folder.name for each in runs}
+    chosen = {f"run of {each.config['system']}": each.folder.name for each in runs} | learned
     return write_run(
         experiment.folder,
         config=experiment.config,
@@ -167,6 +168,20 @@ def _join(experiment: Experiment, leaks: list[Leak]) -> Run:
         metrics=_headline(predictions, experiment, chosen, leaks) | _size(experiment),
         tables={"predictions": predictions},
     )
+
+
+def _joining(experiment: Experiment, runs: list[Run]) -> tuple[Callable, dict[str, int]]:
+    """Return what joins the members' scores, and from how many clips it learned: of the validation part, no others."""
+    system, settings = experiment.system, experiment.settings
+    if system.joining is None:
+        return partial(system.joined, settings), {}
+    tables, classes = [each.validation for each in runs], list(experiment.labels.classes)
+    counted = {"clips that taught the joining": min(map(len, tables))}
+    if not all(counted.values()):
+        return partial(system.joined, settings), counted
+    truth = tables[0].truth.map(classes.index).to_numpy(int)
+    scores = [table[classes].to_numpy(float) for table in tables]
+    return system.joining(settings, scores, truth, experiment.seed), counted
 
 
 def run_many(

@@ -118,6 +118,26 @@ class Plateau:
 # -- Training -- #
 
 
+def compiled(
+    model: keras.Model,
+    optimizer: keras.Optimizer,
+    loss: Values | Callable | str,
+    *metrics: Callable,
+    accuracy: keras.Metric | dict | None = None,
+) -> keras.Model:
+    """Return a model ready to train, with its accuracy on the training part beside the loss of each epoch.
+
+    Metrics look on and change nothing: weights and predictions are the same with and without them.
+
+    Args:
+        metrics: more of them, functions of targets and answers that have a name
+        accuracy: where targets are not one-hot classes
+    """
+    watched = accuracy or [keras.metrics.CategoricalAccuracy("accuracy"), *metrics]
+    model.compile(optimizer, loss, metrics=watched, jit_compile=BY_XLA)
+    return model
+
+
 def seeded(seed: int) -> None:
     """Seed the initial weights and everything random in layers; on TensorFlow, ask for deterministic kernels."""
     keras.utils.set_random_seed(seed)
@@ -223,15 +243,15 @@ def train(
         heard = _Batches(clips, targets, sample_weights, order, batch, prepare, together)
         batches = _Altered(heard, altered, [seed, len(history)]) if altered else heard
         losses = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[_KeepFreed()]).history
-        row = {"epoch": len(history) + 1, **{name: float(values[0]) for name, values in losses.items()}}
+        row = {"epoch": len(history) + 1} | _floats({name: values[0] for name, values in losses.items()})
         row |= {"learning_rate": float(model.optimizer.learning_rate)} if schedule else {}
-        if len(validation):
-            row["validation_accuracy"] = war(validation_truth, scores(validation))
         if len(validation) and validation_targets is not None:
             every = np.arange(len(validation))
             batches = _Batches(validation, validation_targets, validation_weights, every, batch, prepare, together)
             measured = model.evaluate(batches, verbose=0, return_dict=True, callbacks=[_KeepFreed()])
-            row |= {f"validation_{name}": float(value) for name, value in measured.items()}
+            row |= {f"validation_{name}": value for name, value in _floats(measured).items()}
+        if len(validation):  # in double precision, over all clips at once
+            row["validation_accuracy"] = war(validation_truth, scores(validation))
         history.append(row)
         if _best(history, best_by) == len(history) - 1:
             best = _values(model.weights)
@@ -303,6 +323,11 @@ class _Altered(keras.utils.PyDataset):
     def __getitem__(self, number: int) -> tuple:
         heard, targets, *weights = self.batches[number]
         return *self.altered(np.random.default_rng([*self.seed, number]), heard, targets), *weights
+
+
+def _floats(measured: dict[str, float]) -> Row:
+    """Return what Keras measured; it puts the name of an output before its accuracy where there are several."""
+    return {"accuracy" if name.endswith("_accuracy") else name: float(value) for name, value in measured.items()}
 
 
 def _best(history: list[Row], best_by: str) -> int:

@@ -5,8 +5,10 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import precision_recall_fscore_support
 from sklearn.preprocessing import StandardScaler
 
+from sernb.augment import features_of
 from sernb.corpora import corpus_named, read_index
 from sernb.systems import Examples, Task, feature_cnn, system_named
 
@@ -39,6 +41,33 @@ def test_variants_change_what_they_say():
     assert system_named("feature-cnn-narrow-right-rate").features.mfcc_sampling_rate == 8025
     assert system_named("feature-cnn-narrow-aligned").features.aligned
     assert system_named("feature-cnn-narrow").settings.width == 0.5
+    for name, width in (("feature-cnn-text-copies", 1), ("feature-cnn-narrow-text-copies", 0.5)):
+        system = system_named(name)
+        assert [view.name for view in system.training_views[3:]] == ["time-shift", "stretch"]
+        assert system.settings.width == width
+
+
+def test_copies_of_the_text_keep_their_880_values(rng):
+    signal = (0.2 * rng.standard_normal(3 * 8025)).astype(np.float32)
+    shift, stretch = feature_cnn.TEXT_COPIES[3:]
+    places = [int(np.argmax(shift(np.eye(1, 20_063, 10_000)[0], 8025, rng))) - 10_000 for _ in range(40)]
+    assert -5000 <= min(places) < -3000 < 3000 < max(places) <= 5000
+    assert len(stretch(signal, 8025, rng)) == pytest.approx(len(signal) / 0.8, rel=0.01)
+    for view in (shift, stretch):
+        assert features_of("a", view, signal, feature_cnn.SYSTEM.features).shape == (1, 880)
+
+
+@pytest.mark.slow
+def test_precision_and_recall_of_a_batch_are_micro_averages_above_a_half(rng):
+    answers = rng.dirichlet(np.full(7, 0.2), 64).astype(np.float32)
+    truth = np.where(rng.uniform(size=64) < 0.5, answers.argmax(axis=1), rng.integers(0, 7, 64))
+    targets = np.eye(7, dtype=np.float32)[truth]
+    expected = precision_recall_fscore_support(targets, answers > 0.5, average="micro")
+    measured = [
+        float(metric(targets, answers)) for metric in (feature_cnn.precision, feature_cnn.recall, feature_cnn.f1)
+    ]
+    np.testing.assert_allclose(measured, expected[:3], rtol=1e-5)
+    assert expected[0] > expected[1], "some say nothing"
 
 
 @pytest.mark.slow
@@ -84,7 +113,8 @@ def test_training_learns_and_scores_are_probabilities(rng):
     fitted = feature_cnn.fit(SMALL, given)
     losses = [row["loss"] for row in fitted.history]
     assert losses[-1] < 0.7 * losses[0]
-    assert {"validation_loss", "validation_accuracy", "learning_rate"} <= set(fitted.history[0])
+    watched = {"loss", "accuracy", "precision", "recall", "f1"}
+    assert watched | {f"validation_{name}" for name in watched} | {"learning_rate"} <= set(fitted.history[0])
     assert fitted.chosen["epoch"] == 1 + np.argmin([row["validation_loss"] for row in fitted.history])
     scores = fitted.scores(given.validation.features)
     assert scores.shape == (28, 7)

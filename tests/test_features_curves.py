@@ -7,7 +7,9 @@ import pytest
 from sernb.audio import load
 from sernb.augment import RandomGain, RandomStretch, SteadyNoise, features_of
 from sernb.features import Curves
-from sernb.systems.system_003 import COPIES
+from sernb.systems.system_003 import AS_TEXT, copies_at
+
+COPIES = copies_at(22_050)
 
 
 def theirs(signal):
@@ -57,6 +59,15 @@ def test_copies_of_system_003_follow_their_definitions(rng):
     assert isinstance(noise, SteadyNoise)
     assert isinstance(stretch, RandomStretch)
     assert isinstance(gain, RandomGain)
+
+
+def test_as_the_text_says_clips_are_heard_at_16_khz_every_128_samples(rng):
+    signal = (0.2 * rng.standard_normal(16_000)).astype(np.float32)
+    assert AS_TEXT.samples / AS_TEXT.sampling_rate == pytest.approx(Curves().samples / 22_050, abs=1e-4)
+    assert AS_TEXT(signal).shape == (1 + 80_080 // 128, 42) == (626, 42)
+    shift = copies_at(AS_TEXT.sampling_rate)[2]
+    shifts = [int(np.argmax(shift(np.eye(1, 80_080, 40_000)[0], 16_000, rng))) - 40_000 for _ in range(40)]
+    assert -5000 <= min(shifts) < -3000 < 3000 < max(shifts) <= 5000
 
 
 def test_every_copy_has_the_one_length(rng):

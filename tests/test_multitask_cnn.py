@@ -150,6 +150,7 @@ def test_training_learns_all_tasks_that_have_labels(rng):
     losses = [row["loss"] for row in fitted.history]
     assert losses[-1] < losses[0] - 0.3
     assert fitted.chosen["epoch"] == 1 + np.argmin([row["validation_loss"] for row in fitted.history])
+    assert fitted.history[-1]["accuracy"] > max(0.5, fitted.history[0]["accuracy"])
     unseen = examples(rng, 30)
     scores = fitted.scores(unseen.features)
     assert scores.shape == (30, 3)

@@ -81,6 +81,37 @@ def test_streamed_batches_train_as_keras_does_on_one_array(training, rng):
     np.testing.assert_allclose(fitted.scores(heard), theirs.predict(np.stack(heard), verbose=0), rtol=1e-5)
 
 
+def test_metrics_look_on_and_change_nothing(training, rng):
+    """The same weights, bit by bit, with and without the accuracy on the training part."""
+    heard, truth = clips(rng)
+    one_hot = np.eye(CLASSES, dtype=np.float32)[truth]
+    found = []
+    for watched in (False, True):
+        built = model(training)
+        if watched:
+            training.compiled(built, training.keras.optimizers.Adam(0.01), "categorical_crossentropy")
+        found.append(training.train(built, heard, one_hot, heard[:9], truth[:9], epochs=3, batch=8, seed=1))
+    same_weights(*found)
+    np.testing.assert_array_equal(found[0].scores(heard), found[1].scores(heard))
+    assert [row["loss"] for row in found[0].history] == [row["loss"] for row in found[1].history]
+    assert "accuracy" not in found[0].history[0]
+    rates = [row["accuracy"] for row in found[1].history]
+    assert all(rate * len(heard) == pytest.approx(round(rate * len(heard)), abs=1e-4) for rate in rates)
+
+
+def test_accuracy_is_that_of_the_answers_where_nothing_is_dropped(training, rng):
+    """Measured before each step; at a rate of 0 all steps see the same weights."""
+    heard, truth = clips(rng)
+    one_hot = np.eye(CLASSES, dtype=np.float32)[truth]
+    built = model(training, dropout=0)
+    built.get_layer(index=2).trainable = False  # batch normalisation answers as it does after training
+    training.compiled(built, training.keras.optimizers.SGD(0.0), "categorical_crossentropy")
+    fitted = training.train(built, heard, one_hot, heard, truth, epochs=1, batch=8, seed=1, validation_targets=one_hot)
+    expected = (fitted.scores(heard).argmax(axis=1) == truth).mean()
+    assert fitted.history[0]["accuracy"] == pytest.approx(expected, abs=1e-6)
+    assert fitted.history[0]["validation_accuracy"] == expected
+
+
 def test_clips_are_taken_one_batch_at_a_time(training, rng):
     """A sequence that counts what is held at once: never all clips."""
     heard, truth = clips(rng)

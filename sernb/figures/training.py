@@ -9,7 +9,11 @@ from sernb.figures.style import WIDTH, Drawing, styled
 
 @styled
 def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Drawing:
-    """Loss on the training part and accuracy on the validation part, by epoch, one line a run."""
+    """Loss on the training part, and accuracy on the training (dashed) and the validation part, by epoch and run.
+
+    Runs of older versions have no accuracy on the training part. It is measured while the network learns, on augmented
+    copies too and with dropout at work, so that a validation part may well lie above it; far below it is over-fitting.
+    """
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2)
     colours = sns.color_palette("crest", len(histories))
@@ -17,6 +21,9 @@ def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Drawing:
     for colour, (name, history) in zip(colours, histories.items(), strict=True):
         left.plot(history.epoch, history.loss, color=colour, label=name)
         text = f"{name}: loss {history.loss.iloc[0]:.2f} to {history.loss.iloc[-1]:.2f}"
+        if "accuracy" in history:
+            right.plot(history.epoch, 100 * history.accuracy, "--", color=colour, lw=1)
+            text += f", accuracy on the training part at last {100 * history.accuracy.iloc[-1]:.1f} %"
         if "validation_accuracy" in history:
             right.plot(history.epoch, 100 * history.validation_accuracy, color=colour)
             best = history.validation_accuracy.idxmax()
@@ -27,7 +34,7 @@ def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Drawing:
             )
         words.append(text)
     left.set(title=title, xlabel="epoch", ylabel="training loss", yscale="log")
-    right.set(title="best epoch marked", xlabel="epoch", ylabel="validation accuracy (%)")
+    right.set(title="validation, best epoch marked; dashed: training", xlabel="epoch", ylabel="accuracy (%)")
     if len(histories) > 1:
         left.legend(fontsize=8)
     return Drawing(figure, f"Training curves. {'; '.join(words)}.")

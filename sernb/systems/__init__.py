@@ -157,6 +157,7 @@ class Figure:
     caveat: str
     corpus: str = "ravdess"  # the corpus or pool that was tested
     missed_because: str = ""  # why ours lies elsewhere, as was checked
+    labels: str = ""  # the authors' label set, where it is not the system's own
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,8 @@ class System:
     # Systems whose runs are done first; its settings hold theirs, by place. Its features are those of the first
     members: tuple["System", ...] = ()
     joined: Callable[[object, list[np.ndarray]], np.ndarray] | None = None  # settings, scores of each → scores
+    # Settings, the members' scores of validation clips, their truth, seed → what joins instead, scores of each → scores
+    joining: Callable[[object, list[np.ndarray], np.ndarray, int], Callable] | None = None
     variants: tuple["System", ...] = ()  # the same with one thing changed; known by name, in no list
 
     def variant(self, end: str, what: str, **changes: object) -> "System":

@@ -1,8 +1,9 @@
 """Light-SERNet: three views of the MFCC, then small convolutions (463,431 parameters on seven emotions).
 
 Aftab et al. (2022), doi:10.1109/ICASSP43922.2022.9746679, and its code. Its authors test each speaker of EMO-DB and
-IEMOCAP in turn and keep the epoch that is best on that speaker; here the speakers of any corpus. Their 300 epochs take
-hours of a core: the variant ``…-short`` has 40, a learning rate ten times as high, and lets it fall nearly as often.
+IEMOCAP in turn and keep the epoch that is best on that speaker; here the speakers of any corpus. EMO-DB's seven
+emotions are the label set ``seven-bored``, which shows the authors' figures beside ours. Their 300 epochs take hours of
+a core: the variant ``…-short`` has 40, a learning rate ten times as high, and lets it fall nearly as often.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sernb.features import ClippedMfcc
-from sernb.labels import ALL_EIGHT
+from sernb.labels import ALL_EIGHT, SEVEN_BORED
 from sernb.systems import Figure, Fitted, System, Task
 
 
@@ -71,13 +72,12 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train; keep the weights of the epoch with the highest accuracy on the validation part."""
-    from sernb.training import BY_XLA, StepDecay, keras, train_on
+    from sernb.training import StepDecay, compiled, keras, train_on
 
     def build(shape: tuple[int, int], classes: int):
         model = network(settings, shape, classes)
         optimizer = keras.optimizers.Adam(settings.learning_rate)
-        model.compile(optimizer, "categorical_crossentropy", jit_compile=BY_XLA)
-        return model
+        return compiled(model, optimizer, "categorical_crossentropy")
 
     schedule = StepDecay(settings.decay_after, settings.decay, settings.decay_first)
     return train_on(task, build, epochs=settings.epochs, batch=settings.batch, schedule=schedule)
@@ -90,7 +90,7 @@ def each_speaker(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, n
     yield from LeaveOneGroupOut().split(clips, groups=clips.speaker)
 
 
-_CAVEAT = "cross-entropy; best epoch chosen on the speaker who is tested; seven emotions (--labels seven-bored)"
+_CAVEAT = "cross-entropy; best epoch chosen on the speaker who is tested"
 SYSTEM = System(
     name="light-sernet",
     title="Light-SERNet",
@@ -105,8 +105,8 @@ SYSTEM = System(
     published_choice="best epoch on the test part itself",
     tests_choose=True,
     reported=(
-        Figure("war", 0.9421, "as-published", _CAVEAT, corpus="emodb"),
-        Figure("uar", 0.9415, "as-published", _CAVEAT, corpus="emodb"),
+        Figure("war", 0.9421, "as-published", _CAVEAT, corpus="emodb", labels=SEVEN_BORED.name),
+        Figure("uar", 0.9415, "as-published", _CAVEAT, corpus="emodb", labels=SEVEN_BORED.name),
     ),
     chooses_epoch=True,
     network=network,

@@ -176,7 +176,7 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int):
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train for all epochs; where speakers are kept apart, validation speakers train, too."""
-    from sernb.training import BY_XLA, keras, train_on
+    from sernb.training import compiled, keras, train_on
 
     heard = task.heard_without_epochs
     scale = Normaliser((task.statistics or heard).features)
@@ -196,8 +196,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
         )
         optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=5.0)
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.smoothing)
-        model.compile(optimizer, loss, jit_compile=BY_XLA)
-        return model
+        return compiled(model, optimizer, loss)
 
     return train_on(
         replace(task, train=heard, copies=(), validation=heard[:0]),

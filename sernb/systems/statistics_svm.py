@@ -7,11 +7,14 @@ neutral is left out.
 Their report compares kernels, PCA and label sets on earlier data (:data:`REPORT`), and their text announces
 pre-emphasis and first differences that the code leaves out: all of these are variants.
 
-Chosen here, where the source does not say: the answer is the class with the highest decision value (ties broken by
-confidence), and the scores of the seven emotions are the softmax of the higher decision value of their two genders.
-They rank; they are not probabilities. Where fewer speakers train than there are inner folds, the inner folds are cut
-between clips; where clips are too few for any, C and gamma are the middle of the grid; where no feature passes the
-F-test, all are kept. The run says so.
+Otherwise than published: the answer is the class with the highest decision value (scikit-learn's ``break_ties=True``).
+The authors' machine counts votes between pairs of classes and gives a tie to the first; the two answer alike but for
+ties. The split has their seed, but its clips stand in the order of their paths, which need not be theirs.
+
+Chosen here, where the source does not say: the scores of the seven emotions are the softmax of the higher decision
+value of their two genders. They rank; they are not probabilities. Where fewer speakers train than there are inner
+folds, the inner folds are cut between clips; where clips are too few for any, C and gamma are the middle of the grid;
+where no feature passes the F-test, all are kept. The run says so.
 """
 
 import dataclasses

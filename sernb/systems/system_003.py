@@ -3,7 +3,13 @@
 yousefkotp, Speech-Emotion-Recognition (2023), on CREMA-D (github.com/yousefkotp/Speech-Emotion-Recognition).
 
 Each network ends in a softmax, and the loss takes a softmax again: with six classes it cannot fall below 1.044, and
-learning is slow. ``softmax_twice=False`` puts that right; the variants ``…-softmax-once`` have it.
+learning is slow. ``softmax_twice=False`` puts that right; the variants ``…-softmax-once`` have it. Their text says that
+clips are brought to 16 kHz and heard every 128 samples; their code hears them at 22,050 Hz, every 160. The variants
+``…-16khz`` follow the text; they shift copies by as many samples as the code.
+
+Otherwise than published: Keras's Adam adds ε (1e-8, as PyTorch's) before it corrects the bias of the second moment, so
+that ε weighs more in the first steps; a corpus other than CREMA-D keeps its own emotions, RAVDESS all eight. The split
+has their seed, but its clips stand in the order of their paths, which need not be theirs.
 """
 
 import dataclasses
@@ -16,19 +22,27 @@ import pandas as pd
 from sernb.augment import OneOf, Pitch, RandomGain, RandomStretch, Shift, SteadyNoise, View
 from sernb.features import Curves
 from sernb.labels import ALL_EIGHT
-from sernb.systems import Figure, Fitted, System, Task, narrowed
+from sernb.systems import REDUCED, Figure, Fitted, System, Task, narrowed
 
 SOURCE = "yousefkotp, Speech-Emotion-Recognition (2023)"
 CHOICE = "best epoch on the validation clips (5 % of the rest), speakers shared"
 
-# Made once from each training clip, at its padded length. The draw of the pitch leaves +3 out and may be 0.
-COPIES: tuple[View, ...] = (
-    SteadyNoise("steady noise"),
-    RandomStretch("random stretch"),
-    Shift("circular shift", most=5000 / 22_050),
-    OneOf("random pitch", tuple(Pitch(f"{semitones:+d} semitones", semitones) for semitones in range(-3, 3))),
-    RandomGain("random gain"),
-)
+HEARD = Curves()
+AS_TEXT = Curves(16_000, samples=80_080, hop=128)  # 626 frames
+
+
+def copies_at(sampling_rate: int) -> tuple[View, ...]:
+    """Return what is made once from each training clip, at its padded length.
+
+    The draw of the pitch leaves +3 out and may be 0.
+    """
+    return (
+        SteadyNoise("steady noise"),
+        RandomStretch("random stretch"),
+        Shift("circular shift", most=5000 / sampling_rate),
+        OneOf("random pitch", tuple(Pitch(f"{semitones:+d} semitones", semitones) for semitones in range(-3, 3))),
+        RandomGain("random gain"),
+    )
 
 
 @dataclass(frozen=True)
@@ -86,15 +100,14 @@ def softmax_and_cross_entropy(targets, probabilities):
     return -keras.ops.sum(targets * keras.ops.log_softmax(probabilities), axis=-1)
 
 
-def compiled(settings: Settings, model):
+def ready(settings: Settings, model):
     """Return the model, ready to be trained."""
-    from sernb.training import BY_XLA, keras
+    from sernb.training import compiled, keras
 
     loss = softmax_and_cross_entropy if settings.softmax_twice else "categorical_crossentropy"
     parts = settings.parts if settings.parts > 1 else None
-    optimizer = keras.optimizers.Adam(settings.learning_rate, gradient_accumulation_steps=parts)
-    model.compile(optimizer, loss, jit_compile=BY_XLA)
-    return model
+    optimizer = keras.optimizers.Adam(settings.learning_rate, epsilon=1e-8, gradient_accumulation_steps=parts)
+    return compiled(model, optimizer, loss)
 
 
 def fit(network: Callable, settings: Settings, task: Task) -> Fitted:
@@ -103,7 +116,7 @@ def fit(network: Callable, settings: Settings, task: Task) -> Fitted:
 
     return train_on(
         task,
-        lambda shape, classes: compiled(settings, network(settings, shape, classes)),
+        lambda shape, classes: ready(settings, network(settings, shape, classes)),
         epochs=settings.epochs,
         batch=settings.batch // settings.parts,
         schedule=StepDecay(settings.decay_after, 0.1),
@@ -135,10 +148,10 @@ def record(
     reported: tuple[Figure, ...],
     variants: dict[str, tuple[str, dict[str, object]]],
 ) -> System:
-    """Return the record of a network and of its variants.
+    """Return the record of a network and of its variants, ``16khz`` and ``narrow-16khz`` among them.
 
     Args:
-        variants: end of the name → what differs, in words and as settings
+        variants: end of the name → what differs, in words and as settings; ``narrow`` is one
     """
     system = System(
         name=name,
@@ -146,22 +159,28 @@ def record(
         source=SOURCE,
         about=about,
         labels=ALL_EIGHT,
-        features=Curves(),
+        features=HEARD,
         settings=settings,
         quick=quick,
         fit=lambda settings, task: fit(network, settings, task),
         published_split=split,
         published_choice=CHOICE,
         tests_choose=False,
-        training_views=COPIES,
+        training_views=copies_at(HEARD.sampling_rate),
         reported=reported,
         chooses_epoch=True,
         network=network,
         counts_statistics=False,
     )
+    as_text = {"features": AS_TEXT, "training_views": copies_at(AS_TEXT.sampling_rate)}
     others = [
         system.variant(end, what, settings=dataclasses.replace(settings, **changes))
         for end, (what, changes) in variants.items()
+    ]
+    narrow = {each.name: each for each in others}[f"{name}-{REDUCED}"]
+    others += [
+        system.variant("16khz", "16 kHz, every 128 samples", **as_text),
+        system.variant(f"{REDUCED}-16khz", "as narrow, 16 kHz, every 128 samples", settings=narrow.settings, **as_text),
     ]
     return dataclasses.replace(system, variants=tuple(others))
 

@@ -78,15 +78,14 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     return keras.Model(log_mel, layers.Dense(classes, activation="softmax")(x))
 
 
-def compiled(settings: Settings, model):
+def ready(settings: Settings, model):
     """Return the model, ready to be trained."""
-    from sernb.training import BY_XLA, keras
+    from sernb.training import compiled, keras
 
     rate = keras.optimizers.schedules.InverseTimeDecay(settings.learning_rate, 1, settings.decay)
     parts = settings.parts if settings.parts > 1 else None
     optimizer = keras.optimizers.SGD(rate, momentum=settings.momentum, gradient_accumulation_steps=parts)
-    model.compile(optimizer, "categorical_crossentropy", jit_compile=BY_XLA)
-    return model
+    return compiled(model, optimizer, "categorical_crossentropy")
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
@@ -95,7 +94,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
 
     return train_on(
         task,
-        lambda shape, classes: compiled(settings, network(settings, shape, classes)),
+        lambda shape, classes: ready(settings, network(settings, shape, classes)),
         epochs=settings.epochs,
         batch=settings.batch // settings.parts,
         patience=settings.patience,
