@@ -2,12 +2,13 @@
 
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from sernb.config import DataError, digest
 from sernb.corpora import EMOTIONS, corpus_named, read_index
-from sernb.labels import LABEL_SETS, label_set_named
+from sernb.labels import LABEL_SETS, label_set_named, values_of
 
 RAVDESS, CREMA_D, EMODB = (read_index(corpus_named(name)) for name in ("ravdess", "crema_d", "emodb"))
 
@@ -78,6 +79,33 @@ def test_a_corpus_without_the_column_is_refused():
         DataError, match="label set six-perceived: reads the column perceived, which these corpora do not"
     ):
         label_set_named("six-perceived").truths_of(EMODB)
+
+
+def test_votes_are_read_where_a_corpus_has_them_and_its_labels_elsewhere():
+    """A turn whose votes name nothing that is learned has no class, though its corpus's label has one."""
+    labels = label_set_named("multitask-eight")
+    index = pd.DataFrame(
+        {
+            "corpus": ["iemocap"] * 4 + ["ravdess"] * 2,
+            "emotion": ["neutral", "", "sad", "disgust", "happy", "calm"],
+            "tally": ["excited", "frustrated", "", "sad", "", ""],
+        }
+    )
+    assert labels.truths_of(index).fillna("-").tolist() == ["excited", "frustrated", "-", "sad", "happy", "-"]
+    assert labels.dropped(index) == {"": 1, "calm": 1}
+    assert labels.within(index).classes == ("happy", "excited", "sad", "frustrated")
+    official = label_set_named("multitask-eight-official")
+    assert labels.on(index) is labels
+    assert labels.on(RAVDESS) is official
+    assert labels.within(RAVDESS) == official.within(RAVDESS), "one run, whichever name"
+    assert labels.truths_of(RAVDESS).equals(official.truths_of(RAVDESS))
+
+
+def test_dimensions_are_the_means_that_were_asked_for():
+    index = pd.DataFrame({"corpus": ["a", "a", "b"], "valence": ["2", "", 4.5], "tally_valence": [3.1, 1.0, None]})
+    assert values_of(index, "valence", tallied=True).tolist() == [3.1, 1.0, 4.5]
+    np.testing.assert_array_equal(values_of(index, "valence", tallied=False), [2, np.nan, 4.5])
+    assert np.isnan(values_of(index, "arousal", tallied=True)).all()
 
 
 def test_excited_is_merged_into_happy_or_kept_apart():

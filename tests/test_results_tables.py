@@ -11,6 +11,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from miniatures import iemocap
 from scipy.optimize import minimize
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
@@ -248,6 +249,7 @@ def test_other_tasks_are_measured_against_the_index(network):
     (row,) = details.attributes_table(network).to_dict("records")
     said = np.where(table.female > 0.5, "female", "male")
     assert row["Task"] == "gender"
+    assert number(row["WAR (%)"]) == pytest.approx(100 * (table.gender == said).mean(), abs=0.051)
     assert number(row["UAR (%)"]) == pytest.approx(100 * balanced_accuracy_score(table.gender, said), abs=0.051)
     clips = details.drawn(network, 3)["clip"]
     np.testing.assert_allclose(details.said_besides(network, clips).female, table.set_index("clip").female[clips])
@@ -436,6 +438,40 @@ def test_pages_of_results_need_neither_tensorflow_nor_trainings(folder):
 def test_every_results_page_has_the_protocol_card(name):
     cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
     assert any("protocol_cards(experiments)" in cell.source for cell in cells)
+
+
+def reported_for(system: str, corpus: str, **options) -> list[tuple[str, float]]:
+    experiments = plan([system], corpus, ["as-published"], folds=[0], **options)
+    return [(each.metric, each.value) for each in Result(tuple(experiments), ()).comparable]
+
+
+def test_the_authors_label_set_shows_their_score_and_another_hides_it():
+    assert reported_for("light-sernet", "emodb", labels="seven-bored") == [("war", 0.9421), ("uar", 0.9415)]
+    assert reported_for("light-sernet", "emodb") == [], "six classes, without bored"
+    assert reported_for("light-sernet", "ravdess", labels="seven") == []
+    assert reported_for("multiscale-cnn", "ravdess") == [("war", 0.8993), ("uar", 0.897)]
+    assert reported_for("multiscale-cnn", "ravdess", labels="seven") == []
+    assert reported_for("multiscale-cnn", "ravdess", train_on="gender=female") == []
+    first = plan(["light-sernet"], "emodb", ["as-published"], folds=[0], labels="seven-bored")
+    assert Result(tuple(first), ()).options == "labels seven-bored"
+
+
+def test_the_authors_tally_is_system_002s_own_label_set(tmp_path, work, monkeypatch):
+    monkeypatch.setenv("SERNB_DATA", str(tmp_path))
+    iemocap(tmp_path / "iemocap")
+
+    def planned(**options) -> Result:
+        pool = "iemocap:available+ravdess"
+        return Result(tuple(plan(["multitask-cnn"], pool, ["corpus-independent"], folds=[0], **options)), ())
+
+    own, official = planned(), planned(labels="multitask-eight-official")
+    assert (own.options, official.options) == ("", "labels multitask-eight-official")
+    test = own.experiments[0].clips.set_index("clip").truth[list(own.experiments[0].fold.test)]
+    assert test.tolist() == ["neutral", "excited", "frustrated", "sad"], "a turn without agreement has one as well"
+    assert len(official.experiments[0].fold.test) == 3
+    (alone,) = plan(["multitask-cnn"], "ravdess", ["as-published"])
+    assert alone.labels.name == "multitask-eight-official"
+    assert Result((alone,), ()).options == "", "a corpus without votes has one label anyway"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Studies: what they plan, and their tables against definitions of their own; on made predictions, without training."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,15 +9,16 @@ import pandas as pd
 import pytest
 from miniatures import iemocap, miniature
 from pages import problems_of_page
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 from sklearn.preprocessing import StandardScaler
 
-from sernb import running
+from sernb import details, running
 from sernb.augment import ORIGINAL, Gain, Noise, SteadyNoise
 from sernb.config import NOTEBOOKS
 from sernb.corpora import corpus_named, read_index
 from sernb.evaluation import Interval
 from sernb.experiment import Added, Experiment, plan
+from sernb.figures import confusion as draw_confusion
 from sernb.figures import studies as draw
 from sernb.labels import MULTITASK_EIGHT_OFFICIAL, SEVEN
 from sernb.notebooks import run
@@ -134,7 +136,59 @@ def test_zero_shot_drops_calm_and_disgust_and_never_answers_excited(two_corpora)
     found = foreign.zero_shot(planned)
     assert found.clips == 2 * 6
     assert found.confusion.shape == (6, 6)
-    assert foreign.zero_shot_table(planned).Metric.tolist() == ["WAR", "TOP3"]
+    assert foreign.zero_shot_table(planned).Task.tolist() == ["emotion", "emotion, top-3"]
+
+
+def test_zero_shot_scores_tta_gender_and_intensity_by_arousal(two_corpora, rng):
+    """Against scikit-learn, on made predictions; arousal is averaged over views before it is called strong."""
+    planned = foreign.plan_zero_shot(profile="quick", data=two_corpora)
+    pretend(planned, rng)
+    (run_,) = [each.folder for each in planned]
+    table = pd.read_csv(run_ / "predictions.csv", keep_default_na=False)
+    table["female"], table["arousal"] = rng.uniform(0, 1, len(table)), rng.uniform(2.5, 4.5, len(table))
+    table["strong by arousal"] = (table.arousal >= 3.5).astype(float)
+    about = {"config": planned[0].config, "provenance": {"commit": "none", "seconds": 1.0}}
+    shutil.rmtree(run_)
+    write_run(run_, **about, metrics={"clips": 12, "shared by design": {}}, tables={"predictions": table})
+    found = foreign.zero_shot_table(planned).set_index("Task")
+    assert found.Reported.to_dict() == {
+        "emotion": "21.4", "gender": "86.7", "intensity by arousal": "65.7", "emotion, top-3": "59.0",
+        "emotion with TTA": "21.6", "gender with TTA": "86.5", "intensity by arousal with TTA": "67.0",
+    }  # fmt: skip
+    index = planned[0].clips.set_index("clip")
+    first = table[table["view"] == "original"].set_index("clip")
+    mean = table.groupby("clip")[["female", "arousal", *planned[0].labels.classes]].mean().loc[first.index]
+    for said, end in ((first, ""), (mean, " with TTA")):
+        six = said[[name for name in planned[0].labels.classes if name not in foreign.ABSENT]].astype(float)
+        expected = {
+            "emotion": accuracy_score(first.truth, six.idxmax(axis=1)),
+            "gender": accuracy_score(first.gender == "female", said.female > 0.5),
+            "intensity by arousal": accuracy_score(index.intensity[first.index] == "strong", said.arousal >= 3.5),
+        }
+        for task, value in expected.items():
+            assert float(found.Here[f"{task}{end}"].split()[0]) == pytest.approx(100 * value, abs=0.051), task
+    (result,) = results_of(planned)
+    told, two = details.of_two(result)["intensity by arousal"]
+    strong = index.intensity[first.index] == "strong"
+    assert two == ("normal", "strong")
+    np.testing.assert_array_equal(told.confusion, confusion_matrix(strong, first.arousal >= 3.5))
+    assert draw_confusion(told, two, "strong by arousal").alt
+
+
+def test_dimensions_are_scored_against_what_was_trained(two_corpora, rng):
+    """The authors' means, their own ratings of themselves in, and with --labels of the corpus its own."""
+    given = {"folds": [0], "views": [ORIGINAL], "data": two_corpora}
+    pool = "+".join(foreign.at_hand(name, two_corpora).pool.name for name in ("iemocap", "ravdess"))
+    for name, column in (("multitask-cnn", "tally_valence"), ("multitask-cnn-official", "valence")):
+        planned = plan([name], pool, ["corpus-independent"], **given)
+        pretend(planned, rng)
+        (result,) = results_of(planned)
+        said = rng.uniform(1, 5, len(result.clips))
+        object.__setattr__(result, "predictions", result.predictions.assign(valence=said))
+        (row,) = details.attributes_table(result).to_dict("records")
+        truth = result.clips[column].astype(float)
+        assert row["Task"] == "valence"
+        assert float(row["RMSE"].split()[0]) == pytest.approx(np.sqrt(np.mean((truth - said) ** 2)), abs=0.0051)
 
 
 def test_the_published_zero_shot_test_has_1056_clips():

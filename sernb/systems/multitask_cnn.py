@@ -210,19 +210,6 @@ def loss_of(settings: Settings, classes: int, trained: tuple[str, ...]) -> Calla
     return loss
 
 
-def accuracy_of(settings: Settings, classes: int) -> Callable:
-    """Return whether the emotion of each clip of a batch is the likeliest, a Keras function as :func:`loss_of`."""
-    from sernb.training import keras
-
-    ops, said = keras.ops, answers(settings, classes)["emotion"]
-
-    def accuracy(targets, answer):
-        right = ops.argmax(answer[:, said], axis=1) == ops.cast(targets[:, 0], "int32")
-        return ops.cast(right, answer.dtype)
-
-    return accuracy
-
-
 def targets(settings: Settings, examples: Examples, ranges: dict[str, tuple[float, float]]) -> np.ndarray:
     """Return a number for each task of each clip, NaN where the corpus does not say; ``(clips, tasks)``, float32."""
     columns = []
@@ -280,19 +267,22 @@ def fit(settings: Settings, task: Task) -> Fitted:
         model,
         keras.optimizers.SGD(settings.learning_rate),
         {"answers": loss_of(settings, classes, trained)},
-        accuracy={"answers": accuracy_of(settings, classes)},
+        accuracy={"emotion": keras.metrics.SparseCategoricalAccuracy("accuracy")},
     )
     fitted = train(
         model,
         pictures,
-        {"answers": targets(settings, heard, ranges)[owner]},
+        {"answers": targets(settings, heard, ranges)[owner], "emotion": heard.truth[owner]},
         held_out,
         task.validation.truth[held_out_owner],
         epochs=settings.epochs,
         batch=settings.batch,
         seed=task.seed,
         checkpoint=task.checkpoint,
-        validation_targets={"answers": targets(settings, task.validation, ranges)[held_out_owner]},
+        validation_targets={
+            "answers": targets(settings, task.validation, ranges)[held_out_owner],
+            "emotion": task.validation.truth[held_out_owner],
+        },
         emotion="emotion",
         schedule=Plateau(settings.patience, settings.decay),
         best_by="validation_loss",
