@@ -14,13 +14,14 @@ import pytest
 from miniatures import iemocap
 from scipy.optimize import minimize
 from sklearn.metrics import balanced_accuracy_score, log_loss
+from sklearn.neural_network import MLPClassifier
 
-from sernb import comparison, details, literature, reference
+from sernb import comparison, details, literature, reference, running
 from sernb.config import NOTEBOOKS, DataError
 from sernb.experiment import Experiment, plan
 from sernb.literature import Card, differences
 from sernb.results import Result, protocol_cards, reported_table, results_of
-from sernb.store import write_run
+from sernb.store import read_run, write_run
 from sernb.systems import Figure, System
 
 SYSTEMS = ["majority", "statistics-svm", "multiscale-cnn"]
@@ -488,3 +489,31 @@ def test_a_figure_that_was_missed_says_why(tmp_path, monkeypatch, value, because
     system = dataclasses.replace(result.system, reported=(figure,))
     told = reported_table([dataclasses.replace(experiment, system=system) for experiment in experiments])
     assert told["Within our interval"].tolist() == [said]
+
+
+# -- The ensemble of system 003 -- #
+
+
+@pytest.mark.parametrize("protocol", ["speaker-independent", "leaky-choice"])
+def test_the_ensemble_learns_from_validation_clips_or_averages(tmp_path, monkeypatch, protocol):
+    """Where the test part itself chooses, there are no validation clips: test clips never teach it."""
+    monkeypatch.setenv("SERNB_WORK", str(tmp_path))
+    monkeypatch.setattr(running, "leaks_of", lambda experiment: [])
+    monkeypatch.setattr(running, "_size", lambda experiment: {})
+    (whole,) = plan(["cnn-ensemble-narrow"], "demo", [protocol], folds=[0])
+    for skill, member in enumerate(whole.members):
+        made_up(member, skill=0.5 + skill)
+    finished, classes = running.run(whole), list(whole.labels.classes)
+    runs = [read_run(member.folder) for member in whole.members]
+    said = [each.predictions[classes].to_numpy(float) for each in runs]
+    taught = finished.metrics["chosen"]["clips that taught the joining"]
+    if protocol == "leaky-choice":
+        assert taught == 0
+        expected = np.mean(said, axis=0)
+    else:
+        assert taught == len(whole.fold.validation)
+        truth = runs[0].validation.truth.map(classes.index).to_numpy()
+        machine = MLPClassifier((32,), solver="lbfgs", alpha=1.0, max_iter=1000, random_state=0)
+        machine.fit(np.hstack([each.validation[classes].to_numpy(float) for each in runs]), truth)
+        expected = machine.predict_proba(np.hstack(said))
+    np.testing.assert_allclose(finished.predictions[classes], expected, atol=1e-6)
