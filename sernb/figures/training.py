@@ -34,7 +34,7 @@ def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Drawing:
             )
         words.append(text)
     left.set(title=title, xlabel="epoch", ylabel="training loss", yscale="log")
-    right.set(title="validation, best epoch marked; dashed: training", xlabel="epoch", ylabel="accuracy (%)")
+    right.set(title="dot: best epoch; dashed: training", xlabel="epoch", ylabel="accuracy (%)")
     if len(histories) > 1:
         left.legend(fontsize=8)
     return Drawing(figure, f"Training curves. {'; '.join(words)}.")
