@@ -180,8 +180,8 @@ def _write_index(
     results, headline = None, ""
     with contextlib.suppress(DataError):  # a failed page says why
         best = most_telling(results_of(experiments), "", "")
-        results = table_html(results_table(experiments), caption(experiments))
-        headline = f"{best.system.name}, {best.protocol}: UAR {best.metrics().uar} %"
+        results = table_html(results_table(experiments, headings=True), caption(experiments))
+        headline = f"{best.system.name}, {best.heading}: UAR {best.metrics().uar} %"
     lead = f"{corpus.about} Licence: {corpus.licence}. {corpus.citation}"
     if not results:
         lead += "".join(f" Left out: {sentence}." for sentence in experiments.left_out)
