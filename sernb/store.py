@@ -327,7 +327,8 @@ def epochs_in(checkpoint: Path) -> int:
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a table that :func:`write_run` wrote; text stays text, an empty cell is an empty string."""
-    return pd.read_csv(path, keep_default_na=False)
+    return pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(WORDS, str))  # a clip may be called 007
 
 
+WORDS = ("clip", "speaker", "gender", "truth", "view")
 RUN_FILES = ("config", "provenance", "metrics")

@@ -19,7 +19,7 @@ from sernb.evaluation import Answers, interval, macro_f1, uar
 from sernb.evaluation.intervals import copies_of, draw, units
 from sernb.experiment import plan
 from sernb.feasibility import remarks
-from sernb.results import caption, results_of, results_table
+from sernb.results import caption, protocol_cards, results_of, results_table
 from sernb.running import learned_only, run_many
 from sernb.splits import PROTOCOLS, SIDE_BY_SIDE, folds_of
 from sernb.studies import enrolment, gender, leaks
@@ -142,6 +142,8 @@ def test_what_is_planned_is_done_and_classes_never_learned_score_0(odd, name):
         assert ("never learned, score 0" in run.metrics["chosen"]) == any(never)
     for result in results_of(experiments):
         assert np.isfinite(result.metrics().uar.value)
+        assert set(result.clips["clip"]) <= set(experiments[0].corpus.index["clip"]), "00 and 01 are names"
+    assert len(protocol_cards(experiments))
     assert len(results_table(experiments))
     assert all(line in caption(experiments) for line in remarks(experiments))
 
