@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from sernb import corpora, figures
+from sernb.evaluation import Interval
 from sernb.features import LogMel
 from sernb.figures.style import OTHER_GENDER, PALETTE, gender_looks
 
@@ -110,6 +111,7 @@ def test_a_dollar_in_data_is_a_dollar(clips, rng, tmp_path):
         figures.maps({title: rng.standard_normal((len(clips), 2))}, speakers, title, title),
         figures.waveforms({title: np.zeros(100)}, 16_000, title),
         figures.spectrograms({title: np.zeros((10, 64))}, LogMel(), title),
+        figures.values_with_intervals({title: Interval(0.5, 0.4, 0.6), "$": Interval(0.5, 0.4, 0.6)}, title, title),
     ]
     for number, drawing in enumerate(seen):
         drawing.figure.savefig(tmp_path / f"{number}.png", bbox_inches="tight")  # out of the style
