@@ -22,8 +22,8 @@ from sernb.evaluation import (
 from sernb.experiment import Experiment
 from sernb.labels import LabelSet
 from sernb.results import NAMES, Result
+from sernb.run_folder import read_run
 from sernb.splits import PROTOCOLS, SIDE_BY_SIDE
-from sernb.store import read_run
 from sernb.systems import Figure
 
 CONDITIONS = (

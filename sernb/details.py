@@ -362,7 +362,7 @@ def _said(result: Result, name: str, view: str) -> np.ndarray:
 
 
 def _attributes(result: Result) -> list[str]:
-    known = {"clip", "speaker", "gender", "truth", "view", *result.classes}
+    known = {"clip", "speaker", "gender", "truth", "view", "prediction", *result.classes}
     return [name for name in result.predictions if name not in known]
 
 

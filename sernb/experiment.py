@@ -15,8 +15,9 @@ from sernb.features import VERSION as FEATURES_VERSION
 from sernb.labels import LabelSet, label_set_named
 from sernb.locks import lock_of
 from sernb.pools import Pool, matching, pool_named
+from sernb.provenance import backend
+from sernb.run_folder import beside
 from sernb.splits import Fold, Protocol, folds_of, protocol_named
-from sernb.store import beside
 from sernb.systems import System, system_named
 
 QUICK_FOLDS = 2
@@ -74,9 +75,12 @@ class Experiment:
             "train_clips": self.train_clips,
             "added": plain(self.added),
             "members": {each.system.name: plain(each.system.features) for each in self.members},
+            "member_recipes": {each.system.name: each.system.recipe for each in self.members},
+            "backend": backend() if self.system.uses_keras else None,
         }
         return {
             "system": self.system.name,
+            "recipe": self.system.recipe,
             "settings": plain(self.settings),
             "features": plain(self.system.features),
             "features_version": FEATURES_VERSION,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sernb.config import REPORTS, ROOT, DataError
 from sernb.evaluation import FEWEST_SPEAKERS, over_seeds
+from sernb.provenance import is_clean
 from sernb.results import NEVER_VALIDATED
 from sernb.splits import SIDE_BY_SIDE
 from sernb.store import atomic
@@ -40,6 +41,7 @@ LESS = (f"-{REDUCED}", "-short")  # ends of names: fewer units or epochs than pu
 # What must be known of a row, by system and protocol; each text that shows the row tells it behind the same sign.
 NOTES = {("adaptive-ridge", "as-published"): "†", ("rezonet-narrow", ""): "‡"}
 STRICT = "speaker-independent"
+MARK = " (uncommitted code)"
 _FIGURE = re.compile(r"([\d.]+) \[([\d.]+), ([\d.]+)\](?: \(clips\))?")
 
 
@@ -48,6 +50,11 @@ def every_result() -> pd.DataFrame:
     tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in sorted(REFERENCE.glob("*.csv"))]
     every = pd.concat(tables, ignore_index=True)
     return every.assign(Seed=every["Seed"].fillna("0") if "Seed" in every else "0").fillna("")
+
+
+def uncommitted(rows: pd.DataFrame) -> pd.Series:
+    """Return for each row whether code made it that never was in a commit; tables mark it."""
+    return rows["Commits"].map(lambda commits: not all(map(is_clean, commits.split(", "))))
 
 
 def results(corpus: str, **options: str) -> pd.DataFrame:
@@ -76,6 +83,7 @@ def _over_seeds(rows: pd.DataFrame) -> pd.Series:
     first = rows.iloc[0].copy()
     if len(rows) == 1:
         return first
+    first["Commits"] = ", ".join(dict.fromkeys(rows.Commits))
     for name, cells in rows.items():
         if all(map(_FIGURE.fullmatch, cells)):
             figures = cells.str.extract(_FIGURE).astype(float)  # value, low, high
@@ -93,7 +101,8 @@ def side_by_side(table: pd.DataFrame, systems: Sequence[str] = MATTER) -> str:
         by_protocol = {row["Protocol"]: row for row in rows.to_dict("records")}
         cells = (_short(by_protocol[name]) if name in by_protocol else "–" for name in SIDE_BY_SIDE)
         floors, classes = (", ".join(sorted(set(rows[name]))) for name in ("UAR floor", "Classes"))
-        lines.append(f"| {' | '.join((f'`{system}`', *cells, floors, classes))} |")
+        marked = f"`{system}`{MARK * bool(uncommitted(rows).any())}"
+        lines.append(f"| {' | '.join((marked, *cells, floors, classes))} |")
     return "\n".join(lines)
 
 
@@ -130,9 +139,9 @@ def markdown(table: pd.DataFrame, less: bool | None = None) -> str:
         "Protocol", key=lambda names: names.map(_place), kind="stable"
     )
     for system, rows in table.groupby("System", sort=False):
-        for row in rows.to_dict("records"):
+        for row, marked in zip(rows.to_dict("records"), uncommitted(rows), strict=True):
             cells = (
-                f"`{system}`",
+                f"`{system}`{MARK * marked}",
                 heading(row),
                 _uar(row),
                 row.get(NEVER_VALIDATED) or "–",

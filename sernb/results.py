@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from sernb.augment import ORIGINAL
-from sernb.config import digest
+from sernb.config import DataError, digest
 from sernb.evaluation import (
     FEWEST_SPEAKERS,
     RESAMPLES,
@@ -25,6 +24,8 @@ from sernb.evaluation import (
 )
 from sernb.experiment import Experiment
 from sernb.feasibility import remarks
+from sernb.provenance import UNCOMMITTED_CODE, provenance_columns
+from sernb.run_folder import Run
 from sernb.running import read_runs
 from sernb.splits import (
     CHOICE,
@@ -40,7 +41,6 @@ from sernb.splits import (
     Fold,
     Protocol,
 )
-from sernb.store import Run, read_table
 from sernb.systems import Figure, System
 
 ABOUT_CLIP = ("clip", "speaker", "gender", "truth", "view")
@@ -117,11 +117,7 @@ class Result:
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """One row a test clip and view, as in the run folders."""
-        return _predictions(self._folders)
-
-    @property
-    def _folders(self) -> tuple[Path, ...]:
-        return tuple(run.folder for run in self.runs)
+        return _predictions(self.runs)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -152,7 +148,7 @@ class Result:
 
     def metrics(self, view: str = ORIGINAL.name) -> Metrics:
         """Return the metrics of one view, or of ``MEAN_OF_VIEWS``; computed once from the same run folders."""
-        return _metrics(self._folders, self.classes, view, self.seed)
+        return _metrics(self.runs, self.classes, view, self.seed)
 
     def metrics_where(self, mask: np.ndarray) -> Metrics:
         """Return the metrics of some of the test clips, shape ``(clips,)``, as recorded."""
@@ -185,9 +181,10 @@ class Result:
         return f"{len(self.runs)} of {self.runs[0].config['folds']}"
 
     @property
-    def commits(self) -> str:
-        """Commits of the workbook at which the folds were run; ``+``: with changes not committed."""
-        return ", ".join(sorted({run.provenance["commit"] for run in self.runs}))
+    def made(self) -> dict[str, object]:
+        """What made the runs, as columns of a row; a commit that ends in ``+`` is not all the code that ran."""
+        columns = provenance_columns([run.provenance for run in self.runs])
+        return {"Recipe": self.system.recipe, "Backend": self.runs[0].config.get("backend", ""), **columns}
 
     @property
     def comparable(self) -> tuple[Figure, ...]:
@@ -222,13 +219,13 @@ def _scores(predictions: pd.DataFrame, classes: tuple[str, ...], view: str) -> n
 
 # Pages ask for the same results many times; a run folder never changes.
 @lru_cache(maxsize=32)
-def _predictions(folders: tuple[Path, ...]) -> pd.DataFrame:
-    return pd.concat([read_table(folder / "predictions.csv") for folder in folders], ignore_index=True)
+def _predictions(runs: tuple[Run, ...]) -> pd.DataFrame:
+    return pd.concat([run.predictions for run in runs], ignore_index=True)
 
 
 @lru_cache(maxsize=256)
-def _metrics(folders: tuple[Path, ...], classes: tuple[str, ...], view: str, seed: int) -> Metrics:
-    predictions = _predictions(folders)
+def _metrics(runs: tuple[Run, ...], classes: tuple[str, ...], view: str, seed: int) -> Metrics:
+    predictions = _predictions(runs)
     original = predictions[predictions["view"] == ORIGINAL.name]
     truth = original.truth.map(classes.index).to_numpy(int)
     return evaluate(truth, _scores(predictions, classes, view), original.speaker.to_numpy(), seed=seed)
@@ -259,12 +256,13 @@ def results_table(experiments: Sequence[Experiment], *, headings: bool = False) 
         DataError: if an experiment has not been run
     """
     results = results_of(experiments)
-    rows = []
+    rows, marked = [], not all(map(_clean, results))
     for result in results:
         metrics = result.metrics()
         row = {"System": result.system.name, "Protocol": result.heading if headings else result.protocol}
         row |= {"Options": result.options} if any(each.options for each in results) else {}
         row |= {"Seed": result.seed} if len({each.seed for each in results}) > 1 else {}
+        row |= {UNCOMMITTED_CODE: "" if _clean(result) else "yes"} if marked else {}
         row |= {
             "UAR": str(metrics.uar),
             "UAR floor": f"{100 * metrics.uar_floor:.1f}",
@@ -291,6 +289,24 @@ def _never_validated(result: Result) -> str | None:
     """Return UAR on the speakers that never validate, for systems whose design looked at validation speakers: ours."""
     ours = result.system.features and not result.system.published_on
     return str(result.never_validated.uar) if ours and result.never_validated else None
+
+
+def made_table(experiments: Sequence[Experiment], *, dirty: bool) -> pd.DataFrame:
+    """Return what made the rows of :func:`results_table`, in its order, as columns.
+
+    Raises:
+        DataError: if a run was made by uncommitted code, unless that is asked for
+    """
+    results = results_of(experiments)
+    unclean = [run.folder for result in results if not _clean(result) for run in result.runs]
+    if unclean and not dirty:
+        lines = [f"{folder}: was made by uncommitted code; remove it and give the command again" for folder in unclean]
+        raise DataError.of_many(lines, "more; or give --dirty, which marks their rows")
+    return pd.DataFrame([result.made for result in results])
+
+
+def _clean(result: Result) -> bool:
+    return result.made["Clean"] == "yes"
 
 
 def caption(experiments: Sequence[Experiment]) -> str:

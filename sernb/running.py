@@ -26,9 +26,11 @@ from sernb.locks import held
 from sernb.pools import Pool
 from sernb.preparation import Read, prepare
 from sernb.progress import bar, line
-from sernb.provenance import provenance
+from sernb.provenance import commit, commits_of, provenance
+from sernb.run_folder import Run, epochs_in, read_run, write_run
+from sernb.run_state import begin_training, look_up, refuse_other_backend, set_aside_damaged
 from sernb.splits import COPY, SAME_FILE, SAME_SOUND
-from sernb.store import Damaged, Run, atomic, epochs_in, read_run, write_run
+from sernb.store import Damaged, atomic
 from sernb.systems import Examples, Fitted, OnDemand, Task
 from sernb.workers import on_cluster, on_cores
 
@@ -37,7 +39,7 @@ def run(experiment: Experiment, *, wait: bool = True) -> Run | None:
     """Return a finished run, from its folder or by doing it.
 
     The recordings' features must be prepared (:func:`prepare_for`). A training that was killed goes on from its last
-    epoch. Of several processes one does the run.
+    epoch. Of several processes one does the run. A folder that is not as it was written is set aside.
 
     Args:
         wait: while another process is at it, for its result; otherwise nothing is returned
@@ -53,6 +55,7 @@ def run(experiment: Experiment, *, wait: bool = True) -> Run | None:
     with held(experiment.lock, wait=wait, note=note) as mine:
         if not mine or (finished := _finished(experiment)):
             return finished
+        set_aside_damaged(experiment)
         with contextlib.suppress(FileNotFoundError):
             experiment.failure.unlink()
         try:
@@ -69,7 +72,7 @@ def run(experiment: Experiment, *, wait: bool = True) -> Run | None:
 
 
 def _finished(experiment: Experiment) -> Run | None:
-    finished = read_run(experiment.folder)
+    finished, _ = look_up(experiment)
     if finished:  # by a process that was killed before it had tidied up
         shutil.rmtree(experiment.checkpoint, ignore_errors=True)
     return finished
@@ -84,6 +87,8 @@ def _do(experiment: Experiment) -> Run:
     if experiment.members:
         return _join(experiment, leaks)
 
+    refuse_other_backend(experiment)
+    commits = begin_training(experiment) if system.is_network else [commit()]
     normalisers = normalisers_of(experiment)
     tables = {view.name: _features(experiment, view) for view in _views(experiment)}
 
@@ -125,7 +130,7 @@ def _do(experiment: Experiment) -> Run:
     finished = write_run(
         experiment.folder,
         config=experiment.config,
-        provenance=provenance(seconds=time.perf_counter() - started),
+        provenance=provenance(seconds=time.perf_counter() - started, commits=commits),
         metrics=_headline(predictions, experiment, fitted.chosen, leaks) | _size(experiment),
         tables=written,
         weights=fitted.weights,
@@ -158,13 +163,15 @@ def _join(experiment: Experiment, leaks: list[Leak]) -> Run:
     about = runs[0].predictions[["clip", "speaker", "gender", "truth", "view"]]
     scores = [each.predictions[classes].to_numpy(float) for each in runs]
     join, learned = _joining(experiment, runs)
-    joined = join(scores).astype(np.float32)
-    predictions = pd.concat([about, pd.DataFrame(joined, columns=classes)], axis=1)
+    predictions = pd.concat([about, _score_table(join(scores), classes)], axis=1)
     chosen = {f"run of {each.config['system']}": each.folder.name for each in runs} | learned
     return write_run(
         experiment.folder,
         config=experiment.config,
-        provenance=provenance(seconds=sum(each.provenance["seconds"] for each in runs)),
+        provenance=provenance(
+            seconds=sum(each.provenance["seconds"] for each in runs),
+            members={each.config["system"]: commits_of(each.provenance) for each in runs},
+        ),
         metrics=_headline(predictions, experiment, chosen, leaks) | _size(experiment),
         tables={"predictions": predictions},
     )
@@ -206,6 +213,10 @@ def run_many(
         DataError: as :func:`run` and :mod:`sernb.workers`; finished runs stay
     """
     left = [experiment for experiment in experiments if _finished(experiment) is None]
+    for damaged in [each for whole in left for each in (whole, *whole.members) if look_up(each)[1]]:
+        with held(damaged.lock, wait=False) as mine:  # here, where the line is seen
+            if mine:
+                set_aside_damaged(damaged)
     if left:
         side_by_side = partial(on_cluster, address=cluster) if cluster else partial(on_cores, jobs=jobs)
         if cluster:  # what its workers cannot prepare is prepared here
@@ -301,7 +312,10 @@ def read_runs(experiments: Sequence[Experiment]) -> list[Run]:
     Raises:
         DataError: naming the first experiment that has not been run
     """
-    runs = [read_run(experiment.folder) for experiment in experiments]
+    looked = [look_up(experiment) for experiment in experiments]
+    runs = [run_ for run_, _ in looked]
+    if problems := [problem for _, problem in looked if problem]:
+        raise DataError.of_many([f"{each}; run `sernb experiment` again" for each in problems], "more")
     missing = [experiment for experiment, run_ in zip(experiments, runs, strict=True) if run_ is None]
     if missing:
         raise DataError(f"{missing[0]}: not run yet ({len(missing)} in all); run 30_train or `sernb experiment` first")
@@ -397,9 +411,16 @@ def _prediction_table(
     test: pd.DataFrame, labels: LabelSet, view: str, fitted: Fitted, features: Sequence[np.ndarray]
 ) -> pd.DataFrame:
     about = test[["clip", "speaker", "gender", "truth"]].reset_index(drop=True).assign(view=view)
-    scores = pd.DataFrame(fitted.scores(features).astype(np.float32), columns=list(labels.classes))
+    scores = _score_table(fitted.scores(features), list(labels.classes))
     attributes = pd.DataFrame(fitted.attributes(features) if fitted.attributes else {})
     return pd.concat([about, scores, attributes], axis=1)
+
+
+def _score_table(scores: np.ndarray, classes: list[str]) -> pd.DataFrame:
+    """Return scores as they are written, with seven digits, after the class of the highest (the first of equals)."""
+    written = np.char.mod("%.7g", scores.astype(np.float32)).astype(float)
+    prediction = pd.DataFrame({"prediction": np.array(classes)[written.argmax(axis=1)]})
+    return pd.concat([prediction, pd.DataFrame(written, columns=classes)], axis=1)
 
 
 def _size(experiment: Experiment) -> dict[str, dict[str, int]]:

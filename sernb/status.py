@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from sernb.locks import is_held, lock_of
-from sernb.store import beside, epochs_in
+from sernb.run_folder import SET_ASIDE, beside, epochs_in, open_run
+from sernb.store import Damaged
 
-STATES = ("done", "running", "failed", "broken off", "left")
+STATES = ("done", "running", "failed", "broken off", "damaged", "left")
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,15 @@ class Progress:
     system: str
     protocol: str
     run: str  # name of its folder
-    state: str  # one of ``STATES``; broken off: its training goes on when the same command is given again
+    # One of ``STATES``. Broken off: its training goes on when the same command is given again; damaged: it is made
+    # again then
+    state: str
     seconds: float | None = None  # that it took
     epochs: int = 0  # that are behind it
     of: int = 0  # epochs to train, as far as they are known
     pace: float | None = None  # seconds an epoch, of one that is running
-    reason: str = ""  # why it failed
+    reason: str = ""  # why it failed, or what is damaged
+    set_aside: tuple[str, ...] = ()  # names of what could not be used
 
     @property
     def share(self) -> float:
@@ -47,15 +51,22 @@ def progress_of(run: Path, work: Path) -> Progress:
     *_, corpus, system, protocol, name = run.parts
     lock, checkpoint, failure = lock_of(run, work), beside(run, "training"), beside(run, "failed")
     note, epochs = _read(lock), epochs_in(checkpoint)
-    said = partial(Progress, corpus, system, protocol, name, epochs=epochs, of=note.get("epochs", 0))
-    if (run / "metrics.json").exists():
-        return said("done", seconds=_read(run / "provenance.json").get("seconds"))
+    aside = tuple(sorted(path.name for path in run.parent.glob(f"{name}.*{SET_ASIDE}-*")))
+    said = partial(Progress, corpus, system, protocol, name, epochs=epochs, of=note.get("epochs", 0), set_aside=aside)
+    damage = ""
+    try:
+        if finished := open_run(run):
+            return said("done", seconds=finished.provenance.get("seconds"))
+    except Damaged as error:
+        damage = str(error)
     if is_held(lock):
         trained = epochs - note.get("begun", 0)
         with contextlib.suppress(FileNotFoundError, ZeroDivisionError):
             span = (checkpoint / "epochs.txt").stat().st_mtime - lock.stat().st_mtime
             return said("running", pace=span / trained if span > 0 else None)  # a clock that was set back tells none
         return said("running")
+    if damage:
+        return said("damaged", reason=damage)
     with contextlib.suppress(FileNotFoundError):
         return said("failed", reason=failure.read_text("utf-8"))
     return said("broken off" if checkpoint.exists() else "left")
@@ -109,9 +120,12 @@ def summary(progress: Sequence[Progress]) -> dict:
         "seconds to go": left if left is None else round(left / max(running, 1)),
         "side by side": max(running, 1),
         "unfinished": [
-            {name: value for name, value in dataclasses.asdict(run).items() if value not in (None, "", 0)}
+            {name: value for name, value in dataclasses.asdict(run).items() if value not in (None, "", 0, ())}
             for run in progress
             if run.state not in ("done", "left")
+        ],
+        "set aside": [
+            f"{run.system} · {run.corpus} · {run.protocol} · {name}" for run in progress for name in run.set_aside
         ],
     }
 
@@ -130,10 +144,11 @@ def lines_of(progress: Sequence[Progress]) -> list[str]:
         name = f"{run.system} · {run.corpus} · {run.protocol} · {run.run}"
         if run.state in ("running", "broken off"):
             lines.append(f"{run.state}: {name}" + f", {run.epochs} of {run.of} epochs" * bool(run.of))
-        elif run.state == "failed":
-            lines.append(f"failed: {name}: {run.reason}")
+        elif run.reason:
+            lines.append(f"{run.state}: {name}: {run.reason}")
     whole = summary(progress)
     counts = ", ".join(f"{count} {state}" for state, count in whole["runs"].items() if count)
+    lines += [f"set aside, not used: {name}" for name in whole["set aside"]]
     return [*lines, f"{len(progress)} runs: {counts}{_to_go(whole)}"]
 
 

@@ -1,4 +1,4 @@
-"""What is kept on disk: whole files or none, feature caches named by their content, run folders."""
+"""What is kept on disk: whole files or none, feature caches named by their content."""
 
 import contextlib
 import errno
@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from sernb.bounded import json_in
 from sernb.config import DataError, digest
 
 TEMPORARY = ".unfinished-"
@@ -26,9 +24,10 @@ TEMPORARY = ".unfinished-"
 def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary sibling of ``path`` and rename it onto ``path`` when the block succeeds.
 
-    The block may make a file or a folder there. On an error the sibling is removed and ``path`` is untouched;
-    what a killed process left behind is removed by the next call for the same ``path`` on the same machine.
-    Processes that make the same ``path`` do not disturb each other: the last one's stays.
+    The block may make a file or a folder there; it is on the disk before it has its name, should the power fail.
+    On an error the sibling is removed and ``path`` is untouched; what a killed process left behind is removed by the
+    next call for the same ``path`` on the same machine. Processes that make the same ``path`` do not disturb each
+    other: the last one's stays.
 
     Raises:
         DataError: if the disk is full or the folder cannot be written
@@ -39,7 +38,9 @@ def atomic(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
         yield temporary
+        _flush(*temporary.rglob("*"), temporary)
         _put(temporary, path)
+        _flush(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
@@ -77,6 +78,23 @@ def _put(temporary: Path, path: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             path.rename(aside)
         _remove(aside)
+
+
+def _flush(*paths: Path) -> None:
+    """Have the system write files and folders to the disk, as far as their file system can."""
+    for path in paths:
+        folder = path.is_dir()
+        if folder and os.name == "nt":  # Windows flushes no folders
+            continue
+        with contextlib.suppress(PermissionError) if folder else contextlib.nullcontext():
+            number = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+            try:
+                os.fsync(number)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                    raise
+            finally:
+                os.close(number)
 
 
 def _sweep(path: Path) -> None:
@@ -234,101 +252,3 @@ def read_features(folder: Path) -> FeatureTable | None:
 
 def _check_of(contents: dict) -> int:
     return zlib.crc32(json.dumps(contents, sort_keys=True).encode())
-
-
-# -- Runs -- #
-
-
-@dataclass(frozen=True)
-class Run:
-    """One finished run, read back from its folder."""
-
-    folder: Path
-    config: dict
-    provenance: dict
-    metrics: dict
-
-    @property
-    def predictions(self) -> pd.DataFrame:
-        """One row a test clip and view: clip, speaker, gender, truth, view, then a score per class."""
-        return read_table(self.folder / "predictions.csv")
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """One row an epoch; empty for systems without epochs."""
-        return self._table("history")
-
-    @property
-    def validation(self) -> pd.DataFrame:
-        """As ``predictions``, of validation clips that no weight was trained on; empty where there are none."""
-        return self._table("validation")
-
-    @property
-    def weights(self) -> dict[str, np.ndarray]:
-        """Arrays of the trained network by name; empty where there is none."""
-        path = self.folder / "weights.npz"
-        if not path.exists():
-            return {}
-        with np.load(path) as saved:
-            return dict(saved)
-
-    def _table(self, name: str) -> pd.DataFrame:
-        path = self.folder / f"{name}.csv"
-        return read_table(path) if path.exists() else pd.DataFrame()
-
-
-def write_run(
-    folder: Path,
-    *,
-    config: dict,
-    provenance: dict,
-    metrics: dict,
-    tables: dict[str, pd.DataFrame],
-    weights: dict[str, np.ndarray] | None = None,
-) -> Run:
-    """Write a run as one folder, whole or not at all.
-
-    Args:
-        tables: ``predictions`` and, for systems with epochs, ``history`` and ``validation``
-        weights: arrays of the trained network by name
-    """
-    with atomic(folder) as unfinished:
-        unfinished.mkdir()
-        for name, content in {"config": config, "provenance": provenance, "metrics": metrics}.items():
-            (unfinished / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        for name, table in tables.items():
-            table.to_csv(unfinished / f"{name}.csv", index=False, float_format="%.7g", lineterminator="\n")
-        if weights:
-            np.savez(unfinished / "weights.npz", **weights)
-    return read_run(folder)
-
-
-def read_run(folder: Path) -> Run | None:
-    """Read a finished run, or return nothing where there is none."""
-    try:
-        parts = [json_in(folder / f"{name}.json") for name in RUN_FILES]
-    except DataError:
-        return None
-    return Run(folder, *parts) if (folder / "predictions.csv").exists() else None
-
-
-def beside(run: Path, ending: str) -> Path:
-    """Return what lies beside the folder of a run: ``training``, what it needs to go on, or ``failed``, why."""
-    return run.with_name(f"{run.name}.{ending}")
-
-
-def epochs_in(checkpoint: Path) -> int:
-    """Return how many epochs an unfinished training has behind it."""
-    try:
-        return int((checkpoint / "epochs.txt").read_text("utf-8"))
-    except (OSError, ValueError):
-        return 0
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table that :func:`write_run` wrote; text stays text, an empty cell is an empty string."""
-    return pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(WORDS, str))  # a clip may be called 007
-
-
-WORDS = ("clip", "speaker", "gender", "truth", "view")
-RUN_FILES = ("config", "provenance", "metrics")

@@ -12,11 +12,14 @@ import pandas as pd
 
 from sernb.config import DataError, work_folder
 from sernb.experiment import Experiment, plan
+from sernb.provenance import backend
 from sernb.reference import every_result
 from sernb.results import results_table
 from sernb.running import run_many
+from sernb.systems import system_named
 
 COMPARED = ("UAR", "WAR", "Top-3", "Clips")
+SAME_BACKEND, OTHER_BACKEND = 0.5, 1.0  # points
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,20 @@ def planned(row: pd.Series, data: str | Path | None = None) -> list[Experiment]:
     return plan(
         [row.System], row.Corpus, [row.Protocol], folds=_folds(row), seeds=[int(row.Seed)], data=data, **options
     )
+
+
+def tolerance_for(row: pd.Series) -> tuple[float, str]:
+    """Return by how many points a score may differ, and what to say first of how the row was made; mostly nothing.
+
+    Another backend rounds, and draws its initial weights, in another way.
+    """
+    system, made_by = system_named(row.System), row.get("Backend", "")
+    recipe = int(row.get("Recipe", "") or 1)
+    note = f"the row was made by recipe {recipe}, this is {system.recipe}" if recipe != system.recipe else ""
+    if not system.uses_keras or (made_by or "tensorflow") == backend():
+        return SAME_BACKEND, note
+    other = f"the row was made by {made_by or 'tensorflow'}, this is {backend()}"
+    return OTHER_BACKEND, "; ".join(filter(None, (note, other)))
 
 
 def command(row: pd.Series) -> str:

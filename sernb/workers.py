@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from sernb import __version__
 from sernb.config import DataError, recordings_folder, work_folder
+from sernb.provenance import backend
 from sernb.store import TEMPORARY
 from sernb.threads import cores, in_order, ordered
 
@@ -173,11 +174,10 @@ def _meet(token: str) -> tuple[str, bool]:
 
 
 def _environment() -> dict[str, str]:
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     return {
         "SERNB_WORK": str(work_folder().absolute()),
         "SERNB_DATA": str(recordings_folder().absolute()),
-        "KERAS_BACKEND": backend,
+        "KERAS_BACKEND": backend(),
     }
 
 

@@ -20,9 +20,9 @@ from sernb.development import ARCHITECTURE, ATTENTION, AUGMENTATION, BASELINES, 
 from sernb.experiment import Experiment, plan
 from sernb.figures import development as draw
 from sernb.pools import pool_named
+from sernb.run_folder import Run, read_run, write_run
 from sernb.running import run_many
 from sernb.splits import PROTOCOLS
-from sernb.store import Run, read_run, write_run
 
 TUNED = Arm("as published", "feature-cnn-narrow", training_views=())
 PAIR = Question("pair", (TUNED, replace(TUNED, name="less dropout", settings={"dropout": 0.1})))

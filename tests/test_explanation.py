@@ -10,6 +10,7 @@ from sernb import explanation
 from sernb.config import DataError
 from sernb.explanation import Curves, Cut, Explained, Grid, curves, importance
 from sernb.results import results_of
+from sernb.run_folder import write_run
 
 RATE = 16_000
 
@@ -109,6 +110,19 @@ def test_the_most_important_cells_are_kept(noise):
     np.testing.assert_array_equal(each.most_important(0.1), cut.keeping(expected))
 
 
+def write_again(run_, weights):
+    """Write a finished run once more, with other weights."""
+    tables = {name: getattr(run_, name) for name in ("predictions", "history", "validation")}
+    write_run(
+        run_.folder,
+        config=run_.config,
+        provenance=run_.provenance,
+        metrics=run_.metrics,
+        tables=tables,
+        weights=weights,
+    )
+
+
 @pytest.mark.slow
 def test_a_rebuilt_network_says_what_its_run_recorded_and_other_weights_are_refused():
     from sernb.experiment import plan
@@ -131,12 +145,12 @@ def test_a_rebuilt_network_says_what_its_run_recorded_and_other_weights_are_refu
     heavy = dataclasses.replace(network, work=10**12)
     assert len(explanation.explained(heavy, clips=3, grid=Grid(span=2.0, bands=1))) == 1
     weights = {name: value + 0.5 for name, value in finished.weights.items()}
-    np.savez(finished.folder / "weights.npz", **weights)
+    write_again(finished, weights)
     with pytest.raises(DataError, match="do not make its answers again"):
-        explanation.listener(result, 0)
-    np.savez(finished.folder / "weights.npz", **dict(list(weights.items())[1:]))
+        explanation.listener(results_of([small])[0], 0)
+    write_again(finished, dict(list(weights.items())[1:]))
     with pytest.raises(DataError, match="do not fit its network"):
-        explanation.listener(result, 0)
+        explanation.listener(results_of([small])[0], 0)
 
 
 def test_what_is_no_network_is_said():

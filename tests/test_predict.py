@@ -31,6 +31,7 @@ from sernb.own_voice.model import SHIPPED, model_at
 from sernb.own_voice.output import as_csv, as_data, as_labels, as_textgrid, stretches
 from sernb.own_voice.recordings import blocks, files_named, recording_of
 from sernb.predict import NO_SPEECH, NOT_SURE, STEP, WINDOW, Prediction, Window, _cut, predict, voice_of
+from sernb.run_folder import write_run
 from sernb.running import prepare_for, run
 from sernb.studies.enrolment import average, moments_of, shrunk, standardised
 
@@ -531,5 +532,9 @@ def test_a_run_is_reproduced(recordings, tmp_path):
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
     np.testing.assert_allclose(found, expected, atol=1e-5)
     (finished.folder / "weights.npz").unlink()
+    with pytest.raises(DataError, match=r"weights.npz is not what was written; give the same `sernb experiment` again"):
+        model_at(finished.folder)
+    parts = {"config": finished.config, "provenance": finished.provenance, "metrics": finished.metrics}
+    write_run(finished.folder, **parts, tables={"predictions": recorded})
     with pytest.raises(DataError, match="keeps no weights"):
         model_at(finished.folder)

@@ -22,7 +22,7 @@ from sernb.config import NOTEBOOKS, DataError
 from sernb.experiment import Experiment, plan
 from sernb.literature import Card, differences
 from sernb.results import Result, caption, protocol_cards, reported_table, results_of, results_table
-from sernb.store import read_run, write_run
+from sernb.run_folder import read_run, write_run
 from sernb.systems import SYSTEMS as SYSTEM_NAMES
 from sernb.systems import Figure, System, system_named
 
@@ -44,7 +44,7 @@ def table_of(experiment: Experiment, clips: tuple[str, ...], views: list[str], r
     for view in views:
         columns = pd.DataFrame(scores_for(truth, len(classes), rng, skill), columns=classes)
         part = about[["clip", "speaker", "gender", "truth"]].reset_index(drop=True).assign(view=view)
-        parts.append(pd.concat([part, columns], axis=1))
+        parts.append(pd.concat([part.assign(prediction=columns.idxmax(axis=1)), columns], axis=1))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -11,8 +11,8 @@ from test_systems import task
 from sernb.experiment import plan
 from sernb.features import LogMel, SpeechMel
 from sernb.results import protocol_cards
+from sernb.run_folder import read_run
 from sernb.running import run, run_many
-from sernb.store import read_run
 from sernb.systems import sernet, sernet_functionals, system_named
 
 STILL = sernet.Settings(stretch=0, warp=0, masked_bands=0, masked_frames=0, mixup=0)

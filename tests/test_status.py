@@ -3,10 +3,12 @@
 import json
 import os
 
+import pandas as pd
 import pytest
 
 from sernb.__main__ import main
 from sernb.locks import held, lock_of
+from sernb.run_folder import write_run
 from sernb.status import lines_of, progress_of, runs_in, seconds_left, summary
 
 
@@ -16,9 +18,8 @@ def runs(work):
     folder = work / "runs" / "demo" / "cnn" / "random"
     for number in (0, 1):
         done = folder / f"fold-{number}-seed-0-a"
-        done.mkdir(parents=True)
-        (done / "metrics.json").write_text("{}")
-        (done / "provenance.json").write_text(json.dumps({"seconds": 100.0}))
+        predictions = pd.DataFrame({"clip": ["a"]})
+        write_run(done, config={}, provenance={"seconds": 100.0}, metrics={}, tables={"predictions": predictions})
     for number in (2, 3):
         checkpoint = folder / f"fold-{number}-seed-0-a.training"
         checkpoint.mkdir()
@@ -45,7 +46,7 @@ def test_each_run_is_in_one_state(runs, work):
     assert [run.share for run in progress] == [1, 1, 0.25, 0.25, 0]
     assert progress_of(runs / "fold-5-seed-0-a", work).state == "left"
     whole = summary(progress)
-    assert whole["runs"] == {"done": 2, "running": 1, "failed": 1, "broken off": 1, "left": 0}
+    assert whole["runs"] == {"done": 2, "running": 1, "failed": 1, "broken off": 1, "damaged": 0, "left": 0}
     # A run takes 100 s: three quarters of two, and one as a whole; one process is at work.
     assert (whole["seconds to go"], whole["side by side"]) == (250, 1)
     *_, failed, last = lines_of(progress)

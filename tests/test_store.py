@@ -11,13 +11,11 @@ from itertools import count, islice, permutations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from pandas.testing import assert_frame_equal
 
 from sernb import store
 from sernb.config import DataError
-from sernb.store import TEMPORARY, Damaged, atomic, read_features, read_run, write_features, write_part, write_run
+from sernb.store import TEMPORARY, Damaged, atomic, read_features, write_features, write_part
 
 
 def left_in(folder: Path) -> list[str]:
@@ -90,6 +88,33 @@ def test_a_file_in_the_place_of_a_folder_is_said(tmp_path, inner):
     with pytest.raises(DataError, match="cannot be written"):
         write_folder(tmp_path / inner / "folder")
     assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_all_of_it_is_on_the_disk_before_it_has_its_name_and_then_the_name(tmp_path, monkeypatch):
+    path, flushed = tmp_path / "folder", []
+    monkeypatch.setattr(os, "fsync", lambda number: flushed.append((os.fstat(number).st_ino, path.exists())))
+    with atomic(path) as unfinished:
+        (unfinished / "inner").mkdir(parents=True)
+        (unfinished / "inner" / "file").write_text("whole")
+    inner, file = path / "inner", path / "inner" / "file"
+    before = {place.stat().st_ino for place in (path, inner, file)}
+    assert {number for number, named in flushed if not named} == before
+    assert flushed[-1] == (tmp_path.stat().st_ino, True)
+    flushed.clear()
+    with atomic(tmp_path / "file") as unfinished:
+        unfinished.write_text("whole")
+    assert [number for number, _ in flushed] == [(tmp_path / "file").stat().st_ino, tmp_path.stat().st_ino]
+
+
+@pytest.mark.parametrize(("reason", "fails"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_disk_that_cannot_write_is_told_from_one_that_need_not(tmp_path, monkeypatch, reason, fails):
+    def fsync(number: int) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(DataError, match="cannot be written") if fails else contextlib.nullcontext():
+        write_folder(tmp_path / "folder")
+    assert os.listdir(tmp_path) == ([] if fails else ["folder"])
 
 
 @pytest.mark.parametrize("name", ["table", "page [1]*?.html", "spaces and ü"])
@@ -273,68 +298,3 @@ def test_swapped_or_reordered_contents_are_noticed(table):
 def test_contents_of_another_kind_are_noticed(table, text):
     (table / "contents.json").write_bytes(text.encode("latin-1"))
     assert read_features(table) is None
-
-
-# Runs
-
-PARTS = {
-    "config": {"system": "majority", "seed": 0, "labels": ["neutral", "calm"]},
-    "provenance": {"sernb": "0", "machine": "a × b"},
-    "metrics": {"uar": 0.1 + 0.2},
-}
-
-
-@pytest.fixture
-def predictions(rng) -> pd.DataFrame:
-    scores = rng.dirichlet([1, 1], 6).astype(np.float32)
-    return pd.DataFrame(
-        {
-            "clip": [f"03-01-0{number}" for number in range(6)],
-            "speaker": "demo-01",
-            "gender": ["female", ""] * 3,
-            "truth": ["calm", "NA", "null", "neutral", "calm", "calm"],
-            "view": "original",
-            "neutral": scores[:, 0],
-            "calm": scores[:, 1],
-        }
-    )
-
-
-@pytest.fixture
-def finished(tmp_path, predictions):
-    history = pd.DataFrame({"epoch": [0, 1], "loss": [2.1, 1.9]})
-    weights = {"layer/kernel": np.arange(6.0).reshape(2, 3)}
-    tables = {"predictions": predictions, "history": history}
-    return write_run(tmp_path / "runs" / "fold-0", **PARTS, tables=tables, weights=weights)
-
-
-def test_a_run_gives_back_what_was_written(finished, predictions):
-    run = read_run(finished.folder)
-    assert (run.config, run.provenance, run.metrics) == tuple(PARTS.values())
-    scores = ["neutral", "calm"]
-    assert_frame_equal(run.predictions.drop(columns=scores), predictions.drop(columns=scores), check_dtype=False)
-    # Seven digits tell two neighbouring float32 apart nearly always; no ranking may hang on the rest.
-    np.testing.assert_allclose(run.predictions[scores], predictions[scores], rtol=5e-7)
-    assert run.history.loss.tolist() == [2.1, 1.9]
-    with np.load(run.folder / "weights.npz") as weights:
-        np.testing.assert_array_equal(weights["layer/kernel"], np.arange(6.0).reshape(2, 3))
-    assert os.listdir(run.folder.parent) == ["fold-0"]
-
-
-def test_a_run_without_epochs_has_an_empty_history(tmp_path, predictions):
-    run = write_run(tmp_path / "run", **PARTS, tables={"predictions": predictions})
-    assert run.history.empty
-    assert not (run.folder / "weights.npz").exists()
-
-
-@pytest.mark.parametrize("name", ["config.json", "provenance.json", "metrics.json", "predictions.csv"])
-def test_a_run_that_lacks_a_part_is_not_finished(finished, name):
-    (finished.folder / name).unlink()
-    assert read_run(finished.folder) is None
-
-
-@pytest.mark.parametrize("name", ["config.json", "provenance.json", "metrics.json"])
-def test_a_run_with_a_cut_part_is_not_finished(finished, name):
-    content = (finished.folder / name).read_bytes()
-    (finished.folder / name).write_bytes(content[: len(content) // 2])
-    assert read_run(finished.folder) is None

@@ -25,8 +25,8 @@ from sernb.notebooks import run
 from sernb.pools import pool_named
 from sernb.preparation import prepare
 from sernb.results import results_of
+from sernb.run_folder import write_run
 from sernb.running import leaks_of, prepare_for, run_many
-from sernb.store import write_run
 from sernb.stress import PUBLISHED, Condition
 from sernb.studies import enrolment, foreign, gender, leaks, noise, results_by_arm, speakers
 

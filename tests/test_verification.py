@@ -8,7 +8,7 @@ from sernb import reference
 from sernb.__main__ import main
 from sernb.config import DataError, work_folder
 from sernb.pools import pool_named
-from sernb.verification import command, planned, row_of
+from sernb.verification import command, planned, row_of, tolerance_for
 
 PART = 490  # of the 2800 recordings of TESS
 
@@ -19,7 +19,8 @@ def committed(tmp_path, monkeypatch):
     monkeypatch.setenv("SERNB_WORK", str(tmp_path / "work"))
     monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
     path = tmp_path / "reference" / "demo.csv"
-    made = f"experiment --systems majority,statistics-svm --corpus demo --protocol random --folds 0-1 --csv {path}"
+    systems = "majority,statistics-svm"
+    made = f"experiment --systems {systems} --corpus demo --protocol random --folds 0-1 --dirty --csv {path}"
     assert main(made.split()) == 0
     return path
 
@@ -44,7 +45,7 @@ def test_options_of_a_row_are_given_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SERNB_WORK", str(tmp_path / "work"))
     monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
     options = "--test-on gender=female --train-clips 48"
-    made = f"experiment --systems majority --corpus demo --protocol random {options} --folds 0-1 --csv"
+    made = f"experiment --systems majority --corpus demo --protocol random {options} --folds 0-1 --dirty --csv"
     assert main([*made.split(), str(tmp_path / "reference" / "demo.csv")]) == 0
     (row,) = (row for _, row in reference.every_result().iterrows())
     assert command(row).endswith(options)
@@ -110,8 +111,29 @@ def test_seeds_stand_together_in_the_readme(tmp_path, monkeypatch):
         "Seed": ["0", "1", "2"],
         "UAR": ["60.0 [55.0, 65.0]", "62.0 [57.0, 68.0]", "61.0 [56.0, 65.0]"],
         "Corpus": ["demo"] * 3,
+        "Commits": ["a", "b+", "a"],
     }
     pd.DataFrame(rows).to_csv(tmp_path / "net.csv", index=False)
     (row,) = reference.results("demo").to_dict("records")
     assert row["UAR"] == f"61.0 [56.0, 66.0], 3 seeds ± {np.std([60, 62, 61], ddof=1):.1f}"
     assert row["Corpus"] == "demo"
+    assert row["Commits"] == "a, b+"
+
+
+@pytest.mark.parametrize(
+    ("system", "made_by", "points", "noted"),
+    [
+        ("majority", "", 0.5, ""),
+        ("multiscale-cnn", "", 0.5, ""),
+        ("multiscale-cnn", "tensorflow", 0.5, ""),
+        ("multiscale-cnn", "jax", 1.0, "the row was made by jax, this is tensorflow"),
+        ("sernet-functionals", "jax", 1.0, "the row was made by jax, this is tensorflow"),
+    ],
+)
+def test_a_row_of_another_backend_may_differ_by_a_point(system, made_by, points, noted, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    assert tolerance_for(pd.Series({"System": system, "Backend": made_by, "Recipe": "1"})) == (points, noted)
+    if not made_by:
+        assert tolerance_for(pd.Series({"System": system})) == (points, noted), "an earlier row"
+    _, said = tolerance_for(pd.Series({"System": system, "Backend": made_by, "Recipe": "0"}))
+    assert said.startswith("the row was made by recipe 0, this is 1")

@@ -13,8 +13,9 @@ from sernb.features import VERSION as FEATURES_VERSION
 from sernb.labels import LabelSet
 from sernb.linear_machine import machine_of
 from sernb.own_voice.model import Model, functionals, refuse_other
+from sernb.run_folder import Run, open_run
 from sernb.splits import protocol_named
-from sernb.store import Run, read_run
+from sernb.store import Damaged
 from sernb.systems import system_named
 
 ASKED = 4  # clips that a rebuilt network is asked for once more
@@ -35,7 +36,11 @@ def model_of_run(folder: Path) -> Model:
     for table in ("predictions.csv", "history.csv", "validation.csv"):
         if (folder / table).exists():
             content_of(folder / table, LARGEST)
-    if (run := read_run(folder)) is None:
+    try:
+        run = open_run(folder)
+    except Damaged as error:
+        raise DataError(f"{error}; give the same `sernb experiment` again, which makes it anew") from error
+    if run is None:
         raise DataError(f"{folder}: is no finished run; give the same `sernb experiment` again, it goes on from there")
     again = "remove the folder and give the same `sernb experiment` again"
     try:
@@ -50,7 +55,7 @@ def model_of_run(folder: Path) -> Model:
             f"{folder}: was trained {protocol.name}, on speakers standardised with their own clips; take a "
             "speaker-independent run, or the model that ships with --speaker-clips"
         )
-    if not (folder / "weights.npz").is_file():
+    if not run.has("weights.npz"):
         raise DataError(f"{folder}: the run keeps no weights; take functionals-ridge or a network, or {again}")
     weights = arrays_in(folder / "weights.npz")
     if "planes" not in weights:

@@ -194,6 +194,8 @@ class System:
     # Settings, the members' scores of validation clips, their truth, seed → what joins instead, scores of each → scores
     joining: Callable[[object, list[np.ndarray], np.ndarray, int], Callable] | None = None
     variants: tuple["System", ...] = ()  # the same with one thing changed; known by name, in no list
+    # Raised by hand when results change though no setting does: runs made before are not taken for its own any more
+    recipe: int = 1
 
     def variant(self, end: str, what: str, **changes: object) -> "System":
         """Return the same system with something changed: ``end`` of its name, and in words.
@@ -226,6 +228,11 @@ class System:
     def is_network(self) -> bool:
         """Whether its runs keep the weights of a network; those of systems that join others keep none."""
         return self.network is not None and not self.members
+
+    @property
+    def uses_keras(self) -> bool:
+        """Whether Keras trains it, or a member of it, so that its results depend on the backend."""
+        return self.is_network or any(member.uses_keras for member in self.members)
 
     @property
     def place(self) -> str:
