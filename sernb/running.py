@@ -16,6 +16,7 @@ import pandas as pd
 from sernb import evaluation
 from sernb.audit import Leak, audit, refuse_leaks, shared_between
 from sernb.augment import ORIGINAL, View
+from sernb.cluster import on_cluster
 from sernb.config import DataError, plain
 from sernb.corpora.own import LABELS
 from sernb.experiment import Experiment
@@ -32,7 +33,7 @@ from sernb.run_state import begin_training, look_up, refuse_other_backend, set_a
 from sernb.splits import COPY, SAME_FILE, SAME_SOUND
 from sernb.store import Damaged, atomic
 from sernb.systems import Examples, Fitted, OnDemand, Task
-from sernb.workers import on_cluster, on_cores
+from sernb.workers import on_cores
 
 
 def run(experiment: Experiment, *, wait: bool = True) -> Run | None:
@@ -206,7 +207,7 @@ def run_many(
 
     Args:
         jobs: processes, one thread each; -1: as many as there are cores
-        cluster: address of a Dask scheduler, whose workers do them instead, see :mod:`sernb.workers`
+        cluster: address of a Dask scheduler, whose workers do them instead, see :mod:`sernb.cluster`
         progress: show a bar, and a line for each finished run
 
     Raises:

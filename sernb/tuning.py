@@ -23,6 +23,7 @@ from sernb.results import Result
 from sernb.results import results_of as pooled
 from sernb.running import run_many
 from sernb.systems.feature_cnn import Settings
+from sernb.workers import shared_pool
 
 if TYPE_CHECKING:
     import optuna
@@ -99,16 +100,19 @@ def tuned(
     from optuna.trial import create_trial
 
     study = study_of(experiments, seed=seed)
-    while (number := len(study.trials)) < trials:
-        parameters = proposed(study.trials, experiments, seed=seed)
-        tried = experiments_of(experiments, parameters)
-        seconds = sum(run.provenance["seconds"] for run in run_many(tried, jobs=jobs, progress=False, data=data))
-        metrics = result_of(experiments, parameters).metrics()
-        about = {"low": metrics.uar.low, "high": metrics.uar.high, "seconds": seconds}
-        if len(study.trials) == number:  # else another process has just done the same
-            value = metrics.uar.value
-            study.add_trial(create_trial(params=dict(parameters), distributions=space(), value=value, user_attrs=about))
-        line(f"trial {number + 1} of {trials}: UAR {metrics.uar} %, best so far {100 * study.best_value:.1f} %")
+    with shared_pool(jobs):
+        while (number := len(study.trials)) < trials:
+            parameters = proposed(study.trials, experiments, seed=seed)
+            tried = experiments_of(experiments, parameters)
+            seconds = sum(run.provenance["seconds"] for run in run_many(tried, jobs=jobs, progress=False, data=data))
+            metrics = result_of(experiments, parameters).metrics()
+            about = {"low": metrics.uar.low, "high": metrics.uar.high, "seconds": seconds}
+            if len(study.trials) == number:  # else another process has just done the same
+                value = metrics.uar.value
+                study.add_trial(
+                    create_trial(params=dict(parameters), distributions=space(), value=value, user_attrs=about)
+                )
+            line(f"trial {number + 1} of {trials}: UAR {metrics.uar} %, best so far {100 * study.best_value:.1f} %")
     return study
 
 

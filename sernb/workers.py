@@ -1,29 +1,23 @@
-"""Work side by side in processes: on the cores of this machine, or on the workers of a Dask cluster.
+"""Work side by side in processes of this machine, which end with the one that started them, however that ends.
 
-A cluster is somebody else's matter to start and to guard, since whoever reaches its scheduler can run anything on it:
-
-    dask scheduler --host 127.0.0.1
-    dask worker tcp://127.0.0.1:8786 --nworkers 4 --nthreads 1
-
-Its workers need this package in the same version, and the work folder (``SERNB_WORK``) under the same path: that is
-where features are read and runs are written. Recordings are needed where features are not prepared yet.
+Nothing here imports NumPy: a process reads how many threads its libraries may use before they are imported.
 """
 
 import contextlib
 import multiprocessing
 import os
-import socket
-import tempfile
+import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from sernb import __version__
-from sernb.config import DataError, recordings_folder, work_folder
-from sernb.provenance import backend
-from sernb.store import TEMPORARY
+from sernb.config import DataError
 from sernb.threads import cores, in_order, ordered
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -32,36 +26,111 @@ TRIAL = 1.0  # s of threads, before processes are thought of
 WORTH = 4.0  # s that threads would still take, or more: processes take seconds to start
 BUSY = 0.8  # share of the cores that threads keep at work, or less: they wait for the interpreter's lock
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # in each process
-PATIENCE = 30  # s, for a scheduler to answer and a first worker to come
+GRACE = 5.0  # s for work that is interrupted to tidy up
 GO_ON = "what is finished stays, the same command goes on from there"
 
-_alone = threading.Lock()  # seeds, environment and backend belong to a process: one item at a time in each
+_shared: ProcessPoolExecutor | None = None  # while `shared_pool` is open
+_idle, _over = threading.Event(), threading.Event()  # in a process of a pool: nothing is at work; nothing more may be
+
+
+@contextlib.contextmanager
+def pool(count: int, environment: Mapping[str, str] = ONE_THREAD) -> Iterator[ProcessPoolExecutor]:
+    """Open a pool of processes, which start when they are needed; submit :func:`do` to it.
+
+    They end with the block. If that ends by an error, or this process is killed, what is at work is interrupted as by
+    Ctrl-C, and its process ended after ``GRACE`` seconds.
+
+    Args:
+        environment: variables that are set before anything else is imported
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads hold
+    end, lifeline = context.Pipe(duplex=False)  # nothing is sent: the end of this process closes it
+    executor = ProcessPoolExecutor(count, context, _begin, (end, environment))
+    with end, lifeline:
+        try:
+            yield executor
+        except BaseException:
+            lifeline.close()
+            raise
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+def _begin(lifeline: Connection, environment: Mapping[str, str]) -> None:
+    os.environ.update(environment)
+    signal.signal(signal.SIGINT, _ignore)
+    _idle.set()
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+
+
+def _end_with(lifeline: Connection) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        lifeline.recv_bytes()
+    _over.set()
+    os.kill(os.getpid(), signal.SIGINT)
+    _idle.wait(GRACE)
+    os._exit(1)
+
+
+def _ignore(*_: object) -> None:
+    """Let a process that waits for work leave Ctrl-C to the one that started it."""
+
+
+def do(work: Callable[[Item], Result], item: Item) -> Result:
+    """Return ``work(item)``, in a process of a pool; only meanwhile can it be interrupted."""
+    _idle.clear()
+    if _over.is_set():
+        os._exit(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return work(item)
+    finally:
+        signal.signal(signal.SIGINT, _ignore)
+        _idle.set()
+
+
+@contextlib.contextmanager
+def shared_pool(jobs: int) -> Iterator[None]:
+    """Keep one pool for everything that is done on cores during the block: networks take long to import."""
+    global _shared
+    with pool(cores() if jobs == -1 else jobs) as _shared:
+        try:
+            yield
+        finally:
+            _shared = None
+
+
+@contextlib.contextmanager
+def _pool(count: int, advice: str) -> Iterator[ProcessPoolExecutor]:
+    try:
+        with contextlib.nullcontext(_shared) if _shared else pool(count) as executor:
+            yield executor
+    except BrokenProcessPool as error:
+        raise DataError(f"a process was killed, as a rule because memory ran out: {advice}") from error
 
 
 def on_cores(work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int) -> Iterator[Result]:
-    """Yield ``work(item)`` of each item as they come, by processes of this machine.
+    """Yield ``work(item)`` of each item as they come, by processes of this machine; one job is done in this one.
 
     Args:
+        work: a function of a module, or a partial of one
         jobs: processes, one thread each; -1: as many as there are cores
 
     Raises:
         DataError: if a process is killed
     """
-    from joblib import Parallel, delayed
-
-    jobs = max(1, min(len(items), cores())) if jobs == -1 else jobs
-    with _killed_is_said(f"{GO_ON}, with fewer processes by --jobs"):
-        yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(work)(item) for item in items)
-
-
-@contextlib.contextmanager
-def _killed_is_said(advice: str) -> Iterator[None]:
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    try:
-        yield
-    except TerminatedWorkerError as error:
-        raise DataError(f"a process was killed, as a rule because memory ran out: {advice}") from error
+    count = min(len(items), cores() if jobs == -1 else jobs)
+    if count < 2:
+        yield from map(work, items)
+        return
+    with _pool(count, f"{GO_ON}, with fewer processes by --jobs") as executor:
+        futures = [executor.submit(do, work, item) for item in items]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def in_order_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result, None, None]:
@@ -77,19 +146,16 @@ def in_order_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> 
     with contextlib.closing(in_order(work, _while_threads_do(left))) as results:
         yield from results
     if left:
-        from joblib.externals.loky import get_reusable_executor
-
-        executor = get_reusable_executor(cores(), env=ONE_THREAD)
         with (
-            _killed_is_said("free some, then run the same command again"),
-            contextlib.closing(ordered(executor, work, left, 2 * cores())) as results,
+            _pool(cores(), "free some, then run the same command again") as executor,
+            contextlib.closing(ordered(executor, partial(do, work), left, 2 * cores())) as results,
         ):
             yield from results
 
 
 def _while_threads_do(left: deque[Item]) -> Iterator[Item]:
     """Take items from the left while few are left, while it is early, and while threads keep the cores at work."""
-    alone = cores() < 2 or multiprocessing.current_process().daemon  # no processes can be started
+    alone = cores() < 2 or multiprocessing.parent_process() is not None  # which has given each core its work
     started, computed, taken = time.perf_counter(), time.process_time(), 0
     while left:
         elapsed = time.perf_counter() - started
@@ -98,90 +164,3 @@ def _while_threads_do(left: deque[Item]) -> Iterator[Item]:
             return
         taken += 1
         yield left.popleft()
-
-
-def on_cluster(work: Callable[[Item], Result], items: Sequence[Item], *, address: str) -> Iterator[Result]:
-    """Yield ``work(item)`` of each item as they come, by the workers of a Dask cluster.
-
-    What a worker had in hand when it was lost is done again by another one, until that has cost three of them.
-
-    Args:
-        address: of the scheduler, such as ``tcp://127.0.0.1:8786``
-
-    Raises:
-        DataError: if Dask is not installed, the scheduler cannot be reached, or a worker cannot do the work
-    """
-    try:
-        import distributed
-    except ImportError as error:
-        raise DataError("--cluster needs the package distributed; run: pip install distributed") from error
-    with _connected(address) as client:
-        _refuse_strangers(client, address)
-        try:
-            futures = [client.submit(_there, _environment(), work, item, pure=False) for item in items]
-            for future in distributed.as_completed(futures, loop=client.loop):
-                yield future.result()
-        except distributed.KilledWorker as error:
-            raise DataError(
-                f"{address}: {error.allowed_failures + 1} workers in turn were lost over the same work, as a rule "
-                f"because memory ran out; {GO_ON}, with more memory for each worker"
-            ) from error
-        except (distributed.CancelledError, distributed.comm.CommClosedError) as error:
-            raise DataError(f"{address}: the scheduler has gone; {GO_ON}") from error
-
-
-@contextlib.contextmanager
-def _connected(address: str) -> Iterator["distributed.Client"]:  # noqa: F821
-    import distributed
-
-    try:
-        place = distributed.comm.get_address_host_port(address)
-        socket.create_connection(place, PATIENCE).close()  # a client that reaches nobody takes minutes to give up
-        client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{address}: no Dask scheduler answers ({error}); start one with `dask scheduler`, "
-            "and name its address as in tcp://127.0.0.1:8786"
-        ) from error
-    with client:
-        yield client
-
-
-def _refuse_strangers(client: "distributed.Client", address: str) -> None:  # noqa: F821
-    """Stop if there is no worker, or one that could not read or write what is kept in the work folder."""
-    try:
-        client.wait_for_workers(1, timeout=PATIENCE)
-    except TimeoutError as error:
-        raise DataError(f"{address}: has no workers; start some with `dask worker {address} --nthreads 1`") from error
-    work_folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=work_folder().absolute(), prefix=TEMPORARY) as token:
-        try:
-            met = client.run(_meet, token.name)
-        except Exception as error:  # whatever the worker could not do
-            raise DataError(f"{address}: a worker cannot use sernb ({error}); install it there") from error
-    for worker, (version, seen) in met.items():
-        if version != __version__:
-            raise DataError(f"{worker}: has sernb {version}, here it is {__version__}; install the same there")
-        if not seen:
-            raise DataError(
-                f"{worker}: does not see the work folder {work_folder().absolute()}; "
-                "choose one that all machines share with SERNB_WORK"
-            )
-
-
-def _meet(token: str) -> tuple[str, bool]:
-    return __version__, os.path.exists(token)
-
-
-def _environment() -> dict[str, str]:
-    return {
-        "SERNB_WORK": str(work_folder().absolute()),
-        "SERNB_DATA": str(recordings_folder().absolute()),
-        "KERAS_BACKEND": backend(),
-    }
-
-
-def _there(environment: dict[str, str], work: Callable[[Item], Result], item: Item) -> Result:
-    with _alone:
-        os.environ.update(environment)
-        return work(item)

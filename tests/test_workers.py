@@ -1,20 +1,19 @@
-"""Work side by side: the same results from processes and from a Dask cluster, whatever dies meanwhile."""
+"""Work side by side in processes: in order, of one thread each, and none is left over, whatever dies meanwhile."""
 
 import os
-import shutil
+import pickle
 import signal
+import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sernb import workers
 from sernb.config import DataError
-from sernb.experiment import plan
-from sernb.running import run_many
-from sernb.workers import in_order_on_cores, on_cluster, on_cores
+from sernb.workers import in_order_on_cores, on_cores, shared_pool
 
 
 def test_each_item_is_done_once_on_cores():
@@ -70,83 +69,80 @@ def _die(_: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_without_dask_the_option_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(DataError, match="pip install distributed"):
-        list(on_cluster(abs, [1], address="tcp://127.0.0.1:1"))
+def test_a_process_reads_that_its_libraries_may_use_one_thread_before_they_are_imported():
+    assert list(on_cores(_first_seen, ["OMP_NUM_THREADS"] * 2, jobs=2)) == ["1", "1"]
+    assert os.environ.get("OMP_NUM_THREADS") != "1"
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "127.0.0.1"])
-def test_a_scheduler_that_does_not_answer_is_said(address):
-    pytest.importorskip("distributed")
-    with pytest.raises(DataError, match=rf"{address}: no Dask scheduler answers .* start one with `dask scheduler`"):
-        list(on_cluster(abs, [1], address=address))
+def _first_seen(name: str) -> str:
+    import numpy  # noqa: F401
+    from threadpoolctl import threadpool_info
+
+    assert {library["num_threads"] for library in threadpool_info()} == {1}
+    return os.environ[name]
 
 
-# -- A cluster of two workers over TCP -- #
+def test_work_that_shares_a_pool_shares_its_processes():
+    with shared_pool(2):
+        seen = [set(on_cores(_where, range(20), jobs=2)) for _ in range(2)]
+    assert len(set.union(*seen)) <= 2
+    assert os.getpid() not in set.union(*seen)
+    assert workers._shared is None
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", protocol="tcp://", dashboard_address=None
-    ) as cluster:
-        yield cluster
+def _where(_: int) -> int:
+    time.sleep(0.01)
+    return os.getpid()
 
 
-def slow_die_once(item: tuple[Path, int]) -> tuple[int, int]:
-    """Be killed the first time that number 0 is done."""
-    folder, number = item
-    with (folder / f"{number}").open("a") as file:
-        file.write(f"{os.getpid()}\n")
-    if number == 0 and len((folder / "0").read_text().split()) == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number, os.getpid()
+def test_every_system_can_be_sent_to_a_process():
+    from sernb.systems import SYSTEMS, system_named
+
+    for name in SYSTEMS:
+        assert pickle.loads(pickle.dumps(system_named(name))).name == name  # noqa: S301 - made by ourselves
 
 
-@pytest.mark.slow
-def test_a_lost_worker_costs_only_what_it_had_in_hand(cluster, tmp_path, work):
-    address = cluster.scheduler_address
-    assert address.startswith("tcp://127.0.0.1:")
-    results = dict(on_cluster(slow_die_once, [(tmp_path, number) for number in range(6)], address=address))
-    assert sorted(results) == list(range(6))
-    begun = {number: (tmp_path / f"{number}").read_text().split() for number in range(6)}
-    assert len(begun[0]) == 2
-    assert str(results[0]) == begun[0][1] != begun[0][0], "done again by another process"
-    assert [len(begun[number]) for number in range(1, 6)] == [1] * 5, "what was done is not done again"
+# -- Whatever ends the parent ends its processes -- #
+
+AT_WORK = """
+import sys
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, {tests!r})
+from test_workers import _work_on
+
+from sernb.workers import on_cores
+
+try:
+    list(on_cores(partial(_work_on, Path({folder!r})), [0, 1, 2, 3], jobs=2))
+except KeyboardInterrupt:
+    print("stopped")
+"""
 
 
-@pytest.mark.slow
-def test_a_cluster_predicts_what_cores_do(cluster, work):
-    experiments = plan(["statistics-svm"], "demo", ["speaker-independent"], views=[])
-    here = [run.folder for run in run_many(experiments, jobs=1, progress=False)]
-    ours = [(folder / "predictions.csv").read_bytes() for folder in here]
-    for folder in here:
-        shutil.rmtree(folder)
-    killed = threading.Thread(target=_kill_one_at_work, args=(cluster, work))
-    killed.start()
-    runs = run_many(experiments, cluster=cluster.scheduler_address, progress=False)
-    killed.join()
-    assert [(run.folder / "predictions.csv").read_bytes() for run in runs] == ours
-    assert not list(work.rglob(".unfinished-*"))
+def _work_on(folder: Path, number: int) -> None:
+    (folder / f"begun-{number}").write_text(str(os.getpid()))
+    try:
+        time.sleep(600)
+    except KeyboardInterrupt:
+        (folder / f"tidied-{number}").touch()
+        raise
 
 
-def _kill_one_at_work(cluster, work: Path) -> None:
-    """Kill a worker as soon as the first run is done: it has another one in hand, or will have."""
-    while not list(work.rglob("predictions.csv")):
-        time.sleep(0.01)
-    os.kill(next(iter(cluster.workers.values())).process.pid, signal.SIGKILL)
-
-
-@pytest.mark.slow
-def test_workers_that_do_not_see_the_work_folder_are_refused(cluster, work, monkeypatch):
-    monkeypatch.setattr(workers, "_meet", _meet_a_stranger)
-    with pytest.raises(DataError, match="does not see the work folder"):
-        list(on_cluster(abs, [1], address=cluster.scheduler_address))
-
-
-def _meet_a_stranger(token: str) -> tuple[str, bool]:
-    from sernb import __version__
-
-    return __version__, False
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_no_process_outlives_the_one_that_started_it(tmp_path, number):
+    code = AT_WORK.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while len(list(tmp_path.glob("begun-*"))) < 2:
+        assert parent.poll() is None, parent.communicate()
+        time.sleep(0.05)
+    family = psutil.Process(parent.pid).children(recursive=True)
+    parent.send_signal(number)
+    told = parent.communicate(timeout=60)
+    assert psutil.wait_procs(family, timeout=60)[1] == []
+    assert sorted(path.name for path in tmp_path.glob("tidied-*")) == ["tidied-0", "tidied-1"]
+    assert sorted(path.name for path in tmp_path.glob("begun-*")) == ["begun-0", "begun-1"], "nothing new is begun"
+    if number == signal.SIGINT:
+        assert told == ("stopped\n", "")

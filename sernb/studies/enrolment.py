@@ -9,6 +9,7 @@ import contextlib
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from sernb.preparation import prepare
 from sernb.store import atomic
 from sernb.studies import difference_in_words
 from sernb.systems import Examples, Task
+from sernb.workers import on_cores
 
 PROTOCOL = "speaker-independent"
 ENROLLED = (0, 1, 2, 4, 8, 16, 32)  # clips; then all of a speaker's own
@@ -260,10 +262,8 @@ def curve(experiments: Sequence[Experiment], *, draws: int = DRAWS, jobs: int = 
         the k of each fold, and one row for each number of clips at hand: count (None: all), uar over all test clips,
         gained over none at hand, and unseen, the UAR over the clips that were not at hand; intervals
     """
-    from joblib import Parallel, delayed
-
     if left := [experiment for experiment in experiments if _read(_file(experiment, draws)) is None]:
-        Parallel(n_jobs=jobs)(delayed(enrol)(experiment, draws=draws) for experiment in left)
+        list(on_cores(partial(enrol, draws=draws), left, jobs=jobs))
     folds = [enrol(experiment, draws=draws) for experiment in experiments]  # by now all are kept
     by_count: dict[int | None, list[Enrolment]] = {}
     for each in (each for _, enrolments in folds for each in enrolments):

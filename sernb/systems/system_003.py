@@ -15,6 +15,7 @@ has their seed, but its clips stand in the order of their paths, which need not 
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -163,7 +164,7 @@ def record(
         features=HEARD,
         settings=settings,
         quick=quick,
-        fit=lambda settings, task: fit(network, settings, task),
+        fit=partial(fit, network),
         published_split=split,
         published_choice=CHOICE,
         tests_choose=False,
