@@ -1,6 +1,7 @@
 """The ``sernb`` command. Everything heavy is imported by the subcommand that needs it: ``--help`` stays instant."""
 
 import argparse
+import errno
 import os
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sernb import __version__
 from sernb.config import NOTEBOOKS, PROFILES, ROOT, DataError, fault_line
+from sernb.environment import find_home
 from sernb.option_values import (
     as_absolute,
     as_count,
@@ -34,10 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
     _let_any_letter_be_printed()
     try:
         try:
-            options = _parser().parse_args(arguments)
             for name in ("SERNB_DATA", "SERNB_WORK"):  # notebooks run in their own folder: no path may be relative
                 if os.environ.get(name):
                     os.environ[name] = as_absolute(os.environ[name])
+            find_home()
+            options = _parser().parse_args(arguments)
             if options.command not in (corpora, audit, predict, app) and not NOTEBOOKS.is_dir():
                 raise DataError("the notebooks of the workbook are not here: give this command in its checkout")
             return options.command(options)
@@ -53,9 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has gone, as in `sernb corpora | head -1`
         _print_into_nothing()
         return DONE
+    except MemoryError:
+        advice = "close other programs, or take fewer processes (--jobs 1) or clips; what is finished stays"
+        print(f"sernb: memory ran out: {advice}", file=sys.stderr)
+        return PROBLEMS
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
-        print(f"sernb: {named}{error.strerror or error}", file=sys.stderr)
+        print(f"sernb: {named}{error.strerror or error}{_next_step(error)}", file=sys.stderr)
         return PROBLEMS
     except Exception as error:  # a fault of ours: `python -X dev -m sernb …` shows where it comes from
         if sys.flags.dev_mode:
@@ -76,6 +83,15 @@ def _let_any_letter_be_printed() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
         elif stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
+
+
+def _next_step(error: OSError) -> str:
+    if error.errno == errno.ENOMEM:
+        return "; close other programs, or take fewer processes (--jobs 1)"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "temporary directory" in str(error):
+        place = "" if error.filename else f" in {os.environ.get('TMPDIR', 'the folder for temporary files')}"
+        return f"{place}; free space, or name another folder in TMPDIR, then give the same command again"
+    return ""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -405,7 +421,7 @@ def experiment(options: argparse.Namespace) -> int:
     from sernb.provenance import UNCOMMITTED_CODE, refuse_uncommitted
     from sernb.results import caption, made_table, results_table, seeds_table
     from sernb.running import run_many
-    from sernb.store import atomic
+    from sernb.store import atomic_or_through
 
     if options.csv and not options.dirty:
         refuse_uncommitted()
@@ -416,7 +432,7 @@ def experiment(options: argparse.Namespace) -> int:
     table = results_table(experiments)
     if options.csv:
         made = made_table(experiments, dirty=options.dirty)
-        with atomic(options.csv) as unfinished:
+        with atomic_or_through(options.csv) as unfinished:
             given = {f"--{name.replace('_', '-')}": getattr(options, name) for name in OPTIONS}
             given = {name: value for name, value in given.items() if value not in (None, "", "natural")}
             table = table.assign(Corpus=options.corpus, **given, **made)
@@ -499,9 +515,9 @@ def predict(options: argparse.Namespace) -> int:
         say(as_json(found, coverage=options.coverage))
     predictions = [each for _, each in found if isinstance(each, Prediction)]
     if options.csv:
-        from sernb.store import atomic
+        from sernb.store import atomic_or_through
 
-        with atomic(options.csv) as unfinished:
+        with atomic_or_through(options.csv) as unfinished:
             unfinished.write_text(as_csv(predictions, timeline=options.timeline), "utf-8", "backslashreplace")
     for folder, form in ((options.textgrid, "TextGrid"), (options.labels, "txt")):
         if folder:

@@ -20,7 +20,6 @@ from typing import TypeVar
 from sernb import __version__
 from sernb.config import DataError, recordings_folder, work_folder
 from sernb.environment import backend
-from sernb.provenance import backend
 from sernb.store import TEMPORARY
 from sernb.workers import GO_ON
 

@@ -10,12 +10,12 @@ import pandas as pd
 
 from sernb.augment import ORIGINAL, View
 from sernb.config import PROFILES, DataError, Infeasible, digest, plain, work_folder
+from sernb.environment import backend
 from sernb.feasibility import LeftOut, refuse_infeasible, sentences, why_not, without
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.labels import LabelSet, label_set_named
 from sernb.locks import lock_of
 from sernb.pools import Pool, matching, pool_named
-from sernb.provenance import backend
 from sernb.run_folder import beside
 from sernb.splits import Fold, Protocol, folds_of, protocol_named
 from sernb.systems import System, system_named

@@ -12,15 +12,21 @@ a :class:`~sernb.config.DataError` says so. Where a mount keeps locks on its own
 
 import contextlib
 import errno
+import json
+import os
+import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from sernb.config import DataError
+from sernb.progress import line
 from sernb.store import unwritable
 
 POLL = 0.5  # s
+SAID = 2.0  # s of waiting, before it is said for whom
 HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)  # what systems say of a lock that another process has
 
 try:
@@ -43,13 +49,13 @@ def lock_of(path: Path, work: Path) -> Path:
 
 
 @contextlib.contextmanager
-def held(lock: Path, *, wait: bool = True, note: str = "") -> Iterator[bool]:
+def held(lock: Path, *, wait: bool = True, note: Mapping[str, object] = MappingProxyType({})) -> Iterator[bool]:
     """Hold a lock during the block.
 
     Args:
         lock: its file, see :func:`lock_of`
-        wait: for whoever holds it; otherwise the block is entered without it
-        note: what stands in the file, for those who look who is at work
+        wait: for whoever holds it, and say for whom where that takes long; otherwise the block is entered without it
+        note: what stands in the file beside ``holder``, for those who look who is at work
 
     Yields:
         whether the lock is held
@@ -63,14 +69,24 @@ def held(lock: Path, *, wait: bool = True, note: str = "") -> Iterator[bool]:
     except OSError as error:
         raise unwritable(lock, error) from error
     with file:
+        begun, said = time.monotonic(), False
         while not (mine := _taken(file, lock)) and wait:
+            if not said and (said := time.monotonic() - begun >= SAID):
+                line(f"sernb: waiting for {_holder(lock)}, which is at work on {lock.name}; Ctrl-C stops the waiting")
             time.sleep(POLL)
         if mine:
             with contextlib.suppress(OSError):  # of a full disk: the note is for reading only
                 file.truncate(0)
-                file.write(note.encode())
+                file.write(json.dumps({**note, "holder": f"process {os.getpid()} on {platform.node()}"}).encode())
                 file.flush()
         yield mine
+
+
+def _holder(lock: Path) -> str:
+    try:
+        return json.loads(lock.read_text("utf-8"))["holder"]
+    except (OSError, ValueError, LookupError, TypeError):  # of another version, or just being written
+        return "another process"
 
 
 def is_held(lock: Path) -> bool:

@@ -4,6 +4,7 @@ import ast
 import base64
 import io
 import logging
+import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING
 from sernb.config import Infeasible
 from sernb.pages import Navigation, escape, export, merge_streams, one_line, read_notebook, table_html
 from sernb.store import atomic
-from sernb.warm import kernel_options
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -183,25 +183,39 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
 
 def _execute(source: Path, executed: Path, parameters: dict[str, object]) -> Exception | None:
     import papermill
+    from jupyter_client import AsyncKernelManager
+    from jupyter_client.kernelspec import KernelSpecManager
     from traitlets.config import Config
+
+    class OwnKernel(AsyncKernelManager):
+        """Starts the kernel of this Python, whatever else a user's folders call ``python3``."""
+
+        def __init__(self, **options: object) -> None:
+            super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **options)
 
     # Parameters are checked above, and what goes wrong comes back as an error.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     try:
-        papermill.execute_notebook(
-            _literal(source),
-            _literal(executed),
-            parameters,
-            kernel_name="python3",
-            language="python",
-            cwd=source.parent,
-            progress_bar=False,
-            iopub_timeout=600,  # s; the default of 4 fails cells that print much on a busy machine
-            # What a kernel says of itself, such as that it was interrupted in order to end, is of no use to anyone.
-            extra_arguments=[f"--IPKernelApp.exec_lines={KEEP_ALL_OUTPUT}", "--log-level=CRITICAL"],
-            config=Config({"KernelManager": {"transport_encryption": "auto"}}),
-            **kernel_options(),
-        )
+        with tempfile.TemporaryDirectory() as own:  # instead of the folder where a user tells IPython how to start
+            papermill.execute_notebook(
+                _literal(source),
+                _literal(executed),
+                parameters,
+                kernel_name="python3",
+                kernel_manager_class=OwnKernel,
+                language="python",
+                cwd=source.parent,
+                progress_bar=False,
+                iopub_timeout=600,  # s; the default of 4 fails cells that print much on a busy machine
+                extra_arguments=[
+                    f"--IPKernelApp.exec_lines={KEEP_ALL_OUTPUT}",
+                    f"--IPKernelApp.ipython_dir={own}",
+                    "--IPKernelApp.exec_PYTHONSTARTUP=False",
+                    # What a kernel says of itself, such as that it was interrupted in order to end, is of no use.
+                    "--log-level=CRITICAL",
+                ],
+                config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+            )
     except Exception as error:
         # A dead kernel, one that does not start: whatever it was, the page must say it. Without a notebook it cannot.
         if not executed.exists():
@@ -242,10 +256,13 @@ def show(figure: "matplotlib.figure.Figure", alt: str) -> None:
     from IPython.display import display
     from matplotlib import pyplot
 
+    from sernb.figures.style import our_style
+
     if not alt.strip():
         raise ValueError("show needs a text for those who cannot see the figure: what it shows and what to read off it")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120, bbox_inches="tight", metadata={"Software": None})
+    with our_style():
+        figure.savefig(buffer, format="png", dpi=120, bbox_inches="tight", metadata={"Software": None})
     pyplot.close(figure)
     alt = " ".join(alt.split())
     data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}

@@ -23,7 +23,7 @@ from sernb.locks import held, lock_of
 from sernb.memory import keep_freed_memory
 from sernb.pools import AVAILABLE, Pool
 from sernb.progress import bar
-from sernb.store import FeatureTable, Part, atomic, read_features, write_features, write_part
+from sernb.store import FeatureTable, Part, atomic_or_through, read_features, write_features, write_part
 from sernb.workers import in_order_on_cores
 
 ATTEMPTS = 3
@@ -209,7 +209,7 @@ def write_csv(
     table, clips = prepare(corpus, features, data=data, progress=progress), corpus.index
     names = column_names(features, max(len(table[clip]) for clip in clips["clip"]))
     with (
-        atomic(path) as unfinished,
+        atomic_or_through(path) as unfinished,
         _text(unfinished, compressed=path.suffix == ".gz") as file,
         bar(len(clips), path.name, "clip", shown=progress) as shown,
     ):

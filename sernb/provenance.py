@@ -15,17 +15,13 @@ import pandas as pd
 
 from sernb import __version__
 from sernb.config import REPORTED, DataError
+from sernb.environment import backend, recorded_settings
 
 TRACKED = ("tensorflow", "jax", "keras", "librosa", "scikit-learn", "numpy", "scipy", "soxr")
 CODE = Path(__file__).resolve().parents[1]  # the folder that holds the package: a checkout, or where it is installed
 DECIDING = ("sernb", "pyproject.toml", "requirements.lock")  # in a checkout: what decides results
 UNCOMMITTED = "+"  # ends a commit that some of it differs from
 UNCOMMITTED_CODE = "Uncommitted code"  # column of tables that have such a row
-
-
-def backend() -> str:
-    """Return the Keras backend that trains networks in this process and in those that it starts."""
-    return os.environ.get("KERAS_BACKEND") or "tensorflow"
 
 
 def provenance(
@@ -50,7 +46,7 @@ def provenance(
         "backend": backend(),
         "processor": processor(),
         **({"accelerator": name} if (name := accelerator()) else {}),
-        "settings": {},  # of the user's environment that decide results, by name
+        "settings": recorded_settings(),  # of the user's environment, that decide results
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "seconds": round(seconds, 1),
         "finished": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),

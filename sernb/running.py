@@ -1,7 +1,6 @@
 """Experiments are done, one or many side by side, each into its run folder, and read back."""
 
 import contextlib
-import json
 import shutil
 import threading
 import time
@@ -52,7 +51,7 @@ def run(experiment: Experiment, *, wait: bool = True) -> Run | None:
 
     if finished := _finished(experiment):
         return finished
-    note = json.dumps({"epochs": experiment.units, "begun": epochs_in(experiment.checkpoint)})
+    note = {"epochs": experiment.units, "begun": epochs_in(experiment.checkpoint)}
     with held(experiment.lock, wait=wait, note=note) as mine:
         if not mine or (finished := _finished(experiment)):
             return finished

@@ -6,7 +6,10 @@ import glob
 import json
 import os
 import platform
+import re
 import shutil
+import sys
+import tempfile
 import uuid
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -45,6 +48,36 @@ def atomic(path: Path) -> Iterator[Path]:
         raise unwritable(path, error) from error
     finally:
         _remove(temporary)
+
+
+@contextlib.contextmanager
+def atomic_or_through(path: Path) -> Iterator[Path]:
+    """As :func:`atomic`, for a path that a user names: a link stays and its target is replaced, a pipe is written into.
+
+    Raises:
+        DataError: as :func:`atomic`
+    """
+    path = Path(path)
+    opened = re.fullmatch(r"/dev/(stdin|stdout|stderr|fd/(\d+))|/proc/self/fd/(\d+)", path.as_posix())
+    if not opened and (path.is_file() or not path.exists()):
+        with atomic(path.resolve()) as unfinished:
+            yield unfinished
+        return
+    if path.is_dir():
+        raise unwritable(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    with tempfile.TemporaryDirectory() as folder:
+        unfinished = Path(folder) / path.name
+        yield unfinished
+        try:
+            sys.stdout.flush()
+            number = opened and (opened[2] or opened[3] or {"stdin": 0, "stdout": 1, "stderr": 2}[opened[1]])
+            # What is open already is not opened again: a file would be written from its start.
+            with unfinished.open("rb") as source, open(os.dup(int(number)) if opened else path, "wb") as file:
+                shutil.copyfileobj(source, file)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise unwritable(path, error) from error
 
 
 def unwritable(path: Path, error: OSError) -> DataError:

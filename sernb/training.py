@@ -14,16 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sernb.provenance import backend
-
-# Read when the backend is first imported.
-os.environ["KERAS_BACKEND"] = backend()
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-
 import numpy as np
 
+from sernb.environment import fixed_keras
 from sernb.evaluation import war
 from sernb.memory import keep_freed_memory
 from sernb.store import atomic
@@ -53,7 +46,8 @@ def _quiet() -> Iterator[None]:
 
 
 keep_freed_memory()
-with _quiet():
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
+with fixed_keras(), _quiet():
     import keras
 
     keras.random.normal((1,))  # the devices are only looked for when something is computed

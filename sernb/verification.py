@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from sernb.config import DataError, work_folder
+from sernb.environment import backend
 from sernb.experiment import Experiment, plan
-from sernb.provenance import backend
 from sernb.reference import every_result
 from sernb.results import results_table
 from sernb.running import run_many

@@ -1,7 +1,9 @@
 """Locks hold against other processes, and against nothing else: not clocks, not crashes."""
 
 import errno
+import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -17,7 +19,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from sernb.locks import held
-with held(Path(sys.argv[1]), note="mine"):
+with held(Path(sys.argv[1]), note={"at": "work"}):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -46,17 +48,17 @@ def test_one_process_holds_a_lock_until_it_is_killed(lock, other):
     with held(lock, wait=False) as mine:
         assert not mine
     assert is_held(lock)
-    assert lock.read_text() == "mine"
+    assert json.loads(lock.read_text()) == {"at": "work", "holder": f"process {other.pid} on {platform.node()}"}
     os.utime(lock, (0, 0))  # a clock that was set back decides nothing
     with held(lock, wait=False) as mine:
         assert not mine
     other.send_signal(signal.SIGKILL)
     other.wait()
     assert not is_held(lock)
-    with held(lock, wait=False, note="next") as mine:
+    with held(lock, wait=False, note={"at": "more"}) as mine:
         assert mine
         assert is_held(lock)
-        assert lock.read_text() == "next"
+        assert json.loads(lock.read_text())["at"] == "more"
     assert not is_held(lock)
 
 
@@ -76,6 +78,16 @@ def test_who_waits_gets_it_next(lock, monkeypatch):
         assert got == []
     thread.join()
     assert got == [True]
+
+
+def test_who_waits_long_says_once_for_whom(lock, other, monkeypatch, capsys):
+    for name, value in {"SAID": 0.05, "POLL": 0.01}.items():
+        monkeypatch.setattr(locks, name, value)
+    threading.Timer(0.5, other.kill).start()
+    with held(lock) as mine:
+        assert mine
+    (said,) = capsys.readouterr().err.splitlines()
+    assert f"waiting for process {other.pid} on {platform.node()}, which is at work on fold-0" in said
 
 
 def test_an_error_frees_the_lock(lock):

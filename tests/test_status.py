@@ -35,7 +35,7 @@ def runs(work):
 @pytest.fixture
 def at_work(runs, work):
     lock = lock_of(runs / "fold-2-seed-0-a", work)
-    with held(lock, note=json.dumps({"epochs": 20, "begun": 0})):
+    with held(lock, note={"epochs": 20, "begun": 0}):
         yield lock
 
 

@@ -1,11 +1,12 @@
 """The one style of all figures: a colour per emotion, sizes, fonts, and what a figure is here."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import NamedTuple
 
 import pandas as pd
-from matplotlib import rc_context
+from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -54,12 +55,21 @@ STYLE = {
 }
 
 
+@contextlib.contextmanager
+def our_style() -> Iterator[None]:
+    """Draw, or save, in the one style of the workbook, whatever a user's ``matplotlibrc`` says."""
+    with rc_context():
+        rcdefaults()
+        rcParams.update(STYLE)
+        yield
+
+
 def styled(draw: Callable[..., "Drawing"]) -> Callable[..., "Drawing"]:
     """Let a function draw in the one style of the workbook."""
 
     @wraps(draw)
     def in_style(*arguments: object, **options: object) -> Drawing:
-        with rc_context(STYLE):
+        with our_style():
             drawing = draw(*arguments, **options)
             _fix_math(drawing.figure)
             return drawing
