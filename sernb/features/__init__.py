@@ -11,6 +11,7 @@ import numpy as np
 from sernb.audio import Hertz
 from sernb.features.clipped_mfcc import ClippedMfcc
 from sernb.features.curves import Curves
+from sernb.features.embedding import Embedding
 from sernb.features.functionals import Functionals
 from sernb.features.image import LogMelPicture
 from sernb.features.mel import LogMel, Mfcc
@@ -26,6 +27,7 @@ __all__ = [
     "VERSION",
     "ClippedMfcc",
     "Curves",
+    "Embedding",
     "Features",
     "FrameValues",
     "Functionals",

@@ -1,0 +1,115 @@
+"""A clip as the hidden states of a pretrained speech encoder, layer by layer, summed up over time or frame by frame."""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sernb.audio import Hertz
+from sernb.config import DataError
+from sernb.features.prosody import Level
+
+POOLINGS = {"mean": ("mean",), "mean+std": ("mean", "std"), "frames": ("value",)}
+QUIET = 30.0  # dB below the loudest frame: silence before and after
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Hidden states of an encoder: one row a clip, or with ``frames`` one for each of its positions.
+
+    Layer 0 comes after the convolutions (of Whisper: and the position codes), layer k after block k. The row holds one
+    layer after the other, of each its mean, then its standard deviation over time.
+    """
+
+    resampling: ClassVar[str] = "soxr"
+    encoder: str = "whisper-tiny.en"  # of the registry, or onnx:FILE, hf:NAME
+    layers: str = "all"  # or one as "2", or a range as "1-3"
+    pooling: str = "mean+std"  # of POOLINGS
+    trimmed: bool = True  # without silence at both ends
+    padded: bool = False  # to 30 s, as Whisper is published; else the real frames only
+    weights: str = ""  # digits that stand for the encoder's weights; found out where not given
+
+    def __post_init__(self):
+        """Refuse what cannot be, and note which weights these are."""
+        from sernb.encoders.loading import identity_of
+
+        if self.pooling not in POOLINGS:
+            raise DataError(f"no pooling is named {self.pooling!r}; known: {', '.join(POOLINGS)}")
+        if not re.fullmatch(r"all|\d+(-\d+)?", self.layers):
+            raise DataError(f"layers {self.layers!r}: write all, one as in 2, or a range as in 1-3")
+        if not self.weights:
+            object.__setattr__(self, "weights", identity_of(self.encoder))
+
+    @property
+    def numbers(self) -> range:
+        """The layers, by number.
+
+        Raises:
+            DataError: if the encoder has fewer
+        """
+        from sernb.encoders.loading import about
+
+        count = about(self.encoder).layers
+        if self.layers == "all":
+            return range(count)
+        first, _, last = self.layers.partition("-")
+        numbers = range(int(first), int(last or first) + 1)
+        if not numbers or numbers[-1] >= count:
+            raise DataError(f"layers {self.layers}: {self.encoder} has layers 0 to {count - 1}")
+        return numbers
+
+    @property
+    def sampling_rate(self) -> Hertz:
+        """The rate at which the encoder hears."""
+        from sernb.encoders.loading import about
+
+        return about(self.encoder).sampling_rate
+
+    @property
+    def parts(self) -> int:
+        """Columns of one layer."""
+        from sernb.encoders.loading import about
+
+        return about(self.encoder).width * len(POOLINGS[self.pooling])
+
+    @property
+    def width(self) -> int:
+        """Columns of the result."""
+        return len(self.numbers) * self.parts
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        values, kinds = range(self.parts // len(POOLINGS[self.pooling])), POOLINGS[self.pooling]
+        return [f"layer {k} {kind} {value:04d}" for k in self.numbers for kind in kinds for value in values]
+
+    def __call__(self, signal: np.ndarray) -> np.ndarray:
+        """Return the embedding, float32, shape ``(1, width)``; of frames ``(positions, width)``."""
+        from sernb.encoders.loading import encoder_named
+
+        encoder, numbers = encoder_named(self.encoder, padded=self.padded), self.numbers
+        if self.trimmed:
+            signal = without_silence(signal, self.sampling_rate)
+        stretches = (states[numbers.start : numbers.stop] for states in encoder(signal))
+        if self.pooling == "frames":
+            return np.concatenate([np.concatenate(list(states), axis=1) for states in stretches])
+        count, total, squares = 0, 0.0, 0.0
+        for states in stretches:  # (layers, positions, width); hours pass one stretch at a time
+            exact = states.astype(np.float64)
+            count, total, squares = count + states.shape[1], total + exact.sum(axis=1), squares + (exact**2).sum(axis=1)
+        mean = total / count
+        pooled = {"mean": mean, "std": np.sqrt(np.maximum(squares / count - mean**2, 0))}
+        row = np.concatenate([pooled[kind] for kind in POOLINGS[self.pooling]], axis=1)  # (layers, parts)
+        return row.reshape(1, -1).astype(np.float32)
+
+
+def without_silence(signal: np.ndarray, sampling_rate: Hertz, quiet: float = QUIET) -> np.ndarray:
+    """Return the signal without the frames before and after that are that many decibels below the loudest one.
+
+    Frames of 2048 samples, every 512, centred: as librosa's ``effects.trim``.
+    """
+    loudness = Level(sampling_rate)
+    level = loudness(signal)[:, 0]
+    loud = np.flatnonzero(level > level.max() - quiet)
+    return signal[loud[0] * loudness.hop : (loud[-1] + 1) * loudness.hop]
