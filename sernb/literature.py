@@ -42,7 +42,9 @@ LUNA = "five of Luna-Jiménez et al. (2021), speakers apart"
 # The folds of our own speaker-independent protocol, by corpus; elsewhere no figure is alike.
 OURS = {"ravdess": LUNA, "savee": "leave one speaker out", "emodb": "leave one speaker out",
         "tess": "one woman against the other", "iemocap": "leave one session out"}  # fmt: skip
+SIX = "six of EmoBox, speakers apart"
 VALIDATION = "validation speakers"
+RANDOM_VALIDATION = "random clips of training speakers"
 NESTED = "inner folds by speaker"
 TEST = "test clips"
 LAST = "last epoch"
@@ -78,7 +80,8 @@ LITERATURE = (
     Reported("CNN-14 (PANNs), fine-tuned", "ravdess", 0.7658, Card(LUNA, NOT_KNOWN, TRAINING, 8, "AudioSet"),
              LUNA_SOURCE, metric="war"),
     Reported("Whisper-large-v3, frozen", "ravdess", 0.7532,
-             Card("six of EmoBox, speaker-independent", NOT_KNOWN, NOT_KNOWN, 8, "Whisper"), EMOBOX),
+             Card(SIX, RANDOM_VALIDATION, NOT_KNOWN, 8, "Whisper"), EMOBOX),
+    Reported("WavLM-large, frozen", "ravdess", 0.72, Card(SIX, RANDOM_VALIDATION, NOT_KNOWN, 8, "WavLM"), EMOBOX),
     *_keesing("ComParE-2013 functionals", "ravdess", GROUPS, 8, 0.69, 0.59),
     *_keesing("eGeMAPS functionals", "ravdess", GROUPS, 8, 0.61, 0.50),
     Reported("Whisper-large-v3, frozen", "crema_d", 0.7675, Card(RANDOM, NOT_KNOWN, NOT_KNOWN, 6, "Whisper"), EMOBOX),
@@ -99,12 +102,14 @@ LITERATURE = (
 
 def card_of(result: "Result") -> Card | None:
     """Return the card of a result of ours; nothing where its folds are none that others use."""
-    folds = OURS.get(result.experiments[0].corpus.name)
-    statistics = {"speaker-independent": TRAINING, "speaker-normalised": OWN}.get(result.protocol)
+    corpus = result.experiments[0].corpus.name
+    folds = {"ravdess": SIX}.get(corpus, OURS.get(corpus)) if result.protocol == "emobox" else OURS.get(corpus)
+    statistics = {"speaker-independent": TRAINING, "speaker-normalised": OWN, "emobox": TRAINING}.get(result.protocol)
     if folds is None or statistics is None or result.options:
         return None
     choice = VALIDATION if result.system.chooses_epoch else LAST if result.system.network else NESTED
-    return Card(folds, choice, statistics, len(result.classes))
+    encoders = ", ".join(result.system.encoders) or "none"
+    return Card(folds, choice, statistics, len(result.classes), encoders)
 
 
 def differences(theirs: Card, ours: Card) -> str:

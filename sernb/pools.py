@@ -173,6 +173,12 @@ class Pool:
         return tuple(map(_joined, filter(None, dealt)))
 
     @cached_property
+    def emobox_folds(self) -> tuple[SpeakerFold, ...]:
+        """EmoBox's folds of a whole corpus that keep speakers apart; none for others."""
+        (part, *others) = self.parts
+        return () if others or part.narrowed else part.corpus.emobox_folds
+
+    @cached_property
     def corpus_folds(self) -> tuple[SpeakerFold, ...]:
         """Corpus-independent folds: fold ``i`` tests part ``i``; the others' first validation speakers validate."""
         folds = []

@@ -534,7 +534,12 @@ def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
                 "Test clips that share": ", ".join(f"{SHARED[kind]} {count}" for kind, count in shared.items()) or "–",
             }
         )
-    return pd.DataFrame(rows)
+        if result.system.encoders:
+            from sernb.encoders.loading import about
+
+            rows[-1]["Pretraining"] = " ".join(about(name).card for name in result.system.encoders)
+    cards = pd.DataFrame(rows)
+    return cards.fillna({"Pretraining": "none"}) if "Pretraining" in cards else cards
 
 
 def _apart(result: Result, columns: list[str]) -> str:

@@ -113,6 +113,7 @@ def _do(experiment: Experiment) -> Run:
         checkpoint=experiment.checkpoint,
         copies=tuple(examples(names, view.name) for names in copied for view in experiment.training_views),
         statistics=examples(tuple(clips.index)) if planted == "statistics" else None,
+        features=system.features,
     )
     fitted = _answers_learned(system.fit(experiment.settings, task), experiment)
     test = clips.loc[list(fold.test)]

@@ -49,6 +49,7 @@ class Protocol:
     by_design: tuple[str, ...] = ()  # the kinds of leaks that it has; a report counts them
     transductive: bool = False  # each speaker's own clips fit the statistics, test clips too, without labels
     planted: str = ""  # "statistics", "augmentation" or "choice": the one leak put in to measure what it is worth
+    published: str = ""  # whose folds of speakers are taken instead of the corpus's own
     develops: bool = False  # for choices between variants: test speakers stay out, validation speakers are scored
 
     @property
@@ -111,6 +112,14 @@ PROTOCOLS = {
             split="speakers",
             statistics="training clips",
             develops=True,
+        ),
+        Protocol(
+            "emobox",
+            "EmoBox's published folds (Ma et al. 2024, arXiv:2406.07162) of the corpora whose speakers "
+            "it keeps apart; validation speakers are ours: EmoBox validates on clips of training speakers.",
+            split="speakers",
+            statistics="training clips",
+            published="EmoBox",
         ),
         Protocol(
             "corpus-independent",
@@ -202,7 +211,14 @@ def folds_of(
                 f"{corpus.name}: has one speaker, and none to test with speakers apart; take as-published or random, "
                 "or add another speaker"
             )
-        if protocol.develops:
+        if protocol.published and not corpus.emobox_folds:
+            raise DataError(
+                f"{corpus.name}: {protocol.published} has no folds of it that keep speakers apart, as of ravdess, "
+                "savee and iemocap (those of emodb, crema_d and tess share speakers); take speaker-independent"
+            )
+        if protocol.published:
+            folds = [_speaker_fold(clips, number, fold) for number, fold in enumerate(corpus.emobox_folds)]
+        elif protocol.develops:
             folds = list(_development_folds(clips, corpus))
         else:
             folds = [_speaker_fold(clips, number, fold) for number, fold in enumerate(corpus.speaker_folds)]

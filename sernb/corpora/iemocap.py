@@ -189,6 +189,10 @@ def _pair(session: int) -> tuple[str, ...]:
 
 LABELS_AT = tuple(f"Session{session}/dialog/EmoEvaluation/*.txt" for session in SESSIONS)
 
+FOLDS = tuple(
+    SpeakerFold(_pair(session), _pair(SESSIONS[place % 5])) for place, session in enumerate(SESSIONS, start=1)
+)
+
 CORPUS = Corpus(
     name="iemocap",
     title="IEMOCAP",
@@ -206,9 +210,8 @@ CORPUS = Corpus(
     emotions=tuple(emotion for emotion in EMOTIONS.values() if emotion),
     clips=10039,
     speakers=10,
-    speaker_folds=tuple(
-        SpeakerFold(_pair(session), _pair(SESSIONS[place % 5])) for place, session in enumerate(SESSIONS, start=1)
-    ),
+    speaker_folds=FOLDS,
+    emobox_folds=FOLDS,  # the same speakers are tested together
     unused=(
         (r"Session[1-5]/dialog/.*", "whole dialogues; their turns are"),
         (r"Session[1-5]/sentences/.*", "turns without a label"),

@@ -30,6 +30,9 @@ def speaker(actor: int) -> str:
     return f"ravdess-{actor:02d}"
 
 
+EMOBOX = ({1, 11, 20, 21}, {4, 10, 12, 14}, {8, 9, 19, 23}, {3, 5, 7, 24}, {2, 15, 16, 18}, {6, 13, 17, 22})
+
+
 def _fold(test: set[int], validation: set[int]) -> SpeakerFold:
     return SpeakerFold(tuple(map(speaker, sorted(test))), tuple(map(speaker, sorted(validation))))
 
@@ -57,6 +60,10 @@ CORPUS = Corpus(
         _fold({10, 11, 12, 19, 20}, {8, 17}),
         _fold({8, 17, 21, 23, 24}, {1, 14}),
         _fold({1, 4, 9, 22}, {2, 5}),
+    ),
+    # Test actors: Ma et al. (2024), arXiv:2406.07162; the first two of the next fold validate.
+    emobox_folds=tuple(
+        _fold(EMOBOX[number], {*sorted(EMOBOX[(number + 1) % len(EMOBOX)])[:2]}) for number in range(len(EMOBOX))
     ),
     heard=True,  # and none found alike but the one pair of equal bytes
     unused=((r"(.*/)?Actor_\d\d/03-02-[\d-]+\.wav", "songs; only the speech part of RAVDESS is"),),

@@ -75,6 +75,7 @@ class Corpus:
     clips: int
     speakers: int
     speaker_folds: tuple[SpeakerFold, ...]
+    emobox_folds: tuple[SpeakerFold, ...] = ()  # those of EmoBox (Ma et al. 2024), where they keep speakers apart
     quirks: tuple[str, ...] = ()
     unused: tuple[tuple[str, str], ...] = ()  # published with it and left out: pattern over the path, what they are
     spellings: tuple[tuple[str, str], ...] = ()  # other names in copies: pattern over the path, what stands there then

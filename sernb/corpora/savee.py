@@ -31,6 +31,8 @@ def speaker(voice: str) -> str:
     return f"savee-{voice}"
 
 
+FOLDS = tuple(SpeakerFold((speaker(voice),), (speaker(VOICES[(place + 1) % 4]),)) for place, voice in enumerate(VOICES))
+
 CORPUS = Corpus(
     name="savee",
     title="SAVEE",
@@ -45,9 +47,8 @@ CORPUS = Corpus(
     emotions=tuple(EMOTIONS.values()),
     clips=480,
     speakers=4,
-    speaker_folds=tuple(
-        SpeakerFold((speaker(voice),), (speaker(VOICES[(place + 1) % 4]),)) for place, voice in enumerate(VOICES)
-    ),
+    speaker_folds=FOLDS,
+    emobox_folds=FOLDS,  # the same speakers are tested together
     spellings=((r"(DC|JE|JK|KL)/", r"ALL/\1_"), (r"(DC|JE|JK|KL)/", r"\1_")),
     sound=Pcm(44_100),
     on_request="register at http://kahlan.eps.surrey.ac.uk/savee/ and unpack AudioData, so that "

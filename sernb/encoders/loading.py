@@ -138,7 +138,7 @@ def prove(encoder: Encoder, name: str, known: tuple[float, ...] = ()) -> None:
             by = f", it is off by {off:.3g}" if len(found) == len(known) else ""
             raise DataError(f"{name}: does not give its known answer for a clip of the demo{by}; get it again")
     elif np.allclose(answer, answer_of(encoder, ASKED[1]), rtol=0, atol=1e-6):
-        raise DataError(f"{name}: answers two clips alike, as an encoder that was never trained; get or export it again")
+        raise DataError(f"{name}: answers two clips alike, as none that was trained does; get or export it again")
 
 
 def _door_of(name: str) -> str:

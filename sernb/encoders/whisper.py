@@ -91,7 +91,7 @@ class Whisper:
         return 1 + self.blocks
 
     def __call__(self, signal: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the hidden states of each 30 s of a signal, float32, ``(layers, positions, width)``, padding cut off."""
+        """Yield the hidden states of each 30 s, float32, ``(layers, positions, width)``, without those of padding."""
         for window in windows_of(signal):
             if self.padded:
                 states = self.states(log_mel(np.pad(window, (0, SAMPLES - len(window)))))

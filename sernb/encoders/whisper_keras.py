@@ -1,4 +1,4 @@
-"""Whisper's encoder as a Keras network, trainable: the same numbers as :mod:`sernb.encoders.whisper`, on any backend."""
+"""Whisper's encoder as a trainable Keras network on any backend: the same numbers as :mod:`sernb.encoders.whisper`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

@@ -39,6 +39,11 @@ SYSTEMS = (
     "adaptive-ridge",
     "sernet",
     "sernet-functionals",
+    "embedding-ridge",
+    "embedding-svm",
+    "embedding-functionals",
+    "embedding-sernet-functionals",
+    "embedding-pair",
 )
 # What a report shows unless told otherwise: the floor, one system of each publication, and ours.
 SHOWN = (
@@ -51,7 +56,10 @@ SHOWN = (
     "functionals-ridge",
 )
 # Where the file is not named as the system.
-MODULES = dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy", "dummynet-mel"), "dummynet")
+MODULES = {
+    **dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy", "dummynet-mel"), "dummynet"),
+    **dict.fromkeys(("embedding-functionals", "embedding-sernet-functionals", "embedding-pair"), "embedding_products"),
+}
 
 RANDOM = "random 10-fold"  # what tables call the split of systems that nobody published
 REDUCED = "narrow"  # ends the name of the variant that stands for a system on small machines
@@ -123,6 +131,7 @@ class Task:
     checkpoint: Path | None = None  # where an unfinished training may leave what it needs to go on
     copies: tuple[Examples, ...] = ()  # the training clips once more in each of the system's training views
     statistics: Examples | None = None  # what scaling is fitted on, labels unseen; None: the training clips
+    features: Features | None = None  # of what kind the features are, where a system asks
 
     @property
     def heard(self) -> Examples:
@@ -196,6 +205,7 @@ class System:
     variants: tuple["System", ...] = ()  # the same with one thing changed; known by name, in no list
     # Raised by hand when results change though no setting does: runs made before are not taken for its own any more
     recipe: int = 1
+    seat: str = ""  # the place of another system that it takes among those that are joined
 
     def variant(self, end: str, what: str, **changes: object) -> "System":
         """Return the same system with something changed: ``end`` of its name, and in words.
@@ -235,9 +245,15 @@ class System:
         return self.is_network or any(member.uses_keras for member in self.members)
 
     @property
+    def encoders(self) -> tuple[str, ...]:
+        """The pretrained encoders that it reads, or that its members read."""
+        read = [getattr(each.features, "encoder", None) for each in self.members or (self,)]
+        return tuple(dict.fromkeys(name for name in read if name))
+
+    @property
     def place(self) -> str:
         """Name of its settings among those of a system that joins it: the same for its narrow variant."""
-        return self.name.removesuffix(f"-{REDUCED}").replace("-", "_")
+        return self.seat or self.name.removesuffix(f"-{REDUCED}").replace("-", "_")
 
     def settings_for(self, profile: str) -> object:
         """Return the settings of the profile ``full`` or ``quick``; the members of a system have the same profile."""
@@ -258,11 +274,16 @@ def narrowed(units: int, width: float) -> int:
 
 
 def system_named(name: str) -> System:
-    """Return the record of a system, or of a variant of one.
+    """Return the record of a system, or of a variant of one; ``SYSTEM@ENCODER`` reads another pretrained encoder.
 
     Raises:
         DataError: if the name is unknown; the message lists the known ones
     """
+    name, _, encoder = name.partition("@")
+    if encoder:
+        from sernb.systems.on_encoder import with_encoder
+
+        return with_encoder(system_named(name), encoder)
     for known in SYSTEMS:
         if name == known or name.startswith(f"{known}-"):
             module = importlib.import_module(f"sernb.systems.{MODULES.get(known, known.replace('-', '_'))}")

@@ -7,16 +7,11 @@ speakers of one fold's training part are tested in another, a little optimism ca
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from sernb.features import Functionals
 from sernb.labels import ALL_EIGHT
-from sernb.linear_machine import LinearMachine
 from sernb.systems import Fitted, System, Task
-from sernb.systems.inner_validation import inner_folds, inner_temperature, middle
-from sernb.systems.kernels import kernel_of, limited, rows_of
-from sernb.systems.least_squares import answers_of, coefficients_of, targets_of
 from sernb.systems.majority import tenfold
+from sernb.systems.ridge import fit_ridge
 
 
 @dataclass(frozen=True)
@@ -28,46 +23,8 @@ class Settings:
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
-    """Fit on training clips; where speakers are kept apart, validation speakers join them in the inner folds.
-
-    The penalty is that with the highest mean UAR of the inner folds; the temperature comes from the same answers. Where
-    fewer speakers train than there are inner folds, these are cut between clips, and the temperature is 1; where clips
-    are too few for any, the penalty is the middle one.
-    """
-    from sklearn.preprocessing import StandardScaler
-
-    from sernb.evaluation import uar
-
-    heard, classes = task.heard_without_epochs, len(task.classes)
-    rows, truth = rows_of(heard.features), heard.truth
-    scaler = StandardScaler().fit(rows_of(task.statistics.features) if task.statistics else rows)
-    scaled = limited(scaler.transform(rows))
-    kernel, targets = kernel_of(scaled, scaled), targets_of(truth, classes)
-
-    inner = inner_folds(task, truth, settings.inner_folds, shuffled=True)
-    tried = {penalty: [] for penalty in settings.penalties}
-    for kept, held in inner.rows:
-        solved = coefficients_of(kernel[np.ix_(kept, kept)], targets[kept], settings.penalties)
-        for penalty, coefficients in zip(settings.penalties, solved, strict=True):
-            tried[penalty].append(answers_of(kernel[np.ix_(held, kept)], coefficients))
-    penalty, temperature, reached = middle(settings.penalties), 1.0, {}
-    if inner.rows:
-        validated = [truth[held] for _, held in inner.rows]
-        mean = {p: float(np.mean([uar(*each) for each in zip(validated, tried[p], strict=True)])) for p in tried}
-        penalty = max(mean, key=mean.get)
-        answers, reached = np.concatenate(tried[penalty]), {"inner UAR": mean[penalty]}
-        temperature = inner_temperature(task, np.concatenate(validated), answers, by_speaker=inner.by_speaker)
-    (coefficients,) = coefficients_of(kernel, targets, [penalty])
-    planes = coefficients.T @ scaled / scaled.shape[1]
-    machine = LinearMachine(scaler.mean_, scaler.scale_, planes, temperature)
-
-    chosen = {
-        "penalty": penalty,
-        "temperature": temperature,
-        **reached,
-        "inner folds": inner.about,
-    }
-    return Fitted(scores=lambda features: machine(rows_of(features)), chosen=chosen, weights=machine.arrays)
+    """Fit on training clips, see :func:`sernb.systems.ridge.fit_ridge`."""
+    return fit_ridge(task, settings)
 
 
 SYSTEM = System(

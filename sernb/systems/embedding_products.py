@@ -1,0 +1,140 @@
+"""Products of what systems on pretrained encoders, functionals and a network from scratch predict.
+
+Ours. Each member is trained, calibrated and kept by itself; joining them costs nothing. What each counts was judged
+under the protocol ``development``, where no test speaker is scored.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from sernb.systems import System
+from sernb.systems.embedding_ridge import SYSTEM as EMBEDDING
+from sernb.systems.embedding_ridge import Settings as EmbeddingSettings
+from sernb.systems.functionals_ridge import SYSTEM as FUNCTIONALS
+from sernb.systems.functionals_ridge import Settings as FunctionalsSettings
+from sernb.systems.on_encoder import on_all_encoders
+from sernb.systems.sernet import SYSTEM as SERNET
+from sernb.systems.sernet import Settings as SernetSettings
+
+BASE = next(each for each in EMBEDDING.variants if each.features.encoder == "whisper-base")
+BASE = dataclasses.replace(BASE, seat="embedding_ridge_base")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The exponents of the members' probabilities, in their order."""
+
+    shares: tuple[float, ...]
+    embedding_ridge: EmbeddingSettings = EMBEDDING.settings
+
+
+@dataclass(frozen=True)
+class WithFunctionals(Settings):
+    """With ridge regression on functionals."""
+
+    functionals_ridge: FunctionalsSettings = FUNCTIONALS.settings
+
+
+@dataclass(frozen=True)
+class WithSernet(WithFunctionals):
+    """… and a network from scratch."""
+
+    sernet: SernetSettings = SERNET.settings
+
+
+@dataclass(frozen=True)
+class Pair(Settings):
+    """With a second encoder."""
+
+    embedding_ridge_base: EmbeddingSettings = BASE.settings
+
+
+@dataclass(frozen=True)
+class PairWithFunctionals(Pair):
+    """… and ridge regression on functionals."""
+
+    functionals_ridge: FunctionalsSettings = FUNCTIONALS.settings
+
+
+@dataclass(frozen=True)
+class PairWithSernet(PairWithFunctionals):
+    """… and a network from scratch."""
+
+    sernet: SernetSettings = SERNET.settings
+
+
+def joined(settings: Settings, scores: list[np.ndarray]) -> np.ndarray:
+    """Return the product of probabilities, each to the power of its share; rows sum to 1.
+
+    Args:
+        scores: ``(clips, classes)`` of each member
+
+    Examples:
+        >>> joined(Settings((2.0, 1.0)), [np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])]).round(2)
+        array([[0.9, 0.1]])
+    """
+    from scipy.special import softmax
+
+    logarithms = (np.log(np.maximum(each, np.finfo(np.float32).tiny)) for each in scores)
+    return softmax(sum(share * each for share, each in zip(settings.shares, logarithms, strict=True)), axis=1)
+
+
+def _product(name: str, title: str, settings: Settings, *members: System) -> System:
+    names = [each.name for each in members]
+    return dataclasses.replace(
+        EMBEDDING,
+        name=name,
+        title=title,
+        about=f"The product of what {', '.join(names[:-1])} and {names[-1]} predict.",
+        settings=settings,
+        fit=None,
+        members=members,
+        joined=joined,
+        variants=(),
+    )
+
+
+_PAIR = _product("embedding-pair", "Two pretrained encoders", Pair((1.0, 1.0)), EMBEDDING, BASE)
+SYSTEMS = (
+    on_all_encoders(
+        _product(
+            "embedding-functionals",
+            "Pretrained encoder and functionals",
+            WithFunctionals((1.0, 0.5)),
+            EMBEDDING,
+            FUNCTIONALS,
+        )
+    ),
+    on_all_encoders(
+        _product(
+            "embedding-sernet-functionals",
+            "Pretrained encoder, sernet and functionals",
+            WithSernet((1.0, 0.5, 0.5)),
+            EMBEDDING,
+            FUNCTIONALS,
+            SERNET,
+        )
+    ),
+    dataclasses.replace(
+        _PAIR,
+        variants=(
+            _product(
+                "embedding-pair-functionals",
+                "Two pretrained encoders and functionals",
+                PairWithFunctionals((1.0, 1.0, 0.5)),
+                *_PAIR.members,
+                FUNCTIONALS,
+            ),
+            _product(
+                "embedding-pair-sernet-functionals",
+                "Two pretrained encoders, sernet and functionals",
+                PairWithSernet((1.0, 1.0, 0.5, 0.5)),
+                *_PAIR.members,
+                FUNCTIONALS,
+                SERNET,
+            ),
+        ),
+    ),
+)
