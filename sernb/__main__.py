@@ -36,12 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     _let_any_letter_be_printed()
     try:
         try:
-            for name in ("SERNB_DATA", "SERNB_WORK"):  # notebooks run in their own folder: no path may be relative
+            for name in ("SERNB_DATA", "SERNB_ENCODERS", "SERNB_WORK"):  # notebooks run in their own folder
                 if os.environ.get(name):
                     os.environ[name] = as_absolute(os.environ[name])
             find_home()
             options = _parser().parse_args(arguments)
-            if options.command not in (corpora, audit, predict, app) and not NOTEBOOKS.is_dir():
+            if options.command not in (corpora, encoders, audit, predict, app) and not NOTEBOOKS.is_dir():
                 raise DataError("the notebooks of the workbook are not here: give this command in its checkout")
             return options.command(options)
         finally:
@@ -109,10 +109,12 @@ def _parser() -> argparse.ArgumentParser:
 
     command("corpora", corpora, "list the corpora: what is on disk, licence, where to get them")
 
-    sub = command("fetch", fetch, "download a corpus from its publishers, or say how to ask for it")
-    sub.add_argument("corpus", metavar="CORPUS")
+    command("encoders", encoders, "list pretrained speech encoders: what is known of them, what is on disk")
+
+    sub = command("fetch", fetch, "download a corpus or an encoder from its publishers, or say how to ask for it")
+    sub.add_argument("corpus", metavar="NAME", help="a corpus, or an encoder such as whisper-tiny.en")
     sub.add_argument("--into", type=as_absolute, metavar="DIR",
-                     help="folder of the recordings (default: CORPUS in $SERNB_DATA, else in data/raw)")  # fmt: skip
+                     help="folder of the files (default: NAME in $SERNB_DATA or $SERNB_ENCODERS, else in data)")  # fmt: skip
     sub.add_argument("--url", default="", metavar="URL", help="another address of the archive or folder of files")
 
     sub = command("check", check, "compare every file of a corpus with the published checksums")
@@ -135,8 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("corpus", metavar="CORPUS", help=pool)
     sub.add_argument("--data", type=as_absolute, metavar="DIR", help=data)
     sub.add_argument("--system", metavar="S", help="features of this system, all its views (default: log-mel)")
+    sub.add_argument("--features", metavar="ENCODER", help="embeddings by a pretrained encoder, see `sernb encoders`")
+    sub.add_argument("--layers", default="all", metavar="L", help="of the encoder: all (default), one as 2, 1-3")
+    sub.add_argument("--pooling", default="mean+std", metavar="P", help="mean, mean+std (default) or frames")
     sub.add_argument("--csv", type=as_file, metavar="FILE",
                      help="write the features of the recordings, one row a clip; FILE.gz is compressed")  # fmt: skip
+    sub.add_argument("--table", type=as_file, metavar="FILE",
+                     help="write them for other tools, as the name ends: .npz, .csv, .csv.gz or .parquet")  # fmt: skip
 
     sub = command("run", run, "run one notebook without a screen: executed notebook and HTML page")
     sub.add_argument("notebook", metavar="NOTEBOOK", type=as_file)
@@ -206,6 +213,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_plan(sub: argparse.ArgumentParser, pool: str, data: str, *, needed: bool) -> None:
     """Add the options that say which runs are meant."""
     sub.add_argument("--systems", required=needed, type=as_names, metavar="A,B")
+    sub.add_argument("--encoder", default="", metavar="NAME",
+                     help="for systems named embedding-…: see `sernb encoders`, or onnx:FILE, hf:NAME, table:FILE")  # fmt: skip
     sub.add_argument("--corpus", required=needed, metavar="C", help=pool)
     sub.add_argument("--protocol", required=needed, type=as_names, metavar="P", help="one or more, with commas")
     sub.add_argument("--labels", metavar="L", help="a label set (default: each system's own)")
@@ -240,8 +249,26 @@ def corpora(options: argparse.Namespace) -> int:
     return DONE
 
 
+def encoders(options: argparse.Namespace) -> int:
+    """List the pretrained encoders."""
+    from sernb.encoders.fetching import lines_of_encoders
+
+    print("\n".join(lines_of_encoders()))
+    return DONE
+
+
 def fetch(options: argparse.Namespace) -> int:
-    """Download what is missing of a corpus, then check it."""
+    """Download what is missing of a corpus, then check it; or an encoder."""
+    from sernb.encoders.registry import ENCODERS
+
+    if options.corpus in ENCODERS:
+        from sernb.encoders.fetching import fetch_encoder
+
+        record = ENCODERS[options.corpus]
+        fetch_encoder(
+            record, options.into, url=options.url, announce=lambda said: print(said, flush=True), progress=True
+        )
+        return DONE
     from sernb.corpora import corpus_named
     from sernb.fetch import fetch as fetched
 
@@ -332,16 +359,26 @@ def prepare(options: argparse.Namespace) -> int:
     from sernb.features import LogMel
     from sernb.pools import pool_named
     from sernb.preparation import prepare as features_of
-    from sernb.preparation import write_csv
+    from sernb.preparation import write_csv, write_table
     from sernb.systems import system_named
 
     corpus = pool_named(options.corpus, options.data)
     system = system_named(options.system) if options.system else None
     features = system.features if system else LogMel()
-    if features is None and options.csv:
+    if options.features:
+        from sernb.features import Embedding
+
+        if system:
+            raise DataError("prepare takes --system or --features, not both; leave one out")
+        features = Embedding(options.features, layers=options.layers, pooling=options.pooling)
+    if features is None and (options.csv or options.table):
         raise DataError(f"{system.name}: hears nothing, so there are no features to write; name another system")
     if features is None:
         print(f"{system.name} needs no features")
+        return DONE
+    if options.table:
+        rows, columns = write_table(options.table, corpus, features, data=options.data, progress=True)
+        print(f"{options.table}: {type(features).__name__} of {rows} clips, {columns} values each")
         return DONE
     if options.csv:
         rows, columns = write_csv(options.csv, corpus, features, data=options.data, progress=True)
@@ -393,6 +430,7 @@ def run(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Make a report."""
+    from sernb.encoders.fetching import hint
     from sernb.notebooks import NotebookFailed
     from sernb.report import report as make_report
     from sernb.systems import SHOWN
@@ -412,6 +450,8 @@ def report(options: argparse.Namespace) -> int:
     except NotebookFailed as failure:
         raise DataError(str(failure)) from failure
     print(f"report: {index}")
+    if said := hint():
+        print(f"sernb: {said}", file=sys.stderr)
     return DONE
 
 
@@ -556,7 +596,7 @@ def _planned(options: argparse.Namespace) -> "Plan":
     from sernb.experiment import OPTIONS, plan
 
     return plan(
-        options.systems,
+        [f"{name}@{options.encoder}" if options.encoder else name for name in options.systems],
         options.corpus,
         options.protocol,
         profile=options.profile,

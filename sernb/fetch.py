@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 16
 CONNECTIONS = 4  # for corpora of single files
 MOST_ENTRIES = 100_000  # in an archive
+LARGEST_FILE = 2 * 10**9  # bytes of a single file whose size is not published
 MOST_FAILURES = 5  # single files that may fail before the rest is not tried
 TRY_AGAIN = {408, 416, 425, 429}  # and all from 500 on
 LONGEST_WAIT: Seconds = 60.0  # that a server may ask for
@@ -136,6 +137,49 @@ def _fetch_missing(corpus, target: Path, work: Path, url: str, patience, announc
         if not any(path.is_file() for path in work.rglob("*")):  # nothing that the next call could go on with
             shutil.rmtree(work, ignore_errors=True)
     return missing
+
+
+def fetch_file(
+    url: str,
+    path: Path,
+    *,
+    size: int | None,
+    sha256: str,
+    given: bool = False,
+    patience: Patience = Patience(),
+    progress: bool = False,
+) -> None:
+    """Download one file whose checksum is published; it is in its place when all of it has come and is right.
+
+    Args:
+        size: in bytes, where it is published
+        given: the address was given by a person: then plain http will do
+
+    Raises:
+        DataError: if the server does not deliver, what it delivers is not what was published, or the disk is full
+    """
+    _require_web_address(url, plain=given)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stored = path.with_name(f".{path.name}.fetched")
+        _require_room(path.parent, max(0, (size or 0) - _size(_part(stored))))
+        with bar(size, f"fetch {path.parent.name}", "B", shown=progress) as shown:
+            shown.unit_scale = True
+            download(
+                url, stored, size=size, most=size or LARGEST_FILE, patience=patience,
+                reached=lambda position: shown.update(position - shown.n),
+            )  # fmt: skip
+        if checksum(stored) != sha256:
+            stored.unlink()
+            raise DataError(
+                f"{url}: is not the published file (sha256 differs); it was removed: see where it has moved to"
+            )
+        stored.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error}): free space or choose another folder with --into, "
+            "then run the same command again"
+        ) from error
 
 
 def _missing(corpus: Corpus, target: Path, progress: bool) -> "pd.DataFrame":

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import gzip
+import importlib.util
 import io
 import re
 from collections.abc import Generator, Iterator, Mapping
@@ -221,6 +222,45 @@ def write_csv(
             rows.writerow([row.clip, row.speaker, row.emotion, *map("{:.9g}".format, values), *lacking])
             shown.update()
     return len(clips), len(names)
+
+
+def write_table(
+    path: Path, corpus: Pool, features: Features, *, data: str | Path | None = None, progress: bool = False
+) -> tuple[int, int]:
+    """Write the features of all clips for other tools: ``.npz``, ``.csv``, ``.csv.gz`` or ``.parquet``, by the name.
+
+    A row a clip. An npz file holds ``clip``, ``speaker``, ``emotion`` and ``names`` as text, and ``values``, float32
+    ``(clips, columns)``; where clips have several frames, their rows follow each other, and ``starts``, ``(clips + 1,)``,
+    says where each clip begins. The others have the columns of :func:`write_csv`.
+
+    Returns:
+        number of clips, and of columns of features
+
+    Raises:
+        DataError: as :func:`write_csv`, if the name ends otherwise, or Parquet is asked for without pyarrow
+    """
+    path = Path(path)
+    if path.name.endswith((".csv", ".csv.gz")):
+        return write_csv(path, corpus, features, data=data, progress=progress)
+    if path.suffix not in (".npz", ".parquet"):
+        raise DataError(f"{path}: a table is written as .npz, .csv, .csv.gz or .parquet; name it so")
+    if path.suffix == ".parquet" and not importlib.util.find_spec("pyarrow"):
+        raise DataError(f"{path}: Parquet needs the package pyarrow; run `pip install pyarrow`, or name a .npz file")
+    table, clips = prepare(corpus, features, data=data, progress=progress), corpus.index
+    rows = [table[clip] for clip in clips["clip"]]
+    starts = np.concatenate([[0], np.cumsum([len(each) for each in rows])])
+    values, names = np.concatenate(rows), column_names(features, 1)
+    with atomic(path) as unfinished:
+        about = {name: clips[name].to_numpy() for name in ("clip", "speaker", "emotion")}
+        if path.suffix == ".npz":
+            words = {name: column.astype(str) for name, column in {**about, "names": np.array(names)}.items()}
+            with unfinished.open("wb") as file:
+                np.savez(file, values=values, **({} if len(values) == len(rows) else {"starts": starts}), **words)
+        else:
+            counts = np.diff(starts)
+            repeated = pd.DataFrame({name: np.repeat(column, counts) for name, column in about.items()})
+            pd.concat([repeated, pd.DataFrame(values, columns=names)], axis=1).to_parquet(unfinished, index=False)
+    return len(rows), len(names)
 
 
 def column_names(features: Features, frames: int) -> list[str]:
