@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("fetch", fetch, "download a corpus or an encoder from its publishers, or say how to ask for it")
     sub.add_argument("corpus", metavar="NAME", help="a corpus, or an encoder such as whisper-tiny.en")
     sub.add_argument("--into", type=as_absolute, metavar="DIR",
-                     help="folder of the files (default: NAME in $SERNB_DATA or $SERNB_ENCODERS, else in data)")  # fmt: skip
+                     help="folder of the files (default: in $SERNB_DATA or $SERNB_ENCODERS, else data)")  # fmt: skip
     sub.add_argument("--url", default="", metavar="URL", help="another address of the archive or folder of files")
 
     sub = command("check", check, "compare every file of a corpus with the published checksums")
@@ -214,7 +214,7 @@ def _add_plan(sub: argparse.ArgumentParser, pool: str, data: str, *, needed: boo
     """Add the options that say which runs are meant."""
     sub.add_argument("--systems", required=needed, type=as_names, metavar="A,B")
     sub.add_argument("--encoder", default="", metavar="NAME",
-                     help="for systems named embedding-…: see `sernb encoders`, or onnx:FILE, hf:NAME, table:FILE")  # fmt: skip
+                     help="of systems named embedding-…: see `sernb encoders`, or onnx:FILE, hf:NAME")  # fmt: skip
     sub.add_argument("--corpus", required=needed, metavar="C", help=pool)
     sub.add_argument("--protocol", required=needed, type=as_names, metavar="P", help="one or more, with commas")
     sub.add_argument("--labels", metavar="L", help="a label set (default: each system's own)")

@@ -285,11 +285,20 @@ def _cut(signals: Iterable[np.ndarray], rate: Hertz, step: Seconds) -> Iterator[
 
 
 def _piece(model: Model, path: Path, start: Seconds, end: Seconds, signal: np.ndarray) -> Piece:
-    features = model.features(signal)
+    features = _features(model, path, signal)
     if "readiness" not in model.about:
         return Piece(start, end, signal, features, None)
     measures = ready.measures_of(signal, features[0], model.sampling_rate, model.machine)
     return Piece(start, end, signal, features, measures)
+
+
+def _features(model: Model, path: Path, signal: np.ndarray) -> np.ndarray:
+    if getattr(model.features, "is_table", False):
+        import pandas as pd
+
+        clips = pd.DataFrame({"clip": [path.stem], "path": [str(path)]})
+        return model.features.of_table(clips)[path.stem]
+    return model.features(signal)
 
 
 def _no_speech(path: Path) -> AudioError:

@@ -19,12 +19,12 @@ from sernb.audio import AudioError, describe, load
 from sernb.augment import ORIGINAL, View, features_of
 from sernb.config import DataError, digest, plain, work_folder
 from sernb.corpora import Corpus, checksum, locate, places_of, read_index
-from sernb.features import Features
+from sernb.features import Embedding, Features
 from sernb.locks import held, lock_of
 from sernb.memory import keep_freed_memory
 from sernb.pools import AVAILABLE, Pool
 from sernb.progress import bar
-from sernb.store import FeatureTable, Part, atomic_or_through, read_features, write_features, write_part
+from sernb.store import Part, atomic_or_through, read_features, write_features, write_part
 from sernb.workers import in_order_on_cores
 
 ATTEMPTS = 3
@@ -94,7 +94,9 @@ def _prepared(
     view: View,
     data: str | Path | None,
     progress: bool,
-) -> FeatureTable:
+) -> Mapping[str, np.ndarray]:
+    if isinstance(features, Embedding) and features.is_table:
+        return features.of_table(index, original=view == ORIGINAL)
     folder = cache_folder(corpus, features, view, index)
     about = {"corpus": corpus.name, "features": plain(features), "view": plain(view)}
     table, attempts = read_features(folder), 0
@@ -229,9 +231,10 @@ def write_table(
 ) -> tuple[int, int]:
     """Write the features of all clips for other tools: ``.npz``, ``.csv``, ``.csv.gz`` or ``.parquet``, by the name.
 
-    A row a clip. An npz file holds ``clip``, ``speaker``, ``emotion`` and ``names`` as text, and ``values``, float32
-    ``(clips, columns)``; where clips have several frames, their rows follow each other, and ``starts``, ``(clips + 1,)``,
-    says where each clip begins. The others have the columns of :func:`write_csv`.
+    A row a clip. An npz file holds ``clip``, ``speaker``, ``emotion`` and ``names`` as text, and ``values``, float32,
+    ``(clips, columns)``; where clips have several frames, their rows follow each other, and ``starts``,
+    ``(clips + 1,)``, says where each clip begins. The others have the columns of :func:`write_csv`; in Parquet each
+    frame is a row.
 
     Returns:
         number of clips, and of columns of features

@@ -26,6 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The work folder, so that no test reads or writes ``data/cache`` and ``data/runs``."""
     monkeypatch.setenv("SERNB_WORK", str(tmp_path / "work"))
+    monkeypatch.setenv("SERNB_ENCODERS", str(tmp_path / "encoders"))  # none
     monkeypatch.delenv("SERNB_DATA", raising=False)
     return tmp_path / "work"
 
@@ -54,6 +55,50 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tess_recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds real recordings of TESS, 490 or all, in ``tess/``; without them the test is skipped."""
     return _folder_with("tess", "OAF_angry", tmp_path_factory)
+
+
+# Before `work` hides them.
+ENCODERS = [os.environ.get("SERNB_ENCODERS"), ROOT / "data" / "encoders"]
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the weights of the two encoders that are made use of; without them the test is skipped."""
+    for folder in filter(None, ENCODERS):
+        if all((Path(folder) / name / "model.bin").is_file() for name in ("whisper-tiny.en", "whisper-base")):
+            return Path(folder)
+    restore = SHARED.parent / "encoders" / "restore.py"
+    if not restore.exists():
+        pytest.skip("no encoder is here: run `sernb fetch whisper-tiny.en` and whisper-base, or set SERNB_ENCODERS")
+    folder = tmp_path_factory.getbasetemp() / "encoders"
+    subprocess.run([sys.executable, restore, folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def encoders(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The weights, where the workbook looks for them."""
+    monkeypatch.setenv("SERNB_ENCODERS", str(weights))
+    return weights
+
+
+_encoder_tests = {"passed": 0, "failed": 0, "skipped": 0}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count tests that need an encoder."""
+    if "encoder" in report.keywords and (report.when == "call" or report.outcome == "skipped"):
+        _encoder_tests[report.outcome] += 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where encoders must be there and all of their tests were skipped."""
+    tests = _encoder_tests
+    lost = tests["skipped"] and not tests["passed"] + tests["failed"]
+    if os.environ.get("SERNB_CI") and lost and not hasattr(session.config, "workerinput"):
+        print(f"\nall {tests['skipped']} tests that need a pretrained encoder were skipped: this run proves nothing")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _folder_with(corpus: str, inside: str, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -28,7 +28,7 @@ def fetch_encoder(
         the file
 
     Raises:
-        DataError: if a file is there that is another one, the server does not deliver, or the answer is not the known one
+        DataError: if a file is there that is another one, the server does not deliver, or the answer is not known
     """
     path = Path(into).expanduser().absolute() / WEIGHTS if into else record.path
     if path.exists():
@@ -55,16 +55,15 @@ def lines_of_encoders() -> list[str]:
             whole = record.bytes in (None, path.stat().st_size)
             state = f"on disk: {place}" if whole else f"on disk, but of another size: {place}"
         tried = "" if record.known else " (not tried here)"
+        shape = f"{record.layers} layers of {record.width} values, {record.sampling_rate // 1000} kHz"
         lines += [
-            f"{record.name}: {record.layers} layers of {record.width} values, {record.sampling_rate // 1000} kHz, {size}{tried}",
+            f"{record.name}: {shape}, {size}{tried}",
             f"    {record.title}",
             f"    trained on {record.trained_on}; heard corpora of this workbook: {record.heard}",
             f"    licence: {record.licence}; from {record.repository} at {record.revision[:12]}",
             f"    {state}",
         ]
-    lines.append(
-        "others: onnx:FILE (waveform in, hidden states out), hf:NAME (transformers), table:FILE (made elsewhere)"
-    )
+    lines.append("others: onnx:FILE (waveform in, states out), hf:NAME (transformers), table:FILE (made elsewhere)")
     return lines
 
 

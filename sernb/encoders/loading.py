@@ -3,6 +3,7 @@
 What has bitten others is refused here: a random head, another file, a wrong rate, wrong filters.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -18,7 +19,8 @@ DEMO = ROOT / "data" / "demo"
 ASKED = ("Actor_01/03-01-05-01-01-01-01.flac", "Actor_02/03-01-04-01-02-01-02.flac")  # the first of them is known
 KNOWN = 2  # values of each layer that a record holds
 TOLERANCE = 1e-3
-DOORS = ("onnx", "hf", "table")
+FILES = ("onnx", "table")  # doors behind which a file lies
+DOORS = (*FILES, "hf")
 
 _loading = threading.Lock()  # threads that begin together read the weights once
 
@@ -139,6 +141,12 @@ def prove(encoder: Encoder, name: str, known: tuple[float, ...] = ()) -> None:
             raise DataError(f"{name}: does not give its known answer for a clip of the demo{by}; get it again")
     elif np.allclose(answer, answer_of(encoder, ASKED[1]), rtol=0, atol=1e-6):
         raise DataError(f"{name}: answers two clips alike, as none that was trained does; get or export it again")
+
+
+def with_full_path(name: str) -> str:
+    """Return a name that holds wherever a notebook or a process runs: the file behind a door with its whole path."""
+    kind = _door_of(name)
+    return f"{kind}:{os.path.abspath(os.path.expanduser(name.partition(':')[2]))}" if kind in FILES else name
 
 
 def _door_of(name: str) -> str:

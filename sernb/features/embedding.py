@@ -2,13 +2,16 @@
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from sernb.audio import Hertz
 from sernb.config import DataError
 from sernb.features.prosody import Level
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 POOLINGS = {"mean": ("mean",), "mean+std": ("mean", "std"), "frames": ("value",)}
 QUIET = 30.0  # dB below the loudest frame: silence before and after
@@ -23,7 +26,7 @@ class Embedding:
     """
 
     resampling: ClassVar[str] = "soxr"
-    encoder: str = "whisper-tiny.en"  # of the registry, or onnx:FILE, hf:NAME
+    encoder: str = "whisper-tiny.en"  # of the registry, or onnx:FILE, hf:NAME, table:FILE
     layers: str = "all"  # or one as "2", or a range as "1-3"
     pooling: str = "mean+std"  # of POOLINGS
     trimmed: bool = True  # without silence at both ends
@@ -32,8 +35,9 @@ class Embedding:
 
     def __post_init__(self):
         """Refuse what cannot be, and note which weights these are."""
-        from sernb.encoders.loading import identity_of
+        from sernb.encoders.loading import identity_of, with_full_path
 
+        object.__setattr__(self, "encoder", with_full_path(self.encoder))
         if self.pooling not in POOLINGS:
             raise DataError(f"no pooling is named {self.pooling!r}; known: {', '.join(POOLINGS)}")
         if not re.fullmatch(r"all|\d+(-\d+)?", self.layers):
@@ -67,11 +71,21 @@ class Embedding:
         return about(self.encoder).sampling_rate
 
     @property
+    def is_table(self) -> bool:
+        """Whether it was computed elsewhere, for the clips of a table only."""
+        return self.encoder.startswith("table:")
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What stands in a row for each value of a hidden state."""
+        return ("value",) if self.is_table else POOLINGS[self.pooling]
+
+    @property
     def parts(self) -> int:
         """Columns of one layer."""
         from sernb.encoders.loading import about
 
-        return about(self.encoder).width * len(POOLINGS[self.pooling])
+        return about(self.encoder).width * len(self.kinds)
 
     @property
     def width(self) -> int:
@@ -81,13 +95,34 @@ class Embedding:
     @property
     def names(self) -> list[str]:
         """Names of the columns."""
-        values, kinds = range(self.parts // len(POOLINGS[self.pooling])), POOLINGS[self.pooling]
-        return [f"layer {k} {kind} {value:04d}" for k in self.numbers for kind in kinds for value in values]
+        values = range(self.parts // len(self.kinds))
+        return [f"layer {k} {kind} {value:04d}" for k in self.numbers for kind in self.kinds for value in values]
+
+    def of_table(self, clips: "pd.DataFrame", *, original: bool = True) -> dict[str, np.ndarray]:
+        """Return the rows of a table, ``(1, width)`` by clip.
+
+        Args:
+            clips: with the columns clip and path
+            original: the recordings are wanted, not augmented copies
+
+        Raises:
+            DataError: if a clip has no row, or copies are wanted
+        """
+        from sernb.encoders.loading import about
+
+        if not original:
+            raise DataError(
+                f"{self.encoder}: holds original clips only, so there are no augmented copies and no test-time "
+                "augmentation; take a system and options without views"
+            )
+        return about(self.encoder).of(clips)
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return the embedding, float32, shape ``(1, width)``; of frames ``(positions, width)``."""
         from sernb.encoders.loading import encoder_named
 
+        if self.is_table:
+            raise DataError(f"{self.encoder}: has rows for its own clips only; other sound needs the encoder itself")
         encoder, numbers = encoder_named(self.encoder, padded=self.padded), self.numbers
         if self.trimmed:
             signal = without_silence(signal, self.sampling_rate)

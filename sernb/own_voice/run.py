@@ -1,15 +1,17 @@
 """A run of one's own → a model that answers."""
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
-from sernb.audio import load
+from sernb.audio import Seconds, load
 from sernb.augment import ORIGINAL
 from sernb.bounded import LARGEST, arrays_in, content_of, number, words
 from sernb.config import DataError, plain
 from sernb.features import VERSION as FEATURES_VERSION
+from sernb.features import Embedding
 from sernb.labels import LabelSet
 from sernb.linear_machine import machine_of
 from sernb.own_voice.model import Model, functionals, refuse_other
@@ -18,6 +20,7 @@ from sernb.splits import protocol_named
 from sernb.store import Damaged
 from sernb.systems import system_named
 
+LONGEST: Seconds = 30.0  # that an encoder hears at once; longer recordings are cut into windows
 ASKED = 4  # clips that a rebuilt network is asked for once more
 KNOWN_OF_MODELS = ("longest", "unsure_below", "sets", "readiness")
 TOLERANCE = 0.01  # between a score of a rebuilt network and the recorded one
@@ -60,7 +63,10 @@ def model_of_run(folder: Path) -> Model:
     weights = arrays_in(folder / "weights.npz")
     if "planes" not in weights:
         return _network(run, name, labels, weights)
-    features = functionals(config.get("features"), config.get("features_version"), folder)
+    if (config.get("features") or {}).get("type") == "Embedding":
+        features, config = _embedding(config, folder), {**config, "longest": LONGEST}
+    else:
+        features = functionals(config.get("features"), config.get("features_version"), folder)
     try:
         temperature = number(run.metrics["chosen"]["temperature"], "temperature", low=1e-3, high=1e3)
         machine = machine_of(weights, temperature=temperature)
@@ -73,6 +79,19 @@ def model_of_run(folder: Path) -> Model:
 def _without(config: dict) -> dict:
     """Return the settings of a run without what only a model's own file may say of its answers."""
     return {name: value for name, value in config.items() if name not in KNOWN_OF_MODELS}
+
+
+def _embedding(config: dict, folder: Path) -> Embedding:
+    """Return the embedding that a run was trained on, if its encoder is still the same."""
+    given = {name: value for name, value in config["features"].items() if name != "type"}
+    try:
+        features = Embedding(**given)
+    except TypeError as error:
+        raise DataError(f"{folder}: config.json names other features than this version has; run it again") from error
+    now = dataclasses.replace(features, weights="").weights
+    if config.get("features_version") != FEATURES_VERSION or now != features.weights:
+        raise DataError(f"{folder}: {features.encoder} has other weights now than when it was trained; run it again")
+    return features
 
 
 def _network(run: Run, name: str, labels: LabelSet, weights: dict[str, np.ndarray]) -> Model:

@@ -1,0 +1,137 @@
+"""Embeddings that were computed elsewhere: a table with a row for each clip, by its name or its path.
+
+``table:FILE`` is an ``.npz`` with ``clip`` (or ``path``) and ``values``, as `sernb prepare --table` writes it, or a
+``.csv``, ``.csv.gz`` or ``.parquet`` with that column and one for each value. There are no embeddings of augmented
+copies, so that systems train on originals and average no views.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sernb.config import DataError
+
+KEYS = ("clip", "path", "file")
+ABOUT = (*KEYS, "speaker", "emotion", "gender", "corpus")  # columns that hold no value of an embedding
+LARGEST = 2 * 10**8  # values of a table, 800 MB
+AGAIN = "write it again, one row a clip"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows by clip."""
+
+    name: str
+    identity: str
+    path: Path
+    rows: Mapping[str, int] = field(repr=False)  # name or path of a clip → its row
+    values: np.ndarray = field(repr=False)  # (clips, width), float32
+    layers: int = 1
+    sampling_rate: int = 16_000
+
+    @property
+    def width(self) -> int:
+        """Values of a row."""
+        return self.values.shape[1]
+
+    @property
+    def card(self) -> str:
+        """One sentence for a protocol card."""
+        return f"{self.path.name}: computed elsewhere, by what is not known here; it may have heard this corpus."
+
+    def of(self, index: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return the row of each clip of an index, ``(1, width)``.
+
+        Raises:
+            DataError: naming the first clips that have none
+        """
+        found = {}
+        for clip, path in zip(index["clip"], index["path"], strict=True):
+            row = next((self.rows[key] for key in (clip, path, Path(path).name) if key in self.rows), None)
+            if row is not None:
+                found[clip] = self.values[row : row + 1]
+        if missing := [clip for clip in index["clip"] if clip not in found]:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise DataError(f"{self.path}: has no row for {', '.join(missing[:3])}{more}; compute them, too")
+        return found
+
+
+def opened(what: str) -> Table:
+    """Read a table and check it.
+
+    Raises:
+        DataError: if it cannot be read, has no key, names a clip twice, or holds values that are no numbers
+    """
+    from sernb.corpora.index import checksum
+
+    path = Path(what).expanduser().absolute()
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file; name a table as in table:FILE")
+    reader = {".npz": _npz, ".parquet": _parquet}.get(path.suffix, _csv)
+    keys, values = reader(path)
+    if values.ndim != 2 or len(values) != len(keys) or not values.size:
+        raise DataError(f"{path}: {len(keys)} clips and values of shape {values.shape}; {AGAIN}")
+    if twice := keys[keys.duplicated()].tolist():
+        raise DataError(f"{path}: has {twice[0]!r} twice ({len(twice)} such rows); {AGAIN}")
+    if (odd := ~np.isfinite(values).all(axis=1)).any():
+        raise DataError(
+            f"{path}: {keys[odd].tolist()[0]!r} has values that are no numbers ({odd.sum()} such rows); {AGAIN}"
+        )
+    rows = {str(key): row for row, key in enumerate(keys)}
+    for row, key in enumerate(keys):  # a clip is known by its name, too
+        rows.setdefault(Path(str(key)).stem, row)
+    return Table(f"table:{what}", checksum(path)[:16], path, rows, values.astype(np.float32))
+
+
+def _npz(path: Path) -> tuple[pd.Series, np.ndarray]:
+    from sernb.own_voice.model import arrays_in
+
+    arrays = arrays_in(path)
+    key = next((name for name in KEYS if name in arrays), None)
+    if key is None or "values" not in arrays or arrays["values"].dtype.kind not in "fiu":
+        raise DataError(f"{path}: holds {', '.join(arrays)[:80] or 'nothing'}; clip (or path) and values are expected")
+    if "starts" in arrays:
+        raise DataError(f"{path}: has several frames a clip; {AGAIN} (without --pooling frames)")
+    return pd.Series(arrays[key].astype(str).ravel()), arrays["values"]
+
+
+def _csv(path: Path) -> tuple[pd.Series, np.ndarray]:
+    try:
+        with pd.read_csv(path, chunksize=1000, keep_default_na=True, dtype=dict.fromkeys(ABOUT, str)) as chunks:
+            parts, count = [], 0
+            for chunk in chunks:
+                parts.append(chunk)
+                count += chunk.size
+                if count > LARGEST:
+                    raise DataError(f"{path}: holds more than {LARGEST} values, more than can be read; split it")
+        return _columns(path, pd.concat(parts))
+    except (OSError, ValueError, UnicodeDecodeError, EOFError) as error:  # pandas' own are ValueErrors
+        why = next(iter(str(error).splitlines()), type(error).__name__)[:120]
+        raise DataError(f"{path}: cannot be read as CSV ({why}); {AGAIN}") from error
+
+
+def _parquet(path: Path) -> tuple[pd.Series, np.ndarray]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise DataError(f"{path}: Parquet needs the package pyarrow; run: pip install pyarrow, or use .npz") from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            if file.metadata.num_rows * file.metadata.num_columns > LARGEST:
+                raise DataError(f"{path}: holds more than {LARGEST} values, more than can be read; split it")
+            return _columns(path, file.read().to_pandas())
+    except (ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as Parquet ({str(error)[:120]}); {AGAIN}") from error
+
+
+def _columns(path: Path, table: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
+    key = next((name for name in KEYS if name in table), None)
+    if key is None:
+        raise DataError(f"{path}: has no column clip or path ({', '.join(map(str, table.columns[:4]))} …); {AGAIN}")
+    values = table[[name for name in table if name not in ABOUT]]
+    if odd := [name for name in values if values[name].dtype.kind not in "fiu"]:
+        raise DataError(f"{path}: column {odd[0]!r} holds no numbers; leave it out, or {AGAIN}")
+    return table[key].astype(str).reset_index(drop=True), values.to_numpy(np.float32)
