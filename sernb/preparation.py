@@ -24,7 +24,7 @@ from sernb.locks import held, lock_of
 from sernb.memory import keep_freed_memory
 from sernb.pools import AVAILABLE, Pool
 from sernb.progress import bar
-from sernb.store import Part, atomic_or_through, read_features, write_features, write_part
+from sernb.store import FeatureTable, Part, atomic_or_through, read_features, write_features, write_part
 from sernb.workers import in_order_on_cores
 
 ATTEMPTS = 3
@@ -54,6 +54,9 @@ def prepare(
     Raises:
         DataError: if the recordings are not there, or any is unusable or not the published file
     """
+    if isinstance(features, Embedding) and features.is_table:
+        clips = read_index(corpus, data) if isinstance(corpus, Corpus) else corpus.index
+        return features.of_table(clips, original=view == ORIGINAL)
     if isinstance(corpus, Corpus):
         return _prepared(corpus, read_index(corpus, data), features, view, data, progress)
     parts = []
@@ -94,9 +97,7 @@ def _prepared(
     view: View,
     data: str | Path | None,
     progress: bool,
-) -> Mapping[str, np.ndarray]:
-    if isinstance(features, Embedding) and features.is_table:
-        return features.of_table(index, original=view == ORIGINAL)
+) -> FeatureTable:
     folder = cache_folder(corpus, features, view, index)
     about = {"corpus": corpus.name, "features": plain(features), "view": plain(view)}
     table, attempts = read_features(folder), 0

@@ -251,20 +251,21 @@ def test_no_length_in_a_weight_file_is_believed(tmp_path, rng):
     files = [whole[:cut] for cut in range(len(whole) - 4)]  # the list of aliases is not read
     files += [whole[:at] + huge + whole[at + 4 :] for at in range(len(whole) - 4)]
     files += [b"", b"PK\3\4" + whole, rng.bytes(10_000), packed(VARIABLES, version=5)]
-    refused = 0
+    said, read = [], 0
     tracemalloc.start()
     for content in files:
         path.write_bytes(content)
         try:
             read_weights(path)
+            read += 1
         except DataError as error:
-            refused += 1
-            assert str(error).startswith(f"{path}: is ")
-            assert "\n" not in str(error)
+            said.append(str(error))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**20
-    assert refused > len(whole), "all that are cut, and more"
+    assert all(each.startswith(f"{path}: is ") and "\n" not in each for each in said)
+    assert len(said) > len(whole), "all that are cut, and more"
+    assert read < len(files) / 3, "where a value was changed, any number can be"
 
 
 @pytest.mark.parametrize("spoil", ["missing", "shape", "nan"])

@@ -5,6 +5,7 @@
 copies, so that systems train on originals and average no views.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,7 +51,8 @@ class Table:
         """
         found = {}
         for clip, path in zip(index["clip"], index["path"], strict=True):
-            row = next((self.rows[key] for key in (clip, path, Path(path).name) if key in self.rows), None)
+            keys = (clip, path, clip.rpartition("/")[2], Path(path).name, Path(path).stem)  # corpus/clip in a pool
+            row = next((self.rows[key] for key in keys if key in self.rows), None)
             if row is not None:
                 found[clip] = self.values[row : row + 1]
         if missing := [clip for clip in index["clip"] if clip not in found]:
@@ -100,7 +102,10 @@ def _npz(path: Path) -> tuple[pd.Series, np.ndarray]:
 
 def _csv(path: Path) -> tuple[pd.Series, np.ndarray]:
     try:
-        with pd.read_csv(path, chunksize=1000, keep_default_na=True, dtype=dict.fromkeys(ABOUT, str)) as chunks:
+        with (
+            warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),  # of cells beyond the header
+            pd.read_csv(path, chunksize=1000, index_col=False, dtype=dict.fromkeys(ABOUT, str)) as chunks,
+        ):
             parts, count = [], 0
             for chunk in chunks:
                 parts.append(chunk)
@@ -108,7 +113,7 @@ def _csv(path: Path) -> tuple[pd.Series, np.ndarray]:
                 if count > LARGEST:
                     raise DataError(f"{path}: holds more than {LARGEST} values, more than can be read; split it")
         return _columns(path, pd.concat(parts))
-    except (OSError, ValueError, UnicodeDecodeError, EOFError) as error:  # pandas' own are ValueErrors
+    except (OSError, ValueError, EOFError, pd.errors.ParserWarning) as error:  # pandas' own are ValueErrors
         why = next(iter(str(error).splitlines()), type(error).__name__)[:120]
         raise DataError(f"{path}: cannot be read as CSV ({why}); {AGAIN}") from error
 
