@@ -19,7 +19,7 @@ from sernb.systems.ridge import fit_ridge
 class Settings:
     """Ridge regression on standardised embeddings; penalty and layers are searched by speakers."""
 
-    penalties: tuple[float, ...] = (0.3, 1.0, 3.0, 10.0)  # of the mean square of a clip
+    penalties: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0)  # of the mean square of a clip
     inner_folds: int = 4
     mix: bool = True  # choose one layer, all, or each by what it is worth alone; else all
 

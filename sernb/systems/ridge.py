@@ -9,7 +9,7 @@ from sernb.linear_machine import LinearMachine
 from sernb.systems import Fitted, Task
 from sernb.systems.inner_validation import inner_folds, inner_temperature, middle
 from sernb.systems.kernels import kernel_of, limited, rows_of
-from sernb.systems.least_squares import answers_of, coefficients_of, targets_of
+from sernb.systems.least_squares import answers_of, coefficients_by_cholesky, coefficients_of, targets_of
 
 
 class Grid(Protocol):
@@ -40,13 +40,14 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
     scaled = limited(scaler.transform(rows))
     kernels, targets = [kernel_of(scaled[:, each], scaled[:, each]) for each in groups], targets_of(truth, classes)
     inner = inner_folds(task, truth, grid.inner_folds, shuffled=True)
+    solve = coefficients_by_cholesky if mix else coefficients_of  # where there is nothing to mix, digits stay
     validated = [truth[held] for _, held in inner.rows]
 
     def tried(weights: np.ndarray) -> dict[float, tuple[float, np.ndarray]]:
         """Return the mean UAR of the inner folds, and the predictions, by penalty."""
         kernel, predictions = mixed(kernels, weights), {penalty: [] for penalty in grid.penalties}
         for kept, held in inner.rows:
-            solved = coefficients_of(kernel[np.ix_(kept, kept)], targets[kept], grid.penalties)
+            solved = solve(kernel[np.ix_(kept, kept)], targets[kept], grid.penalties)
             for penalty, coefficients in zip(grid.penalties, solved, strict=True):
                 predictions[penalty].append(answers_of(kernel[np.ix_(held, kept)], coefficients))
         return {
@@ -72,7 +73,7 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
         temperature = inner_temperature(task, np.concatenate(validated), predictions, by_speaker=inner.by_speaker)
         reached = {"inner UAR": inner_uar}
     share = weights[name] / weights[name].sum()
-    (coefficients,) = coefficients_of(mixed(kernels, weights[name]), targets, [penalty])
+    (coefficients,) = solve(mixed(kernels, weights[name]), targets, [penalty])
     planes = np.empty((classes, scaled.shape[1]))
     for each, part in zip(groups, share, strict=True):
         planes[:, each] = part * (coefficients.T @ scaled[:, each]) / scaled[:, each].shape[1]

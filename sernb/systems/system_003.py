@@ -173,6 +173,7 @@ def record(
         chooses_epoch=True,
         network=network,
         counts_statistics=False,
+        recipe=2,  # Adam's epsilon is that of PyTorch
     )
     as_text = {"features": AS_TEXT, "training_views": copies_at(AS_TEXT.sampling_rate)}
     others = [
