@@ -254,7 +254,7 @@ def write_table(
     rows = [table[clip] for clip in clips["clip"]]
     starts = np.concatenate([[0], np.cumsum([len(each) for each in rows])])
     values, names = np.concatenate(rows), column_names(features, 1)
-    with atomic(path) as unfinished:
+    with atomic_or_through(path) as unfinished:
         about = {name: clips[name].to_numpy() for name in ("clip", "speaker", "emotion")}
         if path.suffix == ".npz":
             words = {name: column.astype(str) for name, column in {**about, "names": np.array(names)}.items()}

@@ -17,6 +17,7 @@ from typing import TypeVar
 from sernb.config import NOTEBOOKS, REPORTS, DataError, Infeasible
 from sernb.corpora import Corpus
 from sernb.details import most_telling
+from sernb.encoders.registry import DEFAULT, ENCODERS
 from sernb.experiment import Plan, plan
 from sernb.notebooks import NotebookFailed, parameters_of, run
 from sernb.pages import (
@@ -58,6 +59,8 @@ def sequence(corpora: Sequence[Corpus], *, development: bool = False, studies: b
     """
     prepared = sorted(path.stem for corpus in corpora for path in NOTEBOOKS.glob(f"1?_prepare_{corpus.name}.ipynb"))
     developed = sorted(path.stem for path in NOTEBOOKS.glob("2?_develop_*.ipynb")) if development else []
+    if not ENCODERS[DEFAULT].path.is_file():  # its page needs the weights
+        developed = [name for name in developed if name != "24_develop_encoders"]
     foreign = ["41_test_foreign_corpus"] * (studies and len(corpora) > 1)
     studied = sorted(path.stem for path in NOTEBOOKS.glob("5?_study_*.ipynb")) if studies else []
     last = "60_compare_systems"

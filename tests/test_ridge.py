@@ -181,3 +181,41 @@ def test_the_variants_multiply_the_network_with_ridge_regression_and_another(end
         product = scores[0] ** share * np.prod(scores[1:], axis=0)
         found = sernet_functionals.joined(dataclasses.replace(whole.settings, share=share), scores)
         np.testing.assert_allclose(found, product / product.sum(), rtol=1e-6)
+
+
+def test_layers_are_mixed_by_what_inner_folds_say(rng):
+    """Of three layers one tells classes apart: it is found, and the machine is sklearn's ridge on it alone."""
+    from sernb.systems.ridge import fit_ridge
+
+    truth = np.arange(120) % 3
+    noise = rng.normal(0, 1, (120, 3, 10))
+    noise[:, 1] += np.eye(3, 10)[truth] * 2
+    about = pd.DataFrame({"speaker": [f"s{n % 6}" for n in range(120)], "gender": "female"})
+    given = Examples(tuple(row.reshape(1, -1).astype(np.float32) for row in noise), truth, about)
+    groups = [slice(0, 10), slice(10, 20), slice(20, 30)]
+    settings = functionals_ridge.Settings(penalties=(0.3,))
+    fitted = fit_ridge(task(given, apart=True), settings, groups, mix=True)
+    assert fitted.chosen["layers"] == "1"
+    assert fitted.chosen["layer weights"] == "0.00 1.00 0.00"
+    rows = np.concatenate(given.features).astype(float)[:, 10:20]
+    scaled = np.clip((rows - rows.mean(axis=0)) / rows.std(axis=0), -6, 6)
+    penalty = 0.3 * (scaled**2).sum(axis=1).mean()
+    expected = Ridge(alpha=penalty, fit_intercept=False).fit(scaled, targets_of(truth, 3)).coef_
+    np.testing.assert_allclose(fitted.weights["planes"][:, 10:20], expected, rtol=1e-4, atol=1e-6)
+    assert not fitted.weights["planes"][:, :10].any()
+    assert not fitted.weights["planes"][:, 20:].any()
+    machine = machine_of(fitted.weights, temperature=fitted.chosen["temperature"])
+    np.testing.assert_allclose(machine(np.concatenate(given.features)), fitted.scores(given.features), atol=1e-5)
+
+
+def test_mixed_groups_count_alike_unless_one_is_better(rng):
+    """Whatever is chosen, its weights sum to 1, and none is below 0."""
+    from sernb.systems.ridge import fit_ridge
+
+    given = examples(rng)
+    groups = [slice(0, 15), slice(15, 30)]
+    fitted = fit_ridge(task(given, apart=True), functionals_ridge.Settings(), groups, mix=True)
+    shares = np.array(fitted.chosen["layer weights"].split(), float)
+    assert shares.sum() == pytest.approx(1, abs=0.01)
+    assert (shares >= 0).all()
+    assert right(fitted, examples(rng)) > 0.8

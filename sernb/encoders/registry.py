@@ -8,6 +8,7 @@ from sernb.audio import Hertz
 from sernb.config import ROOT, DataError
 
 WEIGHTS = "model.bin"
+DEFAULT = "whisper-tiny.en"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from sernb.audio import Hertz
 from sernb.config import DataError
+from sernb.encoders.registry import DEFAULT
 from sernb.features.prosody import Level
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Embedding:
     """
 
     resampling: ClassVar[str] = "soxr"
-    encoder: str = "whisper-tiny.en"  # of the registry, or onnx:FILE, hf:NAME, table:FILE
+    encoder: str = DEFAULT  # of the registry, or onnx:FILE, hf:NAME, table:FILE
     layers: str = "all"  # or one as "2", or a range as "1-3"
     pooling: str = "mean+std"  # of POOLINGS
     trimmed: bool = True  # without silence at both ends

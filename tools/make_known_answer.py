@@ -1,0 +1,27 @@
+"""Make the known answer of an encoder, for its record: ``python tools/make_known_answer.py whisper-small``.
+
+The file must have the published sha256. What is printed goes into ``sernb/encoders/registry.py``, after the final layer
+was compared with an independent implementation, as ``tests/test_encoders.py`` does.
+"""
+
+import sys
+
+from sernb.config import DataError
+from sernb.encoders.loading import answer_of, encoder_named, known_of
+from sernb.encoders.registry import record_of
+
+
+def main() -> int:
+    """Print the known answer of each encoder that is named."""
+    for name in sys.argv[1:]:
+        try:
+            encoder = encoder_named(record_of(name).name)
+        except DataError as error:
+            print(error, file=sys.stderr)
+            return 1
+        print(f"{name}: {known_of(answer_of(encoder))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
