@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sernb.config import Infeasible
 from sernb.pages import Navigation, escape, export, merge_streams, one_line, read_notebook, table_html
 from sernb.store import atomic
+from sernb.warm import kernel_options
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -202,7 +203,6 @@ def _execute(source: Path, executed: Path, parameters: dict[str, object]) -> Exc
                 _literal(executed),
                 parameters,
                 kernel_name="python3",
-                kernel_manager_class=OwnKernel,
                 language="python",
                 cwd=source.parent,
                 progress_bar=False,
@@ -215,6 +215,7 @@ def _execute(source: Path, executed: Path, parameters: dict[str, object]) -> Exc
                     "--log-level=CRITICAL",
                 ],
                 config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+                **kernel_options(OwnKernel),
             )
     except Exception as error:
         # A dead kernel, one that does not start: whatever it was, the page must say it. Without a notebook it cannot.

@@ -6,13 +6,9 @@ import itertools
 import json
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from sernb.config import NOTEBOOKS, REPORTS, DataError, Infeasible
 from sernb.corpora import Corpus
@@ -39,9 +35,7 @@ from sernb.running import prepare_for, read_runs, refuse_leaks_of, watched
 from sernb.splits import SIDE_BY_SIDE
 from sernb.store import atomic
 from sernb.systems import SHOWN, system_named
-from sernb.workers import do, pool
-
-Work, Result = TypeVar("Work"), TypeVar("Result")
+from sernb.warm import begin, outcomes
 
 TRAINING = "30_train"
 SUMMARY = "report.json"  # what the index over all reports lists of a report
@@ -102,6 +96,7 @@ def report(
     corpus = record.name  # which names a folder of one's own from wherever a notebook runs
     for name in systems:
         system_named(name)
+    begin()
     try:
         experiments = plan(systems, corpus, SIDE_BY_SIDE, profile=profile, seeds=[seed], data=data)
     except Infeasible as error:  # nothing can be trained: the pages say so, and show what there is
@@ -125,13 +120,14 @@ def report(
     for stage, group in itertools.groupby(tasks, key=_stage):
         # Nothing of what a notebook prints reaches the terminal; its trainings can be watched from here.
         with watched(experiments) if stage == DURING else contextlib.nullcontext():
-            for task, outcome in side_by_side(
+            for task, outcome in outcomes(
                 _make,
                 group,
+                at_once=AT_ONCE,
                 started=lambda task: announce(f"[{task.position + 1}/{len(tasks)}] {task.source.stem} …"),
             ):
-                if isinstance(outcome, BrokenProcessPool):
-                    outcome = NotebookFailed(task.page, "", "its process was killed", "as a rule memory ran out")
+                if isinstance(outcome, ChildProcessError):
+                    outcome = NotebookFailed(task.page, "", "the process died", str(outcome))
                 if isinstance(outcome, NotebookFailed):
                     failures.append(outcome)
                     pages[task.position] = dataclasses.replace(pages[task.position], failed=True)
@@ -159,35 +155,6 @@ class _Task:
     page: Path
     parameters: dict[str, object]
     navigation: Navigation
-
-
-def side_by_side(
-    work: Callable[[Work], Result], tasks: Iterable[Work], *, started: Callable[[Work], None]
-) -> Iterator[tuple[Work, Result | Exception]]:
-    """Yield each task as it ends, with what ``work(task)`` returned or raised, by ``AT_ONCE`` processes.
-
-    A task whose process is killed comes with a `BrokenProcessPool`, the others go on.
-
-    Args:
-        work: a function of a module
-        started: called with each task that begins
-    """
-    waiting = deque(tasks)
-    with contextlib.ExitStack() as stack:
-        free = [stack.enter_context(pool(1, {})) for _ in range(min(AT_ONCE, len(waiting)))]
-        running: dict[Future, tuple[Work, ProcessPoolExecutor]] = {}
-        while waiting or running:
-            while waiting and free:
-                task, process = waiting.popleft(), free.pop()
-                started(task)
-                running[process.submit(do, work, task)] = task, process
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                task, process = running.pop(future)
-                error = future.exception()
-                if error and not isinstance(error, Exception):  # Ctrl-C
-                    raise error
-                free.append(stack.enter_context(pool(1, {})) if isinstance(error, BrokenProcessPool) else process)
-                yield task, error or future.result()
 
 
 def _stage(task: _Task) -> int:

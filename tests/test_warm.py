@@ -1,21 +1,18 @@
-"""Pages are made side by side: none spoils or finds anything of another, and no process is left over."""
+"""Processes side by side, and kernels that start warm: as good as new ones."""
 
 import json
 import math
 import multiprocessing
 import os
-import signal
 import time
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from sernb import report
 from sernb.notebooks import NotebookFailed, run
-from sernb.report import side_by_side
+from sernb.warm import FORKS, outcomes
 
 FIXTURES = Path(__file__).parent / "notebooks"
 
@@ -32,31 +29,33 @@ def make(wanted: Wanted) -> Path:
     return run(FIXTURES / f"{wanted.name}.ipynb", wanted.page, parameters)
 
 
-def all_of(work, tasks):
+def all_of(work, tasks, at_once=2):
     begun = []
-    found = dict(side_by_side(work, tasks, started=begun.append))
+    found = dict(outcomes(work, tasks, at_once=at_once, started=begun.append))
     assert begun == list(tasks)
     return [found[task] for task in tasks]
 
 
-def kill(task: float) -> float:
-    if task < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return math.sqrt(task)
+def test_each_result_comes_with_its_task():
+    assert all_of(math.sqrt, [4.0, 9.0, 16.0]) == [2.0, 3.0, 4.0]
+    with pytest.raises(ValueError, match="at_once needs 1 process or more, not 0"):
+        next(outcomes(math.sqrt, [4.0], at_once=0, started=print))
 
 
 def test_errors_and_deaths_spoil_no_other_task(monkeypatch: pytest.MonkeyPatch):
     good, bad = all_of(math.sqrt, [4.0, -1.0])
     assert good == 2.0
     assert isinstance(bad, ValueError)
-    assert "Traceback" in str(bad.__cause__)
-    *dead, alive = all_of(kill, [-1.0, -2.0, -3.0, 9.0])
-    assert [type(each) for each in dead] == [BrokenProcessPool] * 3
-    assert alive == 3.0
+    assert "Traceback" in bad.__notes__[0]
+    (dead,) = all_of(os._exit, [3])
+    assert isinstance(dead, ChildProcessError)
+    assert str(dead) == "exit code 3"
+    monkeypatch.setenv("SERNB_SEEN", "now")
+    assert all_of(os.getenv, ["SERNB_SEEN"]) == ["now"]
 
 
 def test_who_stops_taking_ends_the_processes():
-    taken = side_by_side(time.sleep, [0.0, 600.0], started=lambda task: None)
+    taken = outcomes(time.sleep, [0.0, 600.0], at_once=2, started=lambda task: None)
     assert next(taken) == (0.0, None)
     taken.close()
     assert multiprocessing.active_children() == []
@@ -69,18 +68,18 @@ def said(page: Path) -> dict:
 
 
 @pytest.mark.slow
-def test_a_page_finds_nothing_of_another_and_what_a_plain_kernel_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_page_finds_nothing_of_another_and_what_a_plain_kernel_finds(tmp_path: Path):
     wanted = [Wanted("state", tmp_path / f"{name}.html", name) for name in ("first", "second")]
     wanted.append(Wanted("failing", tmp_path / "failing.html", None))
     wanted.append(Wanted("kernel_dies", tmp_path / "dead.html", None))
-    monkeypatch.setattr(report, "AT_ONCE", 1)
-    first, second, failed, dead = all_of(make, wanted)
+    first, second, failed, dead = all_of(make, wanted, at_once=1)
     plain = run(FIXTURES / "state.ipynb", tmp_path / "plain.html", {"name": "plain"})
     first, second, plain = said(first), said(second), said(plain)
     assert first["found"] == second["found"] == plain["found"]
     assert first["found"]["left"] is None
     assert first["found"]["session"]
     assert first["found"]["parent"]
+    assert (first["warm"], second["warm"], plain["warm"]) == (FORKS, FORKS, False)
     draws = [draw for each in (first, second, plain) for draw in each["chance"]]
     assert len(set(draws)) == len(draws), "chance that nobody seeded is not the same everywhere"
     assert isinstance(failed, NotebookFailed)
