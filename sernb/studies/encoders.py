@@ -27,14 +27,13 @@ def available_encoders() -> list[str]:
 def questions_of(encoder: str, *, profile: str) -> tuple[Question, ...]:
     """Return what is asked of an encoder; padding to 30 s takes ten times as long and is left to the full profile."""
     system, mean = f"embedding-ridge@{encoder}", Embedding(encoder, pooling="mean")
-    single = [Embedding(encoder, layers=str(k)) for k in range(about(encoder).layers)]
     lengths = {"trimmed, real frames": {}, "not trimmed": {"trimmed": False}}
     if profile == "full" and encoder in ENCODERS:
         lengths["trimmed, padded to 30 s"] = {"padded": True}
     layers = (
         Arm("mixture chosen inside the fold", system),
-        Arm("all alike", system, {"mix": False}),
-        *(Arm(f"layer {k}", system, features=features) for k, features in enumerate(single)),
+        Arm("all alike", system, {"layers": "all"}),
+        *(Arm(f"layer {k}", system, {"layers": str(k)}) for k in range(about(encoder).layers)),
     )
     encoders = (
         Arm("functionals, no encoder", "functionals-ridge"),

@@ -21,7 +21,8 @@ class Settings:
 
     penalties: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0)  # of the mean square of a clip
     inner_folds: int = 4
-    mix: bool = True  # choose one layer, all, or each by what it is worth alone; else all
+    # "chosen" by inner folds: one, all alike, or each by what it is worth alone; or "all" alike; or one by its number
+    layers: str = "chosen"
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
@@ -29,7 +30,9 @@ def fit(settings: Settings, task: Task) -> Fitted:
     layers = len(task.features.numbers) if isinstance(task.features, Embedding) else 1
     columns = task.train.features[0].shape[1] // layers
     groups = [slice(k * columns, (k + 1) * columns) for k in range(layers)]
-    return fit_ridge(task, settings, groups, mix=settings.mix and layers > 1)
+    if settings.layers.isdecimal():
+        groups = [groups[int(settings.layers)]]
+    return fit_ridge(task, settings, groups, mix=settings.layers == "chosen" and layers > 1)
 
 
 SYSTEM = on_all_encoders(
