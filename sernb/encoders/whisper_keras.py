@@ -26,7 +26,8 @@ def network_of(encoder: Whisper) -> "keras.Model":
     x = layers.Conv1D(width, 3, activation="gelu", name="conv1")(layers.ZeroPadding1D(1)(mel * keep))
     x = layers.Conv1D(width, 3, strides=2, activation="gelu", name="conv2")(layers.ZeroPadding1D(1)(x * keep))
     codes = layers.Embedding(*encoder.weights["position_encodings/encodings"].shape, name="position_encodings")
-    x = x + codes(ops.arange(ops.shape(x)[1]))
+    places = ops.cumsum(ops.ones_like(real[:, ::2]), axis=1) - 1  # 0, 1, 2 … in each clip, whatever its length
+    x = x + codes(ops.cast(places, "int32"))
     seen = ops.expand_dims(real[:, ::2], 1) > 0  # (clips, 1, positions)
     states = [x]
     for k in range(encoder.blocks):
