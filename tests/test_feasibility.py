@@ -198,6 +198,7 @@ def task(truth: list[int], speakers: list[str], *, apart: bool) -> Task:
         ([0, 1, 2] * 3, list("aaabbbccc"), "by clip, 3 instead of 4"),
         ([0, 0, 0, 0, 1, 1, 1, 1], list("aaaabbbb"), "by clip"),
         ([0, 0, 1, 1, 0, 1, 1, 0], list("aabbccdd"), "by speaker"),
+        ([0] * 4 + [1] * 4 + [2] * 4 + [3] * 4, list("aaaabbbbccccdddd"), "by clip"),
         ([0, 1, 2], list("abc"), "none, too few clips: the middle of the settings that are tried otherwise"),
         ([0, 0, 1], list("aab"), "by clip, 1 instead of 4"),
         ([0, 0, 0, 0], list("abcd"), "none, too few clips: the middle of the settings that are tried otherwise"),
