@@ -75,14 +75,23 @@ def plan_folds(system: str, corpus: str, **options: object) -> Plan:
     Args:
         options: of :func:`sernb.experiment.plan`
     """
-    planned = Plan()
+    enrolled = Plan()
     try:
         planned = plan([system], corpus, [PROTOCOL], views=[ORIGINAL], **options)
         refuse_single_clips(planned[0])
     except Infeasible as error:
-        planned = Plan()
-        planned.left_out = tuple(f"enrolment of speakers: {reason}" for reason in error.args)
-    return planned
+        enrolled.left_out = tuple(f"enrolment of speakers: {reason}" for reason in error.args)
+        return enrolled
+    truth = planned[0].clips.set_index("clip").truth
+    # Validation speakers choose k and do not train here: what is left must still hold two classes.
+    enrolled += [each for each in planned if len(set(truth[list(each.fold.train)])) > 1]
+    enrolled.left_out, numbers = planned.left_out, {each.fold.number for each in enrolled}
+    if missing := [str(each.fold.number + 1) for each in planned if each.fold.number not in numbers]:
+        enrolled.left_out += (
+            f"enrolment of speakers: in fold {', '.join(missing)} the clips that train without validation speakers are "
+            "of one class; add recordings",
+        )
+    return enrolled
 
 
 @dataclass(frozen=True)
