@@ -43,7 +43,7 @@ COMES_WITH = {
     "traitlets": "nbconvert",
 }
 # Asked for by name only where a user wants them; the code says how to install them.
-OPTIONAL = {"dask", "distributed", "ipywidgets", "jax"}
+OPTIONAL = {"dask", "distributed", "ipywidgets", "jax", "onnxruntime", "pyarrow", "torch", "transformers"}
 
 
 def notebook_sources() -> list[str]:

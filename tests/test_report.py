@@ -84,6 +84,13 @@ def test_every_corpus_has_its_sequence(corpus):
     assert [source.stem[:2] for source in sources] == sorted(source.stem[:2] for source in sources)
 
 
+def test_the_page_on_encoders_is_there_where_their_weights_are(tmp_path):
+    (tmp_path / "encoders" / "whisper-tiny.en").mkdir(parents=True)
+    (tmp_path / "encoders" / "whisper-tiny.en" / "model.bin").touch()
+    assert "24_develop_encoders" in [each.stem for each in sequence([corpus_named("demo")], development=True)]
+    assert "24_develop_encoders" not in [each.stem for each in sequence([corpus_named("demo")])]
+
+
 # -- The report -- #
 
 
