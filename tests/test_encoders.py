@@ -1,6 +1,7 @@
 """Pretrained encoders: the same numbers as independent implementations, and nothing believed of any file."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
+from test_fetch import Server
 
 from sernb.__main__ import main
 from sernb.audio import load
@@ -341,3 +343,46 @@ def test_nothing_of_encoders_is_imported_unless_asked():
 
 def test_committed_demo_clips_are_those_that_are_asked():
     assert all((Path(loading.DEMO) / clip).is_file() for clip in loading.ASKED)
+
+
+# -- From the hub to the disk -- #
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A server on this machine that holds the weights of one small encoder."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server, content = Server(), packed(VARIABLES)
+    server.files["/model.bin"] = content
+    record = Record("small", "", "", "", len(content), hashlib.sha256(content).hexdigest(), 2, 64)
+    monkeypatch.setitem(ENCODERS, "small", record)
+    monkeypatch.setattr("sernb.encoders.fetching.encoder_named", lambda name: None)
+    yield server
+    server.close()
+
+
+def test_an_encoder_is_fetched_whole_and_once(hub, capsys):
+    hub.plans["/model.bin"] = [{"cut": 100}]  # goes on where it broke off
+    command = ["fetch", "small", "--url", f"{hub.address}/model.bin"]
+    assert main(command) == 0
+    assert "fetched into" in capsys.readouterr().out
+    path = record_of("small").path
+    assert path.read_bytes() == hub.files["/model.bin"]
+    assert hub.ranges == ["", "bytes=100-"]
+    assert sorted(each.name for each in path.parent.iterdir()) == ["model.bin"]
+    assert main(command) == 0
+    assert "is there" in capsys.readouterr().out
+    assert len(hub.asked) == 2
+
+
+def test_another_file_than_the_published_one_is_not_kept(hub, capsys):
+    right = hub.files["/model.bin"]
+    hub.files["/model.bin"] = right[:-1] + b"\1"
+    assert main(["fetch", "small", "--url", f"{hub.address}/model.bin"]) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "is not the published file (sha256 differs); it was removed" in said
+    assert not list(record_of("small").path.parent.iterdir())
+    record_of("small").path.write_bytes(b"mine")
+    assert main(["fetch", "small", "--url", f"{hub.address}/model.bin"]) == 1
+    assert "4 bytes, but" in capsys.readouterr().err
+    assert record_of("small").path.read_bytes() == b"mine", "nothing is overwritten"
