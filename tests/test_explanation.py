@@ -10,7 +10,7 @@ from sernb import explanation
 from sernb.config import DataError
 from sernb.explanation import Curves, Cut, Explained, Grid, curves, importance
 from sernb.results import results_of
-from sernb.run_folder import write_run
+from sernb.run_folder import read_run, write_run
 
 RATE = 16_000
 
@@ -112,6 +112,7 @@ def test_the_most_important_cells_are_kept(noise):
 
 def write_again(run_, weights):
     """Write a finished run once more, with other weights."""
+    run_ = read_run(run_.folder)
     tables = {name: getattr(run_, name) for name in ("predictions", "history", "validation")}
     write_run(
         run_.folder,

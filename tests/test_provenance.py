@@ -1,5 +1,6 @@
 """What made a result: the commit of the code, clean or not, and what a table of results says of it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -18,9 +19,10 @@ from sernb.running import run_many
 
 
 def git(folder, *arguments):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     identity = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+    command = ["git", "-C", folder, *identity, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.strip()
 
 
 @pytest.fixture
@@ -52,11 +54,11 @@ def checkout(tmp_path):
     return folder
 
 
-def test_the_commit_is_marked_where_code_that_decides_results_differs(checkout, told_in, monkeypatch):
+def test_the_commit_is_marked_where_code_that_decides_results_differs(checkout, told_in, tmp_path, monkeypatch):
     head = git(checkout, "rev-parse", "--short=12", "HEAD")
     (checkout / "README.md").write_text("other words")
     (checkout / "notes.txt").write_text("mine")
-    monkeypatch.setenv("GIT_DIR", str(ROOT / ".git"))  # as in a hook of another repository
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))  # as in a hook of another repository
     assert told_in(checkout) == [head], "texts decide nothing"
     (checkout / "sernb" / "new.py").write_text("")
     assert told_in(checkout) == [f"{head}+", "sernb/new.py"], "not added yet"
