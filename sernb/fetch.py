@@ -111,7 +111,7 @@ def fetch(
         raise DataError(f"{target}: is a file, not a folder; choose another folder with --into")
     work = target.parent / f".{target.name}.fetch"
     lock = work_folder() / "locks" / "fetch" / digest(str(target.resolve()))
-    with held(lock, note=f"sernb fetch {corpus.name} into {target}"):  # two that fetch the same wait for each other
+    with held(lock, note={"fetches": f"{corpus.name} into {target}"}):  # two that fetch the same wait for each other
         missing = _fetch_missing(corpus, target, work, url, patience, announce, progress)
     announce(f"{corpus.name}: {len(missing)} files fetched, {corpus.clips - len(missing)} were there, in {target}")
     return target

@@ -400,7 +400,7 @@ def test_an_experiment_prints_and_keeps_its_results(tmp_path):
     assert process.returncode == 0
     (row,) = csv.DictReader((tmp_path / "results.csv").open())
     assert (row["System"], row["Clips"], row["Folds"]) == ("majority", "120", "2 of 4")
-    assert row["UAR"] == "12.5 [12.5, 12.5]"
+    assert row["UAR"] == "12.5 [12.5, 12.5] (clips)", "two speakers"
     assert row["UAR"] in process.stdout
     assert process.stderr.count("majority · speaker-independent · fold") == 2, "one line for each run"
     assert "fold" not in sernb(*arguments, "--folds", "0-1").stderr, "nothing is done again"
