@@ -117,7 +117,7 @@ def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Ite
 
 def _network(corpus, data: str | None) -> Iterator[Pair]:
     """Yield training from the cache and predictions of `multiscale-cnn`, beside what Keras does by itself."""
-    from sernb.systems.multiscale_cnn import SYSTEM, compiled, network
+    from sernb.systems.multiscale_cnn import SYSTEM, network, ready
     from sernb.training import one_hot, predictions, train
 
     table = prepare(corpus, SYSTEM.features, data=data)
@@ -125,7 +125,7 @@ def _network(corpus, data: str | None) -> Iterator[Pair]:
     truth = np.arange(len(clips)) % 8
     targets, arrays = one_hot(truth, 8), np.stack(clips)
     settings = SYSTEM.settings_for("quick")
-    model = compiled(settings, network(settings, clips[0].shape, 8))
+    model = ready(settings, network(settings, clips[0].shape, 8))
     batch = settings.batch
 
     def trained() -> None:
