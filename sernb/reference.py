@@ -28,14 +28,14 @@ PARTS = (("ravdess", False), ("ravdess", True), ("tess:available", None), ("ravd
 MATTER = (  # the rows of README.md
     "statistics-svm",
     "multiscale-cnn",
-    "exponet-narrow",
     "light-sernet-short",
     "functionals-svm",
     "functionals-ridge",
     "adaptive-ridge",
     "sernet",
-    "sernet-functionals",
     "sernet-functionals-ridge",
+    "embedding-ridge",
+    "embedding-pair-functionals",
 )
 LESS = (f"-{REDUCED}", "-short")  # ends of names: fewer units or epochs than published
 # What must be known of a row, by system and protocol; each text that shows the row tells it behind the same sign.
