@@ -414,8 +414,8 @@ def predict(options: argparse.Namespace) -> int:
     model.threshold(options.coverage)
     voice = None
     if options.speaker_clips:
-        voice, clips = voice_of(model, options.speaker_clips)
-        print(f"sernb: adapted to the voice of {clips} clips", file=sys.stderr)
+        voice = voice_of(model, options.speaker_clips)
+        print(f"sernb: adapted to the voice of {voice[1]} clips", file=sys.stderr)
     timeline = bool(options.timeline or options.textgrid or options.labels)
     chosen = {"timeline": timeline, "views": options.views, "coverage": options.coverage, "voice": voice}
     found = []

@@ -1,13 +1,15 @@
 """All systems side by side, from their predictions: one table, ranks, paired tests, costs."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from sernb.evaluation import (
+    FEWEST_SPEAKERS,
     Answers,
     holm,
     p_in_words,
@@ -17,12 +19,18 @@ from sernb.evaluation import (
     speaker_differences,
     uar,
 )
+from sernb.experiment import Experiment
 from sernb.labels import LabelSet
 from sernb.results import NAMES, Result
 from sernb.splits import PROTOCOLS, SIDE_BY_SIDE
+from sernb.store import read_run
 from sernb.systems import Figure
 
-UNCOUNTED = "–"
+CONDITIONS = (
+    "UAR is the mean over the trainings there are (seeds), and p is conditional on them: it says what other speakers "
+    "might do, not other trainings. Where the systems of a pair were trained on different numbers of speakers, part of "
+    "the difference may be due to that."
+)
 
 
 def name_of(result: Result) -> str:
@@ -43,6 +51,7 @@ def overview(results: Sequence[Result]) -> pd.DataFrame:
         row = {"System": name, "Published": ", ".join(figures) or None}
         for protocol in dict.fromkeys([*SIDE_BY_SIDE, *(result.protocol for result in results)]):
             found = next((result for result in own if result.protocol == protocol), None)
+            row |= {"Its as-published is": found.heading if found else None} if protocol == "as-published" else {}
             row[f"UAR {protocol}"] = str(found.metrics().uar) if found else None
         size, seconds = size_of(own[0]), np.mean([seconds_of(result) for result in own])
         row |= {
@@ -98,17 +107,60 @@ class Field:
 
     protocol: str
     labels: LabelSet
-    answers: dict[str, Answers]  # by name of the system
+    answers: dict[str, tuple[Answers, ...]]  # by name of the system, one for each seed
+    trained: dict[str, str]  # how many speakers a fold trained on
 
     @property
     def clips(self) -> int:
         """Number of clips."""
-        return len(next(iter(self.answers.values())).truth)
+        return len(self._any.truth)
 
     @property
     def speakers(self) -> int:
         """Number of speakers."""
-        return len(set(next(iter(self.answers.values())).speakers))
+        return len(set(self._any.speakers))
+
+    @property
+    def _any(self) -> Answers:
+        return next(iter(self.answers.values()))[0]
+
+    def stacked(self, names: Sequence[str]) -> list[Answers]:
+        """Return the answers of some systems, all seeds one after another: their UAR is the mean over seeds.
+
+        The unit of resampling stays the speaker or, where there are fewer than ``FEWEST_SPEAKERS``, the clip, which is
+        then named in the place of its speaker.
+        """
+        times = math.lcm(*(len(self.answers[name]) for name in names))
+        units = self._any.speakers if self.speakers >= FEWEST_SPEAKERS else np.arange(self.clips).astype(str)
+        found = []
+        for name in names:
+            seeds = self.answers[name] * (times // len(self.answers[name]))
+            truth, scores = (np.concatenate([getattr(each, what) for each in seeds]) for what in ("truth", "scores"))
+            found.append(Answers(truth, scores, np.tile(units, times)))
+        return found
+
+
+def finished(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """Return the experiments of those systems, protocols and seeds that have been run in full."""
+    groups: dict[tuple, list[Experiment]] = {}
+    for each in experiments:
+        groups.setdefault((each.system.name, each.protocol.name, each.seed), []).append(each)
+    whole = [group for group in groups.values() if all(each.folder.is_dir() for each in group)]
+    return [each for group in whole for each in group if read_run(each.folder)]
+
+
+def training_speakers(result: Result) -> str:
+    """Return how many speakers a fold trained on; a system that chooses an epoch keeps others for that.
+
+    Of a system that joins others the fewest and the most of any member.
+    """
+    counts = set()
+    for experiment in result.experiments:
+        speaker = experiment.clips.set_index("clip").speaker
+        for each in experiment.members or (experiment,):
+            learns = experiment.protocol.shares_speakers or each.system.chooses_epoch or each.tests_choose
+            counts.add(speaker[[*each.fold.train, *(() if learns else each.fold.validation)]].nunique())
+    return f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} … {max(counts)}"
 
 
 def fields(results: Sequence[Result]) -> list[Field]:
@@ -131,7 +183,8 @@ def fields(results: Sequence[Result]) -> list[Field]:
             if len(names) > 1 and not any(names <= other for other in kept):
                 kept.append(names)
                 if answers := _aligned(groups[labels], labels):
-                    found.append(Field(protocol, labels, answers))
+                    trained = {name_of(result): training_speakers(result) for result in groups[labels]}
+                    found.append(Field(protocol, labels, answers, trained))
     return found
 
 
@@ -172,46 +225,52 @@ def reduced(result: Result, labels: LabelSet) -> pd.DataFrame:
     return table[table.truth.notna()]
 
 
-def _aligned(results: Sequence[Result], labels: LabelSet) -> dict[str, Answers]:
-    tables = {name_of(result): reduced(result, labels) for result in results}
-    clips = sorted(set.intersection(*(set(table.index) for table in tables.values()))) if tables else []
-    answers = {}
-    for name, table in tables.items():
+def _aligned(results: Sequence[Result], labels: LabelSet) -> dict[str, tuple[Answers, ...]]:
+    tables = [(name_of(result), reduced(result, labels)) for result in results]
+    clips = sorted(set.intersection(*(set(table.index) for _, table in tables))) if tables else []
+    answers: dict[str, tuple[Answers, ...]] = {}
+    for name, table in tables:
         same = table.loc[clips]
         truth = same.truth.map(labels.classes.index).to_numpy(int)
-        answers[name] = Answers(truth, same[list(labels.classes)].to_numpy(float), same.speaker.to_numpy())
+        one = Answers(truth, same[list(labels.classes)].to_numpy(float), same.speaker.to_numpy())
+        answers[name] = (*answers.get(name, ()), one)
     return answers if clips else {}
 
 
 def ranking(field: Field) -> pd.DataFrame:
     """Return the systems of a field by UAR, with the 95 % intervals of their ranks: see `sernb.evaluation.ranks`."""
-    return ranks(uar, field.answers)
+    return ranks(uar, dict(zip(field.answers, field.stacked(list(field.answers)), strict=True)))
 
 
 def tests_table(field: Field) -> pd.DataFrame:
     """Return for each pair how much the second is better, p by speaker-wise exchange, and what could be seen at all.
 
-    p is corrected for the number of pairs (Holm). The last column is the smallest true difference that so many speakers
-    show with a power of 80 %, from how the pair differs between speakers.
+    All seeds count, see :meth:`Field.stacked`; what p then means is told by ``CONDITIONS``. p is corrected for the
+    number of pairs (Holm). The smallest difference is the true one that so many speakers show with a power of 80 %,
+    from how the pair differs between speakers; nothing where clips are exchanged.
     """
-    pairs = list(combinations(field.answers.items(), 2))
-    found = [paired_test(uar, first, second) for (_, first), (_, second) in pairs]
+    few = field.speakers < FEWEST_SPEAKERS
+    pairs = list(combinations(field.answers, 2))
+    answers = [field.stacked(pair) for pair in pairs]
+    found = [paired_test(uar, *each) for each in answers]
     corrected = holm([each.p for each in found])
     rows = []
-    for ((first, one), (second, other)), test, p in zip(pairs, found, corrected, strict=True):
-        differences = speaker_differences(uar, one, other)
-        seen = None
-        if len(differences) > 1:
+    for (first, second), each, test, p in zip(pairs, answers, found, corrected, strict=True):
+        unit, seen = ("clips" if few else "speakers"), None
+        if not few:
+            differences = speaker_differences(uar, *each)
             seen = f"{100 * smallest_difference(float(differences.std(ddof=1)), len(differences)):.1f}"
         rows.append(
             {
                 "First": first,
                 "Second": second,
-                "Second better by (points of UAR)": str(test.difference),
+                "Second better by (points of UAR)": str(replace(test.difference, unit=unit)),
                 "p": p_in_words(test.p),
                 "p (Holm)": p_in_words(p),
-                "Exchanged": f"{test.units} {test.difference.unit}",
+                "Exchanged": f"{test.units} {unit}",
                 "Smallest difference that shows (points)": seen,
+                "Seeds": " / ".join(str(len(field.answers[name])) for name in (first, second)),
+                "Training speakers a fold": " / ".join(dict.fromkeys(field.trained[name] for name in (first, second))),
             }
         )
     return pd.DataFrame(rows)

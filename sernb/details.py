@@ -16,18 +16,24 @@ from sernb.corpora import DIMENSIONS, files_of, locate
 from sernb.evaluation import (
     Answers,
     Interval,
+    brier,
     calibration_error,
     ccc,
     coverage,
     fit_temperature,
     gain,
     interval,
+    log_loss,
+    macro_f1,
+    macro_precision,
     predict,
     rmse,
     uar,
     view_divergence,
     view_votes,
     war,
+    weighted_f1,
+    weighted_precision,
     with_temperature,
 )
 from sernb.pools import Pool
@@ -89,6 +95,28 @@ def recalls_table(result: Result) -> pd.DataFrame:
     )
 
 
+def averages_table(results: Sequence[Result]) -> pd.DataFrame:
+    """Return macro and weighted precision, recall and F1 of each result, in per cent; as scikit-learn averages them.
+
+    Macro: the mean over classes. Weighted: each class counts by its number of clips; weighted recall is WAR.
+    """
+    columns = {
+        "Macro precision": macro_precision,
+        "Macro recall (UAR)": uar,
+        "Macro F1": macro_f1,
+        "Weighted precision": weighted_precision,
+        "Weighted recall (WAR)": war,
+        "Weighted F1": weighted_f1,
+    }
+    rows = []
+    for result in results:
+        truth, scores = result.truth, result.scores()
+        row = {"System": result.system.name, "Protocol": result.heading}
+        row |= {name: f"{100 * metric(truth, scores):.1f}" for name, metric in columns.items()}
+        rows.append(row | {"Test clips": len(truth)})
+    return pd.DataFrame(rows)
+
+
 # -- Views -- #
 
 
@@ -107,7 +135,7 @@ def augmentation_table(results: Sequence[Result]) -> pd.DataFrame:
         rows.append(
             {
                 "System": result.system.name,
-                "Protocol": result.protocol,
+                "Protocol": result.heading,
                 "UAR alone": str(result.metrics().uar),
                 "UAR of all views": str(result.metrics(MEAN_OF_VIEWS).uar),
                 "Gain in UAR (points)": str(gain(uar, alone, together)),
@@ -170,7 +198,11 @@ def calibrated(result: Result) -> Calibrated | None:
 
 
 def calibration_table(results: Sequence[Result]) -> pd.DataFrame:
-    """Return the expected calibration error of each result that listens, before and after the temperature."""
+    """Return how far the probabilities of each result that listens can be trusted, before and after the temperature.
+
+    Expected calibration error, log-loss (nats) and Brier score (0 … 2): all are better when lower; a constant answer of
+    equal probabilities has a log-loss of ln(classes) and a Brier score of 1 - 1 / classes.
+    """
     rows = []
     for result in results:
         if not result.system.features:
@@ -178,21 +210,30 @@ def calibration_table(results: Sequence[Result]) -> pd.DataFrame:
         after = calibrated(result)
         row = {
             "System": result.system.name,
-            "Protocol": result.protocol,
-            "ECE (%)": f"{100 * calibration_error(result.truth, result.scores()):.1f}",
-            "ECE after temperature (%)": None,
+            "Protocol": result.heading,
+            **_calibration(result.truth, result.scores()),
+            **dict.fromkeys(f"{name} after temperature" for name in _calibration(result.truth, result.scores())),
             "Temperature of each fold": None,
             "Fitted on": "no clips kept",
             "Test clips": len(result.clips),
         }
         if after:
+            found = _calibration(result.truth, after.scores)
             row |= {
-                "ECE after temperature (%)": f"{100 * calibration_error(result.truth, after.scores):.1f}",
+                **{f"{name} after temperature": value for name, value in found.items()},
                 "Temperature of each fold": ", ".join(f"{value:.2f}" for value in after.temperatures),
                 "Fitted on": f"{after.clips} validation clips",
             }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _calibration(truth: np.ndarray, scores: np.ndarray) -> dict[str, str]:
+    return {
+        "ECE (%)": f"{100 * calibration_error(truth, scores):.1f}",
+        "Log-loss": f"{log_loss(truth, scores):.3f}",
+        "Brier score": f"{brier(truth, scores):.3f}",
+    }
 
 
 # -- Leaving out -- #

@@ -1,6 +1,6 @@
-"""Figures of the literature whose protocol is known from code, split files or stored results, and what ours has else.
+"""Published scores whose protocol is known from code, split files or stored results, and what differs from ours.
 
-A figure stands beside ours as an equal only if its card is the card of ours. Everything that differs is named.
+A score stands beside ours as an equal only if metric and card are those of ours. Everything that differs is named.
 """
 
 import dataclasses
@@ -26,14 +26,15 @@ class Card:
 
 @dataclass(frozen=True)
 class Reported:
-    """One figure of one system on one corpus."""
+    """One published score of one system on one corpus."""
 
     name: str
     corpus: str
-    uar: float
+    value: float
     card: Card
     source: str
     note: str = ""
+    metric: str = "uar"  # or "war", which is accuracy
 
 
 RANDOM = "random, speakers shared"
@@ -50,7 +51,7 @@ TRAINING, OWN, ALL = "training clips", "each speaker's own clips", "all clips"
 
 KEESING = "Keesing et al. (2021), github.com/Strong-AI-Lab/emotion, papers/interspeech2021, two digits"
 TIMNET = "github.com/Jiaxin-Ye/TIM-Net_SER, README"
-LUNA_SOURCE = "table quoted in github.com/Mak-Sim/ResLSTM-SER, README"
+LUNA_SOURCE = "accuracies of Luna-Jiménez et al. (2021, 2022), quoted in github.com/Mak-Sim/ResLSTM-SER, README"
 RESLSTM = "github.com/Mak-Sim/ResLSTM-SER, stored results"
 EMOBOX = "EmoBox, github.com/emo-box/EmoBox, docs and split files"
 GROUPS = "six groups of speakers"
@@ -70,12 +71,14 @@ LITERATURE = (
     Reported("GM-TCNet, last epoch", "ravdess", 0.8278, Card(RANDOM, LAST, TRAINING, 8), TIMNET),
     Reported("ResLSTM-SER", "ravdess", 0.6232, Card(LUNA, "validation speakers; settings by test clips", ALL, 8),
              RESLSTM, "mean of ten runs"),
-    Reported("wav2vec 2.0, fine-tuned", "ravdess", 0.8182, Card(LUNA, NOT_KNOWN, NOT_KNOWN, 8, "53 languages"),
-             LUNA_SOURCE),
-    Reported("CNN-14 (PANNs), fine-tuned", "ravdess", 0.7658, Card(LUNA, NOT_KNOWN, NOT_KNOWN, 8, "AudioSet"),
-             LUNA_SOURCE),
+    Reported("wav2vec 2.0 with augmentation, fine-tuned", "ravdess", 0.8229,
+             Card(LUNA, NOT_KNOWN, TRAINING, 8, "wav2vec 2.0"), LUNA_SOURCE, metric="war"),
+    Reported("wav2vec 2.0, fine-tuned", "ravdess", 0.8182, Card(LUNA, NOT_KNOWN, TRAINING, 8, "53 languages"),
+             LUNA_SOURCE, metric="war"),
+    Reported("CNN-14 (PANNs), fine-tuned", "ravdess", 0.7658, Card(LUNA, NOT_KNOWN, TRAINING, 8, "AudioSet"),
+             LUNA_SOURCE, metric="war"),
     Reported("Whisper-large-v3, frozen", "ravdess", 0.7532,
-             Card("five of EmoBox, speakers apart", NOT_KNOWN, NOT_KNOWN, 8, "Whisper"), EMOBOX),
+             Card("six of EmoBox, speaker-independent", NOT_KNOWN, NOT_KNOWN, 8, "Whisper"), EMOBOX),
     *_keesing("ComParE-2013 functionals", "ravdess", GROUPS, 8, 0.69, 0.59),
     *_keesing("eGeMAPS functionals", "ravdess", GROUPS, 8, 0.61, 0.50),
     Reported("Whisper-large-v3, frozen", "crema_d", 0.7675, Card(RANDOM, NOT_KNOWN, NOT_KNOWN, 6, "Whisper"), EMOBOX),
@@ -118,26 +121,36 @@ def differences(theirs: Card, ours: Card) -> str:
 
 
 def literature_table(results: "list[Result]", corpus: str) -> pd.DataFrame:
-    """Return the known figures on a corpus, and why each may or may not stand beside ours.
+    """Return the published scores on a corpus, the best of ours that is nearest, and what differs between the two.
+
+    Nearest is the protocol of ours with the fewest differences; the best of it is taken in the metric of the score.
 
     Returns:
-        columns name, uar, alike (some result of ours has the same card), why (what differs from the nearest, and a
-        note), source
+        columns name, metric, value, alike (the nearest of ours has the same card), why (what differs from it, and a
+        note), ours (its name, protocol and interval), source
     """
-    cards = [card for card in map(card_of, results) if card]
+    cards = [(card, result) for result in results if (card := card_of(result))]
     rows = []
-    for figure in LITERATURE:
-        if figure.corpus != corpus:
+    for score in LITERATURE:
+        if score.corpus != corpus:
             continue
-        said = [differences(figure.card, card) for card in cards]
-        nearest = min(said, key=lambda words: (words.count(";") + bool(words), words), default="no result of ours")
+        found = [(differences(score.card, card), result) for card, result in cards]
+        words = min(
+            (words for words, _ in found), key=lambda words: (words.count(";") + bool(words), words), default=""
+        )
+        nearest = [getattr(result.metrics(), score.metric) for said, result in found if said == words]
+        names = [f"{result.system.name}, {result.heading}" for said, result in found if said == words]
+        best = max(range(len(nearest)), key=lambda at: nearest[at].value, default=None)
+        why = "no result of ours" if best is None else words or "nothing"
         rows.append(
             {
-                "name": figure.name,
-                "uar": figure.uar,
-                "alike": not nearest,
-                "why": (nearest or "nothing") + f" ({figure.note})" * bool(figure.note),
-                "source": figure.source,
+                "name": score.name,
+                "metric": score.metric,
+                "value": score.value,
+                "alike": best is not None and not words,
+                "why": why + f" ({score.note})" * bool(score.note),
+                "ours": None if best is None else f"{names[best]}: {nearest[best]}",
+                "source": score.source,
             }
         )
-    return pd.DataFrame(rows, columns=["name", "uar", "alike", "why", "source"])
+    return pd.DataFrame(rows, columns=["name", "metric", "value", "alike", "why", "ours", "source"])

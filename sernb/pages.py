@@ -30,9 +30,10 @@ MANY_COLUMNS, LONG_TEXT = 4, 24  # columns, characters
 FEWEST_TO_SORT = 3  # rows
 THUMBNAIL = (360, 270)  # pixels at most
 GAP = "\N{EN DASH}"
-# A cell that belongs flush right: 61.3, 61.3 %, 61.3 [58.1, 64.0], \u22120.2, 3 / 60, 1e-5, < 0.001, or a gap.
+# A cell that belongs flush right: 61.3, 61.3 %, 61.3 [58.1, 64.0] (clips), \u22120.2, 3 / 60, < 0.001, or a gap.
 NUMBER = re.compile(
-    r"(?:< )?[\[(]?[+\-\u2212\u00b1]?\s*\.?\d[\d\s.,:%\u00b1\u00d7\u2013\u2212+\-()\[\]/eE]*|[\u2013-]?|nan|NaN"
+    r"(?:< )?[\[(]?[+\-\u2212\u00b1]?\s*\.?\d[\d\s.,:%\u00b1\u00d7\u2013\u2212+\-()\[\]/eE]*(?:\(clips\))?"
+    r"|[\u2013-]?|nan|NaN"
 )
 
 

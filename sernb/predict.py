@@ -128,7 +128,7 @@ def predict(
     timeline: bool = False,
     views: bool = False,
     coverage: float = COVERAGE,
-    voice: Scores | None = None,
+    voice: tuple[Scores, int] | None = None,
 ) -> Prediction:
     """Say what the model hears in a recording.
 
@@ -136,13 +136,14 @@ def predict(
         timeline: answer for windows that overlap, too
         views: hear a recording that is answered as a whole quieter, slower and faster as well, and take the mean
         coverage: share of clips of new speakers, of the kind that the model was trained on, whose set holds the emotion
-        voice: answers adapted to a voice (:func:`voice_of`); by default the model's own
+        voice: answers adapted to a voice, and to how many of its clips (:func:`voice_of`); by default the model's own
 
     Raises:
         DataError: if the recording cannot be used, has no voice, or the coverage is not known
     """
     path = Path(path)
-    scores, threshold = voice or model.scores, model.threshold(coverage, adapted=voice is not None)
+    scores, clips = voice or (model.scores, 0)
+    threshold = model.threshold(coverage, clips=clips)
     known = {"classes": model.classes, "unsure_below": model.unsure, "threshold": threshold}
     with readable(path) as file:
         recording = about(file, path)

@@ -173,9 +173,9 @@ def _write_index(
     above: Navigation | None,
 ) -> None:
     try:
-        results = table_html(results_table(experiments), caption(experiments))
+        results = table_html(results_table(experiments, headings=True), caption(experiments))
         best = most_telling(results_of(experiments), "", "")
-        headline = f"{best.system.name}, {best.protocol}: UAR {best.metrics().uar} %"
+        headline = f"{best.system.name}, {best.heading}: UAR {best.metrics().uar} %"
     except DataError:
         results, headline = None, ""  # a failed page says why
     lead = f"{corpus.about} Licence: {corpus.licence}. {corpus.citation}"

@@ -119,8 +119,8 @@ def test_names_of_systems_that_cost_the_same_do_not_cover_each_other():
 
 def test_what_was_measured_otherwise_is_grey_and_below():
     ours = pd.DataFrame({"system": ["a"], "protocol": ["random"], "uar": [Interval(0.6, 0.5, 0.7)], "floor": [0.1],
-                         "reported": [0.8]})  # fmt: skip
-    others = pd.DataFrame({"name": ["x", "y"], "uar": [0.9, 0.5], "alike": [False, True]})
+                         "reported": [0.8]}).assign(heading="random")  # fmt: skip
+    others = pd.DataFrame({"name": ["x", "y"], "metric": "uar", "value": [0.9, 0.5], "alike": [False, True]})
     drawing = figures.comparison(ours, "All", others)
     (axes,) = drawing.figure.axes
     assert labels(axes) == ["a", "x", "y"]

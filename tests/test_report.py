@@ -113,7 +113,7 @@ def test_index_shows_the_results_of_the_run_folders_first(demo_report, monkeypat
     work, out = demo_report
     monkeypatch.setenv("SERNB_WORK", str(work))
     index = bs4.BeautifulSoup((out / "index.html").read_text("utf-8"), "html.parser")
-    expected = results_table(plan(REPORTED, "demo", SIDE_BY_SIDE, profile="quick"))
+    expected = results_table(plan(REPORTED, "demo", SIDE_BY_SIDE, profile="quick"), headings=True)
     header, *rows = rows_of(index.find("table"))
     assert header == list(expected.columns)
     filled = expected.astype(object).where(expected.notna(), "–")

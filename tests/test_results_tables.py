@@ -12,15 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import minimize
-from sklearn.metrics import balanced_accuracy_score, log_loss
+from sklearn.metrics import balanced_accuracy_score, brier_score_loss, log_loss, precision_recall_fscore_support
 
 from sernb import comparison, details, literature, reference
 from sernb.config import NOTEBOOKS, DataError
 from sernb.experiment import Experiment, plan
 from sernb.literature import Card, differences
-from sernb.results import Result, protocol_cards, reported_table, results_of
+from sernb.results import Result, caption, protocol_cards, reported_table, results_of, results_table
 from sernb.store import write_run
-from sernb.systems import Figure, System
+from sernb.systems import SYSTEMS as SYSTEM_NAMES
+from sernb.systems import Figure, System, system_named
 
 SYSTEMS = ["majority", "statistics-svm", "multiscale-cnn"]
 PROTOCOLS = ["as-published", "speaker-independent", "speaker-normalised"]
@@ -101,6 +102,13 @@ def recorded(result: Result, view: str = "original") -> pd.DataFrame:
     return table.assign(said=table[list(result.classes)].idxmax(axis=1))
 
 
+OTHER_CORPUS = "authors' protocol, other corpus"
+
+
+def headed(experiment: Experiment) -> str:
+    return experiment.system.heading(experiment.protocol.name, ["demo"])
+
+
 def number(text: str) -> float:
     return float(text.split()[0])
 
@@ -111,7 +119,7 @@ def number(text: str) -> float:
 def test_cards_count_what_the_folds_share(experiments):
     cards = protocol_cards(experiments).set_index(["System", "Protocol"])
     for (system, protocol), card in cards.iterrows():
-        own = [each for each in experiments if (each.system.name, each.protocol.name) == (system, protocol)]
+        own = [each for each in experiments if (each.system.name, headed(each)) == (system, protocol)]
         shared, tests = {"speaker": 0, "sentence": 0, "twin": 0}, 0
         for each in own:
             clips = {row.clip: row for row in each.clips.itertuples()}
@@ -133,7 +141,7 @@ def test_cards_count_what_the_folds_share(experiments):
     assert "majority" not in cards.index.get_level_values("System")
     strict = cards.loc[("multiscale-cnn", "speaker-independent")]
     assert (strict["Speakers apart"], strict["Twins apart"]) == ("yes", "yes")
-    assert cards.loc[("multiscale-cnn", "as-published"), "Validation clips a fold"] == "0", "the test part chose"
+    assert cards.loc[("multiscale-cnn", OTHER_CORPUS), "Validation clips a fold"] == "0", "the test part chose"
     assert strict["What chose epoch or settings"] == "best epoch on validation speakers"
 
 
@@ -217,9 +225,9 @@ def test_without_validation_clips_there_is_no_temperature(results):
         kept = result.system.chooses_epoch and result.protocol != "as-published"
         assert (details.calibrated(result) is not None) == kept, "test clips must fit nothing"
     table = details.calibration_table(results).set_index(["System", "Protocol"])
-    assert pd.isna(table.loc[("statistics-svm", "speaker-independent"), "ECE after temperature (%)"])
+    assert pd.isna(table.loc[("statistics-svm", "speaker-independent"), "ECE (%) after temperature"])
     row = table.loc[("multiscale-cnn", "speaker-independent")]
-    assert float(row["ECE after temperature (%)"]) < float(row["ECE (%)"]), "the scores were made too sure"
+    assert float(row["ECE (%) after temperature"]) < float(row["ECE (%)"]), "the scores were made too sure"
 
 
 def test_the_surest_are_kept_and_the_surest_errors_listed(network):
@@ -254,6 +262,68 @@ def test_other_tasks_are_measured_against_the_index(network):
     assert details.scores_of(network, clips).shape == (3, len(network.classes))
 
 
+def test_averages_are_those_of_scikit_learn(results, network):
+    table = details.averages_table(results).set_index(["System", "Protocol"])
+    assert len(table) == len(results)
+    row, data = table.loc[("multiscale-cnn", "speaker-independent")], recorded(network)
+    for average, recall in (("macro", "Macro recall (UAR)"), ("weighted", "Weighted recall (WAR)")):
+        expected = precision_recall_fscore_support(data.truth, data.said, average=average, zero_division=0)
+        names = (f"{average.capitalize()} precision", recall, f"{average.capitalize()} F1")
+        assert [float(row[name]) for name in names] == pytest.approx([100 * value for value in expected[:3]], abs=0.051)
+
+
+def test_log_loss_and_brier_score_are_those_of_scikit_learn(results, network):
+    row = (
+        details.calibration_table(results)
+        .set_index(["System", "Protocol"])
+        .loc[("multiscale-cnn", "speaker-independent")]
+    )
+    data, classes = recorded(network), sorted(network.classes)
+    assert float(row["Log-loss"]) == pytest.approx(log_loss(data.truth, data[classes], labels=classes), abs=6e-4)
+    squares = ((data[classes].to_numpy() - (data.truth.to_numpy()[:, None] == np.array(classes))) ** 2).sum(axis=1)
+    assert float(row["Brier score"]) == pytest.approx(squares.mean(), abs=6e-4)
+    assert float(row["Brier score"]) == pytest.approx(
+        brier_score_loss(data.truth, data[classes], labels=classes, scale_by_half=False), abs=6e-4
+    )
+    assert float(row["Log-loss after temperature"]) < float(row["Log-loss"]), "the scores were made too sure"
+
+
+def test_only_what_somebody_published_is_headed_as_published():
+    assert system_named("multiscale-cnn").heading("as-published", ["ravdess"]) == "as published"
+    assert system_named("multiscale-cnn").heading("as-published", ["tess"]) == OTHER_CORPUS
+    assert system_named("multiscale-cnn").heading("random", ["tess"]) == "random"
+    for name in ("feature-cnn-narrow", "multitask-cnn", "exponet", "cnn-ensemble"):
+        assert system_named(name).heading("as-published", ["ravdess"]) == OTHER_CORPUS
+    pool = ["tess", "savee", "ravdess", "crema_d"]
+    assert system_named("feature-cnn").heading("as-published", pool) == "as published"
+    for name in SYSTEM_NAMES:
+        system = system_named(name)
+        reported = {figure.corpus for figure in system.reported if figure.protocol == "as-published"}
+        assert reported <= set(system.published_on), "they reported it, so they published it"
+        if not system.published_on:
+            assert system.heading("as-published", ["ravdess"]) == "random 10-fold"
+            clips = pd.DataFrame({"clip": range(40)})
+            assert len(list(system.published_split(clips, 0))) == 10, "the words are true"
+
+
+def test_speakers_that_never_validate_are_scored_by_themselves(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERNB_WORK", str(tmp_path))
+    experiments = plan(["functionals-ridge", "statistics-svm"], "ravdess", ["speaker-independent"])
+    for experiment in experiments:
+        made_up(experiment, skill=0.8)
+    (ours, theirs) = results_of(experiments)
+    data = recorded(ours)
+    validated = {"03", "06", "10", "11", "08", "17", "01", "14", "02", "05"}
+    kept = data[~data.speaker.str[-2:].isin(validated)]
+    assert kept.speaker.nunique() == 14
+    assert ours.never_validated.uar.value == pytest.approx(balanced_accuracy_score(kept.truth, kept.said))
+    table = results_table(experiments).set_index("System")
+    assert table.loc["functionals-ridge", "UAR, never validated"] == str(ours.never_validated.uar)
+    assert pd.isna(table.loc["statistics-svm", "UAR, never validated"]), "its authors never saw these speakers' role"
+    assert "14 test speakers" in caption(experiments)
+    assert theirs.never_validated.speakers == 14
+
+
 # -- Systems side by side -- #
 
 
@@ -277,6 +347,29 @@ def test_finer_answers_are_reduced_to_the_classes_that_both_systems_know(results
     expected = balanced_accuracy_score(truth, said) - balanced_accuracy_score(other.truth, other.said)
     assert number(row["Second better by (points of UAR)"]) == pytest.approx(100 * expected, abs=0.051)
     assert field.clips == len(kept)
+
+
+def test_all_seeds_count_and_a_score_is_their_mean(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERNB_WORK", str(tmp_path))
+    names, every = ["sernet", "light-sernet-short"], []
+    for seed in range(3):
+        every += plan(names, "ravdess", ["speaker-independent"], seeds=[seed], folds=[0, 1])
+    whole = [each for each in every if each.system.name == "sernet" or each.seed < 2]
+    for experiment in whole:
+        made_up(experiment, skill=1.0 + experiment.seed / 5 + (experiment.system.name == "sernet") / 3)
+    assert comparison.finished(every) == whole
+    results = results_of(whole)
+    (field,) = comparison.fields(results)
+    (row,) = comparison.tests_table(field).to_dict("records")
+    assert (row["First"], row["Second"], row["Seeds"]) == ("sernet", "light-sernet-short", "3 / 2")
+    assert row["Training speakers a fold"] == "19 / 17", "the network with a choice of epochs keeps two speakers for it"
+    means = {name: np.mean([balanced_accuracy_score((data := recorded(r)).truth, data.said)
+                            for r in results if r.system.name == name]) for name in names}  # fmt: skip
+    difference = 100 * (means["light-sernet-short"] - means["sernet"])
+    assert number(row["Second better by (points of UAR)"]) == pytest.approx(difference, abs=0.051)
+    ranked = comparison.ranking(field).set_index("system")
+    assert ranked.value.to_dict() == pytest.approx(means)
+    assert row["Exchanged"] == "10 speakers"
 
 
 def test_label_sets_that_do_not_follow_from_each_other_are_not_compared():
@@ -343,6 +436,11 @@ def test_only_the_same_card_is_alike(monkeypatch, results):
     monkeypatch.setattr(literature, "LITERATURE", (*literature.LITERATURE, same))
     table = literature.literature_table(results, "ravdess").set_index("name")
     assert table.alike[table.alike].index.tolist() == ["twin"]
+    best = max((r.metrics().uar for r in results), key=lambda uar: uar.value)
+    assert table.ours["twin"].endswith(f": {best}")
+    accuracy = table.loc["CNN-14 (PANNs), fine-tuned"]
+    assert accuracy.metric == "war"
+    assert accuracy.ours.endswith(f": {max((r.metrics().war for r in results), key=lambda war: war.value)}")
     assert (table.why[~table.alike].str.len() > 5).all()
 
 
@@ -362,7 +460,8 @@ def test_our_card_follows_from_protocol_and_system(results):
 
 def test_figures_of_the_literature_are_shares_with_a_source():
     for figure in literature.LITERATURE:
-        assert 0.2 < figure.uar < 1
+        assert 0.2 < figure.value < 1
+        assert figure.metric in ("uar", "war")
         assert len(figure.source) > 15
     names = [(figure.name, figure.corpus) for figure in literature.LITERATURE]
     assert len(set(names)) == len(names)

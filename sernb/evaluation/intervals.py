@@ -19,9 +19,8 @@ from sernb.evaluation.metrics import (
 RESAMPLES = 2000
 DRAWS = 500  # of a metric that is no sum over clips, and has to be computed anew for each
 LEVEL = 0.95
-# With fewer, resampled speakers say little: clips are resampled, and the interval says so. In a simulation (60 clips a
-# speaker, skill spread by 10 points) 95 % intervals over speakers held the truth in 57, 77, 80, 86 and 93 % of trials
-# for 2, 3, 4, 5 and 24 speakers; intervals over clips in 69 … 75 %, whatever the number of speakers.
+# With fewer, resampled speakers say little: clips are resampled, and the interval says so wherever it is printed. Such
+# an interval is too narrow for other speakers, whatever their number: see ``benchmarks/intervals.py``, a simulation.
 FEWEST_SPEAKERS = 5
 
 
@@ -35,13 +34,14 @@ class Interval:
     unit: str = "speakers"  # what was drawn: "speakers" or "clips"
 
     def __str__(self) -> str:
-        """Return the value and interval in per cent.
+        """Return the value and interval in per cent; an interval over clips says so.
 
         Examples:
-            >>> print(Interval(0.5, 0.412, 0.58))
-            50.0 [41.2, 58.0]
+            >>> print(Interval(0.5, 0.412, 0.58), Interval(0.5, 0.412, 0.58, "clips"), sep="; ")
+            50.0 [41.2, 58.0]; 50.0 [41.2, 58.0] (clips)
         """
-        return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+        of = " (clips)" if self.unit == "clips" else ""
+        return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]{of}"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Every function returns a :class:`Drawing`; ``show(*drawing)`` puts it on a page.
 """
 
-from sernb.figures.corpora import class_counts, durations, spectrograms
+from sernb.figures.corpora import cepstra, class_counts, durations, spectrograms
 from sernb.figures.evaluation import (
     answers,
     comparison,
@@ -24,6 +24,7 @@ __all__ = [
     "PALETTE",
     "Drawing",
     "answers",
+    "cepstra",
     "class_counts",
     "comparison",
     "confusion",

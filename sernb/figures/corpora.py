@@ -5,7 +5,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from sernb.features import LogMel
+from sernb.features import LogMel, Mfcc
 from sernb.figures.style import PALETTE, WIDTH, Drawing, canvas, emotions_among, gender_looks, gender_names, styled
 
 
@@ -53,26 +53,46 @@ def spectrograms(pictures: dict[str, np.ndarray], settings: LogMel, title: str) 
     Args:
         pictures: name → decibels, shape ``(frames, bands)``
     """
+    top = max(picture.max() for picture in pictures.values())
+    figure = _images(pictures, settings, title, "mel band", "dB", first=0, cmap="magma", vmin=top - 80, vmax=top)
+    return Drawing(
+        figure, f"Log-mel spectrograms, {settings.bands} bands, of {len(pictures)} clips: {', '.join(pictures)}."
+    )
+
+
+@styled
+def cepstra(pictures: dict[str, np.ndarray], settings: Mfcc, title: str) -> Drawing:
+    """MFCC of clips, side by side on one scale; coefficient 0, the level, is left out: it would outshine the others.
+
+    Args:
+        pictures: name → coefficients, shape ``(frames, coefficients)``
+    """
+    pictures = {name: picture[:, 1:] for name, picture in pictures.items()}
+    most = np.percentile(np.abs(np.concatenate(list(pictures.values()))), 99)
+    figure = _images(pictures, settings, title, "coefficient", "MFCC", first=1, cmap="RdBu_r", vmin=-most, vmax=most)
+    count = settings.coefficients - 1
+    return Drawing(figure, f"MFCC 1 to {count} over time of {len(pictures)} clips: {', '.join(pictures)}.")
+
+
+def _images(
+    pictures: dict[str, np.ndarray], settings: LogMel | Mfcc, title: str, axis: str, unit: str, *, first: int,
+    **looks: object,
+) -> Figure:  # fmt: skip
+    """Draw arrays ``(frames, rows)`` over seconds, four beside each other; rows are counted from ``first``."""
     columns = 4
     rows = -(-len(pictures) // columns)
     figure = Figure(figsize=(WIDTH, 1.75 * rows + 0.6), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    longest = max(len(picture) for picture in pictures.values()) * settings.hop / settings.sampling_rate
-    top = max(picture.max() for picture in pictures.values())
+    seconds = {name: len(picture) * settings.hop / settings.sampling_rate for name, picture in pictures.items()}
     for axes in grid.flat[len(pictures) :]:
         axes.set_visible(False)
     for axes, (name, picture) in zip(grid.flat, pictures.items(), strict=False):
-        seconds = len(picture) * settings.hop / settings.sampling_rate
-        image = axes.imshow(
-            picture.T, origin="lower", aspect="auto", cmap="magma", vmin=top - 80, vmax=top,
-            extent=(0, seconds, 0, settings.bands),
-        )  # fmt: skip
+        extent = (0, seconds[name], first, first + picture.shape[1])
+        image = axes.imshow(picture.T, origin="lower", aspect="auto", extent=extent, **looks)
         axes.set_title(name, fontsize=9, fontweight="normal")
-        axes.set(xlim=(0, longest), xlabel="s")
+        axes.set(xlim=(0, max(seconds.values())), xlabel="s")
     for axes in grid[:, 0]:
-        axes.set_ylabel("mel band")
-    figure.colorbar(image, ax=grid, label="dB", shrink=0.9)
+        axes.set_ylabel(axis)
+    figure.colorbar(image, ax=grid, label=unit, shrink=0.9)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    return Drawing(
-        figure, f"Log-mel spectrograms, {settings.bands} bands, of {len(pictures)} clips: {', '.join(pictures)}."
-    )
+    return figure

@@ -88,13 +88,15 @@ def comparison(results: pd.DataFrame, title: str, others: pd.DataFrame | None = 
     """UAR of each system under each protocol with interval, floor, and what is reported elsewhere.
 
     Args:
-        results: columns system, protocol, uar (an :class:`Interval`), floor, reported (a share, or NaN)
-        others: figures of the literature, columns name, uar (a share), alike (measured the same way); below ours, grey
-            where they are not alike
+        results: columns system, protocol, heading (the protocol as it is named), uar (an :class:`Interval`), floor,
+            reported (a share, or NaN)
+        others: scores of the literature, columns name, metric, value (a share), alike (measured the same way); below
+            ours, grey where they are not alike; those of another metric than UAR are not drawn
     """
     systems = list(dict.fromkeys(results.system))
     protocols = list(dict.fromkeys(results.protocol))
-    others = pd.DataFrame(columns=["name", "uar", "alike"]) if others is None else others
+    others = pd.DataFrame(columns=["name", "metric", "value", "alike"]) if others is None else others
+    others = others[others.metric == "uar"]
     figure, axes = canvas(height=0.6 * len(systems) + 0.3 * len(others) + 1.6)
     for line in results.itertuples():
         marker, colour = PROTOCOL_LOOKS.get(line.protocol, OTHER_LOOK)
@@ -105,10 +107,11 @@ def comparison(results: pd.DataFrame, title: str, others: pd.DataFrame | None = 
             axes.plot(100 * line.reported, at, "*", color="white", mec=INK, ms=11)
     places = [len(systems) + 0.5 * number for number in range(len(others))]
     for at, other in zip(places, others.itertuples(), strict=True):
-        axes.plot(100 * other.uar, at, "d", color=INK if other.alike else "white", mec=INK if other.alike else GREY)
+        axes.plot(100 * other.value, at, "d", color=INK if other.alike else "white", mec=INK if other.alike else GREY)
     for name in protocols:
         marker, colour = PROTOCOL_LOOKS.get(name, OTHER_LOOK)
-        axes.plot([], [], marker, color=colour, label=name)
+        label = "as published; of systems of ours random 10-fold" if name == "as-published" else name
+        axes.plot([], [], marker, color=colour, label=label)
     axes.plot([], [], color=FLOOR, lw=2, label="floor")
     if results.reported.notna().any():
         axes.plot([], [], "*", color="white", mec=INK, ms=11, label="reported by the authors")
@@ -122,9 +125,9 @@ def comparison(results: pd.DataFrame, title: str, others: pd.DataFrame | None = 
         label.set(color=INK if alike else "#6b7280", fontsize=8)
     axes.invert_yaxis()
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8.5)
-    words = "; ".join(f"{line.system}, {line.protocol}: {line.uar} %" for line in results.itertuples())
+    words = "; ".join(f"{line.system}, {line.heading}: {line.uar} %" for line in results.itertuples())
     said = "; ".join(
-        f"{other.name}: {100 * other.uar:.1f} % ({'alike' if other.alike else 'not alike'})"
+        f"{other.name}: {100 * other.value:.1f} % ({'alike' if other.alike else 'not alike'})"
         for other in others.itertuples()
     )
     return Drawing(figure, f"UAR with 95 % intervals. {words}." + (f" In the literature: {said}." if said else ""))

@@ -43,7 +43,8 @@ SYSTEM = "functionals-ridge"
 PROTOCOL = "speaker-independent"
 COVERAGES = (0.8, 0.9, 0.95)
 UNSURE_BELOW = 0.5  # an answer that is likelier wrong than right is none
-ENROLLED = (4, 16, None)  # clips of a voice at hand; None: all
+ENROLLED = (4, 16, None)  # available clips of a voice that choose k; None: all
+MEASURED = (1, *ENROLLED)
 DRAWS = 5
 COPIED = 12  # clips of each speaker, for the check on spoiled copies
 COPIES = {
@@ -126,7 +127,7 @@ class Held:
 
     machines: tuple[LinearMachine, ...]  # by fold
     scores: np.ndarray  # (clips, classes)
-    enrolled: dict[int | None, np.ndarray]  # clips at hand → scores, (draws, clips, classes); k chosen on other folds
+    enrolled: dict[int | None, np.ndarray]  # available clips → scores, (draws, clips, classes); k chosen on other folds
     k: float  # the best over all folds, for the model that ships
 
 
@@ -134,7 +135,7 @@ def held_out(corpus: Corpus) -> Held:
     """Train one machine a fold and ask it for the clips of the other speakers."""
     shape = len(corpus.clips), len(corpus.classes)
     scores, machines = np.zeros(shape), []
-    tried = {(count, k): np.zeros((DRAWS, *shape)) for count in ENROLLED for k in SHRINKAGES}
+    tried = {(count, k): np.zeros((DRAWS, *shape)) for count in MEASURED for k in SHRINKAGES}
     for number, held in enumerate(corpus.held):
         machine = trained(corpus, ~held, corpus.rows)
         scores[held] = machine(corpus.rows[held])
@@ -159,7 +160,7 @@ def held_out(corpus: Corpus) -> Held:
 
     chosen = [best(~held) for held in corpus.held]
     enrolled = {}
-    for count in ENROLLED:
+    for count in MEASURED:
         enrolled[count] = np.zeros((DRAWS, *shape))
         for held, k in zip(corpus.held, chosen, strict=True):
             enrolled[count][:, held] = tried[count, k][:, held]
@@ -172,9 +173,14 @@ def held_out(corpus: Corpus) -> Held:
 def threshold(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, coverage: float) -> float:
     """Return the probability from which on an emotion belongs to the set of a coverage.
 
-    Split conformal prediction with speakers as units: the distribution of the true emotion's probability is the mean of
-    those of the speakers, and one more speaker, of whom nothing is known, counts as never covered (Dunn, Wasserman and
-    Ramdas, 2023, doi:10.1080/01621459.2022.2060112, "pooling CDFs").
+    Speakers are the units: the distribution of the true emotion's probability is the mean of those of the speakers, and
+    one more speaker, of whom nothing is known, counts as never covered (Dunn, Wasserman and Ramdas, 2023,
+    doi:10.1080/01621459.2022.2060112, "pooling CDFs"). With one model that heard none of them this is split conformal
+    prediction, and the coverage is guaranteed. Here the scores are those of several models, each without a fold:
+    cross-conformal prediction (Vovk, 2015, doi:10.1007/s10472-013-9368-4). What is proved for such sets is a
+    coverage of about 1 - 2 alpha where 1 - alpha is stated (Barber et al., 2021, doi:10.1214/20-AOS1965), and only
+    where the models of the folds answer themselves; the final model answers in their place here, so that the coverage
+    is measured, not guaranteed.
     """
     names, of = np.unique(speakers, return_inverse=True)
     probability = scores[np.arange(len(truth)), truth]
@@ -189,24 +195,35 @@ def in_sets(scores: np.ndarray, bound: float) -> np.ndarray:
     return (scores >= bound) | (scores == scores.max(axis=1, keepdims=True))
 
 
-def coverages(corpus: Corpus, scores: np.ndarray) -> list[dict[str, object]]:
-    """Return what sets hold for speakers that fixed no threshold: those of the other folds do."""
-    rows = []
+def coverages(corpus: Corpus, draws: np.ndarray) -> list[dict[str, object]]:
+    """Measure the sets on speakers that fixed no threshold: those of the other folds do.
+
+    Args:
+        draws: scores, (draws, clips, classes)
+    """
+    rows, count = [], len(draws)
+    truth, speakers = np.tile(corpus.truth, count), np.tile(corpus.speakers, count)
+    scores = np.concatenate(draws)
     for coverage in COVERAGES:
         sets = np.zeros(scores.shape, bool)
-        for held in corpus.held:
-            others = ~held
-            bound = threshold(corpus.truth[others], scores[others], corpus.speakers[others], coverage)
+        for held in (np.tile(each, count) for each in corpus.held):
+            bound = threshold(truth[~held], scores[~held], speakers[~held], coverage)
             sets[held] = in_sets(scores[held], bound)
-        covered = sets[np.arange(len(sets)), corpus.truth]
+        covered = sets[np.arange(len(sets)), truth]
         rows.append(
             {
                 "stated": coverage,
-                "covered": interval(_mean, Answers(covered, covered, corpus.speakers)),
+                "covered": str(interval(_mean, Answers(covered, covered, speakers))),
                 "emotions": float(sets.sum(axis=1).mean()),
             }
         )
     return rows
+
+
+def thresholds(corpus: Corpus, draws: np.ndarray) -> dict[str, float]:
+    """Return the thresholds of all coverages from scores of several draws, (draws, clips, classes)."""
+    truth, speakers = (np.tile(each, len(draws)) for each in (corpus.truth, corpus.speakers))
+    return {f"{at:g}": threshold(truth, np.concatenate(draws), speakers, at) for at in COVERAGES}
 
 
 def _mean(truth: np.ndarray, scores: np.ndarray) -> float:
@@ -271,7 +288,10 @@ def make(corpus_name: str, foreign_name: str, folder: Path) -> None:
         "adapted": {
             str(count or "all"): str(enrolment_interval(corpus, scores)) for count, scores in held.enrolled.items()
         },
-        "coverage": [{**row, "covered": str(row["covered"])} for row in coverages(corpus, held.scores)],
+        "coverage": coverages(corpus, held.scores[None]),
+        "coverage, adapted": {
+            str(count or "all"): coverages(corpus, scores) for count, scores in held.enrolled.items()
+        },
         "sure": sure(corpus, held.scores),
         "readiness": {
             "clips of speakers not trained on": verdicts(of_clips, bounds),
@@ -301,8 +321,9 @@ def make(corpus_name: str, foreign_name: str, folder: Path) -> None:
         "unsure_below": UNSURE_BELOW,
         "temperatures": {"as_heard": machine.temperature, "adapted": adaptation.machine.temperature},
         "sets": {
-            name: {f"{at:g}": threshold(corpus.truth, scores, corpus.speakers, at) for at in COVERAGES}
-            for name, scores in (("as_heard", held.scores), ("adapted", all_own))
+            "as_heard": thresholds(corpus, held.scores[None]),
+            "adapted": thresholds(corpus, all_own[None]),
+            **{f"adapted {count}": thresholds(corpus, scores) for count, scores in held.enrolled.items() if count},
         },
         "adaptation_k": held.k,
         "readiness": bounds,

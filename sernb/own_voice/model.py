@@ -82,13 +82,22 @@ class Model:
         """Confidence below which the answer is "not sure"; 0 for a run, of which it is not known."""
         return self.about.get("unsure_below", 0.0)
 
-    def threshold(self, coverage: float, *, adapted: bool = False) -> float | None:
+    def threshold(self, coverage: float, *, clips: int = 0) -> float | None:
         """Return the probability from which on an emotion belongs to the set of a coverage; None: not known.
+
+        Args:
+            clips: how many of the voice the model is adapted to; 0: not adapted. Thresholds are known for some numbers
+                (``adapted 4``) and for all clips of a training speaker (``adapted``): the next smaller number counts
 
         Raises:
             DataError: if the model knows sets, but not of this coverage
         """
-        known = self.about.get("sets", {}).get("adapted" if adapted else "as_heard")
+        sets, trained = self.about.get("sets", {}), self.about.get("trained_on", {})
+        every = trained.get("clips", 0) // trained.get("speakers", 1)
+        numbers = {int(name.split()[1]): name for name in sets if name.startswith("adapted ")}
+        fewer = [count for count in numbers if count <= clips]
+        adapted = numbers[max(fewer)] if fewer and clips < every else "adapted"
+        known = sets.get(adapted if clips else "as_heard")
         if not known:
             return None
         if f"{coverage:g}" not in known:

@@ -53,6 +53,7 @@ SHOWN = (
 # Where the file is not named as the system.
 MODULES = dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy", "dummynet-mel"), "dummynet")
 
+RANDOM = "random 10-fold"  # what tables call the split of systems that nobody published
 REDUCED = "narrow"  # ends the name of the variant that stands for a system on small machines
 
 
@@ -172,9 +173,10 @@ class System:
     settings: object  # a frozen dataclass
     quick: dict[str, object]  # what the quick profile changes in it
     fit: Callable[[object, Task], Fitted] | None  # settings, task; None: it joins what its members say
-    published_split: PublishedSplit
+    published_split: PublishedSplit  # of a system of ours: ten random folds
     published_choice: str  # in words: what chose epoch or settings
     tests_choose: bool  # … on the test part
+    published_on: tuple[str, ...] = ()  # corpora and pools that its authors tested; none: the system is ours
     views: tuple[View, ...] = (ORIGINAL,)  # for test-time augmentation
     training_views: tuple[View, ...] = ()  # copies of training clips, made after the split, beside the originals
     reported: tuple[Figure, ...] = ()
@@ -203,6 +205,19 @@ class System:
         reported = tuple(dataclasses.replace(each, caveat=f"at full size and length; {each.caveat}") for each in kept)
         about = {"name": f"{self.name}-{end}", "title": f"{self.title}: {what}", "reported": reported}
         return dataclasses.replace(self, **{**about, **changes})
+
+    def heading(self, protocol: str, corpora: Iterable[str]) -> str:
+        """Return how tables name a protocol: ``as-published`` is so only where somebody published it.
+
+        Args:
+            corpora: the names of those that are tested, without conditions
+        """
+        if protocol != "as-published":
+            return protocol
+        if not self.published_on:
+            return RANDOM
+        theirs = set(corpora) in [set(each.split("+")) for each in self.published_on]
+        return "as published" if theirs else "authors' protocol, other corpus"
 
     @property
     def is_network(self) -> bool:

@@ -107,6 +107,7 @@ SYSTEM = System(
     name="feature-cnn",
     title="CNN on 880 values",
     source="Speech-Emotion-Recognition using Convolutional Neural Networks (2023)",
+    published_on=("ravdess+crema_d+tess+savee",),
     about="Zero-crossing rate, RMS and 20 MFCC of 40 frames in one row, five blocks of convolution and pooling.",
     labels=SEVEN,
     features=FrameValues(),

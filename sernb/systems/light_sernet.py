@@ -95,6 +95,7 @@ SYSTEM = System(
     name="light-sernet",
     title="Light-SERNet",
     source="Aftab et al. (2022), doi:10.1109/ICASSP43922.2022.9746679, and code",
+    published_on=("emodb", "iemocap"),
     about="40 MFCC of 3 s, convolutions along time, along the coefficients and over both, then five more.",
     labels=ALL_EIGHT,
     features=ClippedMfcc(),

@@ -137,6 +137,7 @@ SYSTEM = System(
     name="multiscale-cnn",
     title="Multi-scale dilated CNN",
     source="timchan9742, Multi-scale Convolutional Neural Networks for Speech Emotion Recognition (2024)",
+    published_on=("ravdess",),
     about="39 MFCC of a clip fitted to 4.99 s, eight gated blocks of dilated convolutions, the mean over time of all "
     "scales.",
     labels=ALL_EIGHT,

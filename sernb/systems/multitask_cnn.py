@@ -368,6 +368,7 @@ SYSTEM = System(
     name="multitask-cnn",
     title="Multitask CNN with attention",
     source="MohammadUmarAsif, speech-emotion-recognition (2022)",
+    published_on=("iemocap",),
     about="Log-mel pictures of 128 × 128 points, two convolutions, attention without parameters, heads for emotion, "
     "gender, valence, arousal and dominance.",
     labels=MULTITASK_EIGHT_OFFICIAL,  # on IEMOCAP, the authors' own count of votes is "multitask-eight"

@@ -115,6 +115,7 @@ SYSTEM = System(
     name="statistics-svm",
     title="Global statistics and SVM",
     source="maelfabien, Multimodal-Emotion-Recognition (2019), 01-Audio",
+    published_on=("ravdess",),
     about="Twenty short-term features, ten statistics of each, F-test, PCA to 140 dimensions, RBF SVM over gender × "
     "emotion.",
     labels=CALM_AS_NEUTRAL,

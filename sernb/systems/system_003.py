@@ -144,6 +144,7 @@ def record(
         name=name,
         title=title,
         source=SOURCE,
+        published_on=("crema_d",),
         about=about,
         labels=ALL_EIGHT,
         features=Curves(),

@@ -52,6 +52,7 @@ SYSTEM = System(
     name="tim-net",
     title="TIM-Net",
     source="Ye et al. (2023), doi:10.1109/ICASSP49357.2023.10096370; code, 2023-08",
+    published_on=("ravdess", "emodb", "savee", "iemocap"),
     about="39 MFCC of a clip fitted to 4.99 s, eight gated blocks of dilated convolutions forwards and backwards, a "
     "learned weight for each scale.",
     labels=ALL_EIGHT,

@@ -114,6 +114,7 @@ SYSTEM = System(
     name="timedistributed-cnn-lstm",
     title="Time-distributed CNN and LSTM",
     source="maelfabien, Multimodal-Emotion-Recognition (2019), 01-Audio",
+    published_on=("ravdess",),
     about="Five overlapping log-mel windows of 128 × 128, four convolution blocks on each, an LSTM over the five.",
     labels=CALM_AS_NEUTRAL,
     features=LogMelWindows(),
