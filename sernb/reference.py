@@ -1,24 +1,46 @@
-"""The committed results on real corpora → the tables that show them: ``python -m sernb.reference`` writes them anew."""
+"""The committed results on real corpora → the texts that show them: ``python -m sernb.reference`` writes them anew.
+
+Tables are found by their first line, scores in prose by their marks (:mod:`sernb.statements`).
+"""
 
 import re
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from sernb.config import REPORTS, ROOT, DataError
-from sernb.evaluation import over_seeds
+from sernb.evaluation import FEWEST_SPEAKERS, over_seeds
+from sernb.results import NEVER_VALIDATED
 from sernb.splits import SIDE_BY_SIDE
 from sernb.store import atomic
+from sernb.systems import REDUCED, system_named
 
 REFERENCE = REPORTS / "reference"
 HEADING = (
-    "| system | protocol | UAR | floor | WAR | floor | WAR reported | top-3 | floor | classes | test clips "
-    "| speakers | folds |"
+    "| system | protocol | UAR | UAR, never validated | chance | WAR | chance | WAR reported | top-3 | chance "
+    "| classes | test clips | speakers | folds |"
 )
-SIDE_BY_SIDE_HEADING = "| system | as published | speakers apart | each speaker standardised | floor | classes |"
+SIDE_BY_SIDE_HEADING = "| system | speakers shared | speaker-independent | speaker-normalised | chance | classes |"
 TABLES = {ROOT / "README.md": SIDE_BY_SIDE_HEADING, REFERENCE / "README.md": HEADING}
-CORPORA = ("ravdess", "tess:available", "ravdess+tess:available")
+# The tables of the reference results: a corpus, and whether systems made smaller or shorter are in it.
+PARTS = (("ravdess", False), ("ravdess", True), ("tess:available", None), ("ravdess+tess:available", None))
+MATTER = (  # the rows of README.md
+    "statistics-svm",
+    "multiscale-cnn",
+    "exponet-narrow",
+    "light-sernet-short",
+    "functionals-svm",
+    "functionals-ridge",
+    "adaptive-ridge",
+    "sernet",
+    "sernet-functionals",
+    "sernet-functionals-ridge",
+)
+LESS = (f"-{REDUCED}", "-short")  # ends of names: fewer units or epochs than published
+# What must be known of a row, by system and protocol; each text that shows the row tells it behind the same sign.
+NOTES = {("adaptive-ridge", "as-published"): "†", ("rezonet-narrow", ""): "‡"}
 STRICT = "speaker-independent"
-_FIGURE = re.compile(r"([\d.]+) \[([\d.]+), ([\d.]+)\]")
+_FIGURE = re.compile(r"([\d.]+) \[([\d.]+), ([\d.]+)\](?: \(clips\))?")
 
 
 def every_result() -> pd.DataFrame:
@@ -28,14 +50,24 @@ def every_result() -> pd.DataFrame:
     return every.assign(Seed=every["Seed"].fillna("0") if "Seed" in every else "0").fillna("")
 
 
-def results(corpus: str) -> pd.DataFrame:
-    """Return the committed results on a corpus without further options, seeds together.
+def results(corpus: str, **options: str) -> pd.DataFrame:
+    """Return the committed results on a corpus, seeds together.
 
-    Where there are several seeds, a figure is their mean and its bounds are the mean bounds; "±" is the standard
-    deviation over seeds.
+    Where there are several seeds, a score is their mean and its bounds are the mean bounds; "±" is the standard
+    deviation over seeds. Intervals over clips say so.
+
+    Args:
+        options: of the command, by column, such as ``--test-on``; without any, rows that were made without any
     """
     every = every_result()
-    every = every[(every.filter(regex="^--") == "").all(axis=1)]
+    given = every.filter(regex="^--")
+    for name, value in options.items():
+        every, given = every[given[name] == value], given[given[name] == value].drop(columns=name)
+    if not options:
+        every = every[(given == "").all(axis=1)]
+    if "Speakers" in every:  # rows were written before an interval said that it is over clips
+        few = every.Speakers.astype(int) < FEWEST_SPEAKERS
+        every = every.replace(r"\]$", "] (clips)", regex=True).where(few, every)
     rows = [_over_seeds(rows) for _, rows in every[every.Corpus == corpus].groupby(["System", "Protocol"], sort=False)]
     return pd.DataFrame(rows).reset_index(drop=True)
 
@@ -48,15 +80,16 @@ def _over_seeds(rows: pd.DataFrame) -> pd.Series:
         if all(map(_FIGURE.fullmatch, cells)):
             figures = cells.str.extract(_FIGURE).astype(float)  # value, low, high
             (_, low, high), spread = figures.mean(), over_seeds(figures[0])
-            value = f"{spread.mean:.1f} [{low:.1f}, {high:.1f}]"
+            value = f"{spread.mean:.1f} [{low:.1f}, {high:.1f}]{' (clips)' * cells.iloc[0].endswith('(clips)')}"
             first[name] = f"{value}, {spread.seeds} seeds ± {spread.deviation:.1f}"
     return first
 
 
-def side_by_side(table: pd.DataFrame) -> str:
-    """Return UAR of systems that listen as Markdown, a row each, the protocols beside each other."""
+def side_by_side(table: pd.DataFrame, systems: Sequence[str] = MATTER) -> str:
+    """Return UAR of some systems as Markdown, a row each, the protocols beside each other."""
     lines = [SIDE_BY_SIDE_HEADING, "|" + " --- |" * SIDE_BY_SIDE_HEADING.count(" |")]
-    for system, rows in table[table.System != "majority"].groupby("System", sort=False):
+    for system in systems:
+        rows = table[table.System == system]
         by_protocol = {row["Protocol"]: row for row in rows.to_dict("records")}
         cells = (_short(by_protocol[name]) if name in by_protocol else "–" for name in SIDE_BY_SIDE)
         floors, classes = (", ".join(sorted(set(rows[name]))) for name in ("UAR floor", "Classes"))
@@ -67,27 +100,42 @@ def side_by_side(table: pd.DataFrame) -> str:
 def _short(row: dict[str, str]) -> str:
     done, _, all_folds = row["Folds"].partition(" of ")
     folds = "" if done == all_folds else f", {row['Folds']} folds"
-    return f"{_uar(row)}; n {row['Clips']}{folds}"
+    split = f"; {heading(row)}" if heading(row) != row["Protocol"] else ""
+    return f"{_uar(row)}; n {row['Clips']}{folds}{split}"
+
+
+def heading(row: Mapping[str, str]) -> str:
+    """Return how tables name the protocol of a row: see :meth:`sernb.systems.System.heading`."""
+    corpora = [part.partition(":")[0] for part in row["Corpus"].split("+")]
+    return system_named(row["System"]).heading(row["Protocol"], corpora)
 
 
 def _uar(row: dict[str, str]) -> str:
-    """Return UAR with its interval, in bold where speakers are kept apart."""
+    """Return UAR with its interval, in bold where speakers are kept apart, and the sign of a note."""
     value, _, interval = row["UAR"].partition(" ")
-    return f"**{value}** {interval}" if row["Protocol"] == STRICT else row["UAR"]
+    shown = f"**{value}** {interval}" if row["Protocol"] == STRICT else row["UAR"]
+    notes = [sign for (system, where), sign in NOTES.items() if system == row["System"] and where in row["Protocol"]]
+    return " ".join([shown, *notes])
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """Return the results of systems that listen, as Markdown; systems together, strict figures in bold."""
+def markdown(table: pd.DataFrame, less: bool | None = None) -> str:
+    """Return the results of systems that use audio, as Markdown; systems together, strict scores in bold.
+
+    Args:
+        less: whether systems made smaller or shorter than published are shown, alone; None: all
+    """
     lines = [HEADING, "|" + " --- |" * HEADING.count(" |")]
-    table = table[table.System != "majority"].sort_values(
+    shown = table.System.str.endswith(LESS) == less if less is not None else table.System == table.System
+    table = table[shown & (table.System != "majority")].sort_values(
         "Protocol", key=lambda names: names.map(_place), kind="stable"
     )
     for system, rows in table.groupby("System", sort=False):
         for row in rows.to_dict("records"):
             cells = (
                 f"`{system}`",
-                row["Protocol"].replace("as-published", "as published"),
+                heading(row),
                 _uar(row),
+                row.get(NEVER_VALIDATED) or "–",
                 row["UAR floor"],
                 row["WAR"],
                 row["WAR floor"],
@@ -125,20 +173,25 @@ def _pieces(text: str, heading: str) -> list[str]:
 
 
 def updated(text: str, heading: str) -> str:
-    """Return a text with the committed results in its tables: of RAVDESS, of what is here of TESS, of both together.
+    """Return a text with the committed results in its tables, those of ``PARTS`` or the one of README.md.
 
     Raises:
         DataError: if it has no table
     """
-    pieces, made = _pieces(text, heading), {SIDE_BY_SIDE_HEADING: side_by_side, HEADING: markdown}[heading]
-    pieces[1::2] = [made(results(corpus)) for _, corpus in zip(pieces[1::2], CORPORA, strict=False)]
+    pieces = _pieces(text, heading)
+    if heading == SIDE_BY_SIDE_HEADING:
+        pieces[1] = side_by_side(results("ravdess"))
+    else:
+        pieces[1::2] = [markdown(results(corpus), less) for _, (corpus, less) in zip(pieces[1::2], PARTS, strict=True)]
     return "".join(pieces)
 
 
 def update() -> None:
     """Put the committed results into the texts that show them."""
+    from sernb.statements import filled
+
     for path, heading in TABLES.items():
-        text = updated(path.read_text("utf-8"), heading)
+        text = filled(updated(path.read_text("utf-8"), heading))
         with atomic(path) as unfinished:
             unfinished.write_text(text, "utf-8")
 
