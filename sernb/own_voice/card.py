@@ -112,7 +112,7 @@ An answer below {_percent(about["unsure_below"])} is "not sure", since it is lik
 right.
 
 A prediction set is meant to hold the acted emotion in a stated share of clips of a new speaker of this kind
-(cross-conformal prediction, Vovk, 2015, speakers as units: the thresholds come from all five siblings). The stated
+(cross-conformal prediction, Vovk, 2015, speakers as units: the thresholds come from all siblings). The stated
 coverage is not guaranteed. What is proved for sets of this kind is that they miss at most about twice as often as
 stated, so 80 % coverage where 90 % is stated (Barber et al., 2021), and only for answers of the siblings themselves;
 the bundled model answers in their place. So it was measured, on speakers that fixed no threshold (those of the other
@@ -133,8 +133,8 @@ answers are right.
 
 ## Another corpus
 
-{foreign["corpus"]}, {foreign["clips"]} clips of {foreign["speakers"]} speakers: UAR
-{foreign["UAR"]} %, where a constant answer has {foreign["UAR floor"]} %.
+{foreign["corpus"]}, {foreign["clips"]} clips of {foreign["speakers"]} speakers: UAR in per cent
+{foreign["UAR"]}, where a constant answer has {foreign["UAR floor"]}.
 Its mean confidence there is {foreign["mean confidence"]} %: it does not know that it does not know.
 This is what to expect on recordings of one's own.
 
