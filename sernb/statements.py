@@ -8,7 +8,7 @@
 - ``test FIRST SECOND PROTOCOL``: by how much the second is better on the committed page of comparisons; ``… p`` and
   ``… holm`` its p value, as it is and corrected for all pairs of the page
 - ``literature NAME``: a score of :mod:`sernb.literature`
-- ``model PATH``: an entry of the scores of the bundled model, such as ``foreign/UAR``
+- ``model PATH``: an entry of the scores of the bundled model, such as ``foreign/UAR``; ``… value`` without interval
 - ``corpus NAME FIELD``: a count of a corpus record, ``clips`` or ``speakers``
 - ``full size``: the published systems that have rows at full size and length
 """
@@ -65,7 +65,10 @@ def score(key: str) -> str:
             (found,) = (each.value for each in LITERATURE if (each.name, each.corpus) == (rest, "ravdess"))
             return f"{100 * found:.1f}"
         if kind == "model":
-            return _entry(json.loads((SHIPPED / "model.json").read_text("utf-8"))["figures"], rest)
+            entry = _entry(
+                json.loads((SHIPPED / "model.json").read_text("utf-8"))["figures"], rest.removesuffix(" value")
+            )
+            return _VALUE.match(entry)[0] if rest.endswith(" value") else entry
         if kind == "corpus":
             return str(getattr(corpus_named(rest.split()[0]), rest.split()[1]))
         if key == "full size":

@@ -7,6 +7,7 @@ import sys
 import zipfile
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from sernb.linear_machine import LinearMachine, machine_of
 from sernb.own_voice import readiness as ready
 from sernb.own_voice import reasons
 from sernb.own_voice.card import card
-from sernb.own_voice.making import differences, in_sets, threshold
+from sernb.own_voice.making import coverages, differences, in_sets, threshold, thresholds
 from sernb.own_voice.model import SHIPPED, model_at
 from sernb.own_voice.output import as_csv, as_data, as_labels, as_textgrid, stretches
 from sernb.own_voice.recordings import about, blocks, files_named
@@ -369,6 +370,29 @@ def test_sets_hold_what_they_promise_for_a_new_speaker(rng):
         bound = threshold(truth[:20].ravel(), scores[:20].reshape(-1, 4), np.repeat(np.arange(20), 20), 0.8)
         covered.append(np.take_along_axis(in_sets(scores[20], bound), truth[20][:, None], 1).mean())
     assert 0.78 < np.mean(covered) < 0.9
+
+
+def test_a_voice_of_few_clips_has_the_threshold_of_no_more_clips(model, copied):
+    about = json.loads((SHIPPED / "model.json").read_text("utf-8"))
+    sets = {"as_heard": {"0.9": 0.1}, "adapted": {"0.9": 0.5}, "adapted 1": {"0.9": 0.2}, "adapted 4": {"0.9": 0.3}}
+    found = model_at(copied(sets=sets))
+    assert about["trained_on"]["clips"] // about["trained_on"]["speakers"] == 60
+    thresholds = {clips: found.threshold(0.9, clips=clips) for clips in (0, 1, 3, 4, 59, 60, 200)}
+    assert thresholds == {0: 0.1, 1: 0.2, 3: 0.2, 4: 0.3, 59: 0.3, 60: 0.5, 200: 0.5}
+    older = model_at(copied(sets={name: sets[name] for name in ("as_heard", "adapted")}))
+    assert older.threshold(0.9, clips=1) == 0.5, "a model made before knows one threshold for all numbers"
+
+
+def test_thresholds_of_several_draws_are_those_of_all_of_them(rng):
+    truth, speakers = rng.integers(0, 3, 300), np.repeat([f"s{n}" for n in range(30)], 10)
+    draws = rng.dirichlet(np.ones(3), (4, 300))
+    held = tuple(speakers == name for name in np.unique(speakers))
+    corpus = SimpleNamespace(truth=truth, speakers=speakers, held=held)
+    expected = threshold(np.tile(truth, 4), draws.reshape(-1, 3), np.tile(speakers, 4), 0.8)
+    assert thresholds(corpus, draws)["0.8"] == expected
+    (row, *_) = coverages(corpus, draws)
+    assert row["stated"] == 0.8
+    assert 75 < float(row["covered"].split()[0]) < 92
 
 
 # -- Readiness -- #

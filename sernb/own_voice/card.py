@@ -116,7 +116,7 @@ A prediction set is meant to hold the acted emotion in a stated share of clips o
 coverage is not guaranteed. What is proved for sets of this kind is that they miss at most about twice as often as
 stated, so 80 % coverage where 90 % is stated (Barber et al., 2021), and only for answers of the siblings themselves;
 the bundled model answers in their place. So it was measured, on speakers that fixed no threshold (those of the other
-folds did), for an adapted voice in five draws of its clips:
+folds did){", for an adapted voice in five draws of its clips" * ("coverage, adapted" in figures)}:
 
 {covered}
 
@@ -134,7 +134,7 @@ answers are right.
 ## Another corpus
 
 {foreign["corpus"]}, {foreign["clips"]} clips of {foreign["speakers"]} speakers: UAR in per cent
-{foreign["UAR"]}, where a constant answer has {foreign["UAR floor"]}.
+{foreign["UAR"]}{" (clips)" * (foreign["drawn"] == "clips" and "clips" not in foreign["UAR"])}, where a constant answer has {foreign["UAR floor"]}.
 Its mean confidence there is {foreign["mean confidence"]} %: it does not know that it does not know.
 This is what to expect on recordings of one's own.
 
