@@ -376,7 +376,7 @@ def caption(arms: Mapping[str, Result]) -> str:
     return (
         f"Validation speakers only: {metrics.clips} clips of {metrics.speakers} speakers, "
         f"{next(iter(arms.values())).folds} folds. Per cent, 95 % intervals over {metrics.resampled}; UAR floor "
-        f"{100 * metrics.uar_floor:.1f}. Times are of one core"
+        f"{100 * metrics.uar_floor:.1f}. p is conditional on one training of each. Times are of one core"
     )
 
 
