@@ -212,7 +212,7 @@ def folds_of(
                 "or add another speaker"
             )
         if protocol.published and not corpus.emobox_folds:
-            raise DataError(
+            raise Infeasible(
                 f"{corpus.name}: {protocol.published} has no folds of it that keep speakers apart, as of ravdess, "
                 "savee and iemocap (those of emodb, crema_d and tess share speakers); take speaker-independent"
             )

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sernb import bounded
@@ -17,6 +18,7 @@ from sernb.__main__ import main
 from sernb.bounded import arrays_in, json_in, words
 from sernb.config import ROOT, DataError
 from sernb.own_voice.model import SHIPPED
+from sernb.run_folder import write_run
 
 FAILING = ROOT.parent / "shared" / "failing" / "models"
 CLIP = min((ROOT / "data" / "demo").rglob("*.flac"))
@@ -202,9 +204,15 @@ def test_what_a_run_says_of_answers_is_no_word_of_a_model(tmp_path, capsys):
         "readiness": 3,
         "sets": "x",
     }
-    for name, content in (("config", config), ("metrics", {"chosen": {"temperature": 1.0}}), ("provenance", {})):
-        (tmp_path / f"{name}.json").write_text(json.dumps(content), "utf-8")
-    (tmp_path / "predictions.csv").write_text("clip\n")
     with np.load(io.BytesIO(WEIGHTS)) as arrays:
-        np.savez(tmp_path / "weights.npz", **{name: arrays[name] for name in ("mean", "deviation", "planes")})
-    assert main(["predict", "--model", str(tmp_path), str(CLIP)]) == 0, capsys.readouterr()
+        weights = {name: arrays[name] for name in ("mean", "deviation", "planes")}
+    folder = tmp_path / "run"
+    write_run(
+        folder,
+        config=config,
+        provenance={},
+        metrics={"chosen": {"temperature": 1.0}},
+        tables={"predictions": pd.DataFrame({"clip": []})},
+        weights=weights,
+    )
+    assert main(["predict", "--model", str(folder), str(CLIP)]) == 0, capsys.readouterr()
