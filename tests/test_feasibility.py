@@ -80,7 +80,7 @@ def test_every_system_and_protocol_is_planned_or_left_out_with_one_sentence(odd,
 def test_one_clip_of_a_rare_label_leaves_out_stratified_splits_only(odd):
     experiments, (sentence,) = planned(SHOWN, odd("one clip of a rare label"), SIDE_BY_SIDE)
     assert sentence == (
-        "multitask-cnn (labels multitask-eight-official), dummynet-zcr (labels eight) under as-published: "
+        "multitask-cnn (labels multitask-eight), dummynet-zcr (labels eight) under as-published: "
         "its published split cannot be cut from 33 clips in 3 classes, of which surprised has 1; "
         "add recordings, above all of surprised"
     )
