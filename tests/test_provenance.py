@@ -158,12 +158,12 @@ def test_rows_of_uncommitted_code_are_refused_or_marked_in_every_table(done, tmp
     assert main([*COMMAND, str(tmp_path / "rows.csv"), "--dirty"]) == 0
     assert "Uncommitted code" in capsys.readouterr().out
     monkeypatch.setattr(reference, "REFERENCE", tmp_path)
-    (tmp_path / "rows.csv").write_text((tmp_path / "rows.csv").read_text().replace("majority", "system"))
+    (tmp_path / "rows.csv").write_text((tmp_path / "rows.csv").read_text().replace("majority", "statistics-svm"))
     assert reference.uncommitted(reference.every_result()).tolist() == [True, False]
     table = reference.results("demo")
     lines = reference.markdown(table).splitlines()[2:]
-    assert [line.split(" | ")[0] for line in lines] == ["| `system`", "| `system` (uncommitted code)"]
-    assert "`system` (uncommitted code) |" in reference.side_by_side(table)
+    assert [line.split(" | ")[0] for line in lines] == ["| `statistics-svm`", "| `statistics-svm` (uncommitted code)"]
+    assert "`statistics-svm` (uncommitted code) |" in reference.side_by_side(table)
 
 
 def test_a_run_of_another_backend_is_another_run(monkeypatch):

@@ -55,7 +55,7 @@ def test_the_network_and_its_training_decide_though_no_setting_changes(system, w
     before = recipes.values_of(system)["network"]
     name, changed = {
         "layers": ("scales", lambda settings, mfcc: whole(dataclasses.replace(settings, kernel=3), mfcc)),
-        "optimizer": ("compiled", lambda settings, model: whole(dataclasses.replace(settings, beta_1=0.9), model)),
+        "optimizer": ("ready", lambda settings, model: whole(dataclasses.replace(settings, beta_1=0.9), model)),
         "targets": ("targets", lambda settings, task: 2 * whole(settings, task)),
     }[what]
     whole = getattr(multiscale_cnn, name)
