@@ -17,14 +17,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sernb.augment import Speed, Stretch, view_of
+from sernb.audio.augmentation import Speed, Stretch, view_of
 from sernb.config import REPORTS, DataError
-from sernb.corpora import check, corpus_named, locate, read_index
+from sernb.corpora.check import check
+from sernb.corpora.files import locate
+from sernb.corpora.local_index import read_index
+from sernb.corpora.preparation import prepare
+from sernb.corpora.registry import corpus_named
 from sernb.features import LogMel
-from sernb.preparation import prepare
-from sernb.provenance import commit
-from sernb.store import atomic
-from sernb.threads import cores
+from sernb.runtime.files import atomic
+from sernb.runtime.provenance import commit
+from sernb.runtime.threads import cores
 
 SAVED = REPORTS / "benchmarks.csv"
 CLIPS, EPOCHS = 256, 5  # of the training that is measured; what it does once for all its epochs weighs little
@@ -79,7 +82,7 @@ def _seconds(action: Callable[[], object]) -> float:
 def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Iterator[Pair]:
     from librosa.effects import time_stretch
 
-    from sernb.audio import load
+    from sernb.audio.reading import load
 
     settings, index, caches = LogMel(), read_index(corpus), iter(range(1_000_000))
 
@@ -117,8 +120,8 @@ def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Ite
 
 def _network(corpus, data: str | None) -> Iterator[Pair]:
     """Yield training from the cache and predictions of `multiscale-cnn`, beside what Keras does by itself."""
+    from sernb.systems.learning.training import one_hot, predictions, train
     from sernb.systems.multiscale_cnn import SYSTEM, network, ready
-    from sernb.training import one_hot, predictions, train
 
     table = prepare(corpus, SYSTEM.features, data=data)
     clips = [table[clip] for clip in list(table)[:CLIPS]]

@@ -17,8 +17,8 @@ import pandas as pd
 from bs4 import BeautifulSoup
 
 from sernb.config import ROOT
-from sernb.reference import REFERENCE, TABLES, every_result, results, updated
-from sernb.systems import system_named
+from sernb.results.committed import REFERENCE, TABLES, every_result, results, updated
+from sernb.systems.registry import system_named
 
 KNOWN = """
 import importlib, json, sys
@@ -79,7 +79,7 @@ def figures_that_differ(rows: pd.DataFrame) -> Iterator[str]:
     for path, heading in TABLES.items():
         text = path.read_text("utf-8")
         if updated(text, heading) != text:
-            yield f"{path}: its tables are not those of the CSV files; run python -m sernb.reference"
+            yield f"{path}: its tables are not those of the CSV files; run python -m tools.reference"
     for path in sorted(REFERENCE.glob("*.html")):
         tables = tables_in_page(path.read_text("utf-8"))
         yield from (f"{path}: {what}" for what in page_differs(tables, rows))

@@ -28,7 +28,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from sernb.store import CONTENTS, TEMPORARY, atomic
+from sernb.corpora.feature_cache import CONTENTS
+from sernb.runtime.files import TEMPORARY, atomic
 
 QUICK = ("--corpus", "demo", "--profile", "quick", "--train-clips", "64")
 COMMANDS = {

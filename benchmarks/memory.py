@@ -14,7 +14,7 @@ import tempfile
 import pandas as pd
 
 from sernb.config import DataError
-from sernb.systems import SYSTEMS, system_named
+from sernb.systems.registry import SYSTEMS, system_named
 
 LIMIT = 6.0  # GB that the training of any system must stay under
 

@@ -26,12 +26,12 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from sernb.audio import LOUDEST, SHORTEST, AudioError, read
+from sernb.audio.decoders import FASTEST, SLOWEST, AudioError
+from sernb.audio.reading import LOUDEST, SHORTEST, read
 from sernb.config import ROOT, recordings_folder
-from sernb.decoders import FASTEST, SLOWEST
-from sernb.own_voice.model import model_at
-from sernb.own_voice.output import as_json
-from sernb.predict import predict
+from sernb.prediction.formats import as_json
+from sernb.prediction.loading import model_at
+from sernb.prediction.predict import predict
 
 LONGEST_SECONDS = {"read": 1.0, "predict": 30.0}  # of one file, in processor time: it does not depend on other work
 MOST_BYTES = 500_000_000

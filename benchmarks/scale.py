@@ -18,7 +18,9 @@ from pathlib import Path
 import pandas as pd
 
 from sernb.config import DataError
-from sernb.corpora import corpus_named, files_of, locate, read_index
+from sernb.corpora.files import files_of, locate
+from sernb.corpora.local_index import read_index
+from sernb.corpora.registry import corpus_named
 
 # In a process of its own, so that peak memory is its own. A system that only looks at its first batch stands for all.
 STEP = """

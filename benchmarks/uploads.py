@@ -17,8 +17,8 @@ from urllib.parse import quote
 import numpy as np
 
 from sernb.config import ROOT
-from sernb.own_voice.app import App
-from sernb.own_voice.model import model_at
+from sernb.prediction.app import App
+from sernb.prediction.loading import model_at
 
 NAMES = ("a.wav", "a.flac", "a.mp3", "a.ogg", "a.m4a", "a.webm", "../../a.exe", "a\0b.wav", "é\u202e.wav", "")
 

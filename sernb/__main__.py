@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sernb import __version__
-from sernb.config import NOTEBOOKS, PROFILES, ROOT, DataError, fault_line
-from sernb.environment import find_home
-from sernb.option_values import (
+from sernb.cli.option_values import (
     as_absolute,
     as_count,
     as_file,
@@ -24,9 +22,11 @@ from sernb.option_values import (
     as_seeds,
     as_share,
 )
+from sernb.config import NOTEBOOKS, PROFILES, ROOT, DataError, fault_line
+from sernb.runtime.environment import find_home
 
 if TYPE_CHECKING:
-    from sernb.experiment import Plan
+    from sernb.runs.experiment import Plan
 
 DONE, PROBLEMS, USAGE = 0, 1, 2
 
@@ -233,7 +233,9 @@ def _add_plan(sub: argparse.ArgumentParser, pool: str, data: str, *, needed: boo
 
 def corpora(options: argparse.Namespace) -> int:
     """List what is known and what is on disk."""
-    from sernb.corpora import CORPORA, corpus_named, files_of, locate, read_index
+    from sernb.corpora.files import files_of, locate
+    from sernb.corpora.local_index import read_index
+    from sernb.corpora.registry import CORPORA, corpus_named
 
     for corpus in map(corpus_named, CORPORA):
         try:
@@ -269,8 +271,8 @@ def fetch(options: argparse.Namespace) -> int:
             record, options.into, url=options.url, announce=lambda said: print(said, flush=True), progress=True
         )
         return DONE
-    from sernb.corpora import corpus_named
-    from sernb.fetch import fetch as fetched
+    from sernb.corpora.fetch import fetch as fetched
+    from sernb.corpora.registry import corpus_named
 
     folder = fetched(
         corpus_named(options.corpus),
@@ -287,8 +289,10 @@ def check(options: argparse.Namespace) -> int:
     import dataclasses
     import json
 
-    from sernb.corpora import check as findings_of
-    from sernb.corpora import corpus_named, lines_of, locate
+    from sernb.corpora.check import check as findings_of
+    from sernb.corpora.check import lines_of
+    from sernb.corpora.files import locate
+    from sernb.corpora.registry import corpus_named
 
     corpus = corpus_named(options.corpus)
     folder = locate(corpus, options.data)
@@ -310,7 +314,7 @@ def audit(options: argparse.Namespace) -> int:
     import dataclasses
     import json
 
-    from sernb.split_file import NEAR_SPEAKERS, read_split
+    from sernb.protocols.external_split import NEAR_SPEAKERS, read_split
 
     split = read_split(options.split, corpus=options.corpus, data=options.data, progress=True)
     found = split.leaks(allow_speakers=options.allow_speakers)
@@ -355,12 +359,12 @@ def audit(options: argparse.Namespace) -> int:
 
 def prepare(options: argparse.Namespace) -> int:
     """Fill the feature cache."""
-    from sernb.augment import ORIGINAL
+    from sernb.audio.augmentation import ORIGINAL
+    from sernb.corpora.export import write_csv, write_table
+    from sernb.corpora.pool import pool_named
+    from sernb.corpora.preparation import prepare as features_of
     from sernb.features import LogMel
-    from sernb.pools import pool_named
-    from sernb.preparation import prepare as features_of
-    from sernb.preparation import write_csv, write_table
-    from sernb.systems import system_named
+    from sernb.systems.registry import system_named
 
     corpus = pool_named(options.corpus, options.data)
     system = system_named(options.system) if options.system else None
@@ -396,9 +400,9 @@ def prepare(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Run one notebook."""
     from sernb.config import NOTEBOOKS, REPORTS
-    from sernb.notebooks import NotebookFailed, parameters_of, parse_parameters
-    from sernb.notebooks import run as run_notebook
-    from sernb.pools import folder_name, pool_named
+    from sernb.corpora.pool import folder_name, pool_named
+    from sernb.reporting.execution import NotebookFailed, parameters_of, parse_parameters
+    from sernb.reporting.execution import run as run_notebook
 
     source = options.notebook
     if not source.is_file():
@@ -431,9 +435,9 @@ def run(options: argparse.Namespace) -> int:
 def report(options: argparse.Namespace) -> int:
     """Make a report."""
     from sernb.encoders.fetching import hint
-    from sernb.notebooks import NotebookFailed
-    from sernb.report import report as make_report
-    from sernb.systems import SHOWN
+    from sernb.reporting.execution import NotebookFailed
+    from sernb.reporting.report import report as make_report
+    from sernb.systems.registry import SHOWN
 
     try:
         index = make_report(
@@ -457,11 +461,12 @@ def report(options: argparse.Namespace) -> int:
 
 def experiment(options: argparse.Namespace) -> int:
     """Run a study."""
-    from sernb.experiment import OPTIONS
-    from sernb.provenance import UNCOMMITTED_CODE, refuse_uncommitted
-    from sernb.results import caption, made_table, results_table, seeds_table
-    from sernb.running import run_many
-    from sernb.store import atomic_or_through
+    from sernb.results.result import made_table
+    from sernb.results.tables import caption, results_table, seeds_table
+    from sernb.runs.planning import OPTIONS
+    from sernb.runs.runner import run_many
+    from sernb.runtime.files import atomic_or_through
+    from sernb.runtime.provenance import UNCOMMITTED_CODE, refuse_uncommitted
 
     if options.csv and not options.dirty:
         refuse_uncommitted()
@@ -500,8 +505,8 @@ def experiment(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Make a committed result again and compare it."""
-    from sernb.verification import command, row_of, tolerance_for
-    from sernb.verification import verify as again
+    from sernb.results.reproduce import command, row_of, tolerance_for
+    from sernb.results.reproduce import verify as again
 
     row = row_of(options.system, options.protocol, options.corpus, options.seed)
     print(
@@ -522,9 +527,9 @@ def verify(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Say what a model hears in recordings; what is wrong with one does not keep the others from being heard."""
-    from sernb.own_voice.model import model_at
-    from sernb.own_voice.output import as_csv, as_json, lines, write_timelines
-    from sernb.predict import Prediction, predict_all, voice_of
+    from sernb.prediction.formats import as_csv, as_json, lines, write_timelines
+    from sernb.prediction.loading import model_at
+    from sernb.prediction.predict import Prediction, predict_all, voice_of
 
     model = model_at(options.model)
     model.threshold(options.coverage)
@@ -555,7 +560,7 @@ def predict(options: argparse.Namespace) -> int:
         say(as_json(found, coverage=options.coverage))
     predictions = [each for _, each in found if isinstance(each, Prediction)]
     if options.csv:
-        from sernb.store import atomic_or_through
+        from sernb.runtime.files import atomic_or_through
 
         with atomic_or_through(options.csv) as unfinished:
             unfinished.write_text(as_csv(predictions, timeline=options.timeline), "utf-8", "backslashreplace")
@@ -567,8 +572,8 @@ def predict(options: argparse.Namespace) -> int:
 
 def app(options: argparse.Namespace) -> int:
     """Serve the page until it is stopped."""
-    from sernb.own_voice.app import serve
-    from sernb.own_voice.model import model_at
+    from sernb.prediction.app import serve
+    from sernb.prediction.loading import model_at
 
     folder = Path(options.keep)
     serve(model_at(options.model), folder, options.port, announce=lambda said: print(said, flush=True))
@@ -580,7 +585,7 @@ def status(options: argparse.Namespace) -> int:
     import json
 
     from sernb.config import work_folder
-    from sernb.status import lines_of, progress_of, runs_in, summary
+    from sernb.runs.status import lines_of, progress_of, runs_in, summary
 
     named = (options.systems, options.corpus, options.protocol)
     if any(named) and not all(named):
@@ -593,7 +598,7 @@ def status(options: argparse.Namespace) -> int:
 
 
 def _planned(options: argparse.Namespace) -> "Plan":
-    from sernb.experiment import OPTIONS, plan
+    from sernb.runs.planning import OPTIONS, plan
 
     return plan(
         [f"{name}@{options.encoder}" if options.encoder else name for name in options.systems],

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sernb.corpora import Corpus, read_index, write_table
-from sernb.corpora.index import checksum
+from sernb.corpora.index import write_table
+from sernb.corpora.local_index import read_index
+from sernb.corpora.record import Corpus
+from sernb.runtime.files import checksum
 
 
 def sound(seed: int, *, seconds: float = 1.0, sampling_rate: int = 16_000) -> np.ndarray:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sernb.config import ROOT
-from sernb.corpora import corpus_named, read_index
+from sernb.corpora.local_index import read_index
+from sernb.corpora.registry import corpus_named
 
 TWO = ("happy", "sad")
 THREE = ("happy", "sad", "angry")

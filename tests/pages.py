@@ -12,7 +12,7 @@ from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
-from sernb.pages import TEMPLATE
+from sernb.reporting.html import TEMPLATE
 
 LARGEST = 3_000_000  # bytes
 WIDTHS = (1280, 390)

@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 
 from sernb.config import digest, plain
-from sernb.systems import REDUCED, SYSTEMS, Examples, System, Task, system_named
+from sernb.systems.base import REDUCED, Examples, System, Task
+from sernb.systems.registry import SYSTEMS, system_named
 
 TABLE = Path(__file__).with_name("recipes.json")
 CLIPS = 24  # of a made-up training part
@@ -67,8 +68,8 @@ def _nameless(value: object) -> object:
 
 def _training_of(system: System) -> object:
     """Return what a network is, and how it is trained, as values; nothing is trained."""
-    from sernb import training
-    from sernb.training import keras
+    from sernb.systems.learning import training
+    from sernb.systems.learning.training import keras
 
     begun = {}
 
@@ -117,7 +118,7 @@ def _loss(loss: object, targets: np.ndarray, shape: tuple[int, ...]) -> object:
 
 def _layers(model: object) -> list:
     """Return what each layer or operation is, what it takes its input from, and the shapes it gives and has."""
-    from sernb.networks import _outputs, _parents, keras
+    from sernb.systems.inspection import _outputs, _parents, keras
 
     number = {operation: place for place, operation in enumerate(model.operations)}
     rows = []
@@ -151,7 +152,7 @@ def _made_up(system: System) -> Task:
 
 @cache
 def _shape(features: Callable) -> tuple[int, int]:
-    from sernb.networks import SECONDS
+    from sernb.systems.inspection import SECONDS
 
     if hasattr(features, "side"):  # a picture
         return features.side, features.side

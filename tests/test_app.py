@@ -21,11 +21,11 @@ import pytest
 import soundfile
 
 from sernb.__main__ import main
-from sernb.audio import load
+from sernb.audio.reading import load
 from sernb.config import ROOT
-from sernb.own_voice.app import App
-from sernb.own_voice.archive import LARGEST
-from sernb.own_voice.model import model_at
+from sernb.prediction.app import App
+from sernb.prediction.archive import LARGEST
+from sernb.prediction.loading import model_at
 
 CLIP = sorted((ROOT / "data" / "demo").rglob("*.flac"))[0]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -215,7 +215,7 @@ def test_whatever_goes_wrong_is_one_answer_and_one_line(app, monkeypatch, capsys
     def fail(*_, **__):
         raise ZeroDivisionError("two\nlines")
 
-    monkeypatch.setattr("sernb.own_voice.app.predict", fail)
+    monkeypatch.setattr("sernb.prediction.app.predict", fail)
     answer, content = ask(app, "POST", "/predict?name=me.flac", CLIP.read_bytes())
     assert (answer.status, "\n" in json.loads(content)["error"]) == (500, False)
     (line,) = capsys.readouterr().err.splitlines()
@@ -264,7 +264,7 @@ def test_a_silent_connection_is_closed_and_others_are_answered(app, monkeypatch)
 
 
 def test_all_uploads_together_have_a_limit(app, monkeypatch):
-    monkeypatch.setattr("sernb.own_voice.app.TURN", 0.05)
+    monkeypatch.setattr("sernb.prediction.app.TURN", 0.05)
     with app.room_for(LARGEST - 10):
         answer, content = ask(app, "POST", "/predict?name=me.flac", CLIP.read_bytes())
         assert (answer.status, json.loads(content)["error"]) == (

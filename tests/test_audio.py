@@ -17,7 +17,8 @@ import soxr
 from scipy.io import wavfile
 
 from benchmarks import mutations
-from sernb.audio import AudioError, examine, fit_centre, fit_end, load, problem_of, read, resample, resample_linearly
+from sernb.audio.decoders import AudioError
+from sernb.audio.reading import examine, fit_centre, fit_end, load, problem_of, read, resample, resample_linearly
 from sernb.config import ROOT
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0f3c\nsize 375720\n"

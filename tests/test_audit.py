@@ -8,15 +8,18 @@ import pytest
 import soundfile
 from sklearn.model_selection import KFold
 
-from sernb import audit as audit_module
 from sernb.__main__ import main
-from sernb.audio import load
-from sernb.audit import NEAR, Alike, alike_among, find_leaks, fingerprint
+from sernb.audio.reading import load
+from sernb.audio.similarity import NEAR, Alike, alike_among, fingerprint
 from sernb.config import DataError
-from sernb.corpora import CORPORA, corpus_named, read_index
+from sernb.corpora.local_index import read_index
+from sernb.corpora.registry import CORPORA, corpus_named
 from sernb.features import LogMel
-from sernb.split_file import read_split
-from sernb.splits import PROTOCOLS, Fold
+from sernb.protocols import leak_audit
+from sernb.protocols.external_split import read_split
+from sernb.protocols.folds import Fold
+from sernb.protocols.leak_audit import find_leaks
+from sernb.protocols.protocol import PROTOCOLS
 
 RATE = 16_000
 UTTERANCE = ["speaker", "emotion", "intensity", "sentence"]
@@ -237,7 +240,7 @@ def test_a_protocol_allows_what_it_has_by_design():
     own = clips["clip"][clips.speaker == "ravdess-01"]
     fold = Fold(0, tuple(own[::2]), (), tuple(own[1::2]))
     for protocol in PROTOCOLS.values():
-        for leak in audit_module.audit(clips, fold, protocol):
+        for leak in leak_audit.audit(clips, fold, protocol):
             assert leak.allowed is (leak.kind in protocol.by_design)
 
 
@@ -282,11 +285,11 @@ def test_blocks_find_what_one_comparison_would(monkeypatch, rng):
     pictures /= np.linalg.norm(pictures, axis=2, keepdims=True)
     known = {f"clip-{n}": picture.astype(np.float16) for n, picture in enumerate(pictures) if n not in (5, 39)}
     names = [f"clip-{n}" for n in range(40)]
-    monkeypatch.setattr(audit_module, "BLOCK", 7)
+    monkeypatch.setattr(leak_audit, "BLOCK", 7)
     clips = pd.DataFrame({"clip": names, "speaker": names, "sha256": names, "emotion": "", "intensity": "",
                           "sentence": ""})  # fmt: skip
     fold = Fold(0, tuple(names[:20]), (), tuple(names[20:]))
-    monkeypatch.setattr(audit_module, "COORDINATES", 4)
+    monkeypatch.setattr(leak_audit, "COORDINATES", 4)
     alike = Alike({clip: number for number, clip in enumerate(known)}, alike_among(np.stack(list(known.values()))))
     (leak,) = find_leaks(clips, fold, allowed=(), statistics_from=(), alike=alike)
     assert (leak.kind, leak.examples) == ("near-identical sound in training", ("clip-21", "clip-35"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sernb.augment import (
+from sernb.audio.augmentation import (
     ORIGINAL,
     TEST_VIEWS,
     Chain,
@@ -17,11 +17,11 @@ from sernb.augment import (
     Shift,
     Speed,
     Stretch,
-    features_of,
     view_of,
 )
 from sernb.config import digest
 from sernb.features import FrameValues, LogMel, LogMelPicture
+from sernb.features.extraction import features_of
 
 RATE = 16_000
 MORE_VIEWS = (

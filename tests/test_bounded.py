@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sernb import bounded
 from sernb.__main__ import main
-from sernb.bounded import arrays_in, json_in, words
 from sernb.config import ROOT, DataError
-from sernb.own_voice.model import SHIPPED
-from sernb.run_folder import write_run
+from sernb.prediction.loading import SHIPPED
+from sernb.runs.run_folder import write_run
+from sernb.runtime import bounded
+from sernb.runtime.bounded import arrays_in, json_in, words
 
 FAILING = ROOT.parent / "shared" / "failing" / "models"
 CLIP = min((ROOT / "data" / "demo").rglob("*.flac"))

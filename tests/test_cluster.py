@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from sernb import cluster as cluster_module
-from sernb.cluster import on_cluster
 from sernb.config import DataError
-from sernb.experiment import plan
-from sernb.running import run_many
+from sernb.runs.planning import plan
+from sernb.runs.runner import run_many
+from sernb.runtime import cluster as cluster_module
+from sernb.runtime.cluster import on_cluster
 
 
 def test_without_dask_the_option_says_how_to_get_it(monkeypatch):

@@ -44,7 +44,7 @@ VERIFY = """
 import sys
 from pathlib import Path
 
-from sernb import reference
+from sernb.results import committed as reference
 from sernb.__main__ import main
 
 reference.REFERENCE = Path(sys.argv[1])

@@ -16,9 +16,10 @@ import soundfile
 from sernb import __version__
 from sernb.__main__ import main
 from sernb.config import NOTEBOOKS
-from sernb.corpora import CORPORA, corpus_named, read_index
-from sernb.splits import PROTOCOLS
-from sernb.systems import SYSTEMS
+from sernb.corpora.local_index import read_index
+from sernb.corpora.registry import CORPORA, corpus_named
+from sernb.protocols.protocol import PROTOCOLS
+from sernb.systems.registry import SYSTEMS
 
 HEAVY = {"tensorflow", "keras", "librosa", "pandas", "sklearn", "matplotlib", "numpy", "scipy", "soundfile", "joblib"}
 
@@ -248,7 +249,7 @@ def test_notebooks_get_absolute_paths(tmp_path, monkeypatch):
     def note(source, page, parameters):
         given.update(parameters, work=os.environ["SERNB_WORK"], recordings=os.environ["SERNB_DATA"])
 
-    monkeypatch.setattr("sernb.notebooks.run", note)
+    monkeypatch.setattr("sernb.reporting.execution.run", note)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SERNB_WORK", "work here")
     monkeypatch.setenv("SERNB_DATA", "recordings here")

@@ -12,21 +12,13 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from sernb.config import ROOT, DataError
-from sernb.corpora import (
-    CORPORA,
-    EMOTIONS,
-    INDEX_COLUMNS,
-    build_index,
-    checksum,
-    corpus_named,
-    fingerprint_of,
-    index_of_manifest,
-    ravdess,
-    read_index,
-    write_table,
-)
 from sernb.corpora.__main__ import main as write_index
-from sernb.corpora.index import NUMBERS
+from sernb.corpora.index import INDEX_COLUMNS, NUMBERS, build_index, fingerprint_of, index_of_manifest, write_table
+from sernb.corpora.local_index import read_index
+from sernb.corpora.record import EMOTIONS
+from sernb.corpora.records import ravdess
+from sernb.corpora.registry import CORPORA, corpus_named
+from sernb.runtime.files import checksum
 
 SHARED = ROOT.parent / "shared" / "corpora"
 DEMO, RAVDESS, TESS = corpus_named("demo"), corpus_named("ravdess"), corpus_named("tess")

@@ -13,8 +13,11 @@ import soundfile
 from miniatures import commit, miniature, sound
 
 from sernb.__main__ import main
-from sernb.audio import read
-from sernb.corpora import Finding, check, checksum, corpus_named, findings_table, lines_of, read_index
+from sernb.audio.reading import read
+from sernb.corpora.check import Finding, check, findings_table, lines_of
+from sernb.corpora.local_index import read_index
+from sernb.corpora.registry import corpus_named
+from sernb.runtime.files import checksum
 
 DEMO, RAVDESS = corpus_named("demo"), corpus_named("ravdess")
 A_CLIP = "Actor_03/03-01-05-02-02-01-03.flac"
@@ -159,7 +162,7 @@ def test_all_pairs_are_compared_however_many_at_once(small, monkeypatch, tmp_pat
         if level:
             soundfile.write(folder / f"AudioWAV/{clip}.wav", level * sound(5, seconds=2), 16_000)
     commit(corpus, folder, read_index(corpus), monkeypatch, index_folder=tmp_path / "index")
-    monkeypatch.setattr("sernb.audit.BLOCK", block)
+    monkeypatch.setattr("sernb.audio.similarity.BLOCK", block)
     pairs = {(finding.path[14:17], finding.detail.split("1013_")[1][:3]) for finding in check(corpus, folder)}
     assert pairs == {("DFA", "IOM"), ("DFA", "MTI"), ("IOM", "MTI")}
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from sernb.config import ROOT, DataError
-from sernb.corpora import check, corpus_named, files_of, locate, read_index
-from sernb.corpora.copies import find_places
+from sernb.corpora.check import check
+from sernb.corpora.files import files_of, find_places, locate
+from sernb.corpora.local_index import read_index
+from sernb.corpora.registry import corpus_named
 
 DEMO, RAVDESS = corpus_named("demo"), corpus_named("ravdess")
 

@@ -10,9 +10,14 @@ import soundfile
 from miniatures import IEMOCAP_TURNS, iemocap, sound
 
 from sernb.config import DataError
-from sernb.corpora import INDEX_COLUMNS, check, checksum, corpus_named, files_of, fingerprint_of, locate, read_index
-from sernb.corpora import iemocap as record
-from sernb.labels import label_set_named
+from sernb.corpora.check import check
+from sernb.corpora.files import files_of, locate
+from sernb.corpora.index import INDEX_COLUMNS, fingerprint_of
+from sernb.corpora.local_index import read_index
+from sernb.corpora.records import iemocap as record
+from sernb.corpora.registry import corpus_named
+from sernb.protocols.labels import label_set_named
+from sernb.runtime.files import checksum
 
 IEMOCAP = corpus_named("iemocap")
 FIRST = "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"

@@ -11,9 +11,14 @@ import soundfile
 from miniatures import sound
 
 from sernb.__main__ import main
-from sernb.at_hand import at_hand
 from sernb.config import DataError
-from sernb.corpora import INDEX_COLUMNS, check, checksum, corpus_named, files_of, fingerprint_of, locate, read_index
+from sernb.corpora.availability import at_hand
+from sernb.corpora.check import check
+from sernb.corpora.files import files_of, locate
+from sernb.corpora.index import INDEX_COLUMNS, fingerprint_of
+from sernb.corpora.local_index import read_index
+from sernb.corpora.registry import corpus_named
+from sernb.runtime.files import checksum
 
 ROWS = [
     ("anna/1.wav", "Anna", "happiness", "f"),

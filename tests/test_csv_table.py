@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sernb.config import ROOT, DataError
-from sernb.corpora import corpus_named
 from sernb.corpora.csv_table import near_equal, read_csv_table
+from sernb.corpora.registry import corpus_named
 
 FAILING = ROOT.parent / "shared" / "failing" / "tables"
 KNOWN = ("path", "part", "speaker")

@@ -15,9 +15,10 @@ import pytest
 import soundfile
 from test_audio import chunk, riff
 
-from sernb import audio, decoders, ffmpeg
 from sernb.__main__ import main
-from sernb.audio import AudioError, describe, examine, problem_of
+from sernb.audio import decoders, ffmpeg, reading
+from sernb.audio.decoders import AudioError
+from sernb.audio.reading import describe, examine, problem_of
 from sernb.config import ROOT
 
 FAILING = ROOT.parent / "shared" / "failing" / "audio"
@@ -171,7 +172,7 @@ def test_blocks_of_a_long_recording_are_what_is_read_at_once(tmp_path, speech, m
         found = examine(path, held=1.0)
         assert found.signal is None
         expected = soundfile.read(path, dtype="float32")[0].mean(axis=1)
-        np.testing.assert_allclose(np.concatenate(list(audio.blocks(found))), expected, atol=1e-6)
+        np.testing.assert_allclose(np.concatenate(list(reading.blocks(found))), expected, atol=1e-6)
 
 
 # -- Oddities of WAV files -- #
@@ -356,7 +357,7 @@ def test_ffmpeg_ends_with_whoever_reads(tmp_path):
 # -- Channels -- #
 
 
-def channels_of(tmp_path: Path, *channels: np.ndarray) -> audio.Recording:
+def channels_of(tmp_path: Path, *channels: np.ndarray) -> reading.Recording:
     soundfile.write(tmp_path / "channels.wav", np.column_stack(channels), RATE, subtype="FLOAT")
     return examine(tmp_path / "channels.wav")
 
@@ -391,7 +392,7 @@ def test_channels_of_a_long_recording_are_looked_at_to_its_end(tmp_path, speech)
     opposite = np.column_stack([np.concatenate([speech * 0, speech]), np.concatenate([speech * 0, -speech])])
     soundfile.write(tmp_path / "long.wav", opposite, RATE, subtype="FLOAT")
     found = examine(tmp_path / "long.wav", held=0.5)
-    np.testing.assert_array_equal(np.concatenate(list(audio.blocks(found))), opposite[:, 0])
+    np.testing.assert_array_equal(np.concatenate(list(reading.blocks(found))), opposite[:, 0])
     assert "cancel" in found.notes[0]
 
 
@@ -401,14 +402,14 @@ def test_channels_of_a_long_recording_are_looked_at_to_its_end(tmp_path, speech)
 def test_what_channels_and_samples_would_fill_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     soundfile.write(tmp_path / "many.wav", np.full((2000, decoders.MOST_CHANNELS + 1), 0.1), RATE)
     assert problem_of(tmp_path / "many.wav").kind == "channels"
-    monkeypatch.setattr(audio, "MOST_VALUES", 5000)
+    monkeypatch.setattr(reading, "MOST_VALUES", 5000)
     soundfile.write(tmp_path / "long.wav", np.full((3000, 2), 0.1), RATE)
     monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: pytest.fail("was decoded"))
     assert problem_of(tmp_path / "long.wav").kind == "too-long"
 
 
 @on_posix
-@pytest.mark.parametrize("look", [audio.read, lambda path: examine(path, held=60.0), describe])
+@pytest.mark.parametrize("look", [reading.read, lambda path: examine(path, held=60.0), describe])
 def test_pipes_and_devices_are_not_opened(tmp_path, look):
     os.mkfifo(tmp_path / "pipe.wav")
     for path in (tmp_path / "pipe.wav", Path("/dev/zero")):

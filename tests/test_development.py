@@ -13,16 +13,18 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from sernb import development, tuning
-from sernb.audit import audit
 from sernb.config import DataError, digest
-from sernb.development import ARCHITECTURE, ATTENTION, AUGMENTATION, BASELINES, FEATURES, JOINED, OURS, Arm, Question
-from sernb.experiment import Experiment, plan
-from sernb.figures import development as draw
-from sernb.pools import pool_named
-from sernb.run_folder import Run, read_run, write_run
-from sernb.running import run_many
-from sernb.splits import PROTOCOLS
+from sernb.corpora.pool import pool_named
+from sernb.figures import ablation as figures_ablation
+from sernb.protocols.leak_audit import audit
+from sernb.protocols.protocol import PROTOCOLS
+from sernb.runs.experiment import Experiment
+from sernb.runs.planning import plan
+from sernb.runs.run_folder import Run, read_run, write_run
+from sernb.runs.runner import run_many
+from sernb.studies import ablation, feature_maps, tuning
+from sernb.studies.ablation import Arm, Question
+from sernb.studies.ablation_questions import ARCHITECTURE, ATTENTION, AUGMENTATION, BASELINES, FEATURES, JOINED, OURS
 
 TUNED = Arm("as published", "feature-cnn-narrow", training_views=())
 PAIR = Question("pair", (TUNED, replace(TUNED, name="less dropout", settings={"dropout": 0.1})))
@@ -51,7 +53,7 @@ def pretend(experiments: Sequence[Experiment], **ignored: object) -> list[Run]:
 
 @pytest.fixture
 def planned() -> dict[str, dict[str, list[Experiment]]]:
-    return development.plan_questions([PAIR], "ravdess", profile="full")
+    return ablation.plan_questions([PAIR], "ravdess", profile="full")
 
 
 # -- Who is scored -- #
@@ -84,8 +86,8 @@ def test_a_corpus_without_validation_speakers_says_so():
 
 
 def test_the_page_names_the_parts(planned):
-    experiments = development.experiments_of(planned)
-    table = development.parts_table(experiments).set_index("Fold")
+    experiments = ablation.experiments_of(planned)
+    table = ablation.parts_table(experiments).set_index("Fold")
     assert table["Scored: validation speakers"][1] == "ravdess-03, ravdess-06"
     assert table["Left out: test speakers"][1] == "ravdess-02, ravdess-05, ravdess-14, ravdess-15, ravdess-16"
     assert table["Choose the epoch"][1] == "ravdess-10, ravdess-11"
@@ -109,7 +111,7 @@ def flat(value: object, name: str = "") -> dict[str, object]:
     ids=lambda q: q.name,
 )
 def test_a_variant_differs_from_the_first_in_one_thing(question, profile):
-    arms = development.plan_questions([question], "demo", profile=profile)[question.name]
+    arms = ablation.plan_questions([question], "demo", profile=profile)[question.name]
     (_, base), *others = arms.items()
     for name, experiments in others:
         assert [each.fold for each in experiments] == [each.fold for each in base]
@@ -121,9 +123,9 @@ def test_a_variant_differs_from_the_first_in_one_thing(question, profile):
 
 
 def test_arms_that_questions_share_are_run_once():
-    planned = development.plan_questions(FEATURES, "demo", profile="quick")
+    planned = ablation.plan_questions(FEATURES, "demo", profile="quick")
     every = [each for arms in planned.values() for experiments in arms.values() for each in experiments]
-    once = development.experiments_of(planned)
+    once = ablation.experiments_of(planned)
     assert len(once) == len({each.folder for each in every}) < len(every)
 
 
@@ -131,9 +133,9 @@ def test_arms_that_questions_share_are_run_once():
 
 
 def test_a_table_holds_the_differences_on_the_same_clips(planned):
-    pretend(development.experiments_of(planned))
-    arms = development.results_of(planned)["pair"]
-    (name, found), *_ = development.differences(arms).items()
+    pretend(ablation.experiments_of(planned))
+    arms = ablation.results_of(planned)["pair"]
+    (name, found), *_ = ablation.differences(arms).items()
     assert name == "less dropout"
     recalls = []
     for result in arms.values():
@@ -141,32 +143,32 @@ def test_a_table_holds_the_differences_on_the_same_clips(planned):
         recalls.append(balanced_accuracy_score(rows.truth, rows[list(result.classes)].idxmax(axis=1)))
     assert found.difference.value == pytest.approx(recalls[1] - recalls[0], abs=1e-12)
     assert (found.units, found.difference.unit) == (10, "speakers")
-    table = development.arms_table(arms).set_index("Variant")
+    table = ablation.arms_table(arms).set_index("Variant")
     assert table["UAR"].str.split().str[0].tolist() == [f"{100 * recall:.1f}" for recall in recalls]
     assert table["Against the first (points)"].tolist() == ["–", str(found.difference)]
     assert table["Parameters"].tolist() == ["1,234"] * 2
     assert table["Multiply-adds a clip (million)"].tolist() == ["5.7"] * 2
     assert table["Chosen by fold"].tolist() == ["epoch 2, 2, 2, 2, 2"] * 2
-    assert "600 clips of 10 speakers" in development.caption(arms)
-    (sentence,) = development.learned({"pair": arms})
+    assert "600 clips of 10 speakers" in ablation.caption(arms)
+    (sentence,) = ablation.learned({"pair": arms})
     assert sentence.startswith("Less dropout, against as published:")
 
 
 def test_curves_mark_the_chosen_epoch_of_each_fold(planned):
-    pretend(development.experiments_of(planned))
-    found = development.histories(development.results_of(planned)["pair"])
+    pretend(ablation.experiments_of(planned))
+    found = ablation.histories(ablation.results_of(planned)["pair"])
     assert found[found.chosen].groupby(["arm", "fold"]).epoch.agg(list).tolist() == [[2]] * 10
     assert found[found.chosen].accuracy.unique().tolist() == [0.3]
-    drawing = draw.learning_curves(found, "made")
+    drawing = figures_ablation.learning_curves(found, "made")
     assert "chosen epochs 2, 2, 2, 2, 2" in drawing.alt
     drawn = [axes.get_ylabel() for axes in drawing.figure.axes if axes.get_ylabel()]
     assert drawn == ["training loss", "accuracy (%)"]
 
 
 def test_where_nobody_chooses_an_epoch_no_accuracy_is_drawn(planned):
-    pretend(development.experiments_of(planned))
-    found = development.histories(development.results_of(planned)["pair"]).assign(accuracy=np.nan)
-    drawing = draw.learning_curves(found, "made")
+    pretend(ablation.experiments_of(planned))
+    found = ablation.histories(ablation.results_of(planned)["pair"]).assign(accuracy=np.nan)
+    drawing = figures_ablation.learning_curves(found, "made")
     assert {axes.get_ylabel() for axes in drawing.figure.axes} == {"training loss", ""}
     assert "accuracy" not in drawing.alt
     assert [line for axes in drawing.figure.axes for line in axes.get_lines() if len(line.get_xdata())]
@@ -175,17 +177,21 @@ def test_where_nobody_chooses_an_epoch_no_accuracy_is_drawn(planned):
 @pytest.mark.slow
 def test_inside_of_a_network_that_was_trained():
     arms = {"with attention": replace(ATTENTION.arms[0], settings={"epochs": 1, "width": 1 / 32})}
-    planned = {name: development.plan_arm(arm, "demo", profile="quick")[:1] for name, arm in arms.items()}
+    planned = {name: ablation.plan_arm(arm, "demo", profile="quick")[:1] for name, arm in arms.items()}
     run_many(planned["with attention"], jobs=1, progress=False)
-    (result,) = development.results_of({"attention": planned})["attention"].values()
-    seen = development.look_inside(result)
+    (result,) = ablation.results_of({"attention": planned})["attention"].values()
+    seen = feature_maps.look_inside(result)
     row = result.runs[0].predictions.set_index("clip").loc[seen.clip]
     assert (seen.truth, seen.answer) == (row.truth, row[list(result.classes)].astype(float).idxmax())
     assert seen.picture.shape == (128, 128)
     assert seen.seen["filters 1"].shape == (7, 7, 1, 1)
-    for drawing in (draw.filters(seen, "f"), draw.feature_maps(seen, 2, "m"), draw.attention(seen, "a")):
+    for drawing in (
+        figures_ablation.filters(seen, "f"),
+        figures_ablation.feature_maps(seen, 2, "m"),
+        figures_ablation.attention(seen, "a"),
+    ):
         assert len(drawing.alt) > 40
-    assert f"{seen.truth} answered {seen.answer}" in draw.attention(seen, "a").alt
+    assert f"{seen.truth} answered {seen.answer}" in figures_ablation.attention(seen, "a").alt
 
 
 # -- The search -- #
@@ -194,7 +200,7 @@ def test_inside_of_a_network_that_was_trained():
 @pytest.fixture
 def base(monkeypatch) -> list[Experiment]:
     monkeypatch.setattr(tuning, "run_many", pretend)
-    return development.plan_arm(TUNED, "demo", profile="quick")
+    return ablation.plan_arm(TUNED, "demo", profile="quick")
 
 
 def tried(study) -> list[tuple]:
@@ -290,5 +296,5 @@ def test_what_the_search_found_is_told_and_drawn(base):
     assert sum(found.values()) == pytest.approx(1)
     assert tuning.importances(study) == found
     assert tuning.gained(study, base).difference.value == pytest.approx(max(values) - values[0])
-    assert f"in trial {1 + int(np.argmax(values))}." in draw.trials(table, "made").alt
-    assert all(name.replace("_", " ") in draw.importances(found, "made").alt for name in found)
+    assert f"in trial {1 + int(np.argmax(values))}." in figures_ablation.trials(table, "made").alt
+    assert all(name.replace("_", " ") in figures_ablation.importances(found, "made").alt for name in found)

@@ -17,9 +17,10 @@ import pytest
 from test_fetch import Server
 
 from sernb.__main__ import main
-from sernb.audio import load
+from sernb.audio.reading import load
 from sernb.config import ROOT, DataError
-from sernb.corpora import corpus_named, locate
+from sernb.corpora.files import locate
+from sernb.corpora.registry import corpus_named
 from sernb.encoders import loading
 from sernb.encoders.registry import ENCODERS, Record, record_of
 from sernb.encoders.weights import read_weights
@@ -318,7 +319,7 @@ def test_without_weights_one_line_says_what_to_do(capsys, tmp_path):
 
 @pytest.mark.encoder
 def test_command_writes_a_table_of_embeddings_that_is_read_again(encoders, tmp_path, capsys):
-    from sernb.corpora import read_index
+    from sernb.corpora.local_index import read_index
 
     loading._whisper.cache_clear()
     path = tmp_path / "tiny.npz"

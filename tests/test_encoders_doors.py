@@ -8,17 +8,18 @@ import pandas as pd
 import pytest
 
 from sernb.__main__ import main
-from sernb.augment import TEST_VIEWS
+from sernb.audio.augmentation import TEST_VIEWS
 from sernb.config import ROOT, DataError
-from sernb.corpora import read_index
-from sernb.corpora.index import checksum
+from sernb.corpora.export import write_table
+from sernb.corpora.local_index import read_index
+from sernb.corpora.pool import pool_named
+from sernb.corpora.preparation import prepare
 from sernb.encoders import loading
-from sernb.experiment import plan
 from sernb.features import Embedding
-from sernb.pools import pool_named
-from sernb.preparation import prepare, write_table
-from sernb.running import run_many
-from sernb.systems import system_named
+from sernb.runs.planning import plan
+from sernb.runs.runner import run_many
+from sernb.runtime.files import checksum
+from sernb.systems.registry import system_named
 
 DEMO = "demo:intensity=normal"
 

@@ -5,7 +5,8 @@ import pytest
 from scipy.special import entr
 from sklearn import metrics as reference
 
-from sernb.corpora import corpus_named, read_index
+from sernb.corpora.local_index import read_index
+from sernb.corpora.registry import corpus_named
 from sernb.evaluation import (
     Answers,
     brier,

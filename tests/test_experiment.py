@@ -18,18 +18,19 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from sernb import running
-from sernb.augment import Noise
+from sernb.audio.augmentation import Noise
 from sernb.config import DataError, work_folder
-from sernb.experiment import plan
-from sernb.features import Normaliser
-from sernb.locks import held
-from sernb.preparation import prepare
-from sernb.results import caption, comparison_table, gaps, reported_table, results_of, results_table, views_table
-from sernb.running import prepare_for, read_runs, run, run_many
-from sernb.splits import SIDE_BY_SIDE
-from sernb.store import TEMPORARY
-from sernb.systems import OnDemand
+from sernb.corpora.preparation import prepare
+from sernb.features.normalisation import Normaliser
+from sernb.protocols.protocol import SIDE_BY_SIDE
+from sernb.results.result import results_of
+from sernb.results.tables import caption, comparison_table, gaps, reported_table, results_table, views_table
+from sernb.runs import runner
+from sernb.runs.planning import plan
+from sernb.runs.runner import prepare_for, read_runs, run, run_many
+from sernb.runtime.files import TEMPORARY
+from sernb.runtime.locks import held
+from sernb.systems.base import OnDemand
 
 
 def test_a_plan_names_each_run_by_what_decides_its_result():
@@ -138,7 +139,7 @@ def test_results_come_from_the_predictions(svm_runs):
 
 def test_what_is_done_is_not_done_again(svm_runs, monkeypatch):
     experiments, runs = svm_runs
-    monkeypatch.setattr(running, "write_run", None)  # would fail if anything ran
+    monkeypatch.setattr(runner, "write_run", None)  # would fail if anything ran
     again = run_many(experiments, jobs=1, progress=False)
     assert [run_.provenance for run_ in again] == [run_.provenance for run_ in runs]
 
@@ -221,17 +222,17 @@ def test_one_that_fails_keeps_no_other_from_being_done_and_says_why():
 
 def test_what_another_process_is_at_is_waited_for_at_the_end(monkeypatch):
     """The others are done first; then its result is taken, or the run is done if the other ended without."""
-    monkeypatch.setattr("sernb.locks.POLL", 0.01)
+    monkeypatch.setattr("sernb.runtime.locks.POLL", 0.01)
     experiments = plan(["majority"], "demo", ["speaker-independent"])
     prepare_for(experiments)
     begun, order = threading.Event(), []
-    finish = running._do
+    finish = runner._do
 
     def noted(each):
         order.append(each.fold.number)
         return finish(each)
 
-    monkeypatch.setattr(running, "_do", noted)
+    monkeypatch.setattr(runner, "_do", noted)
 
     def other() -> None:
         with held(experiments[0].lock):
@@ -263,7 +264,7 @@ def test_a_cache_that_is_damaged_while_it_is_read_is_made_again(monkeypatch):
     row = list(prepare(first.corpus, first.system.features)).index(first.fold.train[0])
     at = 4 * first.system.features.width * row
     values.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-    monkeypatch.setattr("sernb.store.WHOLE", 0)  # as if it were large
+    monkeypatch.setattr("sernb.corpora.feature_cache.WHOLE", 0)  # as if it were large
     assert len(run(first).predictions) == len(first.fold.test)
     assert next(work_folder().glob("cache/demo/statistics-*/values.f32")).read_bytes() == whole
 
@@ -294,7 +295,7 @@ def test_a_clock_that_was_set_back_decides_nothing(monkeypatch):
     for path in work_folder().rglob("*"):
         os.utime(path, (2**31 - 1, 2**31 - 1))  # made before the clock went back
     with monkeypatch.context() as patch:
-        patch.setattr("sernb.preparation.write_features", None)  # would fail if anything were prepared again
+        patch.setattr("sernb.corpora.preparation.write_features", None)  # would fail if anything were prepared again
         again, other = run_many(experiments, jobs=1, progress=False)
     assert again.provenance == done.provenance, "it was not done again"
     assert len(other.predictions) == len(experiments[1].fold.test)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfiltfilt
 
-from sernb import explanation
 from sernb.config import DataError
-from sernb.explanation import Curves, Cut, Explained, Grid, curves, importance
-from sernb.results import results_of
-from sernb.run_folder import read_run, write_run
+from sernb.results import occlusion
+from sernb.results.occlusion import Curves, Cut, Explained, Grid, curves, importance
+from sernb.results.result import results_of
+from sernb.runs.run_folder import read_run, write_run
 
 RATE = 16_000
 
@@ -94,7 +94,7 @@ def test_areas_are_those_of_trapezoids_and_the_table_subtracts_them():
     np.testing.assert_allclose(tested.insertion_area, [0.75, 0.25])
     cut = Cut(np.ones(RATE, np.float32), RATE)
     clips = [Explained(f"c{n}", f"s{n}", "sad", "sad", cut, np.zeros(cut.shape), tested) for n in range(3)]
-    table = explanation.areas_table(clips).set_index("Curve")
+    table = occlusion.areas_table(clips).set_index("Curve")
     assert table.loc["deletion (lower is better)", "Difference"] == "-0.500 [-0.500, -0.500]"
     assert table.loc["insertion (higher is better)", "Difference"] == "+0.500 [+0.500, +0.500]"
     assert table["Speakers"].tolist() == [3, 3]
@@ -126,8 +126,8 @@ def write_again(run_, weights):
 
 @pytest.mark.slow
 def test_a_rebuilt_network_says_what_its_run_recorded_and_other_weights_are_refused():
-    from sernb.experiment import plan
-    from sernb.running import prepare_for, run
+    from sernb.runs.planning import plan
+    from sernb.runs.runner import prepare_for, run
 
     (first, *_) = plan(["multiscale-cnn"], "demo:available", ["speaker-normalised"], profile="quick", views=[])
     settings = dataclasses.replace(first.settings, epochs=1, filters=8, dilations=(1, 2))
@@ -138,29 +138,29 @@ def test_a_rebuilt_network_says_what_its_run_recorded_and_other_weights_are_refu
     assert set(held_out["clip"]) == set(small.fold.validation)
     assert finished.metrics["size"]["parameters"] == sum(value.size for value in finished.weights.values())
     (result,) = results_of([small])
-    network = explanation.listener(result, 0)
-    (each, *_) = explanation.explained(network, clips=1, grid=Grid(span=1.0, bands=2))
+    network = occlusion.listener(result, 0)
+    (each, *_) = occlusion.explained(network, clips=1, grid=Grid(span=1.0, bands=2))
     recorded = result.predictions.set_index("clip").loc[each.clip, list(result.classes)].astype(float)
     assert each.prediction == recorded.idxmax()
     assert each.tested.deletion[0, 0] == pytest.approx(recorded.max(), abs=1e-4)
     heavy = dataclasses.replace(network, work=10**12)
-    assert len(explanation.explained(heavy, clips=3, grid=Grid(span=2.0, bands=1))) == 1
+    assert len(occlusion.explained(heavy, clips=3, grid=Grid(span=2.0, bands=1))) == 1
     weights = {name: value + 0.5 for name, value in finished.weights.items()}
     write_again(finished, weights)
     with pytest.raises(DataError, match="do not make its answers again"):
-        explanation.listener(results_of([small])[0], 0)
+        occlusion.listener(results_of([small])[0], 0)
     write_again(finished, dict(list(weights.items())[1:]))
     with pytest.raises(DataError, match="do not fit its network"):
-        explanation.listener(results_of([small])[0], 0)
+        occlusion.listener(results_of([small])[0], 0)
 
 
 def test_what_is_no_network_is_said():
-    from sernb.experiment import plan
-    from sernb.running import run_many
+    from sernb.runs.planning import plan
+    from sernb.runs.runner import run_many
 
     experiments = plan(["majority"], "demo", ["speaker-independent"], folds=[0])
     run_many(experiments, jobs=1, progress=False)
     with pytest.raises(DataError, match="majority: is no network"):
-        explanation.listener(results_of(experiments)[0], 0)
+        occlusion.listener(results_of(experiments)[0], 0)
     with pytest.raises(DataError, match="No network is among these"):
-        explanation.best_listener(results_of(experiments))
+        occlusion.best_listener(results_of(experiments))

@@ -8,18 +8,20 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from sernb import audio, corpora, exploration
-from sernb.at_hand import at_hand
+from sernb.audio import reading
 from sernb.config import DataError
-from sernb.corpora import CORPORA
+from sernb.corpora import check, index, local_index, registry
+from sernb.corpora.availability import at_hand
+from sernb.corpora.registry import CORPORA
 from sernb.features import F0, Level, LogMel
+from sernb.studies import exploration
 
-DEMO = corpora.corpus_named("demo")
+DEMO = registry.corpus_named("demo")
 
 
 @pytest.fixture
 def clips():
-    return corpora.read_index(DEMO).assign(corpus="demo")
+    return local_index.read_index(DEMO).assign(corpus="demo")
 
 
 def tone(hertz, *, seconds=1.0, sampling_rate=16_000, level=0.5, partials=1):
@@ -46,7 +48,7 @@ def test_noise_and_silence_have_no_f0(rng):
 
 def test_level_is_that_of_librosa(clips):
     for path in clips.path[::60]:
-        signal = audio.load(DEMO.home / path, 22_050)
+        signal = reading.load(DEMO.home / path, 22_050)
         rms = librosa.feature.rms(y=signal, frame_length=2048, hop_length=512)[0]
         assert Level()(signal)[:, 0] == pytest.approx(20 * np.log10(np.maximum(rms, 1e-5)), abs=0.01)
 
@@ -63,7 +65,7 @@ def test_loudness_is_that_of_the_sine_whatever_the_silence_around_it(level, deci
 def test_trimming_is_that_of_librosa(clips):
     settings = Level()
     for path in clips.path[::20]:
-        signal = audio.load(DEMO.home / path, settings.sampling_rate)
+        signal = reading.load(DEMO.home / path, settings.sampling_rate)
         spoken, _ = librosa.effects.trim(signal, top_db=40)
         found = exploration.trimmed(settings(signal), len(signal) / settings.sampling_rate, settings)
         assert found == pytest.approx(len(spoken) / settings.sampling_rate, abs=1e-6)
@@ -71,10 +73,10 @@ def test_trimming_is_that_of_librosa(clips):
 
 @pytest.mark.slow
 def test_trimmed_ravdess_is_as_long_as_system_002_prints(recordings):
-    settings, record = Level(), corpora.corpus_named("ravdess")
+    settings, record = Level(), registry.corpus_named("ravdess")
     lengths = []
-    for row in corpora.read_index(record).itertuples():
-        signal = audio.load(recordings / "ravdess" / row.path, settings.sampling_rate)
+    for row in local_index.read_index(record).itertuples():
+        signal = reading.load(recordings / "ravdess" / row.path, settings.sampling_rate)
         lengths.append(exploration.trimmed(settings(signal), row.seconds, settings))
     assert (round(min(lengths), 2), round(max(lengths), 2)) == (1.21, 4.40)
 
@@ -157,9 +159,9 @@ def test_speakers_with_the_same_clips_share_a_line(clips):
 
 
 def test_findings_are_summed_up_by_kind():
-    findings = [corpora.Finding("problem", "missing", f"{n}.wav", "is missing") for n in range(3)]
-    findings.append(corpora.Finding("note", "stereo", "x.wav", "has 2 channels"))
-    table = exploration.findings_by_kind(corpora.findings_table(findings))
+    findings = [check.Finding("problem", "missing", f"{n}.wav", "is missing") for n in range(3)]
+    findings.append(check.Finding("note", "stereo", "x.wav", "has 2 channels"))
+    table = exploration.findings_by_kind(check.findings_table(findings))
     assert table.to_numpy().tolist() == [
         ["problem", "missing", 3, "0.wav", "is missing"],
         ["note", "stereo", 1, "x.wav", "has 2 channels"],
@@ -222,7 +224,7 @@ def test_planes_are_scikit_learns_and_the_same_again(cloud):
 
 
 def test_speakers_are_found_in_the_demo_and_standardising_hides_them(clips):
-    pictures = {row.clip: LogMel()(audio.load(DEMO.home / row.path, 16_000)) for row in clips.itertuples()}
+    pictures = {row.clip: LogMel()(reading.load(DEMO.home / row.path, 16_000)) for row in clips.itertuples()}
     near = exploration.purities(clips, exploration.vectors(clips, pictures))
     speaker = near.loc["the same speaker"]
     assert speaker.measured > 2 * speaker.chance
@@ -237,7 +239,7 @@ def test_the_demo_is_here():
     here = at_hand("demo")
     assert here.summary == "All 240 clips of the demo corpus are here."
     assert len(here.clips) == 240
-    assert here.recordings == corpora.fingerprint_of(here.index)
+    assert here.recordings == index.fingerprint_of(here.index)
 
 
 @pytest.mark.parametrize("name", [name for name in CORPORA if name != "demo"])

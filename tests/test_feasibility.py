@@ -14,17 +14,22 @@ from sklearn.model_selection import StratifiedKFold
 
 from sernb.__main__ import main
 from sernb.config import DataError, Infeasible
-from sernb.corpora import check, corpus_named
+from sernb.corpora.check import check
+from sernb.corpora.registry import corpus_named
 from sernb.evaluation import Answers, interval, macro_f1, uar
 from sernb.evaluation.intervals import copies_of, draw, units
-from sernb.experiment import plan
-from sernb.feasibility import remarks
-from sernb.results import caption, protocol_cards, results_of, results_table
-from sernb.running import learned_only, run_many
-from sernb.splits import PROTOCOLS, SIDE_BY_SIDE, folds_of
-from sernb.studies import enrolment, gender, leaks
-from sernb.systems import SHOWN, Examples, Task
-from sernb.systems.inner_validation import inner_folds
+from sernb.protocols.folds import folds_of
+from sernb.protocols.protocol import PROTOCOLS, SIDE_BY_SIDE
+from sernb.results.protocol_cards import protocol_cards
+from sernb.results.result import results_of
+from sernb.results.tables import caption, results_table
+from sernb.runs.feasibility import remarks
+from sernb.runs.planning import plan
+from sernb.runs.runner import learned_only, run_many
+from sernb.studies import gender, leaks, speaker_adaptation
+from sernb.systems.base import Examples, Task
+from sernb.systems.learning.inner_cross_validation import inner_folds
+from sernb.systems.registry import SHOWN
 
 MEASURED = [name for name, protocol in PROTOCOLS.items() if not protocol.planted and protocol.split != "corpora"]
 # Of each published split one.
@@ -274,12 +279,12 @@ def test_the_leak_study_measures_what_can_be_measured(odd):
 
 
 def test_speakers_with_one_clip_are_not_enrolled(odd):
-    found = enrolment.plan_folds("statistics-svm", odd("one clip a speaker"), profile="quick")
+    found = speaker_adaptation.plan_folds("statistics-svm", odd("one clip a speaker"), profile="quick")
     assert (len(found), found.left_out) == (0, found.left_out)
     assert "8 of 8 speakers have one clip only" in found.left_out[0]
-    found = enrolment.plan_folds("statistics-svm", odd("one emotion a speaker"), profile="full")
+    found = speaker_adaptation.plan_folds("statistics-svm", odd("one emotion a speaker"), profile="full")
     assert (len(found), "in fold 1, 2, 3 the clips" in found.left_out[0]) == (0, True)
-    assert len(enrolment.plan_folds("statistics-svm", odd(rows(4, TWO, 2)), profile="quick")) == 2
+    assert len(speaker_adaptation.plan_folds("statistics-svm", odd(rows(4, TWO, 2)), profile="quick")) == 2
 
 
 # Speakers who share recordings

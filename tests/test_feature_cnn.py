@@ -8,9 +8,12 @@ import pytest
 from sklearn.metrics import precision_recall_fscore_support
 from sklearn.preprocessing import StandardScaler
 
-from sernb.augment import features_of
-from sernb.corpora import corpus_named, read_index
-from sernb.systems import Examples, Task, feature_cnn, system_named
+from sernb.corpora.local_index import read_index
+from sernb.corpora.registry import corpus_named
+from sernb.features.extraction import features_of
+from sernb.systems import feature_cnn
+from sernb.systems.base import Examples, Task
+from sernb.systems.registry import system_named
 
 SMALL = feature_cnn.Settings(
     width=0.1, batch=8, epochs=10, learning_rate=0.003, dropout=0, dense_dropout=0, patience=10
@@ -73,7 +76,7 @@ def test_precision_and_recall_of_a_batch_are_micro_averages_above_a_half(rng):
 @pytest.mark.slow
 @pytest.mark.parametrize(("kernels", "parameters"), [((5, 5, 5, 3, 3), 2_534_535), ((5, 5, 5, 5, 5), 2_731_143)])
 def test_network_has_the_published_size(kernels, parameters):
-    from sernb.networks import network_of, parameters_of
+    from sernb.systems.inspection import network_of, parameters_of
 
     settings = dataclasses.replace(feature_cnn.Settings(), kernels=kernels)
     system = dataclasses.replace(feature_cnn.SYSTEM, settings=settings)
@@ -124,7 +127,7 @@ def test_training_learns_and_scores_are_probabilities(rng):
 
 @pytest.mark.slow
 def test_values_are_standardised_over_training_clips_and_copies_alone(rng, monkeypatch):
-    from sernb import training
+    from sernb.systems.learning import training
 
     given, seen = task(rng, copies=1), {}
     monkeypatch.setattr(training, "train", lambda model, clips, *others, **named: seen.update(clips=clips, **named))

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sernb.audio import fit_centre, load
-from sernb.features import LogMel, Mfcc, Normaliser, Statistics
+from sernb.audio.reading import fit_centre, load
+from sernb.features import LogMel, Mfcc, Statistics
+from sernb.features.normalisation import Normaliser
 from sernb.features.statistics import EPSILON, SHORT_TERM, STATISTICS, summarise
-from sernb.systems import OnDemand
+from sernb.systems.base import OnDemand
 
 
 @pytest.fixture

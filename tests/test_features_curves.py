@@ -4,10 +4,11 @@ import librosa
 import numpy as np
 import pytest
 
-from sernb.audio import load
-from sernb.augment import RandomGain, RandomStretch, SteadyNoise, features_of
+from sernb.audio.augmentation import RandomGain, RandomStretch, SteadyNoise
+from sernb.audio.reading import load
 from sernb.features import Curves
-from sernb.systems.system_003 import AS_TEXT, copies_at
+from sernb.features.extraction import features_of
+from sernb.systems.curve_networks import AS_TEXT, copies_at
 
 COPIES = copies_at(22_050)
 

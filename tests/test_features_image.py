@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sernb.audio import load
+from sernb.audio.reading import load
 from sernb.config import DataError
 from sernb.features import LogMelPicture
 

@@ -4,7 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
-from sernb.audio import load
+from sernb.audio.reading import load
 from sernb.features import FrameValues
 
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sernb.audio import load
-from sernb.augment import DrawnNoise, features_of
+from sernb.audio.augmentation import DrawnNoise
+from sernb.audio.reading import load
 from sernb.features import LogMelWindows
+from sernb.features.extraction import features_of
 
 
 def theirs(signal):

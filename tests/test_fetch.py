@@ -25,12 +25,18 @@ import pandas as pd
 import pytest
 
 from sernb import config, corpora
-from sernb import fetch as fetch_module
 from sernb.__main__ import main
 from sernb.config import ROOT, DataError
-from sernb.corpora import Archive, Corpus, check, corpus_named, read_index
+from sernb.corpora import fetch as fetch_module
+from sernb.corpora import registry
+from sernb.corpora.check import check
+from sernb.corpora.fetch import fetch
 from sernb.corpora.index import committed_index
-from sernb.fetch import Patience, _BadArchive, fetch, unpack
+from sernb.corpora.local_index import read_index
+from sernb.corpora.record import Archive, Corpus
+from sernb.corpora.registry import corpus_named
+from sernb.runtime.archive import _BadArchive, unpack
+from sernb.runtime.download import Patience
 
 DEMO = corpus_named("demo")
 INDEX = read_index(DEMO)
@@ -510,7 +516,7 @@ EVIL = {
 @pytest.mark.parametrize("case", EVIL)
 def test_an_evil_or_broken_archive_leaves_nothing(case, mini, contents, server, target, monkeypatch, tmp_path):
     make, words = EVIL[case]
-    monkeypatch.setattr("sernb.fetch.MOST_ENTRIES", 40)
+    monkeypatch.setattr("sernb.runtime.archive.MOST_ENTRIES", 40)
     corpus = by_archive(mini, server, make(contents))  # published so: only its inside can betray it
     if case == "nothing":
         corpus = by_archive(mini, server, b"", bytes=None, checksum="")
@@ -653,7 +659,7 @@ def test_a_stopped_download_goes_on_where_it_stopped(how, archived, contents, se
 # The corpora themselves
 
 
-@pytest.mark.parametrize("name", corpora.CORPORA)
+@pytest.mark.parametrize("name", registry.CORPORA)
 def test_each_corpus_says_how_to_come_by_it(name):
     corpus = corpus_named(name)
     addresses = [address for address in (corpus.archive and corpus.archive.url, corpus.files_at) if address]

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sernb import corpora, figures
+from sernb import figures
+from sernb.corpora import local_index, registry
 from sernb.evaluation import Interval
 from sernb.features import LogMel
 from sernb.figures.style import OTHER_GENDER, PALETTE, gender_looks
@@ -12,7 +13,7 @@ from sernb.figures.style import OTHER_GENDER, PALETTE, gender_looks
 
 @pytest.fixture
 def clips(rng):
-    index = corpora.read_index(corpora.corpus_named("demo"))
+    index = local_index.read_index(registry.corpus_named("demo"))
     more = {"trimmed": index.seconds - 0.4, "f0": rng.uniform(90, 300, len(index)), "corpus": "demo"}
     return index.assign(**more)
 

@@ -9,8 +9,8 @@ from matplotlib.colors import to_hex
 
 from sernb import evaluation, figures
 from sernb.evaluation import Interval
-from sernb.explanation import Curves, Cut, Explained
 from sernb.figures.evaluation import OTHER_LOOK, PROTOCOL_LOOKS
+from sernb.results.occlusion import Curves, Cut, Explained
 
 CLASSES = ("neutral", "happy", "sad", "angry")
 

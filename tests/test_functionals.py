@@ -10,13 +10,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from sernb.audio import load
+from sernb.audio.reading import load
 from sernb.config import DataError
 from sernb.features import Functionals
 from sernb.features.descriptors import MFCC, SPECTRAL, VOCAL, Descriptors, descriptors_of, formants
 from sernb.features.functionals import EDGES, RHYTHM, STATISTICS, modulation, rhythm, summarise
 from sernb.features.pitch import Pitch, Pulses
-from sernb.systems import Examples, Task
+from sernb.systems.base import Examples, Task
 from sernb.systems.functionals_svm import SYSTEM, Settings, fit
 
 RATE = 16_000

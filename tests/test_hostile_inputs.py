@@ -13,9 +13,9 @@ import pytest
 import soundfile
 
 from sernb.__main__ import main
-from sernb.at_hand import at_hand
 from sernb.config import ROOT
-from sernb.pools import pool_named
+from sernb.corpora.availability import at_hand
+from sernb.corpora.pool import pool_named
 
 FAILING = ROOT.parent / "shared" / "failing" / "tables"
 DEMO = sorted((ROOT / "data" / "demo").rglob("*.flac"))

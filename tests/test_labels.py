@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from sernb.config import DataError, digest
-from sernb.corpora import EMOTIONS, corpus_named, read_index
-from sernb.labels import LABEL_SETS, label_set_named, values_of
+from sernb.corpora.local_index import read_index
+from sernb.corpora.record import EMOTIONS
+from sernb.corpora.registry import corpus_named
+from sernb.protocols.labels import LABEL_SETS, label_set_named, values_of
 
 RAVDESS, CREMA_D, EMODB = (read_index(corpus_named(name)) for name in ("ravdess", "crema_d", "emodb"))
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from sernb import likeness
-from sernb.audit import NEAR, alike_among, fingerprint
+from sernb.audio.similarity import NEAR, alike_among, fingerprint
+from sernb.corpora import similar_recordings
+from sernb.corpora.pool import pool_named
+from sernb.corpora.preparation import prepare
+from sernb.corpora.similar_recordings import alike_in
 from sernb.features import LogMel
-from sernb.likeness import alike_in
-from sernb.pools import pool_named
-from sernb.preparation import prepare
 
 
 @pytest.fixture
@@ -30,12 +30,12 @@ def test_no_pair_is_missed(demo):
 def test_it_is_found_once_and_again_when_damaged(demo, work, monkeypatch):
     alike = alike_in(demo)
     with monkeypatch.context() as patch:
-        patch.setattr(likeness, "_found", None)  # would fail if anything were compared
+        patch.setattr(similar_recordings, "_found", None)  # would fail if anything were compared
         np.testing.assert_array_equal(alike_in(demo).pairs, alike.pairs)
     (kept,) = work.glob("cache/alike/demo-*.npz")
     whole = kept.read_bytes()
     for damaged in (b"", whole[: len(whole) // 2], whole[:200] + bytes([whole[200] ^ 1]) + whole[201:]):
         kept.write_bytes(damaged)
-        assert likeness._kept(kept) is None
+        assert similar_recordings._kept(kept) is None
     np.testing.assert_array_equal(alike_in(demo).pairs, alike.pairs)
     assert kept.read_bytes() == whole

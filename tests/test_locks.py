@@ -11,9 +11,9 @@ import threading
 
 import pytest
 
-from sernb import locks
 from sernb.config import DataError
-from sernb.locks import held, is_held, lock_of
+from sernb.runtime import locks
+from sernb.runtime.locks import held, is_held, lock_of
 
 HOLD = """
 import sys, time

@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sernb.augment import ORIGINAL
+from sernb.audio.augmentation import ORIGINAL
 from sernb.config import DataError
-from sernb.systems import Examples, Task, multitask_cnn, system_named
-from sernb.systems.multitask_cnn import COMBINATIONS, DIMENSIONS, Settings
+from sernb.corpora.record import DIMENSIONS
+from sernb.systems import multitask_cnn
+from sernb.systems.base import Examples, Task
+from sernb.systems.multitask_cnn import COMBINATIONS, Settings
+from sernb.systems.registry import system_named
 
 SIDE = 24
 SMALL = Settings(width=0.1, batch=8, epochs=4, dropout=0.1, learning_rate=0.05, intensity=True)
@@ -43,7 +46,7 @@ def task(rng, **kind) -> Task:
 
 @pytest.mark.slow
 def test_network_has_the_published_size():
-    from sernb.networks import multiply_adds, network_of, parameters_of
+    from sernb.systems.inspection import multiply_adds, network_of, parameters_of
 
     assert parameters_of(multitask_cnn.SYSTEM) == 126_041_745
     network = network_of(multitask_cnn.SYSTEM)

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from sernb.config import DataError
-from sernb.experiment import plan
-from sernb.figures import development as draw
-from sernb.systems import system_named
+from sernb.figures import ablation
+from sernb.runs.planning import plan
+from sernb.systems.registry import system_named
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", ["multiscale-cnn", "multitask-cnn", "timedistributed-cnn-lstm", "cnn-ensemble"])
 def test_steps_hold_all_weights_and_all_work(name):
-    from sernb.networks import multiply_adds, network_of, steps_of
+    from sernb.systems.inspection import multiply_adds, network_of, steps_of
 
     model = network_of(system_named(name))
     steps = steps_of(model)
@@ -26,12 +26,12 @@ def test_steps_hold_all_weights_and_all_work(name):
     assert all(before < number for number, step in enumerate(steps) for before in step.inputs)
     heard = {before for step in steps for before in step.inputs}
     assert set(range(len(steps))) - heard == {len(steps) - 1}, "every output is heard, but the last"
-    alt = draw.network_graph(steps, name).alt
+    alt = ablation.network_graph(steps, name).alt
     assert f"{sum(step.parameters for step in steps):,} parameters" in alt
 
 
 def test_steps_show_gates_scales_and_windows():
-    from sernb.networks import network_of, steps_of
+    from sernb.systems.inspection import network_of, steps_of
 
     multiscale = steps_of(network_of(system_named("multiscale-cnn")))
     gates = [number for number, step in enumerate(multiscale) if step.what == "Multiply"]
@@ -46,7 +46,7 @@ def test_steps_show_gates_scales_and_windows():
 
 
 def test_a_network_is_made_again_at_the_size_of_its_run(rng):
-    from sernb.networks import keras, restored
+    from sernb.systems.inspection import keras, restored
 
     experiment = plan(["dummynet-energy"], "demo", ["speaker-independent"], profile="quick")[0]
     assert experiment.settings.width < experiment.system.settings.width
@@ -60,7 +60,7 @@ def test_a_network_is_made_again_at_the_size_of_its_run(rng):
 
 
 def test_attention_has_no_parameters_and_can_be_left_out():
-    from sernb.networks import network_of, parameters_of
+    from sernb.systems.inspection import network_of, parameters_of
 
     system = system_named("multitask-cnn")
     without = replace(system, settings=replace(system.settings, attention=None))

@@ -17,10 +17,14 @@ import soundfile
 from bs4 import BeautifulSoup
 from pages import problems_of_page
 
-from sernb import notebooks
-from sernb import pages as sernb_pages
-from sernb.notebooks import NotebookFailed, parse_parameters, run, show
-from sernb.pages import Navigation, Page, merge_streams, table_html
+from sernb.reporting import execution
+from sernb.reporting import index as reporting_index
+from sernb.reporting import page as reporting_page
+from sernb.reporting.execution import NotebookFailed, parse_parameters, run
+from sernb.reporting.html import Navigation, merge_streams
+from sernb.reporting.index import Page
+from sernb.reporting.page import show
+from sernb.reporting.tables import table_html
 
 FIXTURES = Path(__file__).parent / "notebooks"
 HARM = "</script><script>alert(1)</script>\"><img src=x onerror=alert(1)> ' & <b>bold</b>"
@@ -55,7 +59,7 @@ def displayed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict, dict]]:
 
 
 def test_parameters_are_read_with_their_defaults():
-    assert notebooks.parameters_of(fixture("evidence")) == {
+    assert execution.parameters_of(fixture("evidence")) == {
         "corpus": "demo",
         "folds": 5,
         "rate": 0.001,
@@ -63,7 +67,7 @@ def test_parameters_are_read_with_their_defaults():
         "emotions": ["anger", "sadness"],
         "note": "a = b # c",
     }
-    assert notebooks.parameters_of(fixture("plain")) == {}
+    assert execution.parameters_of(fixture("plain")) == {}
 
 
 def test_words_become_values_of_the_default_type():
@@ -291,7 +295,7 @@ def test_strings_that_mean_harm_are_text_everywhere(tmp_path: Path):
 def test_killed_run_leaves_nothing_half_written(tmp_path: Path):
     page, started = tmp_path / "waits.html", tmp_path / "started"
     code = (
-        "from pathlib import Path; from sernb.notebooks import run;"
+        "from pathlib import Path; from sernb.reporting.execution import run;"
         f"run(Path({str(fixture('waits'))!r}), Path({str(page)!r}), {{'started': {str(started)!r}, 'seconds': 300}})"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
@@ -351,7 +355,7 @@ def test_table_keeps_text_and_fills_gaps():
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 48_000, 10_000, 96_000])
 def test_sound_keeps_its_length_and_its_loudness(displayed: list, rate: int):
     quiet = (0.03 * np.sin(2 * np.pi * 300 * np.arange(2 * rate) / rate)).astype(np.float32)
-    notebooks.play(quiet, rate, 'A "quiet" tone')
+    reporting_page.play(quiet, rate, 'A "quiet" tone')
     audio = BeautifulSoup(displayed[0][0]["text/html"], "html.parser").audio
     assert audio["aria-label"] == 'A "quiet" tone'
     assert audio["preload"] == "none"
@@ -367,11 +371,11 @@ def test_sound_keeps_its_length_and_its_loudness(displayed: list, rate: int):
 @pytest.mark.parametrize("signal", [np.zeros(0), np.zeros((2, 10)), np.array([np.nan, 0.0])])
 def test_sound_that_cannot_be_played_is_refused(signal: np.ndarray):
     with pytest.raises(ValueError, match="finite samples of one channel"):
-        notebooks.play(signal, 16_000, "Nothing")
+        reporting_page.play(signal, 16_000, "Nothing")
 
 
 def test_too_loud_sound_is_clipped_not_scaled(displayed: list):
-    notebooks.play(3 * np.sin(np.arange(16_000) / 5), 16_000, "Loud")
+    reporting_page.play(3 * np.sin(np.arange(16_000) / 5), 16_000, "Loud")
     content = BeautifulSoup(displayed[0][0]["text/html"], "html.parser").audio["src"].partition(",")[2]
     heard, _ = soundfile.read(io.BytesIO(base64.b64decode(content)))
     assert np.sqrt(np.mean(heard**2)) > 0.85
@@ -381,7 +385,7 @@ def test_too_loud_sound_is_clipped_not_scaled(displayed: list):
 
 
 def test_title_and_question_come_from_the_notebook(tmp_path: Path):
-    page = sernb_pages.describe(fixture("evidence"), tmp_path / "10.html", failed=True)
+    page = reporting_index.describe(fixture("evidence"), tmp_path / "10.html", failed=True)
     question = "Does the mean level of a clip alone tell anger from sadness, and by how much?"
     assert page == Page(tmp_path / "10.html", "How loud is anger?", question, failed=True)
 
@@ -394,7 +398,7 @@ def test_index_lists_results_first_then_pages(tmp_path: Path):
     ]
     frame = pd.DataFrame({"System": [HARM], "UAR": ["61.3"]})
     provenance = {"commit": "abc", "command": HARM}
-    sernb_pages.write_index(index, title=HARM, lead=HARM, results=frame, pages=pages, provenance=provenance)
+    reporting_index.write_index(index, title=HARM, lead=HARM, results=frame, pages=pages, provenance=provenance)
     soup = read(index)
     assert problems_of_page(index) == []
     assert soup.h1.text == soup.find(class_="lead").text == HARM
@@ -408,6 +412,6 @@ def test_index_lists_results_first_then_pages(tmp_path: Path):
 def test_neighbours_of_the_first_and_the_last_page(tmp_path: Path):
     pages = [Page(tmp_path / f"{name}.html", name.upper(), "") for name in "ab"]
     index = tmp_path / "index.html"
-    first = sernb_pages.neighbours(pages, 0, index, "Report")
+    first = reporting_index.neighbours(pages, 0, index, "Report")
     assert first == Navigation(("index.html", "Report"), None, ("b.html", "B"))
-    assert sernb_pages.neighbours(pages, 1, index, "Report").next is None
+    assert reporting_index.neighbours(pages, 1, index, "Report").next is None

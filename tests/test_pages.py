@@ -14,8 +14,9 @@ from bs4 import BeautifulSoup
 from pages import axe, barriers, browser_problems, opened, problems_of_page, reason_without_browser
 from PIL import Image
 
-from sernb.notebooks import NotebookFailed, run
-from sernb.pages import TEMPLATE, Page, changed, describe, look_at, neighbours, write_index, write_overview
+from sernb.reporting.execution import NotebookFailed, run
+from sernb.reporting.html import TEMPLATE
+from sernb.reporting.index import Page, changed, describe, look_at, neighbours, write_index, write_overview
 
 FIXTURES = Path(__file__).parent / "notebooks"
 NAMES = ("evidence", "progress", "failing")

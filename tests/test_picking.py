@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sernb import picking
-from sernb.pools import pool_named
+from sernb.corpora.pool import pool_named
+from sernb.reporting import clip_picker
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def shown(monkeypatch):
 
 def test_the_menus_lead_to_a_clip_and_show_it(shown):
     pool = pool_named("demo")
-    picking.pick(pool)
+    clip_picker.pick(pool)
     speaker, emotion, clip = shown[0].children[0].children
     assert set(speaker.options) == set(pool.index.speaker)
     shown.clear()
@@ -38,7 +38,7 @@ def test_the_menus_lead_to_a_clip_and_show_it(shown):
 def test_an_emotion_that_a_speaker_lacks_is_said(shown, capsys):
     pool = pool_named("demo")
     two = pool.index.drop_duplicates("speaker").iloc[:2].assign(emotion=["sad", "angry"])
-    picking.pick(SimpleNamespace(index=two, files=pool.files))
+    clip_picker.pick(SimpleNamespace(index=two, files=pool.files))
     speaker, emotion, clip = shown[0].children[0].children
     assert clip.value == two["clip"].iloc[0]
     emotion.value = "angry"
@@ -48,12 +48,12 @@ def test_an_emotion_that_a_speaker_lacks_is_said(shown, capsys):
 
 def test_nothing_where_nobody_picks(shown, monkeypatch):
     monkeypatch.delenv("JPY_SESSION_NAME")
-    picking.pick(pool_named("demo"))
+    clip_picker.pick(pool_named("demo"))
     assert not shown
 
 
 def test_without_the_package_one_line_names_it(shown, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    picking.pick(pool_named("demo"))
+    clip_picker.pick(pool_named("demo"))
     assert "pip install ipywidgets" in capsys.readouterr().out
     assert not shown

@@ -7,15 +7,21 @@ import pandas as pd
 import pytest
 import soundfile
 
-from sernb.augment import Gain, Noise, Shift, Speed, features_of
+from sernb.audio.augmentation import Gain, Noise, Shift, Speed
 from sernb.config import DataError
-from sernb.corpora import Corpus, SpeakerFold, checksum, corpus_named, read_index
-from sernb.experiment import plan
-from sernb.features import LogMel, Mfcc, Normaliser, Statistics
-from sernb.pools import Part, Pool, folder_name, matching, pool_named
-from sernb.preparation import prepare
-from sernb.results import caption, corpora_table, results_of, seeds_table
-from sernb.running import run_many
+from sernb.corpora.local_index import read_index
+from sernb.corpora.pool import Part, Pool, folder_name, matching, pool_named
+from sernb.corpora.preparation import prepare
+from sernb.corpora.record import Corpus, SpeakerFold
+from sernb.corpora.registry import corpus_named
+from sernb.features import LogMel, Mfcc, Statistics
+from sernb.features.extraction import features_of
+from sernb.features.normalisation import Normaliser
+from sernb.results.result import results_of
+from sernb.results.tables import caption, corpora_table, seeds_table
+from sernb.runs.planning import plan
+from sernb.runs.runner import run_many
+from sernb.runtime.files import checksum
 
 # -- What an expression names -- #
 
@@ -180,7 +186,7 @@ def test_a_silent_recording_that_was_published_so_is_part_of_its_corpus(demo_cop
     changed.loc[3, "sha256"] = checksum(silent)
     with pytest.raises(DataError, match="is pure silence"):
         prepare(corpus, LogMel(), data=demo_copy.parent)
-    monkeypatch.setattr("sernb.preparation.read_index", lambda corpus, data=None: changed)
+    monkeypatch.setattr("sernb.corpora.preparation.read_index", lambda corpus, data=None: changed)
     for features in (LogMel(), Mfcc(), Statistics()):
         table = prepare(corpus, features, data=demo_copy.parent)
         quiet = table[index["clip"][3]]
@@ -213,8 +219,8 @@ def test_a_part_of_tess_that_lies_here_is_used(recordings, tess_recordings):
 
 
 def test_each_corpus_of_a_pool_has_its_row(monkeypatch, tmp_path):
-    monkeypatch.setattr("sernb.running.leaks_of", lambda experiment: [])  # RAVDESS may not be here
-    monkeypatch.setattr("sernb.running.prepare_for", lambda *args, **options: None)
+    monkeypatch.setattr("sernb.runs.runner.leaks_of", lambda experiment: [])  # RAVDESS may not be here
+    monkeypatch.setattr("sernb.runs.runner.prepare_for", lambda *args, **options: None)
     experiments = plan(["majority"], "demo+savee", ["speaker-independent"], labels="six", seeds=[0, 1])
     run_many(experiments, jobs=1, progress=False)
     (first, _) = results_of(experiments)

@@ -18,22 +18,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sernb.__main__ import main
-from sernb.audio import load
+from sernb.audio.reading import load
 from sernb.config import ROOT, DataError
-from sernb.experiment import plan
-from sernb.figures import own_voice as figures
-from sernb.linear_machine import LinearMachine, machine_of
-from sernb.own_voice import readiness as ready
-from sernb.own_voice import reasons
-from sernb.own_voice.card import card
-from sernb.own_voice.making import coverages, differences, in_sets, threshold, thresholds
-from sernb.own_voice.model import SHIPPED, model_at
-from sernb.own_voice.output import as_csv, as_data, as_labels, as_textgrid, stretches
-from sernb.own_voice.recordings import blocks, files_named, recording_of
-from sernb.predict import NO_SPEECH, NOT_SURE, STEP, WINDOW, Prediction, Window, _cut, predict, voice_of
-from sernb.run_folder import write_run
-from sernb.running import prepare_for, run
-from sernb.studies.enrolment import average, moments_of, shrunk, standardised
+from sernb.features.normalisation import average, moments_of, shrunk, standardised
+from sernb.prediction import attribution, domain_check, figures
+from sernb.prediction.formats import as_csv, as_data, as_labels, as_textgrid, stretches
+from sernb.prediction.loading import SHIPPED, model_at
+from sernb.prediction.model_card import card
+from sernb.prediction.predict import NO_SPEECH, NOT_SURE, STEP, WINDOW, Prediction, Window, _cut, predict, voice_of
+from sernb.prediction.recordings import blocks, files_named, recording_of
+from sernb.prediction.training import coverages, differences, in_sets, threshold, thresholds
+from sernb.runs.planning import plan
+from sernb.runs.run_folder import write_run
+from sernb.runs.runner import prepare_for, run
+from sernb.systems.learning.linear_classifier import LinearMachine, machine_of
 
 RATE = 16_000
 DEMO = ROOT / "data" / "demo"
@@ -130,7 +128,7 @@ def test_arrays_that_do_not_belong_together_are_refused(fitted, spoil, message):
 def test_the_shipped_model_is_small_and_has_its_card(model):
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= 2e6
     text = (SHIPPED / "README.md").read_text("utf-8")
-    assert text == card(model.about), "python -m sernb.own_voice.making writes the card from model.json"
+    assert text == card(model.about), "python -m sernb.prediction.training writes the card from model.json"
     for words in ("CC BY-NC-SA 4.0", "must not be used for", "non-commercial", "24 speakers"):
         assert words in text
 
@@ -253,7 +251,7 @@ def test_bad_recordings_have_a_line_each_and_the_others_are_done(tmp_path, clip,
 
 
 def test_a_file_that_goes_away_while_it_is_read_is_one_line(model, tmp_path, monkeypatch, clip):
-    from sernb import predict as module
+    from sernb.prediction import predict as module
 
     def gone(*_):
         raise FileNotFoundError(2, "No such file or directory")
@@ -279,7 +277,7 @@ def test_not_sure_and_sets():
     assert said().emotions == ("angry", "calm")
     assert said(scores=(0.4, 0.35, 0.25)).answer == NOT_SURE
     assert said(scores=(0.4, 0.35, 0.25), threshold=0.5).emotions == ("angry",)
-    far = ready.Readiness(ready.NO_TRUST, ("it is far",), {})
+    far = domain_check.Readiness(domain_check.NO_TRUST, ("it is far",), {})
     assert said(readiness=far).answer == NOT_SURE
     assert said(threshold=None).emotions == ("angry",)
 
@@ -323,21 +321,21 @@ def test_timelines_are_written_beside_each_other(tmp_path, clip):
 
 def test_families_add_up_to_what_moved_the_answer(model, clip):
     found = predict(model, clip)
-    table = reasons.reasons(model, found)
+    table = attribution.reasons(model, found)
     moved = model.machine.reasons(found.row, model.classes.index(found.best))
     assert table.functionals.sum() == len(moved)
     assert table.moved.sum() == pytest.approx(moved.sum())
     assert table.moved.abs().is_monotonic_decreasing
     assert {"pitch", "formants", "voice quality", "MFCC", "rhythm", "modulation"} <= set(table.family)
     with pytest.raises(ValueError, match="whole recording"):
-        reasons.reasons(model, said())
+        attribution.reasons(model, said())
 
 
 def test_figures_say_what_they_show(model, clip):
     found = predict(model, clip, timeline=True)
     picture = figures.heard(found, load(clip, RATE), RATE, "me")
     assert found.said(found.windows[0]) in picture.alt
-    why = figures.why(reasons.reasons(model, found), found.best, "why")
+    why = figures.why(attribution.reasons(model, found), found.best, "why")
     assert "mel bands" in why.alt
     values = pd.DataFrame({"pitch (Hz)": [1.0, 2.0, 3.0, 4.0], "level (dB)": [1.0, 1.0, 1.0, 1.0]})
     among = figures.among_clips(values, pd.Series({"pitch (Hz)": 3.5, "level (dB)": 0.5}), "me")
@@ -402,40 +400,40 @@ def test_thresholds_of_several_draws_are_those_of_all_of_them(rng):
 def test_what_is_measured_on_a_clip(model, clip, rng):
     signal = load(clip, RATE)
     row = model.features(signal)[0]
-    found = ready.measures_of(signal, row, RATE, model.machine)
-    louder = ready.measures_of(2 * signal, model.features(2 * signal)[0], RATE, model.machine)
+    found = domain_check.measures_of(signal, row, RATE, model.machine)
+    louder = domain_check.measures_of(2 * signal, model.features(2 * signal)[0], RATE, model.machine)
     assert louder["level"] - found["level"] == pytest.approx(6.02, abs=0.05)
     noise = 10 ** (-20 / 20) * signal.std() * rng.standard_normal(len(signal)).astype(np.float32)
-    noisy = ready.measures_of(signal + noise, model.features(signal + noise)[0], RATE, model.machine)
+    noisy = domain_check.measures_of(signal + noise, model.features(signal + noise)[0], RATE, model.machine)
     assert noisy["SNR"] < 30 < found["SNR"]
     clipped = np.clip(signal, -0.1 * np.abs(signal).max(), 0.1 * np.abs(signal).max())
-    assert ready.measures_of(clipped, row, RATE, model.machine)["clipping"] > 20 * found["clipping"]
+    assert domain_check.measures_of(clipped, row, RATE, model.machine)["clipping"] > 20 * found["clipping"]
     scaled = np.clip((row - model.machine.mean) / model.machine.deviation, -6, 6)
     assert found["distance"] == pytest.approx(np.sqrt(np.mean(np.square(scaled, dtype=float))), rel=1e-5)
 
 
 def test_a_verdict_has_its_reasons():
-    inside = dict.fromkeys(ready.MEASURES, 1.0)
-    bounds = {name: {"low": 0.5, "high": 1.5} for name in ready.MEASURES}
+    inside = dict.fromkeys(domain_check.MEASURES, 1.0)
+    bounds = {name: {"low": 0.5, "high": 1.5} for name in domain_check.MEASURES}
     bounds["distance"]["stop"], bounds["voice"]["stop"] = 2.0, 0.2
-    assert ready.readiness(inside, bounds) == ready.Readiness(ready.IN_DOMAIN, (), inside)
-    shaky = ready.readiness({**inside, "pitch": 1.6, "distance": 1.9}, bounds)
-    assert shaky.verdict == ready.SHAKY
+    assert domain_check.readiness(inside, bounds) == domain_check.Readiness(domain_check.IN_DOMAIN, (), inside)
+    shaky = domain_check.readiness({**inside, "pitch": 1.6, "distance": 1.9}, bounds)
+    assert shaky.verdict == domain_check.SHAKY
     assert len(shaky.reasons) == 2
-    assert ready.readiness({**inside, "distance": 2.1, "level": 0.1}, bounds).verdict == ready.NO_TRUST
-    assert ready.readiness({**inside, "voice": 0.1}, bounds).verdict == ready.NO_TRUST
+    assert domain_check.readiness({**inside, "distance": 2.1, "level": 0.1}, bounds).verdict == domain_check.NO_TRUST
+    assert domain_check.readiness({**inside, "voice": 0.1}, bounds).verdict == domain_check.NO_TRUST
 
 
 def test_real_clips_are_in_domain_and_spoiled_ones_are_not(model, recordings, rng):
-    from sernb.stress import Telephone
+    from sernb.audio.degradation import Telephone
 
     path = recordings / "ravdess" / "Actor_01" / "03-01-05-01-01-01-01.wav"
     signal = load(path, RATE)
-    assert predict(model, path).readiness.verdict == ready.IN_DOMAIN
+    assert predict(model, path).readiness.verdict == domain_check.IN_DOMAIN
     for spoiled in (signal + 0.1 * signal.std() * rng.standard_normal(len(signal)), Telephone()(signal, RATE, rng)):
         row = model.features(spoiled.astype(np.float32))[0]
-        measures = ready.measures_of(spoiled, row, RATE, model.machine)
-        assert ready.readiness(measures, model.about["readiness"]).verdict != ready.IN_DOMAIN
+        measures = domain_check.measures_of(spoiled, row, RATE, model.machine)
+        assert domain_check.readiness(measures, model.about["readiness"]).verdict != domain_check.IN_DOMAIN
 
 
 # -- Voices -- #

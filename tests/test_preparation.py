@@ -16,17 +16,19 @@ import pandas as pd
 import pytest
 import soundfile
 
-from sernb import preparation
 from sernb.__main__ import main
-from sernb.audio import load
-from sernb.augment import TEST_VIEWS, Noise, Speed, view_of
+from sernb.audio.augmentation import TEST_VIEWS, Noise, Speed, view_of
+from sernb.audio.reading import load
 from sernb.config import REPORTED, ROOT, DataError
-from sernb.corpora import corpus_named, read_index
+from sernb.corpora import preparation
+from sernb.corpora.export import column_names, write_csv
+from sernb.corpora.local_index import read_index
+from sernb.corpora.pool import pool_named
+from sernb.corpora.preparation import cache_folder, prepare
+from sernb.corpora.registry import corpus_named
 from sernb.features import FrameValues, LogMel, Mfcc
-from sernb.pools import pool_named
-from sernb.preparation import cache_folder, column_names, prepare, write_csv
-from sernb.store import TEMPORARY
-from sernb.systems import SYSTEMS, system_named
+from sernb.runtime.files import TEMPORARY
+from sernb.systems.registry import SYSTEMS, system_named
 
 DEMO = corpus_named("demo")
 NOWHERE = ROOT / "no such folder"
@@ -196,8 +198,8 @@ def test_a_damaged_cache_is_made_again(work, undisturbed, name, damage):
 
 
 def test_a_cache_that_cannot_be_read_back_is_said(monkeypatch):
-    monkeypatch.setattr("sernb.preparation.read_features", lambda folder: None)
-    monkeypatch.setattr("sernb.preparation.write_features", lambda folder, clips, about: None)
+    monkeypatch.setattr("sernb.corpora.preparation.read_features", lambda folder: None)
+    monkeypatch.setattr("sernb.corpora.preparation.write_features", lambda folder, clips, about: None)
     with pytest.raises(DataError, match="cannot be read back; check the disk"):
         prepare(DEMO, LogMel())
 

@@ -6,8 +6,9 @@ import nbformat
 import pytest
 
 from sernb.config import NOTEBOOKS
-from sernb.corpora import CORPORA, corpus_named, read_index
-from sernb.notebooks import parameters_of
+from sernb.corpora.local_index import read_index
+from sernb.corpora.registry import CORPORA, corpus_named
+from sernb.reporting.execution import parameters_of
 
 OWN = {
     "demo": {"pace-text", "pace"},

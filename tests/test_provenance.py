@@ -8,14 +8,16 @@ import sys
 import pandas as pd
 import pytest
 
-from sernb import provenance, reference
 from sernb.__main__ import main
 from sernb.config import ROOT, DataError
-from sernb.experiment import plan
-from sernb.provenance import commits_of, provenance_columns
-from sernb.results import made_table, results_table
-from sernb.run_folder import read_run, write_run
-from sernb.running import run_many
+from sernb.results import committed
+from sernb.results.result import made_table
+from sernb.results.tables import results_table
+from sernb.runs.planning import plan
+from sernb.runs.run_folder import read_run, write_run
+from sernb.runs.runner import run_many
+from sernb.runtime import provenance
+from sernb.runtime.provenance import commits_of, provenance_columns
 
 
 def git(folder, *arguments):
@@ -107,7 +109,7 @@ def test_what_made_a_row_names_all_commits_of_all_runs():
 
 @pytest.fixture
 def done(monkeypatch):
-    monkeypatch.setattr("sernb.running.commit", lambda: "aaaaaaaaaaaa")
+    monkeypatch.setattr("sernb.runs.runner.commit", lambda: "aaaaaaaaaaaa")
     experiments = plan(["majority"], "demo", ["random", "speaker-independent"], folds=[0])
     run_many(experiments, jobs=1, progress=False)
     return experiments
@@ -132,7 +134,7 @@ def test_rows_say_what_made_them(done, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(provenance, "commit", lambda: "bbbbbbbbbbbb+")
     monkeypatch.setattr(provenance, "uncommitted", lambda: ["sernb/new.py", "pyproject.toml"])
     with monkeypatch.context() as patch:
-        patch.setattr("sernb.running.run_many", None)
+        patch.setattr("sernb.runs.runner.run_many", None)
         assert main([*COMMAND, str(tmp_path / "none.csv")]) == 1
     said = capsys.readouterr().err
     assert said == (
@@ -157,13 +159,13 @@ def test_rows_of_uncommitted_code_are_refused_or_marked_in_every_table(done, tmp
     assert results_table(done)["Uncommitted code"].tolist() == ["yes", ""]
     assert main([*COMMAND, str(tmp_path / "rows.csv"), "--dirty"]) == 0
     assert "Uncommitted code" in capsys.readouterr().out
-    monkeypatch.setattr(reference, "REFERENCE", tmp_path)
+    monkeypatch.setattr(committed, "REFERENCE", tmp_path)
     (tmp_path / "rows.csv").write_text((tmp_path / "rows.csv").read_text().replace("majority", "statistics-svm"))
-    assert reference.uncommitted(reference.every_result()).tolist() == [True, False]
-    table = reference.results("demo")
-    lines = reference.markdown(table).splitlines()[2:]
+    assert committed.uncommitted(committed.every_result()).tolist() == [True, False]
+    table = committed.results("demo")
+    lines = committed.markdown(table).splitlines()[2:]
     assert [line.split(" | ")[0] for line in lines] == ["| `statistics-svm`", "| `statistics-svm` (uncommitted code)"]
-    assert "`statistics-svm` (uncommitted code) |" in reference.side_by_side(table)
+    assert "`statistics-svm` (uncommitted code) |" in committed.side_by_side(table)
 
 
 def test_a_run_of_another_backend_is_another_run(monkeypatch):
@@ -191,7 +193,7 @@ def test_a_higher_recipe_is_another_run_also_of_who_joins_it():
 def test_a_process_that_has_loaded_another_backend_does_not_train(monkeypatch):
     from types import SimpleNamespace
 
-    from sernb.run_state import refuse_other_backend
+    from sernb.runs.run_state import refuse_other_backend
 
     (network,) = plan(["multiscale-cnn"], "demo", ["speaker-independent"], folds=[0])
     for loaded, refused in (("tensorflow", False), ("jax", True)):

@@ -6,7 +6,8 @@ import json
 import pytest
 import recipes
 
-from sernb.systems import multiscale_cnn, system_named
+from sernb.systems import multiscale_cnn
+from sernb.systems.registry import system_named
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.evidence import commits_of, page_differs, systems_missing, tables_in_page, unknown_commits
-from sernb import reference
 from sernb.config import ROOT
-from sernb.reference import every_result, uncommitted
+from sernb.results import committed
+from sernb.results.committed import every_result, uncommitted
 
 # Rows that code made which never was in a commit: file, system, protocol → seeds. It must shrink to nothing; a row that
 # is made again leaves it, none is added.
@@ -71,7 +71,7 @@ COLUMNS = ("System", "Protocol", "UAR", "WAR", "Macro-F1", "Top-3", "Clips", "Fo
 
 
 def test_a_figure_of_a_page_that_is_in_no_row_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(reference, "REFERENCE", tmp_path)
+    monkeypatch.setattr(committed, "REFERENCE", tmp_path)
     row = ("net", "random", "60.0 [55.0, 65.0]", *["50.0 [45.0, 55.0]"] * 3, "96", "4 of 4", "demo", "a")
     pd.DataFrame([row], columns=[*COLUMNS, "Corpus", "Commits"]).to_csv(tmp_path / "net.csv", index=False)
     header, rest = ("".join(f"<td>{cell}</td>" for cell in cells) for cells in (COLUMNS, row[3:8]))

@@ -17,15 +17,15 @@ import numpy as np
 import pytest
 from pages import axe, barriers, browser_problems, opened, problems_of_page, reason_without_browser
 
-from sernb import report as report_module
 from sernb.config import NOTEBOOKS, DataError
-from sernb.corpora import CORPORA, corpus_named
-from sernb.experiment import plan
-from sernb.notebooks import NotebookFailed, parameters_of
-from sernb.report import report, sequence
-from sernb.results import results_table
-from sernb.splits import SIDE_BY_SIDE
-from sernb.systems import SHOWN
+from sernb.corpora.registry import CORPORA, corpus_named
+from sernb.protocols.protocol import SIDE_BY_SIDE
+from sernb.reporting import report as report_module
+from sernb.reporting.execution import NotebookFailed, parameters_of
+from sernb.reporting.report import report, sequence
+from sernb.results.tables import results_table
+from sernb.runs.planning import plan
+from sernb.systems.registry import SHOWN
 
 SOURCES = sorted(NOTEBOOKS.glob("*.ipynb"))
 REPORTED = ("majority", "statistics-svm", "dummynet-zcr", "functionals-ridge")  # of each kind one of those shown

@@ -17,14 +17,21 @@ from scipy.optimize import minimize
 from sklearn.metrics import balanced_accuracy_score, brier_score_loss, log_loss, precision_recall_fscore_support
 from sklearn.neural_network import MLPClassifier
 
-from sernb import comparison, details, literature, reference, running
 from sernb.config import NOTEBOOKS, DataError
-from sernb.experiment import Experiment, plan
-from sernb.literature import Card, differences
-from sernb.results import Result, caption, protocol_cards, reported_table, results_of, results_table
-from sernb.run_folder import read_run, write_run
-from sernb.systems import SYSTEMS as SYSTEM_NAMES
-from sernb.systems import Figure, System, system_named
+from sernb.corpora import pool as corpora_pool
+from sernb.results import analysis, committed, literature, ranking
+from sernb.results.literature import Card, differences
+from sernb.results.protocol_cards import protocol_cards
+from sernb.results.result import Result, results_of
+from sernb.results.tables import caption, reported_table, results_table
+from sernb.runs import runner
+from sernb.runs.experiment import Experiment
+from sernb.runs.planning import plan
+from sernb.runs.run_folder import read_run, write_run
+from sernb.systems.base import Figure, System
+from sernb.systems.registry import SYSTEMS as SYSTEM_NAMES
+from sernb.systems.registry import system_named
+from tools import reference
 
 SYSTEMS = ["majority", "statistics-svm", "multiscale-cnn"]
 PROTOCOLS = ["as-published", "speaker-independent", "speaker-normalised"]
@@ -152,7 +159,7 @@ def test_cards_count_what_the_folds_share(experiments):
 
 
 def test_what_is_shown_is_the_best_strict_result_or_what_was_asked_for(results):
-    chosen = details.most_telling(results)
+    chosen = analysis.most_telling(results)
     assert chosen.protocol == "speaker-independent"
     found = {}
     for result in results:
@@ -160,9 +167,9 @@ def test_what_is_shown_is_the_best_strict_result_or_what_was_asked_for(results):
             table = recorded(result)
             found[result.system.name] = balanced_accuracy_score(table.truth, table.said)
     assert chosen.system.name == max(found, key=found.get)
-    assert details.most_telling(results, "statistics-svm", "as-published").protocol == "as-published"
+    assert analysis.most_telling(results, "statistics-svm", "as-published").protocol == "as-published"
     with pytest.raises(DataError, match="there are: majority under as-published"):
-        details.most_telling(results, "rezonet")
+        analysis.most_telling(results, "rezonet")
 
 
 @pytest.mark.parametrize("column", ["gender", "intensity", "speaker"])
@@ -170,14 +177,14 @@ def test_groups_have_the_recall_of_their_own_clips(network, column):
     table = recorded(network)
     index = network.experiments[0].corpus.index.set_index("clip")
     values = index[column][table["clip"]].to_numpy()
-    groups = details.by_group(network, column)
+    groups = analysis.by_group(network, column)
     assert len(groups) == len(set(values) - {""})
     for name, interval in groups.items():
         own = table[values == name.split(" (")[0]]
         assert name.endswith(f"(n = {len(own)})")
         assert interval.value == pytest.approx(balanced_accuracy_score(own.truth, own.said))
         assert interval.low <= interval.value <= interval.high
-    assert details.by_group(network, "hair") == {}
+    assert analysis.by_group(network, "hair") == {}
 
 
 def test_agreement_counts_the_views_that_say_what_their_mean_says(network):
@@ -186,7 +193,7 @@ def test_agreement_counts_the_views_that_say_what_their_mean_says(network):
     mean = sum(view[classes] for view in views) / len(views)
     answer = mean.idxmax(axis=1)
     votes = sum((view.said == answer).astype(int) for view in views)
-    table = details.agreement_table(network)
+    table = analysis.agreement_table(network)
     assert table["Clips"].sum() == len(answer)
     for row in table.to_dict("records"):
         mask = votes == int(row["Views that agree"].split()[0])
@@ -195,7 +202,7 @@ def test_agreement_counts_the_views_that_say_what_their_mean_says(network):
 
 
 def test_gains_are_differences_and_cost_as_many_predictions_as_views(results, network):
-    table = details.augmentation_table(results).set_index(["System", "Protocol"])
+    table = analysis.augmentation_table(results).set_index(["System", "Protocol"])
     row = table.loc[("multiscale-cnn", "speaker-independent")]
     views = [recorded(network, view) for view in network.views]
     mean = sum(view[list(network.classes)] for view in views).idxmax(axis=1)
@@ -205,7 +212,7 @@ def test_gains_are_differences_and_cost_as_many_predictions_as_views(results, ne
 
 
 def test_each_fold_has_the_temperature_that_its_own_validation_clips_ask_for(network):
-    found = details.calibrated(network)
+    found = analysis.calibrated(network)
     classes, parts = list(network.classes), []
     for run, temperature in zip(network.runs, found.temperatures, strict=True):
         held_out = pd.read_csv(run.folder / "validation.csv")
@@ -226,8 +233,8 @@ def test_each_fold_has_the_temperature_that_its_own_validation_clips_ask_for(net
 def test_without_validation_clips_there_is_no_temperature(results):
     for result in results:
         kept = result.system.chooses_epoch and result.protocol != "as-published"
-        assert (details.calibrated(result) is not None) == kept, "test clips must fit nothing"
-    table = details.calibration_table(results).set_index(["System", "Protocol"])
+        assert (analysis.calibrated(result) is not None) == kept, "test clips must fit nothing"
+    table = analysis.calibration_table(results).set_index(["System", "Protocol"])
     assert pd.isna(table.loc[("statistics-svm", "speaker-independent"), "ECE (%) after temperature"])
     row = table.loc[("multiscale-cnn", "speaker-independent")]
     assert float(row["ECE (%) after temperature"]) < float(row["ECE (%)"]), "the scores were made too sure"
@@ -236,38 +243,38 @@ def test_without_validation_clips_there_is_no_temperature(results):
 def test_the_surest_are_kept_and_the_surest_errors_listed(network):
     table = recorded(network)
     sure = table[list(network.classes)].max(axis=1)
-    half = details.coverage_table(network).set_index("Clips answered").loc["60 %", "WAR by highest score (%)"]
+    half = analysis.coverage_table(network).set_index("Clips answered").loc["60 %", "WAR by highest score (%)"]
     count = int(np.ceil(0.6 * len(table)))
     kept = table.loc[sure.sort_values(ascending=False).index[:count]]
     assert half == f"{100 * (kept.said == kept.truth).mean():.1f} (n = {count})"
     wrong = table[table.said != table.truth].assign(score=sure).nlargest(5, "score")
-    listed = details.errors(network)
+    listed = analysis.errors(network)
     assert listed["clip"].tolist() == wrong["clip"].tolist()
     assert listed.prediction.tolist() == wrong.said.tolist()
-    files = details.recordings_of(network.experiments[0].corpus, listed["clip"].tolist())
+    files = corpora_pool.recordings_of(network.experiments[0].corpus, listed["clip"].tolist())
     assert [file.stem for file in files.values()] == listed["clip"].tolist()
     assert all(file.exists() for file in files.values())
 
 
 def test_recordings_that_are_not_here_are_no_error(tmp_path):
     pool = plan(["majority"], "ravdess", ["random"], folds=[0])[0].corpus
-    assert details.recordings_of(pool, pool.index["clip"].head(3).tolist(), tmp_path) == {}
+    assert corpora_pool.recordings_of(pool, pool.index["clip"].head(3).tolist(), tmp_path) == {}
 
 
 def test_other_tasks_are_measured_against_the_index(network):
     table = recorded(network)
-    (row,) = details.attributes_table(network).to_dict("records")
+    (row,) = analysis.attributes_table(network).to_dict("records")
     said = np.where(table.female > 0.5, "female", "male")
     assert row["Task"] == "gender"
     assert number(row["WAR (%)"]) == pytest.approx(100 * (table.gender == said).mean(), abs=0.051)
     assert number(row["UAR (%)"]) == pytest.approx(100 * balanced_accuracy_score(table.gender, said), abs=0.051)
-    clips = details.drawn(network, 3)["clip"]
-    np.testing.assert_allclose(details.said_besides(network, clips).female, table.set_index("clip").female[clips])
-    assert details.scores_of(network, clips).shape == (3, len(network.classes))
+    clips = analysis.drawn(network, 3)["clip"]
+    np.testing.assert_allclose(analysis.said_besides(network, clips).female, table.set_index("clip").female[clips])
+    assert analysis.scores_of(network, clips).shape == (3, len(network.classes))
 
 
 def test_averages_are_those_of_scikit_learn(results, network):
-    table = details.averages_table(results).set_index(["System", "Protocol"])
+    table = analysis.averages_table(results).set_index(["System", "Protocol"])
     assert len(table) == len(results)
     row, data = table.loc[("multiscale-cnn", "speaker-independent")], recorded(network)
     for average, recall in (("macro", "Macro recall (UAR)"), ("weighted", "Weighted recall (WAR)")):
@@ -278,7 +285,7 @@ def test_averages_are_those_of_scikit_learn(results, network):
 
 def test_log_loss_and_brier_score_are_those_of_scikit_learn(results, network):
     row = (
-        details.calibration_table(results)
+        analysis.calibration_table(results)
         .set_index(["System", "Protocol"])
         .loc[("multiscale-cnn", "speaker-independent")]
     )
@@ -333,7 +340,7 @@ def test_speakers_that_never_validate_are_scored_by_themselves(tmp_path, monkeyp
 
 def test_finer_answers_are_reduced_to_the_classes_that_both_systems_know(results):
     """By hand: calm becomes neutral, clips of neutral go, and so does the answer neutral."""
-    (field,) = [each for each in comparison.fields(results) if each.protocol == "speaker-independent"]
+    (field,) = [each for each in ranking.fields(results) if each.protocol == "speaker-independent"]
     assert field.labels.name == "calm-as-neutral"
     found = {r.system.name: recorded(r) for r in results if r.protocol == "speaker-independent"}
     coarse, fine = found["statistics-svm"], found["multiscale-cnn"]
@@ -344,10 +351,10 @@ def test_finer_answers_are_reduced_to_the_classes_that_both_systems_know(results
     truth = kept.truth.replace("calm", "neutral")
     other = coarse.set_index("clip").loc[kept.index]
     assert (other.truth == truth).all()
-    ranked = comparison.ranking(field).set_index("system")
+    ranked = ranking.ranking(field).set_index("system")
     assert ranked.value["multiscale-cnn"] == pytest.approx(balanced_accuracy_score(truth, said))
     assert ranked.value["statistics-svm"] == pytest.approx(balanced_accuracy_score(other.truth, other.said))
-    (row,) = comparison.tests_table(field).to_dict("records")
+    (row,) = ranking.tests_table(field).to_dict("records")
     expected = balanced_accuracy_score(truth, said) - balanced_accuracy_score(other.truth, other.said)
     assert number(row["Second better by (points of UAR)"]) == pytest.approx(100 * expected, abs=0.051)
     assert field.clips == len(kept)
@@ -361,33 +368,33 @@ def test_all_seeds_count_and_a_score_is_their_mean(tmp_path, monkeypatch):
     whole = [each for each in every if each.system.name == "sernet" or each.seed < 2]
     for experiment in whole:
         made_up(experiment, skill=1.0 + experiment.seed / 5 + (experiment.system.name == "sernet") / 3)
-    assert comparison.finished(every) == whole
+    assert ranking.finished(every) == whole
     results = results_of(whole)
-    (field,) = comparison.fields(results)
-    (row,) = comparison.tests_table(field).to_dict("records")
+    (field,) = ranking.fields(results)
+    (row,) = ranking.tests_table(field).to_dict("records")
     assert (row["First"], row["Second"], row["Seeds"]) == ("sernet", "light-sernet-short", "3 / 2")
     assert row["Training speakers a fold"] == "19 / 17", "the network with a choice of epochs keeps two speakers for it"
     means = {name: np.mean([balanced_accuracy_score((data := recorded(r)).truth, data.said)
                             for r in results if r.system.name == name]) for name in names}  # fmt: skip
     difference = 100 * (means["light-sernet-short"] - means["sernet"])
     assert number(row["Second better by (points of UAR)"]) == pytest.approx(difference, abs=0.051)
-    ranked = comparison.ranking(field).set_index("system")
+    ranked = ranking.ranking(field).set_index("system")
     assert ranked.value.to_dict() == pytest.approx(means)
     assert row["Exchanged"] == "10 speakers"
 
 
 def test_label_sets_that_do_not_follow_from_each_other_are_not_compared():
-    from sernb.labels import ALL_EIGHT, CALM_AS_NEUTRAL, SEVEN, SIX_PERCEIVED
+    from sernb.protocols.labels import ALL_EIGHT, CALM_AS_NEUTRAL, SEVEN, SIX_PERCEIVED
 
-    assert comparison._follows(SEVEN, ALL_EIGHT)
-    assert comparison._follows(CALM_AS_NEUTRAL, ALL_EIGHT)
-    assert not comparison._follows(ALL_EIGHT, SEVEN), "calm cannot be told from neutral again"
-    assert not comparison._follows(CALM_AS_NEUTRAL, SEVEN), "neutral cannot be left out again"
-    assert not comparison._follows(SIX_PERCEIVED, ALL_EIGHT), "what was heard is not what was acted"
+    assert ranking._follows(SEVEN, ALL_EIGHT)
+    assert ranking._follows(CALM_AS_NEUTRAL, ALL_EIGHT)
+    assert not ranking._follows(ALL_EIGHT, SEVEN), "calm cannot be told from neutral again"
+    assert not ranking._follows(CALM_AS_NEUTRAL, SEVEN), "neutral cannot be left out again"
+    assert not ranking._follows(SIX_PERCEIVED, ALL_EIGHT), "what was heard is not what was acted"
 
 
 def test_the_overview_has_every_protocol_and_what_the_runs_counted(results):
-    table = comparison.overview(results).set_index("System")
+    table = ranking.overview(results).set_index("System")
     assert table.index.tolist() == SYSTEMS
     for result in results:
         data = recorded(result)
@@ -397,12 +404,12 @@ def test_the_overview_has_every_protocol_and_what_the_runs_counted(results):
     assert pd.isna(table.loc["majority", "Parameters"])
     assert "WAR 89.9" in table.loc["multiscale-cnn", "Published"]
     strict = [result for result in results if result.protocol == "speaker-independent"]
-    columns = set(comparison.overview(strict))
+    columns = set(ranking.overview(strict))
     assert "UAR speaker-independent" in columns
     assert not columns & {"Published", "UAR as-published"}, "nothing to show"
-    seconds = comparison.costs_table(results)
+    seconds = ranking.costs_table(results)
     assert set(seconds.system) == {"statistics-svm", "multiscale-cnn"}
-    assert set(comparison.costs_table(results, "parameters").system) == {"multiscale-cnn"}
+    assert set(ranking.costs_table(results, "parameters").system) == {"multiscale-cnn"}
     network = seconds[seconds.protocol == "speaker-independent"].set_index("system").cost["multiscale-cnn"]
     assert network == pytest.approx(10.5), "the mean over both folds"
 
@@ -418,11 +425,11 @@ def test_every_system_is_compared_with_all_whose_answers_can_be_reduced_to_its_o
     fine = next(result for result in strict if result.system.name == "multiscale-cnn")
     coarse = next(result for result in strict if result.system.name == "statistics-svm")
     twin = named("twin", fine.experiments[0].labels, fine)
-    found = {field.labels.name: set(field.answers) for field in comparison.fields([fine, twin, coarse])}
+    found = {field.labels.name: set(field.answers) for field in ranking.fields([fine, twin, coarse])}
     assert found == {"calm-as-neutral": {"multiscale-cnn", "twin", "statistics-svm"}}, "the pair of eight is in it"
-    assert {f.labels.name for f in comparison.fields([fine, twin])} == {"eight"}
-    assert comparison.fields([coarse]) == []
-    assert comparison.fields([r for r in results if r.protocol == "as-published"]) == []
+    assert {f.labels.name for f in ranking.fields([fine, twin])} == {"eight"}
+    assert ranking.fields([coarse]) == []
+    assert ranking.fields([r for r in results if r.protocol == "as-published"]) == []
 
 
 # -- Literature -- #
@@ -482,7 +489,7 @@ def test_a_text_without_a_table_is_refused():
 
 
 def test_both_tables_show_the_same_scores():
-    every = reference.results("ravdess")
+    every = committed.results("ravdess")
     rows = [line.split(" | ") for line in reference.side_by_side(every).splitlines()[2:]]
     assert [name.split("`")[1] for name, *_ in rows] == list(reference.MATTER)
     for name, *cells, _, _ in rows:
@@ -593,12 +600,12 @@ def test_a_figure_that_was_missed_says_why(tmp_path, monkeypatch, value, because
 def test_the_ensemble_learns_from_validation_clips_or_averages(tmp_path, monkeypatch, protocol):
     """Where the test part itself chooses, there are no validation clips: test clips never teach it."""
     monkeypatch.setenv("SERNB_WORK", str(tmp_path))
-    monkeypatch.setattr(running, "leaks_of", lambda experiment: [])
-    monkeypatch.setattr(running, "_size", lambda experiment: {})
+    monkeypatch.setattr(runner, "leaks_of", lambda experiment: [])
+    monkeypatch.setattr(runner, "_size", lambda experiment: {})
     (whole,) = plan(["cnn-ensemble-narrow"], "demo", [protocol], folds=[0])
     for skill, member in enumerate(whole.members):
         made_up(member, skill=0.5 + skill)
-    finished, classes = running.run(whole), list(whole.labels.classes)
+    finished, classes = runner.run(whole), list(whole.labels.classes)
     runs = [read_run(member.folder) for member in whole.members]
     said = [each.predictions[classes].to_numpy(float) for each in runs]
     taught = finished.metrics["chosen"]["clips that taught the joining"]

@@ -10,14 +10,16 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sernb.audio import load, resample
-from sernb.experiment import plan
+from sernb.audio.reading import load, resample
 from sernb.features import Functionals, RecordingFunctionals
 from sernb.features.functionals import STATISTICS
-from sernb.linear_machine import machine_of
-from sernb.systems import Examples, Task, functionals_ridge, sernet_functionals, system_named
+from sernb.runs.planning import plan
+from sernb.systems import functionals_ridge, sernet_functionals
 from sernb.systems.adaptive_ridge import Settings, fit
-from sernb.systems.least_squares import coefficients_of, targets_of
+from sernb.systems.base import Examples, Task
+from sernb.systems.learning.kernel_ridge import coefficients_of, targets_of
+from sernb.systems.learning.linear_classifier import machine_of
+from sernb.systems.registry import system_named
 
 
 def examples(rng, *, clips=120, speakers=4, columns=30, opposed=False):
@@ -185,7 +187,7 @@ def test_the_variants_multiply_the_network_with_ridge_regression_and_another(end
 
 def test_layers_are_mixed_by_what_inner_folds_say(rng):
     """Of three layers one tells classes apart: it is found, and the machine is sklearn's ridge on it alone."""
-    from sernb.systems.ridge import fit_ridge
+    from sernb.systems.learning.ridge import fit_ridge
 
     truth = np.arange(120) % 3
     noise = rng.normal(0, 1, (120, 3, 10))
@@ -210,7 +212,7 @@ def test_layers_are_mixed_by_what_inner_folds_say(rng):
 
 def test_mixed_groups_count_alike_unless_one_is_better(rng):
     """Whatever is chosen, its weights sum to 1, and none is below 0."""
-    from sernb.systems.ridge import fit_ridge
+    from sernb.systems.learning.ridge import fit_ridge
 
     given = examples(rng)
     groups = [slice(0, 15), slice(15, 30)]

@@ -13,7 +13,7 @@ import pytest
 
 from sernb.__main__ import main
 from sernb.config import DataError
-from sernb.store import atomic_or_through
+from sernb.runtime.files import atomic_or_through
 
 NOBODY = 54321  # a user without an entry in passwd
 

@@ -14,11 +14,13 @@ from pandas.testing import assert_frame_equal
 
 from sernb.__main__ import main
 from sernb.config import DataError
-from sernb.experiment import plan
-from sernb.results import results_of, results_table
-from sernb.run_folder import Damaged, open_run, read_run, write_run
-from sernb.run_state import STARTED, begin_training
-from sernb.running import read_runs, run, run_many
+from sernb.results.result import results_of
+from sernb.results.tables import results_table
+from sernb.runs.planning import plan
+from sernb.runs.run_folder import open_run, read_run, write_run
+from sernb.runs.run_state import STARTED, begin_training
+from sernb.runs.runner import read_runs, run, run_many
+from sernb.runtime.files import Damaged
 
 PARTS = {
     "config": {"system": "majority", "seed": 0, "labels": ["neutral", "calm"]},
@@ -142,7 +144,7 @@ def test_what_was_not_written_with_the_run_is_not_read(tmp_path, predictions):
 
 @pytest.mark.parametrize("name", ["../config.json", "/dev/zero", ""])
 def test_contents_name_files_of_the_folder_only(finished, name):
-    from sernb.run_folder import _contents
+    from sernb.runs.run_folder import _contents
 
     files = (*finished.files, (name, None, ""))
     (finished.folder / "contents.json").write_text(_contents(files))
@@ -248,7 +250,7 @@ def test_a_prediction_is_the_class_of_the_highest_written_score(done):
 
 
 def test_scores_that_are_written_alike_are_equals():
-    from sernb.running import _score_table
+    from sernb.runs.runner import _score_table
 
     scores = np.array([[0.33333331, 0.33333334, 0.3333333], [0.1, 0.2, 0.7]])
     table = _score_table(scores, ["a", "b", "c"])
@@ -262,9 +264,9 @@ def test_scores_that_are_written_alike_are_equals():
 @pytest.fixture
 def begun(monkeypatch):
     (experiment,) = plan(["multiscale-cnn"], "demo", ["speaker-independent"], folds=[0])
-    monkeypatch.setattr("sernb.run_state.commit", lambda: "aaaaaaaaaaaa")
+    monkeypatch.setattr("sernb.runs.run_state.commit", lambda: "aaaaaaaaaaaa")
     assert begin_training(experiment) == ["aaaaaaaaaaaa"]
-    monkeypatch.setattr("sernb.run_state.commit", lambda: "bbbbbbbbbbbb+")
+    monkeypatch.setattr("sernb.runs.run_state.commit", lambda: "bbbbbbbbbbbb+")
     return experiment
 
 

@@ -8,12 +8,13 @@ import pytest
 from scipy.ndimage import map_coordinates
 from test_systems import task
 
-from sernb.experiment import plan
 from sernb.features import LogMel, SpeechMel
-from sernb.results import protocol_cards
-from sernb.run_folder import read_run
-from sernb.running import run, run_many
-from sernb.systems import sernet, sernet_functionals, system_named
+from sernb.results.protocol_cards import protocol_cards
+from sernb.runs.planning import plan
+from sernb.runs.run_folder import read_run
+from sernb.runs.runner import run, run_many
+from sernb.systems import sernet, sernet_functionals
+from sernb.systems.registry import system_named
 
 STILL = sernet.Settings(stretch=0, warp=0, masked_bands=0, masked_frames=0, mixup=0)
 
@@ -116,7 +117,7 @@ def test_mixing_takes_as_much_of_the_target_as_of_the_clip(rng):
 
 @pytest.mark.slow
 def test_network_is_small():
-    from sernb.networks import multiply_adds, network_of, parameters_of
+    from sernb.systems.inspection import multiply_adds, network_of, parameters_of
 
     system = system_named("sernet")
     # 65 columns come in; by hand: convolutions, batch normalisation (four values a channel), dense layers
@@ -132,7 +133,7 @@ def test_network_is_small():
 @pytest.fixture(scope="module", params=[32, 0])
 def trained(request):
     """A network with weights that make answers differ, and how it was set."""
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     settings, rng = sernet.Settings(attention=request.param), np.random.default_rng(1)
     model = sernet.network(settings, (None, 64), 8)
@@ -145,7 +146,7 @@ def trained(request):
 
 @pytest.mark.slow
 def test_the_network_hears_no_padding_and_answers_without_keras_as_with_it(clips, trained):
-    from sernb.training import predictions
+    from sernb.systems.learning.training import predictions
 
     settings, model, weights = trained
     heard = [clip / 15 for clip in clips]  # 30, 57, 90 and 41 frames
@@ -241,13 +242,13 @@ def test_members_that_are_done_are_not_done_again(joined):
 
 @pytest.mark.slow
 def test_the_network_of_a_run_is_made_again_for_clips_of_any_length(joined):
-    from sernb.networks import restored
+    from sernb.systems.inspection import restored
 
     whole, _ = joined
     member = whole.members[0]
     done = read_run(member.folder)
     answers = restored(member, done.weights)
-    from sernb.preparation import prepare
+    from sernb.corpora.preparation import prepare
 
     table, rows = prepare(member.corpus, member.system.features), done.predictions.head(5)
     found = answers([table[clip] for clip in rows["clip"]])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sernb.environment import recorded_settings
+from sernb.runtime.environment import recorded_settings
 
 TRAINED = """
 import hashlib
@@ -54,7 +54,7 @@ def test_settings_of_keras_and_tensorflow_decide_nothing(tmp_path):
 def test_a_user_who_imported_keras_before_gets_the_same(tmp_path):
     home = keras_json(tmp_path / "home", floatx="float64", epsilon=0.1, image_data_format="channels_first")
     code = (
-        "import keras, sernb.training\n"
+        "import keras, sernb.systems.learning.training\n"
         "config = keras.config\n"
         "print(config.floatx(), config.epsilon(), config.image_data_format(), config.dtype_policy().name)"
     )
@@ -65,7 +65,7 @@ def test_a_user_who_imported_keras_before_gets_the_same(tmp_path):
 def test_a_backend_that_is_none_is_said_in_one_line(tmp_path, name):
     code = (
         "from sernb.config import DataError\n"
-        "try:\n    import sernb.training\nexcept DataError as error:\n    print(error)"
+        "try:\n    import sernb.systems.learning.training\nexcept DataError as error:\n    print(error)"
     )
     done = said(code, tmp_path, KERAS_BACKEND=name)
     assert done.stdout.startswith(

@@ -4,14 +4,15 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import KFold, train_test_split
 
-from sernb.audit import audit, refuse_leaks
 from sernb.config import DataError
-from sernb.corpora import CORPORA, corpus_named
-from sernb.experiment import labelled
-from sernb.labels import ALL_EIGHT, CALM_AS_NEUTRAL
-from sernb.pools import pool_named
-from sernb.splits import PROTOCOLS, Fold, folds_of, protocol_named, utterances
-from sernb.systems import system_named
+from sernb.corpora.pool import pool_named
+from sernb.corpora.registry import CORPORA, corpus_named
+from sernb.protocols.folds import Fold, folds_of, utterances
+from sernb.protocols.labels import ALL_EIGHT, CALM_AS_NEUTRAL
+from sernb.protocols.leak_audit import audit, refuse_leaks
+from sernb.protocols.protocol import PROTOCOLS, protocol_named
+from sernb.runs.experiment import labelled
+from sernb.systems.registry import system_named
 
 APART = PROTOCOLS["speaker-independent"]
 WITH_INDEX = [name for name in CORPORA if corpus_named(name).index_path.exists()]

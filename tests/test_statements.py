@@ -6,9 +6,10 @@ import statistics
 
 import pytest
 
-from sernb import reference, statements
 from sernb.config import ROOT, DataError
-from sernb.corpora import CORPORA, corpus_named
+from sernb.corpora.registry import CORPORA, corpus_named
+from sernb.results import committed
+from tools import reference, statements
 
 TEXTS = [(path, path.read_text("utf-8")) for path in reference.TABLES]
 texts = pytest.mark.parametrize(
@@ -22,7 +23,7 @@ def current(path, text):
 
 @texts
 def test_every_score_is_the_committed_one(path, text):
-    assert current(path, text) == text, "python -m sernb.reference"
+    assert current(path, text) == text, "python -m tools.reference"
     assert statements.unmarked(text) == []
 
 
@@ -52,7 +53,7 @@ def test_a_score_that_is_added_by_hand_is_noticed(path, text, said):
 
 
 def rows(path, **wanted):
-    with open(reference.REFERENCE / path, encoding="utf-8", newline="") as file:
+    with open(committed.REFERENCE / path, encoding="utf-8", newline="") as file:
         return [row for row in csv.DictReader(file) if all(row[name] == value for name, value in wanted.items())]
 
 
@@ -80,7 +81,7 @@ def test_marks_mean_what_the_files_say():
 
 
 def test_marks_mean_what_page_card_and_records_say():
-    page = (reference.REFERENCE / statements.PAGE).read_text("utf-8")
+    page = (committed.REFERENCE / statements.PAGE).read_text("utf-8")
     cells = [re.sub(r"<[^>]*>", "", row).strip() for row in re.findall(r"<tr>.*?</tr>", page, re.DOTALL)]
     (first, _) = [cell for cell in cells if cell.startswith("functionals-svmfunctionals-ridge")]
     asked = "test functionals-svm functionals-ridge speaker-independent"

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from sernb.__main__ import main
-from sernb.locks import held, lock_of
-from sernb.run_folder import write_run
-from sernb.status import lines_of, progress_of, runs_in, seconds_left, summary
+from sernb.runs.run_folder import write_run
+from sernb.runs.status import lines_of, progress_of, runs_in, seconds_left, summary
+from sernb.runtime.locks import held, lock_of
 
 
 @pytest.fixture

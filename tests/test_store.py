@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sernb import store
 from sernb.config import DataError
-from sernb.store import TEMPORARY, Damaged, atomic, read_features, write_features, write_part
+from sernb.corpora.feature_cache import read_features, write_features, write_part
+from sernb.runtime import files
+from sernb.runtime.files import TEMPORARY, Damaged, atomic
 
 
 def left_in(folder: Path) -> list[str]:
@@ -247,7 +248,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(table, rng):
 
 
 def test_in_a_large_table_a_flipped_bit_is_noticed_when_its_clip_is_read(table, values, rng, monkeypatch):
-    monkeypatch.setattr(store, "WHOLE", 0)
+    monkeypatch.setattr(files, "WHOLE", 0)
     whole = (table / "values.f32").read_bytes()
     contents = (table / "contents.json").read_bytes()
     for position in rng.choice(len(whole), 20, replace=False):

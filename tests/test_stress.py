@@ -7,23 +7,12 @@ import pytest
 import soundfile
 from scipy.signal import welch
 
-from sernb.augment import Noise, SteadyNoise, view_of
+from sernb.audio.augmentation import Noise, SteadyNoise, view_of
+from sernb.audio.degradation import Babble, Bank, Clipping, Cut, Room, Telephone, Tilt, signal_to_noise
 from sernb.config import DataError, digest
-from sernb.experiment import plan
-from sernb.pools import pool_named
-from sernb.stress import (
-    RATIOS,
-    TRAINED_ON,
-    Babble,
-    Bank,
-    Clipping,
-    Cut,
-    Room,
-    Telephone,
-    Tilt,
-    conditions,
-    signal_to_noise,
-)
+from sernb.corpora.pool import pool_named
+from sernb.runs.planning import plan
+from sernb.studies.noise import RATIOS, TRAINED_ON, conditions
 
 RATE = 16_000
 TONES = {"a": 500.0, "b": 1000.0, "c": 2000.0}

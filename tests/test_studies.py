@@ -12,23 +12,28 @@ from pages import problems_of_page
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 from sklearn.preprocessing import StandardScaler
 
-from sernb import details, running
-from sernb.augment import ORIGINAL, Gain, Noise, SteadyNoise
+from sernb.audio.augmentation import ORIGINAL, Gain, Noise, SteadyNoise
 from sernb.config import NOTEBOOKS
-from sernb.corpora import corpus_named, read_index
+from sernb.corpora.local_index import read_index
+from sernb.corpora.pool import pool_named
+from sernb.corpora.preparation import prepare
+from sernb.corpora.registry import corpus_named
 from sernb.evaluation import Interval
-from sernb.experiment import Added, Experiment, plan
+from sernb.features import normalisation
 from sernb.figures import confusion as draw_confusion
-from sernb.figures import studies as draw
-from sernb.labels import MULTITASK_EIGHT_OFFICIAL, SEVEN
-from sernb.notebooks import run
-from sernb.pools import pool_named
-from sernb.preparation import prepare
-from sernb.results import results_of
-from sernb.run_folder import write_run
-from sernb.running import leaks_of, prepare_for, run_many
-from sernb.stress import PUBLISHED, Condition
-from sernb.studies import enrolment, foreign, gender, leaks, noise, results_by_arm, speakers
+from sernb.figures import studies
+from sernb.protocols.labels import MULTITASK_EIGHT_OFFICIAL, SEVEN
+from sernb.reporting.execution import run
+from sernb.results import analysis
+from sernb.results.result import results_of
+from sernb.runs import runner
+from sernb.runs.experiment import Added, Experiment
+from sernb.runs.planning import plan
+from sernb.runs.run_folder import write_run
+from sernb.runs.runner import leaks_of, prepare_for, run_many
+from sernb.studies import cross_corpus, gender, leaks, noise, speaker_adaptation, speakers
+from sernb.studies.differences import results_by_arm
+from sernb.studies.noise import PUBLISHED, Condition
 
 INDEPENDENT = "speaker-independent"
 
@@ -82,14 +87,14 @@ def two_corpora(tmp_path: Path, monkeypatch) -> Path:
 
 
 def test_classes_are_those_that_all_corpora_have():
-    assert foreign.shared_labels(SEVEN, pool_named("ravdess+tess")) is SEVEN
-    shared = foreign.shared_labels(SEVEN, pool_named("ravdess+crema_d"))
+    assert cross_corpus.shared_labels(SEVEN, pool_named("ravdess+tess")) is SEVEN
+    shared = cross_corpus.shared_labels(SEVEN, pool_named("ravdess+crema_d"))
     assert set(shared.classes) == set(SEVEN.classes) - {"surprised"}
     assert shared.truths(pd.Series(["calm", "surprised", "sad"])).fillna("").tolist() == ["neutral", "", "sad"]
 
 
 def test_a_matrix_has_every_pair_and_all_but_one():
-    planned = foreign.plan_matrix(["majority"], "ravdess+tess+savee", labels="seven", profile="quick")
+    planned = cross_corpus.plan_matrix(["majority"], "ravdess+tess+savee", labels="seven", profile="quick")
     tested = [(each.corpus.name, each.protocol.name, each.fold.number) for each in planned]
     between = "corpus-independent"
     assert [entry for entry in tested if entry[1] == between] == [
@@ -102,46 +107,46 @@ def test_a_matrix_has_every_pair_and_all_but_one():
 
 
 def test_cells_are_of_the_corpus_that_was_tested(rng):
-    planned = foreign.plan_matrix(["majority"], "savee+demo", labels="seven", profile="quick")
+    planned = cross_corpus.plan_matrix(["majority"], "savee+demo", labels="seven", profile="quick")
     pretend(planned, rng)
-    found = foreign.cells(planned)
+    found = cross_corpus.cells(planned)
     cell = found[(found.trained == corpus_named("savee").title) & (found.tested == corpus_named("demo").title)].iloc[0]
     [result] = [each for each in results_of(planned) if each.protocol == "corpus-independent"]
     truth, prediction = answered(result)
     demo = (result.clips["corpus"] == "demo").to_numpy()
     assert cell.metrics.uar.value == pytest.approx(balanced_accuracy_score(truth[demo], prediction[demo]), abs=1e-12)
     assert (cell.metrics.clips, cell.training) == (240, 480 - 120), "a speaker of the others validates"
-    assert "above the floor" in " ".join(foreign.learned(found))
-    assert "\n" not in draw.matrix(found, "Title").alt
-    assert len(foreign.cells_table(found)) == 4
+    assert "above the floor" in " ".join(cross_corpus.learned(found))
+    assert "\n" not in studies.matrix(found, "Title").alt
+    assert len(cross_corpus.cells_table(found)) == 4
 
 
 def test_only_real_corpora_that_are_here_join(two_corpora):
-    assert foreign.with_others("ravdess", two_corpora).startswith("ravdess+iemocap")
-    assert foreign.with_others("ravdess", two_corpora / "ravdess") == "ravdess"
-    assert foreign.with_others("ravdess+iemocap", two_corpora) == "ravdess+iemocap"
+    assert cross_corpus.with_others("ravdess", two_corpora).startswith("ravdess+iemocap")
+    assert cross_corpus.with_others("ravdess", two_corpora / "ravdess") == "ravdess"
+    assert cross_corpus.with_others("ravdess+iemocap", two_corpora) == "ravdess+iemocap"
 
 
 def test_answers_that_the_test_corpus_lacks_are_struck_before_the_highest_is_taken():
     scores = np.array([[0.6, 0.1, 0.3], [0.2, 0.5, 0.3]])
-    classes, kept = foreign.struck_out(scores, ("excited", "happy", "sad"), foreign.ABSENT)
+    classes, kept = cross_corpus.struck_out(scores, ("excited", "happy", "sad"), cross_corpus.ABSENT)
     assert [classes[column] for column in kept.argmax(axis=1)] == ["sad", "happy"]
 
 
 def test_zero_shot_drops_calm_and_disgust_and_never_answers_excited(two_corpora):
-    assert foreign.not_at_hand(two_corpora) == ""
-    planned = foreign.plan_zero_shot("majority", profile="quick", data=two_corpora)
+    assert cross_corpus.not_at_hand(two_corpora) == ""
+    planned = cross_corpus.plan_zero_shot("majority", profile="quick", data=two_corpora)
     assert {each.fold.number for each in planned} == {1}
     run_many(planned, progress=False, jobs=1, data=two_corpora)
-    found = foreign.zero_shot(planned)
+    found = cross_corpus.zero_shot(planned)
     assert found.clips == 2 * 6
     assert found.confusion.shape == (6, 6)
-    assert foreign.zero_shot_table(planned).Task.tolist() == ["emotion", "emotion, top-3"]
+    assert cross_corpus.zero_shot_table(planned).Task.tolist() == ["emotion", "emotion, top-3"]
 
 
 def test_zero_shot_scores_tta_gender_and_intensity_by_arousal(two_corpora, rng):
     """Against scikit-learn, on made predictions; arousal is averaged over views before it is called strong."""
-    planned = foreign.plan_zero_shot(profile="quick", data=two_corpora)
+    planned = cross_corpus.plan_zero_shot(profile="quick", data=two_corpora)
     pretend(planned, rng)
     (run_,) = [each.folder for each in planned]
     table = pd.read_csv(run_ / "predictions.csv", keep_default_na=False)
@@ -150,7 +155,7 @@ def test_zero_shot_scores_tta_gender_and_intensity_by_arousal(two_corpora, rng):
     about = {"config": planned[0].config, "provenance": {"commit": "none", "seconds": 1.0}}
     shutil.rmtree(run_)
     write_run(run_, **about, metrics={"clips": 12, "shared by design": {}}, tables={"predictions": table})
-    found = foreign.zero_shot_table(planned).set_index("Task")
+    found = cross_corpus.zero_shot_table(planned).set_index("Task")
     assert found.Reported.to_dict() == {
         "emotion": "21.4", "gender": "86.7", "intensity by arousal": "65.7", "emotion, top-3": "59.0",
         "emotion with TTA": "21.6", "gender with TTA": "86.5", "intensity by arousal with TTA": "67.0",
@@ -159,7 +164,7 @@ def test_zero_shot_scores_tta_gender_and_intensity_by_arousal(two_corpora, rng):
     first = table[table["view"] == "original"].set_index("clip")
     mean = table.groupby("clip")[["female", "arousal", *planned[0].labels.classes]].mean().loc[first.index]
     for said, end in ((first, ""), (mean, " with TTA")):
-        six = said[[name for name in planned[0].labels.classes if name not in foreign.ABSENT]].astype(float)
+        six = said[[name for name in planned[0].labels.classes if name not in cross_corpus.ABSENT]].astype(float)
         expected = {
             "emotion": accuracy_score(first.truth, six.idxmax(axis=1)),
             "gender": accuracy_score(first.gender == "female", said.female > 0.5),
@@ -168,7 +173,7 @@ def test_zero_shot_scores_tta_gender_and_intensity_by_arousal(two_corpora, rng):
         for task, value in expected.items():
             assert float(found.Here[f"{task}{end}"].split()[0]) == pytest.approx(100 * value, abs=0.051), task
     (result,) = results_of(planned)
-    told, two = details.of_two(result)["intensity by arousal"]
+    told, two = analysis.of_two(result)["intensity by arousal"]
     strong = index.intensity[first.index] == "strong"
     assert two == ("normal", "strong")
     np.testing.assert_array_equal(told.confusion, confusion_matrix(strong, first.arousal >= 3.5))
@@ -178,14 +183,14 @@ def test_zero_shot_scores_tta_gender_and_intensity_by_arousal(two_corpora, rng):
 def test_dimensions_are_scored_against_what_was_trained(two_corpora, rng):
     """The authors' means, their own ratings of themselves in, and with --labels of the corpus its own."""
     given = {"folds": [0], "views": [ORIGINAL], "data": two_corpora}
-    pool = "+".join(foreign.at_hand(name, two_corpora).pool.name for name in ("iemocap", "ravdess"))
+    pool = "+".join(cross_corpus.at_hand(name, two_corpora).pool.name for name in ("iemocap", "ravdess"))
     for name, column in (("multitask-cnn", "tally_valence"), ("multitask-cnn-official", "valence")):
         planned = plan([name], pool, ["corpus-independent"], **given)
         pretend(planned, rng)
         (result,) = results_of(planned)
         said = rng.uniform(1, 5, len(result.clips))
         object.__setattr__(result, "predictions", result.predictions.assign(valence=said))
-        (row,) = details.attributes_table(result).to_dict("records")
+        (row,) = analysis.attributes_table(result).to_dict("records")
         truth = result.clips[column].astype(float)
         assert row["Task"] == "valence"
         assert float(row["RMSE"].split()[0]) == pytest.approx(np.sqrt(np.mean((truth - said) ** 2)), abs=0.0051)
@@ -197,7 +202,7 @@ def test_the_published_zero_shot_test_has_1056_clips():
 
 
 def test_a_corpus_that_is_not_here_is_named(tmp_path):
-    assert "IEMOCAP" in foreign.not_at_hand(tmp_path)
+    assert "IEMOCAP" in cross_corpus.not_at_hand(tmp_path)
 
 
 # Gender
@@ -241,7 +246,8 @@ def test_gender_is_compared_on_the_same_clips(rng):
     assert len(gender.comparisons_table(tested)) == len(tested) == 6
     assert len(gender.learned(results, tested)) == 7
     assert (
-        draw.differences({name: each.difference for name, (each, _) in tested.items()}, "t", "axis").alt.count(";") == 5
+        studies.differences({name: each.difference for name, (each, _) in tested.items()}, "t", "axis").alt.count(";")
+        == 5
     )
 
 
@@ -265,7 +271,7 @@ def test_copies_of_clips_are_heard_as_their_view_and_refused_where_they_leak():
     added = Added("neutral", noisy)
     [planned] = plan(["multiscale-cnn"], "demo", ["as-published"], added=added, folds=[0])
     prepare_for([planned])
-    heard = running._features(planned, ORIGINAL)
+    heard = runner._features(planned, ORIGINAL)
     clip = planned.clips["clip"][planned.clips.emotion == "neutral"].iloc[0]
     wanted = prepare(planned.corpus, planned.system.features, view=noisy)[clip]
     np.testing.assert_array_equal(heard[added.name_of(clip)], wanted)
@@ -313,9 +319,9 @@ def test_stress_is_the_difference_from_the_same_clips(rng):
     said = noise.learned(results, found)
     assert len(said) == 2 + 3  # both trainings, and clean clips and the first strength of each kind
     assert len(noise.stress_table(found)) == 1 + len(tried)
-    assert "white noise" in draw.stress_curves(found, "t").alt
-    assert "gain" not in draw.stress_curves(found, "t").alt
-    assert "gain, -20 dB" in draw.changes(found, "t").alt
+    assert "white noise" in studies.stress_curves(found, "t").alt
+    assert "gain" not in studies.stress_curves(found, "t").alt
+    assert "gain, -20 dB" in studies.changes(found, "t").alt
 
 
 def test_noise_of_deviation_one_is_measured(recordings):
@@ -347,7 +353,7 @@ def test_speakers_are_shown_the_best_first(rng):
     wanted = {name: balanced_accuracy_score(truth[names == name], prediction[names == name]) for name in set(names)}
     assert dict(zip(found.speaker, found.uar, strict=True)) == pytest.approx(wanted)
     assert found.uar.is_monotonic_decreasing
-    alt = draw.by_speaker(found, "t", floor=0.125).alt
+    alt = studies.by_speaker(found, "t", floor=0.125).alt
     assert all(name.partition("-")[2] in alt for name in wanted)
 
 
@@ -355,18 +361,18 @@ def test_moments_are_those_of_a_scaler(rng):
     clips = [rng.normal(3, 2, (count, 4)).astype(np.float32) for count in (5, 7)]
     clips = [np.c_[clip, np.ones(len(clip))] for clip in clips]
     scaler = StandardScaler().fit(np.concatenate(clips))
-    heard = enrolment.standardised(clips[0], enrolment.moments_of(clips))
+    heard = normalisation.standardised(clips[0], normalisation.moments_of(clips))
     np.testing.assert_allclose(heard, scaler.transform(clips[0]), atol=1e-5)
 
 
 def test_enrolment_ends_at_a_speakers_own_statistics_and_begins_at_the_average_speaker(rng):
-    own, others = (enrolment.moments_of([rng.normal(size=(9, 3))]) for _ in range(2))
+    own, others = (normalisation.moments_of([rng.normal(size=(9, 3))]) for _ in range(2))
     for k in (2, 16):
-        mixed = enrolment.shrunk(own, others, 4, k)
+        mixed = normalisation.shrunk(own, others, 4, k)
         np.testing.assert_allclose(mixed.mean, (4 * own.mean + k * others.mean) / (4 + k))
         np.testing.assert_allclose(mixed.variance, (4 * own.variance + k * others.variance) / (4 + k))
-    np.testing.assert_array_equal(enrolment.shrunk(own, others, 4, 0).mean, own.mean)
-    average = enrolment.average([own, others])
+    np.testing.assert_array_equal(normalisation.shrunk(own, others, 4, 0).mean, own.mean)
+    average = normalisation.average([own, others])
     np.testing.assert_allclose(average.variance, (own.variance + others.variance) / 2)
 
 
@@ -412,7 +418,7 @@ def test_three_ways_to_choose_an_epoch_of_one_training(rng):
     assert of_first.war.to_dict() == {leaks.LAST: 0.3, leaks.CHOSEN: 0.4, leaks.BEST: 0.7}
     assert of_first.epoch.to_dict() == {leaks.LAST: 3, leaks.CHOSEN: 2, leaks.BEST: 1}
     assert leaks.choices_table(chosen).WAR.tolist() == ["30.0", "40.0", "70.0"]
-    assert "epoch 1, 70.0 %" in draw.epochs(history, chosen, "t").alt
+    assert "epoch 1, 70.0 %" in studies.epochs(history, chosen, "t").alt
     pretend(trainings[leaks.BEST], rng, history=history_of([0.7, 0.4, 0.3], [1.0, 0.5, 0.26]))
     with pytest.raises(ValueError, match="differ"):
         leaks.epochs(results_by_arm(trainings))
@@ -426,7 +432,7 @@ def test_enrolment_on_the_demo_corpus(work, monkeypatch):
     """With all clips at hand and k = 0, it is what the protocol speaker-normalised does, validation speakers aside."""
     experiments = plan(["statistics-svm"], "demo", [INDEPENDENT], views=[ORIGINAL], profile="quick")
     run_many(experiments[:1], progress=False, jobs=1)
-    trained = enrolment.Trained(experiments[0])
+    trained = speaker_adaptation.Trained(experiments[0])
     [full] = trained.enrolments(experiments[0].fold.test, None, [0], draws=1)
     for speaker in set(full.answers.speakers):
         clips = full.clips[full.answers.speakers == speaker]
@@ -436,24 +442,24 @@ def test_enrolment_on_the_demo_corpus(work, monkeypatch):
     some = trained.enrolments(experiments[0].fold.test, 4, [2, 8], draws=3)
     assert [each.at_hand.sum() for each in some] == [3 * 4 * 2] * 2
     np.testing.assert_array_equal(some[0].at_hand, some[1].at_hand)
-    ks, curve = enrolment.curve(experiments, draws=2, jobs=1)
+    ks, curve = speaker_adaptation.curve(experiments, draws=2, jobs=1)
     for file in (work / "enrolment").iterdir():
         file.write_bytes(file.read_bytes()[:1000])
-    again = enrolment.curve(experiments, draws=2, jobs=1)[1]
-    assert set(ks) <= set(enrolment.SHRINKAGES)
+    again = speaker_adaptation.curve(experiments, draws=2, jobs=1)[1]
+    assert set(ks) <= set(normalisation.SHRINKAGES)
     assert curve["count"].tolist() == [0, 1, 2, 4, 8, 16, None]
     assert curve.astype(str).equals(again.astype(str)), "the same seed, the same draws; what was damaged is made again"
     with monkeypatch.context() as patch:
-        patch.setattr(enrolment, "Trained", None)
-        read_back = enrolment.curve(experiments, draws=2, jobs=1)
+        patch.setattr(speaker_adaptation, "Trained", None)
+        read_back = speaker_adaptation.curve(experiments, draws=2, jobs=1)
     assert (read_back[0], read_back[1].astype(str).to_dict()) == (ks, curve.astype(str).to_dict()), (
         "done once, then read"
     )
     assert curve.gained[0].value == 0
     assert curve.unseen.iloc[-1] is None
-    assert len(enrolment.curve_table(curve)) == 7
-    assert len(enrolment.learned(curve)) == 2
-    assert "all own" in draw.enrolment(curve, "t", floor=1 / 7).alt
+    assert len(speaker_adaptation.curve_table(curve)) == 7
+    assert len(speaker_adaptation.learned(curve)) == 2
+    assert "all own" in studies.enrolment(curve, "t", floor=1 / 7).alt
 
 
 @pytest.mark.slow

@@ -14,11 +14,14 @@ import pytest
 from sklearn.svm import SVC
 
 from sernb.config import DataError
-from sernb.corpora import corpus_named, read_index
-from sernb.experiment import plan
-from sernb.labels import EIGHT, LABEL_SETS
-from sernb.systems import MODULES, SYSTEMS, Examples, Task, multiscale_cnn, statistics_svm, system_named
-from sernb.systems.support_vectors import probabilities
+from sernb.corpora.local_index import read_index
+from sernb.corpora.registry import corpus_named
+from sernb.protocols.labels import EIGHT, LABEL_SETS
+from sernb.runs.planning import plan
+from sernb.systems import multiscale_cnn, statistics_svm
+from sernb.systems.base import Examples, Task
+from sernb.systems.learning.kernel_svm import probabilities
+from sernb.systems.registry import MODULES, SYSTEMS, system_named
 
 
 def task(rng, *, clips=60, width=200, classes=3, frames=1, speakers_apart=False, validation=0):
@@ -176,7 +179,7 @@ OTHERS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED | OTHERS)
 def test_networks_have_the_published_size(name):
-    from sernb.networks import network_of, parameters_of
+    from sernb.systems.inspection import network_of, parameters_of
 
     classes, shape, parameters = (PUBLISHED | OTHERS)[name]
     network = network_of(system_named(name), classes=classes)
@@ -188,7 +191,7 @@ def test_networks_have_the_published_size(name):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "classes", "millions"), [("tim-net", 8, 21.6), ("light-sernet", 7, 159)])
 def test_multiply_adds_are_those_of_the_fact_sheet(name, classes, millions):
-    from sernb.networks import multiply_adds, network_of
+    from sernb.systems.inspection import multiply_adds, network_of
 
     assert multiply_adds(network_of(system_named(name), classes=classes)) / 1e6 == pytest.approx(millions, rel=0.02)
 
@@ -215,14 +218,14 @@ def test_light_sernet_tests_each_speaker_once():
 
 @pytest.mark.slow
 def test_what_has_no_network_has_no_parameters():
-    from sernb.networks import parameters_of
+    from sernb.systems.inspection import parameters_of
 
     assert parameters_of(system_named("statistics-svm")) is None
 
 
 @pytest.mark.slow
 def test_two_lstm_cells_are_one_more():
-    from sernb.networks import parameters_of
+    from sernb.systems.inspection import parameters_of
 
     one, two = (parameters_of(system_named(f"timedistributed-cnn-lstm{end}")) for end in ("", "-two-cells"))
     assert two - one == 4 * 256 * (256 + 256 + 1)
@@ -230,7 +233,8 @@ def test_two_lstm_cells_are_one_more():
 
 @pytest.mark.slow
 def test_multiply_adds_by_hand():
-    from sernb.networks import EachWindow, keras, multiply_adds
+    from sernb.systems.inspection import keras, multiply_adds
+    from sernb.systems.learning.layers import EachWindow
 
     layers = keras.layers
     image = keras.Input((6, 5, 2))
@@ -249,7 +253,7 @@ def test_multiply_adds_by_hand():
 @pytest.mark.slow
 def test_multiply_adds_of_the_published_dummynet():
     """By hand: 690 → 686 → 341 → 337 → 167 → 163 → 80 places."""
-    from sernb.networks import multiply_adds, network_of
+    from sernb.systems.inspection import multiply_adds, network_of
 
     by_hand = 686 * 5 * 512 + 337 * 5 * 512 * 512 + 163 * 5 * 512 * 128 + 80 * 128 * 256 + 256 * 6
     assert multiply_adds(network_of(system_named("dummynet-zcr"), classes=6)) == by_hand
@@ -257,7 +261,8 @@ def test_multiply_adds_of_the_published_dummynet():
 
 @pytest.mark.slow
 def test_each_window_is_the_model_on_each_window(rng):
-    from sernb.networks import EachWindow, keras
+    from sernb.systems.inspection import keras
+    from sernb.systems.learning.layers import EachWindow
 
     image = keras.Input((6, 5, 1))
     inner = keras.Model(image, keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(image)))
@@ -347,10 +352,10 @@ def test_a_class_without_validation_clips_is_never_said_by_the_ensemble(rng):
 @pytest.mark.slow
 def test_softmax_twice_cannot_fall_below_the_published_bound(rng):
     """PyTorch's CrossEntropyLoss on a softmax: 1.044 for six classes, however sure the network is."""
-    from sernb.networks import keras
-    from sernb.systems import system_003
+    from sernb.systems import curve_networks
+    from sernb.systems.inspection import keras
 
-    loss = system_003.softmax_and_cross_entropy
+    loss = curve_networks.softmax_and_cross_entropy
     sure, target = np.eye(6, dtype=np.float32), np.eye(6, dtype=np.float32)
     assert np.asarray(loss(target, sure)) == pytest.approx([np.log(np.e + 5) - 1] * 6)
     assert np.asarray(loss(target, sure))[0] == pytest.approx(1.044, abs=5e-4)
@@ -359,7 +364,7 @@ def test_softmax_twice_cannot_fall_below_the_published_bound(rng):
     given, answer = rng.normal(0, 1, (4, 690, 42)).astype(np.float32), np.eye(6, dtype=np.float32)[:4]
     for twice in (True, False):
         changed = dataclasses.replace(settings, softmax_twice=twice)
-        model = system_003.ready(changed, network(changed, (690, 42), 6))
+        model = curve_networks.ready(changed, network(changed, (690, 42), 6))
         assert model.optimizer.epsilon == 1e-8, "PyTorch's; Keras has 1e-7"
         scores = np.asarray(model(given), np.float64)
         again = np.log(np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)) if twice else np.log(scores)
@@ -371,12 +376,12 @@ def test_softmax_twice_cannot_fall_below_the_published_bound(rng):
 @pytest.mark.slow
 def test_weight_decay_is_part_of_the_gradient_as_in_pytorch():
     """Adam's first step has the size of the learning rate and the sign of gradient + decay × weight."""
-    from sernb.networks import keras
-    from sernb.systems import system_003
+    from sernb.systems import curve_networks
+    from sernb.systems.inspection import keras
 
-    settings = system_003.Settings(learning_rate=0.01, batch=1, epochs=1, weight_decay=0.5)
+    settings = curve_networks.Settings(learning_rate=0.01, batch=1, epochs=1, weight_decay=0.5)
     given = keras.Input((3,))
-    model = keras.Model(given, system_003.dense(settings, 2, given))
+    model = keras.Model(given, curve_networks.dense(settings, 2, given))
     model.compile(keras.optimizers.Adam(0.01), lambda targets, answers: 0 * keras.ops.sum(answers), jit_compile=False)
     before = [np.array(value) for value in model.get_weights()]
     penalty = model.evaluate(np.ones((1, 3)), np.ones((1, 2)), verbose=0)
@@ -477,8 +482,8 @@ def test_every_network_fits_on_jax(tmp_path):
     program.write_text(
         "import dataclasses, sys\nimport numpy as np\n"
         "from test_systems import PUBLISHED, TINY, task\nfrom sernb.systems import system_named\n"
-        "from sernb.experiment import plan\nfrom sernb.networks import keras, network_of\n"
-        "from sernb.running import prepare_for, run\n"
+        "from sernb.runs.experiment import plan\nfrom sernb.systems.inspection import keras, network_of\n"
+        "from sernb.runs.runner import prepare_for, run\n"
         "for name, (classes, shape, _) in PUBLISHED.items():\n"
         "    assert network_of(system_named(name), classes=classes).output_shape == (None, classes)\n"
         "for name, changes in TINY.items():\n"

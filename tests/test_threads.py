@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from sernb import threads
-from sernb.threads import AHEAD, in_order
+from sernb.runtime import threads
+from sernb.runtime.threads import AHEAD, in_order
 
 
 def test_results_come_in_the_order_of_the_items(rng):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sernb.systems import Examples, Fitted
+from sernb.systems.base import Examples, Fitted
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ assert get_logger().getEffectiveLevel() == logging.ERROR
 
 @pytest.fixture(scope="module")
 def training():
-    from sernb import training
+    from sernb.systems.learning import training
 
     return training
 
@@ -259,7 +259,7 @@ def test_prepare_is_applied_to_every_clip(training, rng):
 
 
 def test_copies_are_heard_after_the_originals(rng):
-    from sernb.systems import Task
+    from sernb.systems.base import Task
 
     def part(mark):
         return Examples((np.full(1, mark),), np.array([mark]), pd.DataFrame({"speaker": [f"s{mark}"]}))

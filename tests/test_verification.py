@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sernb import reference
 from sernb.__main__ import main
 from sernb.config import DataError, work_folder
-from sernb.pools import pool_named
-from sernb.verification import command, planned, row_of, tolerance_for
+from sernb.corpora.pool import pool_named
+from sernb.results import committed as reference
+from sernb.results.reproduce import command, planned, row_of, tolerance_for
 
 PART = 490  # of the 2800 recordings of TESS
 

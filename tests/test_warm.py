@@ -11,8 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from sernb.notebooks import NotebookFailed, run
-from sernb.warm import FORKS, outcomes
+from sernb.reporting.execution import NotebookFailed, run
+from sernb.reporting.processes import FORKS, outcomes
 
 FIXTURES = Path(__file__).parent / "notebooks"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sernb import workers
 from sernb.config import DataError
-from sernb.workers import in_order_on_cores, on_cores, shared_pool
+from sernb.runtime import workers
+from sernb.runtime.workers import in_order_on_cores, on_cores, shared_pool
 
 
 def test_each_item_is_done_once_on_cores():
@@ -96,7 +96,7 @@ def _where(_: int) -> int:
 
 
 def test_every_system_can_be_sent_to_a_process():
-    from sernb.systems import SYSTEMS, system_named
+    from sernb.systems.registry import SYSTEMS, system_named
 
     for name in SYSTEMS:
         assert pickle.loads(pickle.dumps(system_named(name))).name == name  # noqa: S301 - made by ourselves

@@ -9,8 +9,9 @@ A manifest is a CSV with the columns path, size and sha256 of every file as publ
 import argparse
 from pathlib import Path
 
-from sernb.corpora import build_index, corpus_named, index_of_manifest, write_table
-from sernb.store import atomic
+from sernb.corpora.index import build_index, index_of_manifest, write_table
+from sernb.corpora.registry import corpus_named
+from sernb.runtime.files import atomic
 
 
 def main(arguments: list[str] | None = None) -> None:

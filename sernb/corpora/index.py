@@ -1,7 +1,6 @@
 """The index of a corpus: one row a clip, made from recordings or from a list of published checksums."""
 
 import csv
-import hashlib
 import math
 import re
 from collections.abc import Iterator
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from sernb.config import DataError, digest, is_hidden
 from sernb.corpora.record import Corpus, Labels
+from sernb.runtime.files import checksum
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sernb.audio import Recording
+    from sernb.audio.reading import Recording
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".aif", ".aiff", ".mp3", ".ogg"}
 
@@ -73,7 +73,7 @@ def build_index(corpus: Corpus, folder: Path, *, tables: Path | None = None) -> 
     Raises:
         DataError: if a file is unusable or misnamed, or counts are not the published ones
     """
-    from sernb.audio import problem_of
+    from sernb.audio.reading import problem_of
 
     rows, problems = [], []
     for path in sorted(audio_files(folder)):
@@ -161,7 +161,7 @@ def measured(path: Path, recording: "Recording | None" = None) -> Labels:
     Args:
         recording: the same, if it was examined already
     """
-    from sernb.audio import describe
+    from sernb.audio.reading import describe
 
     if recording is None:
         samples, rate, channels = describe(path)
@@ -202,12 +202,6 @@ def audio_files(folder: Path) -> Iterator[Path]:
 def fingerprint_of(index: "pd.DataFrame") -> str:
     """Return 16 digits that stand for the recordings of an index: equal recordings, equal digits."""
     return digest(index["sha256"].tolist())
-
-
-def checksum(path: Path) -> str:
-    """Return the sha256 of a file, hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _types(corpus: Corpus) -> dict[str, type]:

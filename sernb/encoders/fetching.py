@@ -6,8 +6,8 @@ from pathlib import Path
 from sernb.config import ROOT
 from sernb.encoders.loading import encoder_named, require_file
 from sernb.encoders.registry import ENCODERS, WEIGHTS, Record
-from sernb.fetch import fetch_file
-from sernb.progress import line
+from sernb.runtime.download import fetch_file
+from sernb.runtime.progress import line
 
 
 def fetch_encoder(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sernb.audio import Hertz
+from sernb.audio.decoders import Hertz
 from sernb.config import DataError, digest
 from sernb.encoders.onnx_door import stretches
 

@@ -11,7 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from sernb.audio import Hertz, load
+from sernb.audio.decoders import Hertz
+from sernb.audio.reading import load
 from sernb.config import ROOT, DataError
 from sernb.encoders.registry import Record, record_of
 
@@ -96,7 +97,7 @@ def require_file(record: Record) -> None:
     Raises:
         DataError: naming the file and the next step
     """
-    from sernb.corpora.index import checksum
+    from sernb.runtime.files import checksum
 
     path, again = record.path, f"move it away, then run `sernb fetch {record.name}`"
     if not path.is_file():

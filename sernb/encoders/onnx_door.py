@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sernb.audio import Hertz, Seconds
+from sernb.audio.decoders import Hertz, Seconds
 from sernb.config import DataError
 
 LONGEST: Seconds = 30.0  # that is encoded at once
@@ -71,8 +71,8 @@ def opened(what: str) -> OnnxEncoder:
     Raises:
         DataError: naming the file and what is wrong with it
     """
-    from sernb.corpora.index import checksum
     from sernb.encoders.loading import prove
+    from sernb.runtime.files import checksum
 
     match = re.fullmatch(r"(.*?)(?:@(\d+))?", what)
     path, name = Path(match[1]).expanduser().absolute(), f"onnx:{what}"

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sernb.audio import Hertz
+from sernb.audio.decoders import Hertz
 from sernb.config import ROOT, DataError
 
 WEIGHTS = "model.bin"

@@ -67,7 +67,7 @@ def opened(what: str) -> Table:
     Raises:
         DataError: if it cannot be read, has no key, names a clip twice, or holds values that are no numbers
     """
-    from sernb.corpora.index import checksum
+    from sernb.runtime.files import checksum
 
     path = Path(what).expanduser().absolute()
     if not path.is_file():
@@ -89,7 +89,7 @@ def opened(what: str) -> Table:
 
 
 def _npz(path: Path) -> tuple[pd.Series, np.ndarray]:
-    from sernb.own_voice.model import arrays_in
+    from sernb.runtime.bounded import arrays_in
 
     arrays = arrays_in(path)
     key = next((name for name in KEYS if name in arrays), None)

@@ -13,9 +13,9 @@ from functools import cached_property
 
 import numpy as np
 
-from sernb.audio import Hertz
+from sernb.audio.decoders import Hertz
+from sernb.audio.filterbank import hann, mel_bands
 from sernb.config import DataError
-from sernb.features.mel import hann, mel_bands
 
 SAMPLING_RATE: Hertz = 16_000
 WINDOW, HOP, BANDS = 400, 160, 80  # samples, samples, mel bands

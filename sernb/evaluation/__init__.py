@@ -5,19 +5,8 @@ Everywhere: ``truth`` holds class numbers, shape ``(clips,)``; ``scores`` are hi
 score, the first one of equals.
 """
 
+from sernb.evaluation.baselines import chance, constant_ranking, listener_scores
 from sernb.evaluation.calibration import calibration_error, coverage, fit_temperature, reliability, with_temperature
-from sernb.evaluation.comparison import (
-    Comparison,
-    Spread,
-    holm,
-    over_seeds,
-    p_in_words,
-    paired_test,
-    ranks,
-    smallest_difference,
-    speaker_differences,
-)
-from sernb.evaluation.floors import chance, constant_ranking, listener_scores
 from sernb.evaluation.intervals import (
     DRAWS,
     FEWEST_SPEAKERS,
@@ -50,7 +39,18 @@ from sernb.evaluation.metrics import (
     weighted_f1,
     weighted_precision,
 )
-from sernb.evaluation.views import average_views, view_divergence, view_votes
+from sernb.evaluation.significance import (
+    Comparison,
+    Spread,
+    holm,
+    over_seeds,
+    p_in_words,
+    paired_test,
+    ranks,
+    smallest_difference,
+    speaker_differences,
+)
+from sernb.evaluation.tta import average_views, view_divergence, view_votes
 
 __all__ = [
     "DRAWS", "FEWEST_SPEAKERS", "LEVEL", "RESAMPLES", "Answers", "Comparison", "Interval", "Metric", "Metrics",

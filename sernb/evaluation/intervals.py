@@ -4,17 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sernb.evaluation.floors import constant_ranking
-from sernb.evaluation.metrics import (
-    Metric,
-    aligned,
-    confusion_matrix,
-    macro_f1,
-    recalls,
-    top3,
-    uar,
-    war,
-)
+from sernb.evaluation.baselines import constant_ranking
+from sernb.evaluation.metrics import Metric, aligned, confusion_matrix, macro_f1, recalls, top3, uar, war
 
 RESAMPLES = 2000
 DRAWS = 500  # of a metric that is no sum over clips, and has to be computed anew for each

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from sernb.audio import Hertz, fit_centre
-from sernb.features.mel import hann
+from sernb.audio.decoders import Hertz
+from sernb.audio.filterbank import hann
+from sernb.audio.reading import fit_centre
 
 LOG_FLOOR = 1e-6
 

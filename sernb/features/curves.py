@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from sernb.audio import Hertz, fit_end
+from sernb.audio.decoders import Hertz
+from sernb.audio.reading import fit_end
 from sernb.features.mel import decibels, mel_power
 
 SILENT = 1e-10  # librosa takes an amplitude up to this as 0

@@ -9,8 +9,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from sernb.audio import Hertz
-from sernb.features.mel import decibels, mel_bands
+from sernb.audio.decoders import Hertz
+from sernb.audio.filterbank import mel_bands
+from sernb.features.mel import decibels
 from sernb.features.pitch import Pitch, Track
 
 SAMPLING_RATE: Hertz = 16_000

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from sernb.audio import Hertz
+from sernb.audio.decoders import Hertz
 from sernb.config import DataError
 from sernb.encoders.registry import DEFAULT
 from sernb.features.prosody import Level

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sernb.audio import Hertz, Seconds
+from sernb.audio.decoders import Hertz, Seconds
 from sernb.features.descriptors import HOP, SAMPLING_RATE, SPECTRAL, VOCAL, Descriptors, descriptors_of
 from sernb.features.pitch import Pitch
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sernb.audio import Hertz, Seconds
+from sernb.audio.decoders import Hertz, Seconds
 from sernb.config import DataError
 from sernb.features.mel import DYNAMIC_RANGE, POWER_FLOOR, LogMel, mel_power
 

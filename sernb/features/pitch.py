@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sernb.audio import Hertz, Seconds
+from sernb.audio.decoders import Hertz, Seconds
 
 TINY = 1e-10
 WIDEST = 0.2  # a pulse is looked for so far, in periods, from where F0 expects it

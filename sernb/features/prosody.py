@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sernb.audio import Hertz
+from sernb.audio.decoders import Hertz
 from sernb.features.pitch import Pitch
 
 LEVEL_FLOOR = 1e-10  # power: digital silence is at -100 dB

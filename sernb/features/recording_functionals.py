@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from sernb.audio import Hertz, resample
+from sernb.audio.decoders import Hertz
+from sernb.audio.reading import resample
 from sernb.features.functionals import STATISTICS, Functionals, summarise
 from sernb.features.mel import Mfcc
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from sernb.audio import Hertz, Seconds
+from sernb.audio.decoders import Hertz, Seconds
 
 EPSILON = np.finfo(np.float64).eps
 BLOCKS = 10

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from sernb.audio import Hertz, Seconds, fit_end
+from sernb.audio.decoders import Hertz, Seconds
+from sernb.audio.reading import fit_end
 from sernb.features.mel import LogMel, decibels, mel_power
 
 SILENCE = 1e-10  # amplitudes up to here count as zero, as in librosa's zero crossings

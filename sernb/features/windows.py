@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from sernb.audio import Hertz, Seconds, fit_end
+from sernb.audio.decoders import Hertz, Seconds
+from sernb.audio.reading import fit_end
 from sernb.features.mel import DYNAMIC_RANGE, POWER_FLOOR
 
 

@@ -15,8 +15,8 @@ from sernb.figures.evaluation import (
     reliability,
     values_with_intervals,
 )
-from sernb.figures.explanation import deletion_and_insertion, looked_at
 from sernb.figures.exploration import maps, ratings, trimming, voice, waveforms
+from sernb.figures.occlusion import deletion_and_insertion, looked_at
 from sernb.figures.style import PALETTE, Drawing
 from sernb.figures.training import training_curves
 

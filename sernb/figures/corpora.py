@@ -1,12 +1,16 @@
 """Figures of recordings: how many, how long, what they look like."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from sernb.features import LogMel, Mfcc
 from sernb.figures.style import PALETTE, WIDTH, Drawing, canvas, emotions_among, gender_looks, gender_names, styled
+
+if TYPE_CHECKING:
+    from sernb.features import LogMel, Mfcc
 
 
 @styled
@@ -47,7 +51,7 @@ def durations(clips: pd.DataFrame, title: str) -> Drawing:
 
 
 @styled
-def spectrograms(pictures: dict[str, np.ndarray], settings: LogMel, title: str) -> Drawing:
+def spectrograms(pictures: dict[str, np.ndarray], settings: "LogMel", title: str) -> Drawing:
     """Log-mel spectrograms of clips, side by side on one scale.
 
     Args:
@@ -61,7 +65,7 @@ def spectrograms(pictures: dict[str, np.ndarray], settings: LogMel, title: str) 
 
 
 @styled
-def cepstra(pictures: dict[str, np.ndarray], settings: Mfcc, title: str) -> Drawing:
+def cepstra(pictures: dict[str, np.ndarray], settings: "Mfcc", title: str) -> Drawing:
     """MFCC of clips, side by side on one scale; coefficient 0, the level, is left out: it would outshine the others.
 
     Args:
@@ -75,7 +79,7 @@ def cepstra(pictures: dict[str, np.ndarray], settings: Mfcc, title: str) -> Draw
 
 
 def _images(
-    pictures: dict[str, np.ndarray], settings: LogMel | Mfcc, title: str, axis: str, unit: str, *, first: int,
+    pictures: dict[str, np.ndarray], settings: "LogMel | Mfcc", title: str, axis: str, unit: str, *, first: int,
     **looks: object,
 ) -> Figure:  # fmt: skip
     """Draw arrays ``(frames, rows)`` over seconds, four beside each other; rows are counted from ``first``."""

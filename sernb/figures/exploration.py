@@ -8,7 +8,6 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from sernb.audio import Hertz
 from sernb.figures.style import (
     ACCENT,
     GENDERS,
@@ -29,7 +28,7 @@ COLUMNS = 4
 
 
 @styled
-def waveforms(signals: Mapping[str, np.ndarray], sampling_rate: Hertz, title: str) -> Drawing:
+def waveforms(signals: Mapping[str, np.ndarray], sampling_rate: int, title: str) -> Drawing:
     """Signals side by side on one scale of time and amplitude; those named by an emotion have its colour."""
     rows = -(-len(signals) // COLUMNS)
     figure = Figure(figsize=(WIDTH, 1.2 * rows + 0.6), layout="constrained")

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sernb.audio import load
-from sernb.development import Arm, Question
+from sernb.audio.reading import load
+from sernb.corpora.pool import Pool
+from sernb.corpora.preparation import prepare
 from sernb.encoders.loading import about
 from sernb.encoders.registry import ENCODERS
 from sernb.features import Embedding
-from sernb.pools import Pool
-from sernb.preparation import prepare
-from sernb.results import Result
+from sernb.results.result import Result
+from sernb.studies.ablation import Arm, Question
 
 TIMED = 8  # clips
 

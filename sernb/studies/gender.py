@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sernb.augment import ORIGINAL, Noise, SteadyNoise
+from sernb.audio.augmentation import ORIGINAL, Noise, SteadyNoise
 from sernb.config import DataError, Infeasible
+from sernb.corpora.pool import pool_named
 from sernb.evaluation import Answers, Comparison, Interval, gap, holm, p_in_words, paired_test, smallest_difference, uar
 from sernb.evaluation import speaker_differences as by_speaker
-from sernb.experiment import QUICK_FOLDS, Added, Experiment, plan
-from sernb.pools import pool_named
-from sernb.results import Result
-from sernb.studies import difference_in_words
+from sernb.results.result import Result
+from sernb.runs.experiment import Added, Experiment
+from sernb.runs.planning import QUICK_FOLDS, plan
+from sernb.studies.differences import difference_in_words
 
 PROTOCOL = "speaker-independent"
 EVERY_CLIP = "all, every clip"

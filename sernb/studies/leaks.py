@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sernb.augment import ORIGINAL, Noise
+from sernb.audio.augmentation import ORIGINAL, Noise
 from sernb.config import Infeasible
 from sernb.evaluation import Comparison, Interval, gap, holm, p_in_words, paired_test, uar
-from sernb.experiment import Plan, plan
-from sernb.results import SHARED, Result
-from sernb.splits import PROTOCOLS
-from sernb.studies import Arms, answers_to, by_clip, difference_in_words
+from sernb.protocols.protocol import PROTOCOLS
+from sernb.results.protocol_cards import SHARED
+from sernb.results.result import Result
+from sernb.runs.experiment import Plan
+from sernb.runs.planning import plan
+from sernb.studies.differences import Arms, answers_to, by_clip, difference_in_words
 
 CLEAN = "speaker-independent"
 COPY = Noise()  # of which copies are made, before or after the split

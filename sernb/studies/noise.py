@@ -1,19 +1,96 @@
 """Noise: the stress test of a system, trained on clean and on noisy clips."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from sernb.audio import load
-from sernb.augment import view_of
+from sernb.audio.augmentation import Gain, Noise, OneOf, SteadyNoise, View, view_of
+from sernb.audio.degradation import Babble, Bank, Clipping, Cut, Room, Telephone, Tilt, signal_to_noise
+from sernb.audio.reading import load
+from sernb.config import DataError
+from sernb.corpora.files import files_of, locate
+from sernb.corpora.index import fingerprint_of
+from sernb.corpora.pool import Pool
 from sernb.evaluation import gain, uar
-from sernb.experiment import Experiment, plan
-from sernb.pools import Pool
-from sernb.results import Result
-from sernb.stress import TRAINED_ON, Condition, signal_to_noise
-from sernb.studies import difference_in_words, shown
+from sernb.results.result import Result
+from sernb.runs.experiment import Experiment
+from sernb.runs.planning import plan
+from sernb.studies.differences import difference_in_words, shown
+
+CLIPS_OF_EACH = 4  # that may be heard in the babble; more would fill memory
+
+
+# -- The conditions -- #
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing that can happen to a recording, and how strong it is."""
+
+    kind: str
+    strength: float
+    unit: str
+    view: View | Babble | Room | Telephone | Clipping | Tilt | Cut
+
+    def __str__(self) -> str:
+        """Return its kind and strength."""
+        return f"{self.kind}, {self.strength:g} {self.unit}" if self.unit else self.kind
+
+
+RATIOS = (20, 10, 5, 0, -5)  # dB
+# What system 000 adds to neutral clips.
+PUBLISHED = Condition("noise of deviation 1, as published", 0, "", SteadyNoise("deviation 1", 1.0))
+
+
+def conditions(pool: Pool, data: str | Path | None = None) -> tuple[Condition, ...]:
+    """Return the conditions of the stress test for the clips of one corpus.
+
+    Args:
+        data: the folder of the recordings, from which the babble is made
+
+    Raises:
+        DataError: if the pool has several corpora, or its recordings are not there
+    """
+    under = "dB under the peak"
+    return (
+        *(Condition("white noise", snr, "dB SNR", Noise(f"white {snr} dB", snr)) for snr in RATIOS),
+        *(Condition("babble", view.snr, "dB SNR", view) for view in babbles(pool, data)),
+        *(Condition("room", t60, "s T60", Room(f"room {t60} s", t60)) for t60 in (0.3, 0.6, 1.2)),
+        Condition("telephone", 0, "", Telephone()),
+        *(Condition("gain", gain, "dB", Gain(f"gain {gain} dB", gain)) for gain in (-20.0, 10.0)),
+        *(Condition("clipping", level, under, Clipping(f"clipped {level} dB", level)) for level in (10, 20)),
+        *(Condition("tilt", slope, "dB an octave", Tilt(f"tilt {slope} dB", slope)) for slope in (-3, 3)),
+        *(Condition("cut", 100 * kept, "% kept", Cut(f"cut {kept}", kept)) for kept in (0.75, 0.5)),
+        PUBLISHED,
+    )
+
+
+def babbles(pool: Pool, data: str | Path | None = None) -> tuple[Babble, ...]:
+    """Return babble of the voices of a corpus, once for each of ``RATIOS``.
+
+    Raises:
+        DataError: as :func:`conditions`
+    """
+    if len(pool.parts) > 1:
+        raise DataError(f"{pool.name}: babble is made from one corpus; give one")
+    part = pool.parts[0]
+    places = files_of(part.corpus, locate(part.corpus, data), part.held)
+    clips = part.held[part.held["clip"].isin(places)]
+    order = clips.groupby("speaker").cumcount() * CLIPS_OF_EACH % clips.groupby("speaker")["clip"].transform("size")
+    chosen = clips[order < CLIPS_OF_EACH].groupby("speaker").head(CLIPS_OF_EACH)  # evenly over each speaker's clips
+    bank = Bank(
+        dict(zip(part.held["clip"], part.held.speaker, strict=True)),
+        tuple((row.speaker, places[row.clip]) for row in chosen.itertuples()),
+    )
+    made_from = part.corpus.name, fingerprint_of(chosen)
+    return tuple(Babble(f"babble {snr} dB", snr, *made_from, bank=bank) for snr in RATIOS)
+
+
+# One noisy copy of each training clip, at a ratio drawn from four.
+TRAINED_ON: View = OneOf("white 0 to 20 dB", tuple(Noise(f"white {snr} dB", snr) for snr in RATIOS if snr >= 0))
 
 PROTOCOL = "speaker-independent"
 CLEAN, NOISY = "trained as published", "trained with noisy copies"

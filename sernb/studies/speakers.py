@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sernb.evaluation import per_group
-from sernb.results import Result
+from sernb.results.result import Result
 
 
 def by_speaker(result: Result) -> pd.DataFrame:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sernb.features import RecordingFunctionals
-from sernb.labels import ALL_EIGHT
-from sernb.systems import Fitted, System, Task
-from sernb.systems.inner_validation import inner_folds, inner_temperature, middle
-from sernb.systems.kernels import kernel_of, limited, rows_of
-from sernb.systems.least_squares import answers_of, coefficients_of, targets_of
+from sernb.protocols.labels import ALL_EIGHT
+from sernb.systems.base import Fitted, System, Task
+from sernb.systems.learning.inner_cross_validation import inner_folds, inner_temperature, middle
+from sernb.systems.learning.kernel_ridge import answers_of, coefficients_of, targets_of
+from sernb.systems.learning.kernel_svm import machine_of
+from sernb.systems.learning.kernels import kernel_of, limited, rows_of
 from sernb.systems.majority import tenfold
-from sernb.systems.support_vectors import machine_of
 
 
 @dataclass(frozen=True)

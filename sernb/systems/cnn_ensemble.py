@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sernb.systems import REDUCED, System, dummynet, exponet, rezonet, system_003
+from sernb.systems import curve_networks, dummynet, exponet, rezonet
+from sernb.systems.base import REDUCED, System
 
 MEMBERS = (next(each for each in dummynet.SYSTEMS if each.name == "dummynet-mel"), rezonet.SYSTEM, exponet.SYSTEM)
 
@@ -26,9 +27,9 @@ MEMBERS = (next(each for each in dummynet.SYSTEMS if each.name == "dummynet-mel"
 class MeanSettings:
     """The settings of the members."""
 
-    dummynet_mel: system_003.Settings
-    rezonet: system_003.Settings
-    exponet: system_003.Settings
+    dummynet_mel: curve_networks.Settings
+    rezonet: curve_networks.Settings
+    exponet: curve_networks.Settings
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def network(settings: MeanSettings, shape: tuple[int, int], classes: int):
     Returns:
         a Keras model: (clips, frames, columns) → probabilities (clips, classes)
     """
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     layers = keras.layers
     curves = keras.Input(shape)

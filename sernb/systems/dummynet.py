@@ -7,8 +7,8 @@ documented. Their notebook calls both curves together better; the final report s
 
 from functools import partial
 
-from sernb.systems import System
-from sernb.systems.system_003 import Settings, dense, figures, pytorch, record
+from sernb.systems.base import System
+from sernb.systems.curve_networks import Settings, dense, figures, pytorch, record
 
 FILTERS = (512, 512, 128)
 
@@ -23,7 +23,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int, *, heard: 
     Returns:
         a Keras model: (clips, frames, columns) → probabilities (clips, classes)
     """
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     layers = keras.layers
     curves = keras.Input(shape)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sernb.systems import System
+from sernb.systems.base import System
 from sernb.systems.embedding_ridge import SYSTEM as EMBEDDING
 from sernb.systems.embedding_ridge import Settings as EmbeddingSettings
 from sernb.systems.functionals_ridge import SYSTEM as FUNCTIONALS

@@ -8,11 +8,11 @@ us on RAVDESS; which mixture is taken is decided within each fold. The penalties
 from dataclasses import dataclass
 
 from sernb.features import Embedding
-from sernb.labels import ALL_EIGHT
-from sernb.systems import Fitted, System, Task
+from sernb.protocols.labels import ALL_EIGHT
+from sernb.systems.base import Fitted, System, Task
+from sernb.systems.learning.ridge import fit_ridge
 from sernb.systems.majority import tenfold
 from sernb.systems.on_encoder import on_all_encoders
-from sernb.systems.ridge import fit_ridge
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Settings:
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
-    """Fit on training clips, see :func:`sernb.systems.ridge.fit_ridge`; each layer is a group of columns."""
+    """Fit on training clips, see :func:`sernb.systems.learning.ridge.fit_ridge`; each layer is a group of columns."""
     layers = len(task.features.numbers) if isinstance(task.features, Embedding) else 1
     columns = task.train.features[0].shape[1] // layers
     groups = [slice(k * columns, (k + 1) * columns) for k in range(layers)]

@@ -1,8 +1,8 @@
 """A support vector machine on the hidden states of a pretrained encoder, frozen: functionals-svm with other rows."""
 
 from sernb.features import Embedding
-from sernb.labels import ALL_EIGHT
-from sernb.systems import System
+from sernb.protocols.labels import ALL_EIGHT
+from sernb.systems.base import System
 from sernb.systems.functionals_svm import Settings, fit
 from sernb.systems.majority import tenfold
 from sernb.systems.on_encoder import on_all_encoders

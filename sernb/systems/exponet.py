@@ -5,7 +5,7 @@ names the reverse order. A batch of 8 is trained in two parts, so that training 
 sees 4 clips at a time. Where pools pad, Keras's windows lie one value later than PyTorch's.
 """
 
-from sernb.systems.system_003 import Settings, dense, figures, normalisation, pytorch, record
+from sernb.systems.curve_networks import Settings, dense, figures, normalisation, pytorch, record
 
 BLOCKS = ((512, 5, 5), (512, 5, 5), (256, 5, 5), (256, 3, 5), (128, 3, 3))  # filters, kernel, pool
 
@@ -19,7 +19,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     Returns:
         a Keras model: (clips, frames, columns) → probabilities (clips, classes)
     """
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     layers = keras.layers
     curves = keras.Input(shape)

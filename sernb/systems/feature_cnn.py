@@ -23,10 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sernb.augment import TEST_VIEWS, Chain, PeakNoise, PitchUp, Shift, Stretch
-from sernb.features import FrameValues, Normaliser
-from sernb.labels import SEVEN
-from sernb.systems import Figure, Fitted, System, Task, narrowed
+from sernb.audio.augmentation import TEST_VIEWS, Chain, PeakNoise, PitchUp, Shift, Stretch
+from sernb.features import FrameValues
+from sernb.features.normalisation import Normaliser
+from sernb.protocols.labels import SEVEN
+from sernb.systems.base import Figure, Fitted, System, Task, narrowed
 
 EPSILON = 1e-7  # Keras's, against division by zero
 
@@ -61,7 +62,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     Returns:
         a Keras model: (clips, 1, values) → probabilities (clips, classes)
     """
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     layers = keras.layers
 
@@ -79,7 +80,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
 
 def ready(settings: Settings, model):
     """Return the model ready to train; precision, recall and F1 of its batches are watched as the authors did."""
-    from sernb.training import compiled, keras
+    from sernb.systems.learning.training import compiled, keras
 
     optimizer = keras.optimizers.Adam(settings.learning_rate)
     return compiled(model, optimizer, "categorical_crossentropy", precision, recall, f1)
@@ -109,14 +110,14 @@ def _right(targets, probabilities):
 
 
 def _named(values):
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     return keras.ops.sum(keras.ops.round(keras.ops.clip(values, 0, 1)))
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Standardise each value over the training clips and their copies; train; keep the lowest validation loss."""
-    from sernb.training import Plateau, one_hot, train_on
+    from sernb.systems.learning.training import Plateau, one_hot, train_on
 
     return train_on(
         task,

@@ -8,10 +8,10 @@ speakers of one fold's training part are tested in another, a little optimism ca
 from dataclasses import dataclass
 
 from sernb.features import Functionals
-from sernb.labels import ALL_EIGHT
-from sernb.systems import Fitted, System, Task
+from sernb.protocols.labels import ALL_EIGHT
+from sernb.systems.base import Fitted, System, Task
+from sernb.systems.learning.ridge import fit_ridge
 from sernb.systems.majority import tenfold
-from sernb.systems.ridge import fit_ridge
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Settings:
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
-    """Fit on training clips, see :func:`sernb.systems.ridge.fit_ridge`."""
+    """Fit on training clips, see :func:`sernb.systems.learning.ridge.fit_ridge`."""
     return fit_ridge(task, settings)
 
 

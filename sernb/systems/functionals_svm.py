@@ -13,12 +13,12 @@ import numpy as np
 
 from sernb.config import DataError
 from sernb.features import Functionals
-from sernb.labels import ALL_EIGHT
-from sernb.systems import Fitted, System, Task
-from sernb.systems.inner_validation import inner_folds, inner_temperature, middle
-from sernb.systems.kernels import kernel_of, limited, rows_of
+from sernb.protocols.labels import ALL_EIGHT
+from sernb.systems.base import Fitted, System, Task
+from sernb.systems.learning.inner_cross_validation import inner_folds, inner_temperature, middle
+from sernb.systems.learning.kernel_svm import answers_of, machine_of
+from sernb.systems.learning.kernels import kernel_of, limited, rows_of
 from sernb.systems.majority import tenfold
-from sernb.systems.support_vectors import answers_of, machine_of
 
 KERNELS = ("linear", "rbf")
 

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from sernb.features import ClippedMfcc
-from sernb.labels import ALL_EIGHT, SEVEN_BORED
-from sernb.systems import Figure, Fitted, System, Task
+from sernb.protocols.labels import ALL_EIGHT, SEVEN_BORED
+from sernb.systems.base import Figure, Fitted, System, Task
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     Returns:
         a Keras model: (clips, frames, coefficients) → probabilities (clips, classes)
     """
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     layers = keras.layers
     small = keras.regularizers.L2(settings.l2)
@@ -72,7 +72,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train; keep the weights of the epoch with the highest accuracy on the validation part."""
-    from sernb.training import StepDecay, compiled, keras, train_on
+    from sernb.systems.learning.training import StepDecay, compiled, keras, train_on
 
     def build(shape: tuple[int, int], classes: int):
         model = network(settings, shape, classes)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sernb.labels import ALL_EIGHT
-from sernb.systems import Fitted, System, Task
+from sernb.protocols.labels import ALL_EIGHT
+from sernb.systems.base import Fitted, System, Task
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sernb.augment import TEST_VIEWS
+from sernb.audio.augmentation import TEST_VIEWS
 from sernb.features import Mfcc
-from sernb.labels import ALL_EIGHT
-from sernb.systems import Figure, Fitted, System, Task
+from sernb.protocols.labels import ALL_EIGHT
+from sernb.systems.base import Figure, Fitted, System, Task
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     Returns:
         a Keras model: (clips, frames, coefficients) → probabilities (clips, classes)
     """
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     layers = keras.layers
     mfcc = keras.Input(shape)
@@ -64,7 +64,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
 
 def scales(settings: Settings, mfcc) -> list:
     """Return what each gated block gives, ``(frames, filters)``, in the order of the dilations."""
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     layers = keras.layers
 
@@ -85,7 +85,7 @@ def scales(settings: Settings, mfcc) -> list:
 
 def ready(settings: Settings, model):
     """Return the model, ready to be trained."""
-    from sernb.training import compiled, keras
+    from sernb.systems.learning.training import compiled, keras
 
     optimizer = keras.optimizers.Adam(
         settings.learning_rate, beta_1=settings.beta_1, beta_2=settings.beta_2, epsilon=settings.epsilon
@@ -100,7 +100,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
 
 def trained(network: Callable, settings: Settings, task: Task) -> Fitted:
     """Train a network of this family."""
-    from sernb.training import train_on
+    from sernb.systems.learning.training import train_on
 
     return train_on(
         task,

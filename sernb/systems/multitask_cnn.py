@@ -25,12 +25,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sernb.augment import ORIGINAL, Mask, Noise, OneOf, Pitch, Stretch
+from sernb.audio.augmentation import ORIGINAL, Mask, Noise, OneOf, Pitch, Stretch
 from sernb.config import DataError
-from sernb.corpora import DIMENSIONS
+from sernb.corpora.record import DIMENSIONS
 from sernb.features import LogMelPicture
-from sernb.labels import MULTITASK_EIGHT, MULTITASK_EIGHT_OFFICIAL, values_of
-from sernb.systems import Examples, Figure, Fitted, System, Task, narrowed
+from sernb.protocols.labels import MULTITASK_EIGHT, MULTITASK_EIGHT_OFFICIAL, values_of
+from sernb.systems.base import Examples, Figure, Fitted, System, Task, narrowed
 
 COMBINATIONS = ("emotion", "sum", "fixed", "log-variance", "weighted")
 # Each task that has two classes: the column of the index and the classes in the order of the answers.
@@ -91,7 +91,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
         a Keras model: (pictures, rows, columns) → ``answers`` (pictures, …), see :func:`answers`, and ``emotion``, the
         logarithms of the probabilities of the classes (pictures, classes), once more
     """
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     layers = keras.layers
     start = {"kernel_initializer": keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")}
@@ -139,7 +139,7 @@ def energy(x, constant: float):
         x: feature maps, (pictures, rows, columns, channels)
         constant: λ, added to the variance
     """
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     ops = keras.ops
     distance = ops.square(x - ops.mean(x, axis=(1, 2), keepdims=True))
@@ -168,7 +168,7 @@ def loss_of(settings: Settings, classes: int, trained: tuple[str, ...]) -> Calla
     Args:
         trained: tasks that training clips have labels for; the others are left out
     """
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     ops = keras.ops
     columns = answers(settings, classes)
@@ -248,7 +248,7 @@ def pictures_of(clips: tuple[np.ndarray, ...]) -> tuple[list[np.ndarray], np.nda
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train on the pictures of all views; keep the weights of the epoch with the lowest loss on the validation part."""
-    from sernb.training import Plateau, compiled, keras, predictions, seeded, train
+    from sernb.systems.learning.training import Plateau, compiled, keras, predictions, seeded, train
 
     seeded(task.seed)
     classes = len(task.classes)
@@ -334,7 +334,7 @@ def maps_of(model, pictures: np.ndarray) -> dict[str, np.ndarray]:
         ``feature maps 2``, ``attention`` (gate, between 0.5 and 1) and ``attended``, each (pictures, rows, columns,
         channels)
     """
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     names = {
         "convolution_1": "feature maps 1",

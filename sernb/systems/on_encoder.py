@@ -7,7 +7,7 @@ from pathlib import PurePath
 from sernb.config import DataError
 from sernb.encoders.registry import ENCODERS
 from sernb.features import Embedding
-from sernb.systems import System
+from sernb.systems.base import System
 
 
 def with_encoder(system: System, encoder: str) -> System:

@@ -8,7 +8,7 @@ says; they kept the weights of epoch 5 of 86. Narrow variants keep half of the f
 of a stage are shut from the start.
 """
 
-from sernb.systems.system_003 import Settings, dense, figures, normalisation, pytorch, record
+from sernb.systems.curve_networks import Settings, dense, figures, normalisation, pytorch, record
 
 # (filters, frames of the kernel) of each convolution, then frames and stride of the pool.
 STAGES = (
@@ -27,7 +27,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     Returns:
         a Keras model: (clips, frames, columns) → probabilities (clips, classes)
     """
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     layers = keras.layers
 

@@ -14,12 +14,13 @@ from functools import partial
 
 import numpy as np
 
-from sernb.augment import band
-from sernb.dilated_network import SMALLEST_VARIANCE, DilatedNetwork, network_of
-from sernb.features import Normaliser, SpeechMel
-from sernb.labels import ALL_EIGHT
-from sernb.systems import Fitted, System, Task
+from sernb.audio.augmentation import band
+from sernb.features import SpeechMel
+from sernb.features.normalisation import Normaliser
+from sernb.protocols.labels import ALL_EIGHT
+from sernb.systems.base import Fitted, System, Task
 from sernb.systems.majority import tenfold
+from sernb.systems.sernet_numpy import SMALLEST_VARIANCE, DilatedNetwork, network_of
 
 STANDARDISED = "standardised"
 FAR = 1e4  # taken from the level of frames that are not there, before the softmax
@@ -143,7 +144,7 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int):
     Returns:
         a Keras model: (clips, frames, bands + 1), as :func:`together` gives → probabilities (clips, classes)
     """
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     layers, ops = keras.layers, keras.ops
 
@@ -176,7 +177,7 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int):
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train for all epochs; where speakers are kept apart, validation speakers train, too."""
-    from sernb.training import compiled, keras, train_on
+    from sernb.systems.learning.training import compiled, keras, train_on
 
     heard = task.heard_without_epochs
     scale = Normaliser((task.statistics or heard).features)

@@ -25,14 +25,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sernb.augment import TEST_VIEWS
+from sernb.audio.augmentation import TEST_VIEWS
 from sernb.config import DataError
 from sernb.features import Statistics
-from sernb.labels import CALM_AS_NEUTRAL, LabelSet
-from sernb.systems import Figure, Fitted, System, Task
-from sernb.systems.inner_validation import inner_folds, middle
-from sernb.systems.kernels import rows_of
-from sernb.systems.support_vectors import probabilities
+from sernb.protocols.labels import CALM_AS_NEUTRAL, LabelSet
+from sernb.systems.base import Figure, Fitted, System, Task
+from sernb.systems.learning.inner_cross_validation import inner_folds, middle
+from sernb.systems.learning.kernel_svm import probabilities
+from sernb.systems.learning.kernels import rows_of
 
 KERNELS = {
     "linear": {"kernel": "linear"},

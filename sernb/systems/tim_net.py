@@ -8,10 +8,11 @@ System 000 comes from it.
 import dataclasses
 from dataclasses import dataclass
 
-from sernb.augment import TEST_VIEWS
+from sernb.audio.augmentation import TEST_VIEWS
 from sernb.features import Mfcc
-from sernb.labels import ALL_EIGHT
-from sernb.systems import Figure, Fitted, System, Task, multiscale_cnn
+from sernb.protocols.labels import ALL_EIGHT
+from sernb.systems import multiscale_cnn
+from sernb.systems.base import Figure, Fitted, System, Task
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     Returns:
         a Keras model: (clips, frames, coefficients) → probabilities (clips, classes)
     """
-    from sernb.training import keras
+    from sernb.systems.learning.training import keras
 
     layers = keras.layers
     mfcc = keras.Input(shape)

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sernb.augment import DrawnNoise
+from sernb.audio.augmentation import DrawnNoise
 from sernb.features import LogMelWindows
-from sernb.labels import CALM_AS_NEUTRAL
-from sernb.systems import Figure, Fitted, System, Task, narrowed
+from sernb.protocols.labels import CALM_AS_NEUTRAL
+from sernb.systems.base import Figure, Fitted, System, Task, narrowed
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     Returns:
         a Keras model: (clips, windows * frames, bands) → probabilities (clips, classes)
     """
-    from sernb.networks import EachWindow
-    from sernb.training import keras
+    from sernb.systems.learning.layers import EachWindow
+    from sernb.systems.learning.training import keras
 
     layers = keras.layers
     windows, bands = shape[0] // settings.frames, shape[1]
@@ -80,7 +80,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
 
 def ready(settings: Settings, model):
     """Return the model, ready to be trained."""
-    from sernb.training import compiled, keras
+    from sernb.systems.learning.training import compiled, keras
 
     rate = keras.optimizers.schedules.InverseTimeDecay(settings.learning_rate, 1, settings.decay)
     parts = settings.parts if settings.parts > 1 else None
@@ -90,7 +90,7 @@ def ready(settings: Settings, model):
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train on clips and their noisy copies; keep the epoch with the highest accuracy on the validation part."""
-    from sernb.training import train_on
+    from sernb.systems.learning.training import train_on
 
     return train_on(
         task,

@@ -1,0 +1,70 @@
+"""How much of a corpus is on this machine: all of its recordings, some, or only what the workbook knows of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from sernb.config import DataError
+from sernb.corpora.files import locate
+from sernb.corpora.index import INDEX_COLUMNS, fingerprint_of
+from sernb.corpora.local_index import read_index
+from sernb.corpora.pool import AVAILABLE, Pool, pool_named
+from sernb.corpora.record import Corpus
+from sernb.corpora.registry import corpus_named
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """A corpus, and how much of it is here."""
+
+    corpus: Corpus
+    index: pd.DataFrame | None  # every published clip; None where it is made from a copy, and there is none
+    pool: Pool | None  # the clips whose recordings are here; None without any
+    folder: Path | None  # where they lie
+
+    @property
+    def clips(self) -> pd.DataFrame:
+        """The clips to look at: those whose recordings are here; without any all that were published, if known."""
+        if self.pool:
+            return self.pool.index
+        return pd.DataFrame(columns=list(INDEX_COLUMNS)) if self.index is None else self.index
+
+    @property
+    def summary(self) -> str:
+        """One line or two: how many of the published clips are here, and how to get the others."""
+        here, published = self.pool.clips if self.pool else 0, self.corpus.clips
+        if here == published:
+            return f"All {published} clips of {self.corpus.title} are here."
+        own = self.corpus.home is not None and self.corpus.clips_of is not None
+        get = f"The others belong into {self.corpus.home}" if own else f"To get them: sernb fetch {self.corpus.name}"
+        if here:
+            return f"{here} of {published} clips of {self.corpus.title} are here; this page is about those.\n{get}"
+        known = "nothing can be counted yet" if self.index is None else "what follows is from the published index"
+        return f"No recording of {self.corpus.title} is here: {known}.\n{get}"
+
+    @property
+    def recordings(self) -> str:
+        """Sixteen digits that stand for the recordings here; ``none`` without any."""
+        return fingerprint_of(self.pool.index) if self.pool else "none"
+
+
+def at_hand(name: str, data: str | Path | None = None) -> AtHand:
+    """Return how much of a corpus is here; that there is nothing is no error.
+
+    Args:
+        name: of the corpus
+        data: the folder of the recordings, see :func:`sernb.corpora.locate`
+
+    Raises:
+        DataError: if the name is unknown
+    """
+    corpus = corpus_named(name)
+    index = folder = pool = None
+    try:
+        index = read_index(corpus, data)
+        folder = locate(corpus, data)
+        pool = pool_named(f"{name}:{AVAILABLE}", data)
+    except DataError:
+        return AtHand(corpus, index, None, None)
+    return AtHand(corpus, index, pool, folder)

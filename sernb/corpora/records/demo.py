@@ -1,0 +1,50 @@
+"""The demo corpus that comes with the workbook: synthetic speech, so that everything runs before any download.
+
+Eight eSpeak NG voices say RAVDESS's two sentences with eight emotional settings, under RAVDESS's file names.
+"""
+
+import re
+
+from sernb.config import ROOT
+from sernb.corpora.record import Corpus, Labels, SpeakerFold
+from sernb.corpora.records import ravdess
+
+
+def describe(match: re.Match) -> Labels:
+    """Return the labels that a file name spells out."""
+    return ravdess.describe(match) | {"speaker": speaker(int(match["actor"]))}
+
+
+def speaker(voice: int) -> str:
+    """Return the name of a voice in all tables."""
+    return f"demo-{voice:02d}"
+
+
+def _fold(test: tuple[int, int], validation: tuple[int, int]) -> SpeakerFold:
+    return SpeakerFold(tuple(map(speaker, test)), tuple(map(speaker, validation)))
+
+
+CORPUS = Corpus(
+    name="demo",
+    title="the demo corpus",
+    about="240 clips of synthetic speech: eight eSpeak NG voices, two sentences, eight emotional settings. It shows "
+    "the machinery and is no evidence about emotion.",
+    citation="Made by data/demo/make_demo.py of this workbook with eSpeak NG.",
+    licence="CC0 1.0 (the clips)",
+    homepage="data/demo/README.md",
+    get="it comes with the workbook, in data/demo",
+    pattern=ravdess.CORPUS.pattern.replace("wav", "flac"),
+    describe=describe,
+    emotions=ravdess.EMOTIONS,
+    clips=240,
+    speakers=8,
+    speaker_folds=(
+        _fold((1, 2), (3, 4)),
+        _fold((3, 4), (5, 6)),
+        _fold((5, 6), (7, 8)),
+        _fold((7, 8), (1, 2)),
+    ),
+    quirks=("The voices are synthetic, and each emotion is a table of settings: a network can learn the table.",),
+    evidence=False,
+    home=ROOT / "data" / "demo",
+)

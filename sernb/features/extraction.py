@@ -1,0 +1,21 @@
+"""Features of a clip, or of an augmented copy of it."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sernb.features import Features
+from sernb.audio.augmentation import Mask, View, _chance, view_of
+
+
+def features_of(clip: str, view: View, signal: np.ndarray, features: "Features") -> np.ndarray:
+    """Return the features of one view of a clip, the same at every call; shape ``(frames, width)``, float32.
+
+    A mask changes the features; any other view changes the signal, or the section of it that the features hear.
+    """
+    if isinstance(view, Mask):
+        return view.on_features(features(signal), _chance(clip, view))
+    if not hasattr(features, "section"):
+        return features(view_of(clip, view, signal, features.sampling_rate))
+    return features.of_section(view_of(clip, view, features.section(signal), features.sampling_rate))

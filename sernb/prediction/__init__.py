@@ -1,0 +1,1 @@
+"""Prediction: what a trained model predicts for any recording, its confidence, and whether it can be trusted there."""

@@ -1,0 +1,158 @@
+"""Is a recording like those that the model learned from? Looked at before any answer is believed.
+
+Every bound comes from the training corpus (:mod:`sernb.prediction.training`); nothing here is a matter of taste but what
+is measured.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from sernb.audio.decoders import Hertz, Seconds
+from sernb.audio.filterbank import mel_bands
+from sernb.features import Functionals
+from sernb.features.descriptors import BANDS, HERTZ, WINDOW
+from sernb.systems.learning.linear_classifier import LinearMachine
+
+IN_DOMAIN, SHAKY, NO_TRUST = VERDICTS = ("in domain", "shaky", "do not trust")
+NEAR_PEAK = 0.97  # of the highest amplitude
+HEARD = 60.0  # dB below the strongest mel band: what lies lower is not there
+FLOOR = 1e-10  # power
+FRAME: Seconds = 0.02
+QUIETEST = 5  # per cent of the frames that are taken for background
+
+_COLUMN = {name: number for number, name in enumerate(Functionals().names)}
+_BANDS = [_COLUMN[f"mel {k}, all: p98"] for k in range(1, BANDS + 1)]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Something measured on a recording, and what it means where it is beyond its bounds."""
+
+    unit: str
+    low: str = ""  # in words; empty: it cannot be too low
+    high: str = ""
+    scale: float = 1.0  # from the value to what people read
+
+
+MEASURES = {
+    "voice": Measure("s of voice", low="there is hardly any voice"),
+    "level": Measure("dBFS", low="it is quiet", high="it is loud"),
+    "clipping": Measure("% of samples at the peak", high="it is overdriven", scale=100),
+    "bandwidth": Measure("Hz", low="high frequencies are missing"),
+    "SNR": Measure("dB from voice to background", low="there is noise behind the voice"),
+    "pitch": Measure("Hz in the middle", low="the voice is low", high="the voice is high"),
+    "distance": Measure("standard deviations", high="it sounds unlike the training corpus"),
+}
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What the check found."""
+
+    verdict: str  # of VERDICTS
+    reasons: tuple[str, ...]
+    measures: Mapping[str, float]
+
+
+def measures_of(signal: np.ndarray, row: np.ndarray, sampling_rate: Hertz, machine: LinearMachine) -> dict[str, float]:
+    """Measure one clip, or one window of a longer recording.
+
+    Args:
+        signal: samples, shape ``(samples,)``
+        row: its functionals, shape ``(values,)``
+        machine: whose mean and deviation are those of the training corpus
+    """
+    levels, peak = frame_levels(signal, sampling_rate), np.abs(signal).max()
+    voiced = float(row[_COLUMN["voiced share"]] * row[_COLUMN["seconds"]])
+    level = float(row[_COLUMN["level, voiced: mean"]]) if voiced else float(levels.max())
+    heard = np.flatnonzero(row[_BANDS] > row[_BANDS].max() - HEARD)
+    return {
+        "voice": voiced,
+        "level": level,
+        "clipping": float((np.abs(signal) >= NEAR_PEAK * peak).mean()),
+        "bandwidth": float(band_edges(sampling_rate)[heard[-1]]),
+        "SNR": level - background(levels),
+        "pitch": float(27.5 * 2 ** (row[_COLUMN["F0: p50"]] / 12)),
+        "distance": distance(row, machine),
+    }
+
+
+def distance(row: np.ndarray, machine: LinearMachine) -> float:
+    """Return how far a clip lies from the mean of the training clips: root mean square over all functionals."""
+    return float(np.sqrt(np.mean(machine.standardised(row[None]) ** 2)))
+
+
+def frame_levels(signal: np.ndarray, sampling_rate: Hertz) -> np.ndarray:
+    """Return the level of frames of 20 ms in decibels relative to full scale; digital silence is at -100 dB."""
+    length = max(1, int(FRAME * sampling_rate))
+    frames = signal[: max(1, len(signal) // length) * length].astype(np.float64)
+    frames = frames.reshape(-1, min(length, len(frames)))
+    return 10 * np.log10((frames**2).mean(axis=1) + FLOOR)
+
+
+def background(levels: np.ndarray) -> float:
+    """Return the level of what is heard between words, in decibels."""
+    return float(np.percentile(levels, QUIETEST))
+
+
+@lru_cache
+def band_edges(sampling_rate: Hertz) -> np.ndarray:
+    """Return where each mel band of the functionals ends, in hertz."""
+    bands = mel_bands(sampling_rate, WINDOW, BANDS) > 0
+    return np.array([HERTZ[np.flatnonzero(band)[-1]] for band in bands.T])
+
+
+def joined(parts: Sequence[Mapping[str, float]], levels: np.ndarray) -> dict[str, float]:
+    """Return the measures of a long recording: of its windows with voice, and of the background between all words."""
+    middle = {name: float(np.median([part[name] for part in parts])) for name in MEASURES}
+    return middle | {"SNR": middle["level"] - background(levels)}
+
+
+def readiness(measures: Mapping[str, float], bounds: Mapping[str, Mapping[str, float | None]]) -> Readiness:
+    """Compare a recording with the bounds of the training corpus.
+
+    Args:
+        bounds: by measure ``low`` and ``high``: beyond them it is shaky; ``stop``, where there is one: beyond it the
+            answer is not to be trusted
+    """
+    reasons, verdict = [], IN_DOMAIN
+    for name, about in MEASURES.items():
+        value, bound = measures[name], bounds[name]
+        low, high, stop = (bound.get(which) for which in ("low", "high", "stop"))
+        below, above = low is not None and value < low, high is not None and value > high
+        if not (below or above):
+            continue
+        stopped = stop is not None and (value < stop if below else value > stop)
+        verdict = NO_TRUST if stopped or verdict == NO_TRUST else SHAKY
+        limit, comparison = (low, "or more") if below else (high, "or less")
+        reasons.append(
+            f"{about.low if below else about.high}: {_three(value * about.scale)} {about.unit}, where training clips "
+            f"have {_three(limit * about.scale)} {comparison}"
+        )
+    return Readiness(verdict, tuple(reasons), dict(measures))
+
+
+def _three(value: float) -> str:
+    return f"{float(f'{value:.3g}'):g}"  # three digits that count, and no exponent before the million
+
+
+def bounds_of(measured: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float | None]]:
+    """Return the bounds that clips of the training corpus give, each measured as a clip of a speaker never heard.
+
+    Shaky is what lies beyond the outer hundredth of the clips, and of distances beyond the outer twentieth. Not to be
+    trusted is what has less voice than any clip, or is farther away than all but one in two hundred of them.
+    """
+
+    def of(name: str, share: float) -> float:
+        return float(np.quantile([each[name] for each in measured], share))
+
+    found = {
+        name: {"low": of(name, 0.01) if about.low else None, "high": of(name, 0.99) if about.high else None}
+        for name, about in MEASURES.items()
+    }
+    found["voice"]["stop"] = of("voice", 0.0)
+    found["distance"] |= {"high": of("distance", 0.95), "stop": of("distance", 0.995)}
+    return found

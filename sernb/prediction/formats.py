@@ -1,0 +1,203 @@
+"""Predictions → what people and programs read: lines, JSON, CSV, Praat TextGrid, Audacity labels."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from itertools import count, pairwise
+from pathlib import Path
+
+import numpy as np
+
+from sernb.config import DataError
+from sernb.prediction.predict import COVERAGE, NOT_SURE, Prediction, Window
+
+TIER = "emotion"
+
+
+def lines(prediction: Prediction, *, coverage: float = COVERAGE, timeline: bool = False) -> list[str]:
+    """Return a prediction for people."""
+    top = ", ".join(f"{name} {100 * share:.0f} %" for name, share in prediction.top())
+    found = [f"{printable(prediction.path)}  {clock(prediction.seconds)}  {prediction.answer}  ({top})"]
+    if prediction.answer == NOT_SURE:
+        found.append(f"    not sure: {'; '.join(prediction.doubts)}")
+    if prediction.threshold is not None:
+        found.append(f"    one of, at {100 * coverage:g} % coverage: {', '.join(prediction.emotions)}")
+    if prediction.votes is not None:
+        found.append(f"    views that agree: {100 * prediction.votes:.0f} %")
+    found += [f"    note: {note}" for note in prediction.notes]
+    if prediction.readiness:
+        found.append(f"    recording: {prediction.readiness.verdict}")
+        found += [f"        {reason}" for reason in prediction.readiness.reasons]
+    if not prediction.windows:
+        return found
+    if len(prediction.windows) > 1:
+        voiced = sum(window.voiced for window in prediction.windows)
+        found.append(f"    windows with voice: {voiced} of {len(prediction.windows)}")
+    for window in prediction.windows if timeline else ():
+        share = "" if window.scores is None else f"  {100 * window.scores.max():.0f} %"
+        found.append(f"    {clock(window.start)} to {clock(window.end)}  {prediction.said(window)}{share}")
+    return found
+
+
+def printable(value: object) -> str:
+    """Return text that any file or program takes; bytes of names that are not UTF-8 in hexadecimal."""
+    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def clock(seconds: float) -> str:
+    """Return a time in words of a clock.
+
+    Examples:
+        >>> clock(3.7), clock(3725.2)
+        ('0:03.7', '1:02:05.2')
+    """
+    minutes, rest = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def as_data(prediction: Prediction, *, coverage: float = COVERAGE) -> dict[str, object]:
+    """Return a prediction as JSON knows it."""
+    ready, known = prediction.readiness, prediction.threshold is not None
+    return {
+        "file": printable(prediction.path),
+        "seconds": round(prediction.seconds, 3),
+        "answer": prediction.answer,
+        "not_sure_because": list(prediction.doubts),
+        "probabilities": _by_class(prediction, prediction.scores),
+        "set": {"coverage": coverage, "emotions": list(prediction.emotions)} if known else None,
+        "views_that_agree": prediction.votes,
+        "recording": ready and {"verdict": ready.verdict, "reasons": list(ready.reasons), "measures": ready.measures},
+        "notes": list(prediction.notes),
+        "windows": [
+            {
+                "start": round(window.start, 3),
+                "end": round(window.end, 3),
+                "says": prediction.said(window),
+                "probabilities": None if window.scores is None else _by_class(prediction, window.scores),
+            }
+            for window in prediction.windows
+        ],
+    }
+
+
+def _by_class(prediction: Prediction, scores: np.ndarray) -> dict[str, float]:
+    return {name: round(float(share), 7) for name, share in zip(prediction.classes, scores, strict=True)}
+
+
+def as_json(found: Sequence[tuple[Path, Prediction | DataError]], *, coverage: float = COVERAGE) -> str:
+    """Return predictions and what went wrong as JSON text."""
+    listed = [
+        {"file": printable(path), "error": printable(each)}
+        if isinstance(each, DataError)
+        else as_data(each, coverage=coverage)
+        for path, each in found
+    ]
+    return json.dumps(listed, indent=1)  # in ASCII: a terminal may know no other letters
+
+
+def as_csv(predictions: Sequence[Prediction], *, timeline: bool = False) -> str:
+    """Return one row a recording, or with ``timeline`` one a window, as CSV text; probabilities in a column a class."""
+    rows = []
+    classes = predictions[0].classes if predictions else ()
+    for each in predictions:
+        name, verdict = printable(each.path), each.readiness.verdict if each.readiness else ""
+        if not timeline:
+            rows.append([name, f"{each.seconds:.3f}", each.answer, " ".join(each.emotions), verdict, *each.scores])
+        for window in each.windows if timeline else ():
+            scores = [""] * len(classes) if window.scores is None else window.scores
+            span = [f"{window.start:.3f}", f"{window.end:.3f}"]
+            rows.append([name, *span, each.said(window), "", verdict, *scores])
+    return _csv(["start", "end"] if timeline else ["seconds"], classes, rows)
+
+
+def kept_as_csv(kept: Sequence[dict], classes: Sequence[str]) -> str:
+    """Return what was said of recordings at the time, as :func:`as_data` told it, in the columns of :func:`as_csv`.
+
+    Args:
+        classes: of the model at hand; those of other models, whose recordings were kept too, follow
+    """
+    classes = list(dict.fromkeys([*classes, *(name for each in kept for name in each["probabilities"])]))
+    rows = []
+    for each in kept:
+        shares = each["probabilities"]
+        chosen = each["set"]["emotions"] if each["set"] else [max(shares, key=shares.get)]
+        verdict = each["recording"]["verdict"] if each["recording"] else ""
+        scores = [shares.get(name, "") for name in classes]
+        rows.append([each["file"], f"{each['seconds']:.3f}", each["answer"], " ".join(chosen), verdict, *scores])
+    return _csv(["seconds"], classes, rows)
+
+
+def _csv(times: Sequence[str], classes: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(["file", *times, "answer", "set", "recording", *classes])
+    for row in rows:
+        writer.writerow([_cell(each) if isinstance(each, str) else f"{each:.7g}" for each in row])
+    return written.getvalue()
+
+
+def _cell(text: str) -> str:
+    # A spreadsheet takes what begins so for a formula.
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def stretches(prediction: Prediction) -> list[tuple[float, float, str]]:
+    """Return what is said of stretches that follow each other without gap or overlap: start, end, text.
+
+    Praat's tiers know no overlap: half-way between the middles of two windows one ends and the next begins.
+    """
+    windows: Sequence[Window] = prediction.windows or (Window(0.0, prediction.seconds, prediction.scores),)
+    middles = [(window.start + window.end) / 2 for window in windows]
+    edges = [0.0, *((a + b) / 2 for a, b in pairwise(middles)), prediction.seconds]
+    found: list[tuple[float, float, str]] = []
+    for (start, end), window in zip(pairwise(edges), windows, strict=True):
+        text = prediction.said(window)
+        begun = found.pop()[0] if found and found[-1][2] == text else start
+        found.append((begun, end, text))
+    return found
+
+
+def as_textgrid(prediction: Prediction) -> str:
+    """Return the timeline as a Praat TextGrid, one interval tier, long format."""
+    parts, end = stretches(prediction), f"{prediction.seconds:.6f}"
+    rows = [
+        'File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}", "tiers? <exists>",
+        "size = 1", "item []:", "    item [1]:", '        class = "IntervalTier"', f'        name = "{TIER}"',
+        "        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(parts)}",
+    ]  # fmt: skip
+    for number, (start, stop, text) in enumerate(parts, start=1):
+        rows += [
+            f"        intervals [{number}]:",
+            f"            xmin = {start:.6f}",
+            f"            xmax = {stop:.6f}",
+            f'            text = "{text}"',
+        ]
+    return "\n".join(rows) + "\n"
+
+
+def as_labels(prediction: Prediction) -> str:
+    """Return the timeline as an Audacity label track: start, end, text, with tabs."""
+    return "".join(f"{start:.6f}\t{end:.6f}\t{text}\n" for start, end, text in stretches(prediction))
+
+
+def write_timelines(predictions: Sequence[Prediction], folder: Path, form: str) -> list[Path]:
+    """Write each timeline as a file named after its recording; of equal names the later ones get a number.
+
+    Args:
+        form: ``TextGrid`` or ``txt``, for Praat or Audacity
+
+    Raises:
+        DataError: if the folder cannot be written
+    """
+    from sernb.runtime.files import atomic
+
+    written: list[Path] = []
+    for each in predictions:
+        names = (f"{each.path.stem}{f'-{number}' * (number > 1)}.{form}" for number in count(1))
+        path = next(folder / name for name in names if folder / name not in written)
+        with atomic(path) as unfinished:
+            unfinished.write_text(as_textgrid(each) if form == "TextGrid" else as_labels(each), "utf-8")
+        written.append(path)
+    return written

@@ -1,0 +1,97 @@
+"""TODO sernb.prediction.loading."""
+
+import hashlib
+from pathlib import Path
+
+from sernb.config import DataError
+from sernb.prediction.domain_check import MEASURES
+from sernb.prediction.model import Adaptation, Model, _moments, functionals, refuse_other
+from sernb.runtime.bounded import arrays_in, content_of, json_in, number, words
+from sernb.systems.learning.linear_classifier import machine_of
+
+SHIPPED = Path(__file__).resolve().parent / "models" / "functionals-ridge"
+FORMAT, FORMAT_VERSION = "sernb-model", 1
+KINDS = ("ridge",)
+
+
+def model_at(folder: str | Path | None = None) -> Model:
+    """Read a model; by default the one that ships.
+
+    Args:
+        folder: of a model or of a run
+
+    Raises:
+        DataError: if it is neither, is damaged, or was made for another version
+    """
+    folder = Path(folder) if folder else SHIPPED
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder; give the folder of a model or of a run")
+    if (folder / "model.json").is_file():
+        return _shipped(folder)
+    if (folder / "config.json").is_file():
+        from sernb.prediction.trained_run import model_of_run
+
+        return model_of_run(folder)
+    raise DataError(f"{folder}: holds neither model.json nor config.json; give the folder of a model or of a run")
+
+
+def _shipped(folder: Path) -> Model:
+    about = json_in(folder / "model.json")
+    if about.get("format") != FORMAT:
+        raise DataError(f"{folder / 'model.json'}: is no model of this workbook (its format is not {FORMAT!r})")
+    if about.get("format_version") != FORMAT_VERSION or about.get("kind") not in KINDS:
+        kind, version = (ascii(about.get(name))[:40] for name in ("kind", "format_version"))
+        raise DataError(
+            f"{folder}: is a model of kind {kind}, format {version}; this version reads {', '.join(KINDS)}, format "
+            f"{FORMAT_VERSION}: update the workbook, or make the model again"
+        )
+    path = folder / "weights.npz"
+    content = content_of(path)
+    arrays = arrays_in(path, content)
+    if hashlib.sha256(content).hexdigest() != about.get("weights_sha256"):
+        raise DataError(f"{path}: is not the file that model.json names (sha256 differs); get the folder again")
+    features = functionals(about.get("features"), about.get("features_version"), folder)
+    try:
+        classes, name = words(about["classes"]), str(about["name"])
+        if not name.isprintable():
+            raise ValueError("name: one line of text is expected")
+        limit, temperatures = number(about["limit"], "limit", low=1e-3, high=1e6), about["temperatures"]
+        temperature = number(temperatures["as_heard"], "temperatures", low=1e-3, high=1e3)
+        heard = machine_of(arrays, temperature=temperature, limit=limit)
+        adaptation = None
+        if "adapted" in temperatures:
+            of_adapted = {name.removeprefix("adapted "): values for name, values in arrays.items()}
+            adaptation = Adaptation(
+                machine_of(
+                    of_adapted,
+                    temperature=number(temperatures["adapted"], "temperatures", low=1e-3, high=1e3),
+                    limit=limit,
+                ),
+                _moments(arrays, "average mean", features.width),
+                _moments(arrays, "average variance", features.width),
+                number(about["adaptation_k"], "adaptation_k", low=0),
+            )
+        known = Model(folder, about, name, classes, features, machine=heard, adaptation=adaptation)
+        _refuse_odd(known, features.width)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"{ascii(error.args[0])[1:-1]} is missing" if isinstance(error, KeyError) else str(error)
+        raise DataError(f"{folder}: model.json and weights.npz do not make a model ({what}); get it again") from error
+    return known
+
+
+def _refuse_odd(model: Model, width: int) -> None:
+    """Raise ValueError, KeyError or TypeError where what is known of the answers cannot be used."""
+    for machine in (model.machine, model.adaptation.machine) if model.adaptation else (model.machine,):
+        refuse_other(machine, len(model.classes), width)
+    for sets in model.about["sets"].values():
+        for coverage, threshold in sets.items():
+            number(float(coverage), "sets: coverages", low=0, high=1)
+            number(threshold, "sets: thresholds", low=0, high=1)
+    for name in MEASURES:
+        bounds = model.about["readiness"][name]
+        for which, bound in bounds.items():
+            if bound is not None:
+                number(bound, f"readiness: {name}: {which}")
+    number(model.about["readiness"]["voice"]["stop"], "readiness: voice: stop")
+    for name in ("longest", "unsure_below"):
+        number(model.about[name], name, low=0)

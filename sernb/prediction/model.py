@@ -1,0 +1,129 @@
+"""A folder → a model that answers: one that ships with the workbook, somebody else's, or a run of one's own.
+
+A model's folder holds ``model.json`` and ``weights.npz``, no pickle and no code. What a folder says is checked before
+it is used, and a network is built by this workbook's own code: nothing from the folder is ever executed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sernb.audio.decoders import Hertz, Seconds
+from sernb.config import DataError, plain
+from sernb.features import VERSION as FEATURES_VERSION
+from sernb.features import Features, Functionals
+from sernb.systems.learning.linear_classifier import LinearMachine
+
+MOST = 1e30  # of a weight: scores stay finite
+SMALLEST = 1e-16  # variance of a value that never changes: it becomes 0
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How the model adapts to a voice: as `sernb.studies.speaker_adaptation` does, with the machine that was trained so."""
+
+    machine: LinearMachine
+    mean: np.ndarray  # of the average training speaker, (values,)
+    variance: np.ndarray  # of the average training speaker, (values,)
+    k: float  # the average speaker weighs as many clips
+
+    def to(self, clips: Sequence[np.ndarray]) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+        """Return what answers for a voice of which some clips, labels unknown, are at hand.
+
+        Args:
+            clips: features of each, shape ``(1, values)``
+        """
+        rows = np.concatenate(clips).astype(np.float64)
+        weight = len(rows) / (len(rows) + self.k)
+        mean = weight * rows.mean(axis=0) + (1 - weight) * self.mean
+        variance = weight * rows.var(axis=0) + (1 - weight) * self.variance
+        deviation = np.where(variance > SMALLEST, np.sqrt(variance), 1.0)
+        return lambda clips: self.machine((np.concatenate(clips) - mean) / deviation)
+
+
+@dataclass(frozen=True)
+class Model:
+    """What answers, and what is known about its answers."""
+
+    folder: Path
+    about: dict  # model.json; of a run its config
+    name: str
+    classes: tuple[str, ...]
+    features: Features
+    network: Callable[[Sequence[np.ndarray]], np.ndarray] | None = None  # features of clips → (clips, classes)
+    machine: LinearMachine | None = None  # instead of a network
+    adaptation: Adaptation | None = None
+
+    def scores(self, clips: Sequence[np.ndarray]) -> np.ndarray:
+        """Return probabilities, shape ``(clips, classes)``, from the features of each clip."""
+        return self.network(clips) if self.network else self.machine(np.concatenate(clips))
+
+    @property
+    def sampling_rate(self) -> Hertz:
+        """The rate at which it hears."""
+        return self.features.sampling_rate
+
+    @property
+    def longest(self) -> Seconds | None:
+        """Recordings up to this length are answered as a whole, as the training clips were; None: all."""
+        return self.about.get("longest")
+
+    @property
+    def unsure(self) -> float:
+        """Confidence below which the answer is "not sure"; 0 for a run, of which it is not known."""
+        return self.about.get("unsure_below", 0.0)
+
+    def threshold(self, coverage: float, *, clips: int = 0) -> float | None:
+        """Return the probability from which on an emotion belongs to the set of a coverage; None: not known.
+
+        Args:
+            clips: how many of the voice the model is adapted to; 0: not adapted. Thresholds are known for some numbers
+                (``adapted 4``) and for all clips of a training speaker (``adapted``): the next smaller number counts
+
+        Raises:
+            DataError: if the model knows sets, but not of this coverage
+        """
+        sets, trained = self.about.get("sets", {}), self.about.get("trained_on", {})
+        every = trained.get("clips", 0) // trained.get("speakers", 1)
+        numbers = {int(name.split()[1]): name for name in sets if name.startswith("adapted ")}
+        fewer = [count for count in numbers if count <= clips]
+        adapted = numbers[max(fewer)] if fewer and clips < every else "adapted"
+        known = sets.get(adapted if clips else "as_heard")
+        if not known:
+            return None
+        if f"{coverage:g}" not in known:
+            raise DataError(f"{self.name}: no sets of coverage {coverage:g} are known; known: {', '.join(known)}")
+        return known[f"{coverage:g}"]
+
+
+def _moments(arrays: dict[str, np.ndarray], name: str, width: int) -> np.ndarray:
+    values = arrays[name]
+    if values.shape != (width,) or values.dtype.kind != "f" or not np.isfinite(values).all():
+        raise ValueError(f"{name}: {width} finite numbers are expected")
+    return values.astype(np.float64)
+
+
+def refuse_other(machine: LinearMachine, classes: int, width: int) -> None:
+    """Raise ValueError where a machine is for other classes or features."""
+    if machine.planes.shape != (classes, width):
+        found = " x ".join(map(str, machine.planes.shape))
+        raise ValueError(f"planes: {found} numbers for {classes} classes and {width} features")
+    if not np.abs(machine.planes).max() < MOST:
+        raise ValueError(f"planes: numbers up to {MOST:g} are expected")
+
+
+def functionals(settings: dict | None, version: int | None, folder: Path) -> Functionals:
+    """Return the features of a model, if they are those of this version of the workbook.
+
+    Raises:
+        DataError: if they are not
+    """
+    features = Functionals()
+    if settings != plain(features) or version != FEATURES_VERSION:
+        raise DataError(
+            f"{folder}: was made for other features than this version's (version {FEATURES_VERSION} of Functionals); "
+            "make it again with this version"
+        )
+    return features

@@ -1,0 +1,1 @@
+"""Protocols: how clips become training, validation and test parts, with an audit for leaks."""

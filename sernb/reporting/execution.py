@@ -1,0 +1,239 @@
+"""Notebooks run without a screen, and what they show: figures, tables, sounds."""
+
+import ast
+import logging
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sernb.config import Infeasible
+from sernb.reporting.html import Navigation, export, merge_streams, one_line, read_notebook
+from sernb.reporting.processes import kernel_options
+from sernb.runtime.files import atomic
+
+if TYPE_CHECKING:
+    import nbformat
+
+
+# What librosa needs for downloads looks for widgets when it is imported, and complains where there are none.
+warnings.filterwarnings("ignore", message="IProgress not found")
+# Runs in the kernel, which by default drops what is printed faster than it can be sent, and figures with it.
+KEEP_ALL_OUTPUT = (
+    "get_ipython().events.register('pre_execute', lambda: (thread := get_ipython().kernel.iopub_thread)"
+    ".schedule(lambda: thread.socket.setsockopt(__import__('zmq').SNDHWM, 0)))"
+)
+
+
+class NotebookFailed(Exception):  # noqa: N818
+    """A notebook stopped with an error; its page shows where.
+
+    Attributes:
+        page: the HTML page, written up to and including the failure
+        cell: id of the cell, empty if none had started
+        name: class of the error
+        value: its message, one line
+    """
+
+    def __init__(self, page: Path, cell: str, name: str, value: str) -> None:
+        """Keep what a caller reports."""
+        super().__init__(page, cell, name, value)
+        self.page, self.cell, self.name, self.value = page, cell, name, value
+
+    def __str__(self) -> str:
+        """Return one line: notebook, cell, error, page."""
+        where = f"cell {self.cell!r}" if self.cell else "before the first cell"
+        error = f"{self.name}: {self.value}" if self.value else self.name
+        return f"{self.page.stem} failed in {where}: {error} (see {self.page})"
+
+
+# -- Running -- #
+
+
+def parameters_of(source: Path) -> dict[str, object]:
+    """Return the parameters of a notebook with their defaults, in order.
+
+    The cell tagged ``parameters`` is read as Python, not by papermill's patterns, which overlook a line with a
+    second ``=``. A default that is not a literal comes back as None.
+
+    Raises:
+        FileNotFoundError: if there is no such notebook
+    """
+    cells = read_notebook(source).cells
+    cell = next((cell for cell in cells if "parameters" in cell.metadata.get("tags", [])), None)
+    found = {}
+    for line in ast.parse(cell.source).body if cell else ():
+        targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+        for target in targets:
+            if isinstance(target, ast.Name):
+                try:
+                    found[target.id] = ast.literal_eval(line.value)
+                except (ValueError, TypeError):
+                    found[target.id] = None
+    return found
+
+
+def parse_parameters(source: Path, pairs: Sequence[tuple[str, str]]) -> dict[str, object]:
+    """Turn the words of a command line into values of the types the notebook's defaults have.
+
+    Lists are written with commas, their items have the type of the default's first item (text if it is empty).
+
+    Raises:
+        ValueError: if a name is unknown or given twice, or a word does not fit
+    """
+    known = parameters_of(source)
+    _refuse_unknown(source, [name for name, _ in pairs], known)
+    values = {}
+    for name, text in pairs:
+        if name in values:
+            raise ValueError(f"parameter {name} is given twice")
+        values[name] = _parse(name, text, known[name])
+    return values
+
+
+def _parse(name: str, text: str, default: object) -> object:
+    if isinstance(default, list | tuple):
+        words = [word.strip() for word in text.split(",") if word.strip()]
+        return [_parse(name, word, default[0] if default else "") for word in words]
+    if isinstance(default, bool):
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text.strip().lower() not in words:
+            raise ValueError(f"parameter {name} needs true or false, not {text!r}")
+        return words[text.strip().lower()]
+    for kind, wanted in ((int, "a whole number"), (float, "a number")):
+        if isinstance(default, kind):
+            try:
+                return kind(text)
+            except ValueError:
+                raise ValueError(f"parameter {name} needs {wanted}, not {text!r}") from None
+    return text
+
+
+def _refuse_unknown(source: Path, names: Sequence[str], known: Mapping[str, object]) -> None:
+    if unknown := [name for name in names if name not in known]:
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        raise ValueError(f"{Path(source).name} has no parameter {', '.join(unknown)}; {has}")
+
+
+def _survives(value: object) -> bool:
+    if type(value) is list:
+        return all(map(_survives, value))
+    if type(value) is dict:
+        return all(type(name) is str and _survives(item) for name, item in value.items())
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigation: Navigation | None = None) -> Path:
+    """Execute a notebook without a screen and write its page, also when it fails.
+
+    One that raises `Infeasible` has not failed: its page ends there and says what the recordings do not allow.
+
+    The kernel is the one of this environment, the working directory the notebook's. The executed notebook lies
+    beside the page under the same name. Both appear under their names when they are whole, not before.
+
+    Args:
+        source: the notebook; it is not changed
+        page: HTML file to write
+        parameters: values for names the notebook's ``parameters`` cell assigns
+        navigation: links to the index and the neighbouring pages
+
+    Returns:
+        ``page``
+
+    Raises:
+        FileNotFoundError: if there is no such notebook
+        ValueError: if a parameter is unknown, or its value would reach the notebook as something else
+        NotebookFailed: if a cell raised an error or the kernel died; the page is there and shows it
+    """
+    import nbformat
+
+    source, page = Path(source).resolve(), Path(page).resolve()
+    executed = page.with_suffix(".ipynb")
+    _refuse_unknown(source, list(parameters), parameters_of(source))
+    for name, value in parameters.items():
+        if not _survives(value):
+            raise ValueError(
+                f"parameter {name} is of type {type(value).__name__}, which would arrive as text: "
+                "pass numbers, text, true/false, or lists and dictionaries of these"
+            )
+    if executed == source:
+        raise ValueError(f"{page} would write over its own source {source.name}: choose another folder")
+    with atomic(executed) as temporary:
+        error = _execute(source, temporary, dict(parameters))
+        notebook = nbformat.read(temporary, as_version=4)
+        for cell in notebook.cells:
+            merge_streams(cell)
+        notebook.metadata.papermill.update(input_path=source.name, output_path=executed.name)
+        cell = _note_failure(notebook, error) if error else ""
+        nbformat.write(notebook, temporary)
+    export(executed, page, navigation=navigation)
+    if error:
+        name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+        if name == Infeasible.__name__:
+            return page
+        raise NotebookFailed(page, cell, name, one_line(value)) from error
+    return page
+
+
+def _execute(source: Path, executed: Path, parameters: dict[str, object]) -> Exception | None:
+    import papermill
+    from jupyter_client import AsyncKernelManager
+    from jupyter_client.kernelspec import KernelSpecManager
+    from traitlets.config import Config
+
+    class OwnKernel(AsyncKernelManager):
+        """Starts the kernel of this Python, whatever else a user's folders call ``python3``."""
+
+        def __init__(self, **options: object) -> None:
+            super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **options)
+
+    # Parameters are checked above, and what goes wrong comes back as an error.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    try:
+        with tempfile.TemporaryDirectory() as own:  # instead of the folder where a user tells IPython how to start
+            papermill.execute_notebook(
+                _literal(source),
+                _literal(executed),
+                parameters,
+                kernel_name="python3",
+                language="python",
+                cwd=source.parent,
+                progress_bar=False,
+                iopub_timeout=600,  # s; the default of 4 fails cells that print much on a busy machine
+                extra_arguments=[
+                    f"--IPKernelApp.exec_lines={KEEP_ALL_OUTPUT}",
+                    f"--IPKernelApp.ipython_dir={own}",
+                    "--IPKernelApp.exec_PYTHONSTARTUP=False",
+                    # What a kernel says of itself, such as that it was interrupted in order to end, is of no use.
+                    "--log-level=CRITICAL",
+                ],
+                config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+                **kernel_options(OwnKernel),
+            )
+    except Exception as error:
+        # A dead kernel, one that does not start: whatever it was, the page must say it. Without a notebook it cannot.
+        if not executed.exists():
+            raise
+        return error
+    return None
+
+
+def _literal(path: Path) -> str:
+    # papermill fills {…} in file names from the parameters.
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _note_failure(notebook: "nbformat.NotebookNode", error: Exception) -> str:
+    """Mark the cell that was running when its kernel died as papermill marks one that raised; return its id."""
+    import nbformat
+
+    started = [cell for cell in notebook.cells if cell.metadata.get("papermill", {}).get("start_time")]
+    failed = [cell for cell in started if cell.metadata.papermill.exception]
+    if not failed and started:
+        failed = started[-1:]
+        value = f"{error} (the usual reason is that memory ran out)" if "Kernel died" in str(error) else str(error)
+        output = nbformat.v4.new_output("error", ename=type(error).__name__, evalue=value, traceback=[])
+        failed[0].metadata.papermill.update(exception=True, status="failed")
+        failed[0].outputs.append(output)
+    return failed[0].get("id", "") if failed else ""

@@ -1,0 +1,186 @@
+"""The index page of a report, and the overview of all reports."""
+
+import base64
+import dataclasses
+import io
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sernb.config import Infeasible
+from sernb.runtime.files import atomic
+
+if TYPE_CHECKING:
+    import nbformat
+    import pandas as pd
+from sernb.reporting.html import (
+    TEMPLATE,
+    Navigation,
+    _finish,
+    _plain,
+    _shared,
+    _title_and_question,
+    link,
+    one_line,
+    read_notebook,
+)
+from sernb.reporting.tables import table_html
+
+THUMBNAIL = (360, 270)  # pixels at most
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """One page of a report, as its index lists it."""
+
+    path: Path
+    title: str
+    question: str
+    failed: bool = False
+    stale: bool = False  # the notebook has changed since
+    headline: str = ""  # the first thing it found, with its interval
+    picture: str = ""  # its first figure, small, as a data address
+
+    @property
+    def state(self) -> str:
+        """``failed``, ``stale`` or ``fine``."""
+        return "failed" if self.failed else "stale" if self.stale else "fine"
+
+
+def describe(source: Path, page: Path, *, failed: bool = False) -> Page:
+    """Return the index entry of a notebook: title = first heading, question = the paragraph after it."""
+    title, question = _title_and_question(read_notebook(source))
+    return Page(Path(page), title or Path(source).stem, question, failed)
+
+
+def changed(page: Path, source: Path) -> bool:
+    """Return whether a notebook has changed since its page was made, or one of the two is gone."""
+    executed = Path(page).with_suffix(".ipynb")
+    return not (executed.is_file() and Path(source).is_file()) or _changed(read_notebook(executed), source)
+
+
+def _changed(executed: "nbformat.NotebookNode", source: Path) -> bool:
+    # papermill adds cells of its own: the parameters of the run, the mark of a failure.
+    added = {"injected-parameters", "papermill-error-cell-tag"}
+    kept = [cell.source for cell in executed.cells if not added & set(cell.metadata.get("tags", []))]
+    return kept != [cell.source for cell in read_notebook(source).cells]
+
+
+def look_at(page: Page, source: Path) -> Page:
+    """Return the index entry with what the executed notebook beside the page shows.
+
+    The headline is the first item of the first list that a cell wrote: what the page learned from its data.
+    """
+    executed = page.path.with_suffix(".ipynb")
+    if not executed.is_file():
+        return page
+    notebook = read_notebook(executed)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    written = "\n".join(output.data.get("text/markdown", "") for output in outputs)
+    first = re.search(r"^- (.+)$", written, re.MULTILINE)
+    errors = [output for cell in notebook.cells for output in cell.get("outputs", []) if "evalue" in output]
+    left_out = [f"Left out: {one_line(each.evalue)}" for each in errors if each.ename == Infeasible.__name__]
+    pictures = [output.data["image/png"] for output in outputs if "image/png" in output.data]
+    return dataclasses.replace(
+        page,
+        stale=_changed(notebook, source),
+        headline=_plain(first.group(1)) if first else "".join(left_out),
+        picture=_small(pictures[0]) if pictures else "",
+    )
+
+
+def _small(png: str) -> str:
+    """Return a picture as a data address of a few kilobytes."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
+        shown = picture.convert("RGB")
+    shown.thumbnail(THUMBNAIL)
+    buffer = io.BytesIO()
+    shown.save(buffer, format="WEBP", quality=60)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def write_index(
+    page: Path,
+    *,
+    title: str,
+    lead: str,
+    results: "str | pd.DataFrame | None",
+    pages: Sequence[Page],
+    provenance: Mapping[str, object] | None = None,
+    caption: str = "Results",
+    navigation: Navigation | None = None,
+) -> Path:
+    """Write the first page of a report: results, then the pages with their questions, then where it all comes from.
+
+    Args:
+        page: HTML file to write
+        title: heading of the report
+        lead: the paragraph under it
+        results: a table, or HTML made by `table_html` (taken as it is)
+        pages: the report's pages in reading order
+        provenance: what the reader needs to make it again, shown as names and values
+        caption: caption of the results, where they are a table
+        navigation: link to the index over all reports
+
+    Returns:
+        ``page``
+    """
+    import markupsafe
+
+    if results is not None and not isinstance(results, str):
+        results = table_html(results, caption)
+    about = {
+        "title": title,
+        "lead": lead,
+        "results": markupsafe.Markup(results or ""),  # noqa: S704
+        "pages": [
+            {**dataclasses.asdict(entry), "state": entry.state, "href": link(entry.path, page)} for entry in pages
+        ],
+        "provenance": list((provenance or {}).items()),
+        "navigation": navigation,
+    }
+    return _write(page, "report.html.j2", title, about)
+
+
+def write_overview(page: Path, reports: Sequence[Mapping[str, object]]) -> Path:
+    """Write the page over all reports.
+
+    Args:
+        page: HTML file to write
+        reports: of each ``index`` (a path), ``title``, ``headline``, ``made`` (when, by which command) and ``pages``
+    """
+    listed = []
+    for report in reports:
+        counts = Counter(entry.state for entry in report["pages"])
+        states = ", ".join(f"{counts[state]} {state}" for state in ("failed", "stale", "fine") if counts[state])
+        worst = next((state for state in ("failed", "stale") if counts[state]), "fine")
+        href = link(report["index"], page)
+        listed.append({**report, "href": href, "states": f"{len(report['pages'])} pages: {states}", "worst": worst})
+    return _write(page, "reports.html.j2", "All reports", {"reports": listed})
+
+
+def _write(page: Path, template: str, title: str, about: Mapping[str, object]) -> Path:
+    import jinja2
+    import markupsafe
+
+    loader = jinja2.FileSystemLoader(TEMPLATE)
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    shared = _shared()
+    css = markupsafe.Markup(shared["css"])  # noqa: S704
+    document = environment.get_template(template).render(about, css=css, version=shared["version"])
+    page = Path(page)
+    with atomic(page) as temporary:
+        temporary.write_text(_finish(document, title), encoding="utf-8")
+    return page
+
+
+def neighbours(pages: Sequence[Page], position: int, index: Path, title: str) -> Navigation:
+    """Return the navigation of page number ``position`` (from 0) in a report whose index has this ``title``."""
+    here = pages[position].path
+    near = [pages[at] if 0 <= at < len(pages) else None for at in (position - 1, position + 1)]
+    previous, following = ((link(entry.path, here), entry.title) if entry else None for entry in near)
+    return Navigation((link(index, here), title), previous, following)

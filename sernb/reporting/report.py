@@ -1,0 +1,225 @@
+"""A report: the sequence of notebooks on one corpus, their pages, and the index with the results first."""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sernb.config import NOTEBOOKS, REPORTS, DataError, Infeasible
+from sernb.corpora.pool import Pool, pool_named
+from sernb.corpora.record import Corpus
+from sernb.encoders.registry import DEFAULT, ENCODERS
+from sernb.protocols.protocol import SIDE_BY_SIDE
+from sernb.reporting.execution import NotebookFailed, parameters_of, run
+from sernb.reporting.html import Navigation, link
+from sernb.reporting.index import Page, changed, describe, look_at, neighbours, write_index, write_overview
+from sernb.reporting.processes import begin, outcomes
+from sernb.reporting.tables import table_html
+from sernb.results.analysis import most_telling
+from sernb.results.result import results_of
+from sernb.results.tables import caption, results_table
+from sernb.runs.experiment import Plan
+from sernb.runs.monitor import watched
+from sernb.runs.planning import plan
+from sernb.runs.runner import prepare_for, read_runs, refuse_leaks_of
+from sernb.runtime.files import atomic
+from sernb.runtime.provenance import provenance
+from sernb.systems.registry import SHOWN, system_named
+
+TRAINING = "30_train"
+SUMMARY = "report.json"  # what the index over all reports lists of a report
+BEFORE, DURING, AFTER = range(3)
+AT_ONCE = min(2, os.cpu_count() or 1)  # pages; each may train on all cores
+NO_EVIDENCE = "The clips are synthetic: these pages show the machinery and are no evidence about emotion."
+
+
+def sequence(corpora: Sequence[Corpus], *, development: bool = False, studies: bool = False) -> list[Path]:
+    """Return the notebooks of a report in reading order; one's own recordings have no preparation page.
+
+    Args:
+        development: how features, architecture and augmentation were chosen, too
+        studies: the studies of gender, noise, speakers and leaks, too, and for several corpora that of foreign ones
+    """
+    prepared = sorted(path.stem for corpus in corpora for path in NOTEBOOKS.glob(f"1?_prepare_{corpus.name}.ipynb"))
+    developed = sorted(path.stem for path in NOTEBOOKS.glob("2?_develop_*.ipynb")) if development else []
+    if not ENCODERS[DEFAULT].path.is_file():  # its page needs the weights
+        developed = [name for name in developed if name != "24_develop_encoders"]
+    foreign = ["41_test_foreign_corpus"] * (studies and len(corpora) > 1)
+    studied = sorted(path.stem for path in NOTEBOOKS.glob("5?_study_*.ipynb")) if studies else []
+    last = "60_compare_systems"
+    first = ("00_start_here", *prepared, "19_explore_corpora", *developed)
+    names = (*first, TRAINING, "40_test", *foreign, *studied, last)
+    return [NOTEBOOKS / f"{name}.ipynb" for name in names]
+
+
+def report(
+    corpus: str = "demo",
+    *,
+    systems: Sequence[str] = SHOWN,
+    profile: str = "quick",
+    development: bool = False,
+    studies: bool = False,
+    data: str = "",
+    seed: int = 0,
+    out: Path | None = None,
+    announce=lambda line: None,
+) -> Path:
+    """Run every notebook of a report and write its index.
+
+    Pages of notebooks that fail are written too, marked, and the index lists them; notebooks after a failed one run.
+
+    Args:
+        corpus: an expression, see :mod:`sernb.corpora.pool`
+        development: with the pages of model development, see :func:`sequence`
+        studies: with the study pages
+        announce: called with one line before and after each notebook
+
+    Returns:
+        the index page
+
+    Raises:
+        DataError: if a name is unknown or the recordings cannot be used
+        NotebookFailed: the first failure, after everything else has run
+    """
+    record = pool_named(corpus, data)
+    corpus = record.name  # which names a folder of one's own from wherever a notebook runs
+    for name in systems:
+        system_named(name)
+    begin()
+    try:
+        experiments = plan(systems, corpus, SIDE_BY_SIDE, profile=profile, seeds=[seed], data=data)
+    except Infeasible as error:  # nothing can be trained: the pages say so, and show what there is
+        experiments = Plan()
+        experiments.left_out = error.args
+    prepare_for(experiments, data=data, progress=True)  # unusable recordings are said here, before any page
+    refuse_leaks_of(experiments)
+    out = Path(out) if out else REPORTS / record.folder
+    sources = sequence([part.corpus for part in record.parts], development=development, studies=studies)
+    pages = [describe(source, out / f"{source.stem}.html") for source in sources]
+    index, title = out / "index.html", f"Speech emotion recognition on {record.title}"
+    given = {"corpus": corpus, "systems": list(systems), "profile": profile, "data": data, "seed": seed}
+    command = f"sernb report --corpus {corpus} --profile {profile} --systems {','.join(systems)} --seed {seed}"
+    command += " --development" * development + " --studies" * studies
+    tasks = []
+    for position, source in enumerate(sources):
+        known = parameters_of(source)
+        values = {name: value for name, value in given.items() if name in known}
+        tasks.append(_Task(position, source, pages[position].path, values, neighbours(pages, position, index, title)))
+    failures: list[NotebookFailed] = []
+    for stage, group in itertools.groupby(tasks, key=_stage):
+        # Nothing of what a notebook prints reaches the terminal; its trainings can be watched from here.
+        with watched(experiments) if stage == DURING else contextlib.nullcontext():
+            for task, outcome in outcomes(
+                _make,
+                group,
+                at_once=AT_ONCE,
+                started=lambda task: announce(f"[{task.position + 1}/{len(tasks)}] {task.source.stem} …"),
+            ):
+                if isinstance(outcome, ChildProcessError):
+                    outcome = NotebookFailed(task.page, "", "the process died", str(outcome))
+                if isinstance(outcome, NotebookFailed):
+                    failures.append(outcome)
+                    pages[task.position] = dataclasses.replace(pages[task.position], failed=True)
+                    announce(f"      failed: {outcome}")
+                elif isinstance(outcome, Exception):
+                    raise outcome
+                else:
+                    announce(f"      {task.source.stem}: done in {outcome:.0f} s")
+    pages = [look_at(page, source) for page, source in zip(pages, sources, strict=True)]
+    above = (
+        Navigation((link(out.parent / "index.html", index), "All reports")) if out.resolve().parent == REPORTS else None
+    )
+    _write_index(index, title, record, experiments, pages, command, seed, above)
+    if above:
+        write_overview(out.parent / "index.html", reports_in(out.parent))
+    if failures:
+        raise min(failures, key=lambda failure: failure.page)
+    return index
+
+
+@dataclass(frozen=True)
+class _Task:
+    position: int  # in the report
+    source: Path
+    page: Path
+    parameters: dict[str, object]
+    navigation: Navigation
+
+
+def _stage(task: _Task) -> int:
+    """Pages of a stage need nothing of each other; those after the training read its runs."""
+    name = task.source.stem
+    return DURING if name == TRAINING else BEFORE if name < TRAINING else AFTER
+
+
+def _make(task: _Task) -> float:
+    """Make a page, in a process of its own; return the seconds it took."""
+    started = time.perf_counter()
+    run(task.source, task.page, task.parameters, navigation=task.navigation)
+    return time.perf_counter() - started
+
+
+def _write_index(
+    index: Path,
+    title: str,
+    corpus: Pool,
+    experiments: Plan,
+    pages: list[Page],
+    command: str,
+    seed: int,
+    above: Navigation | None,
+) -> None:
+    results, headline = None, ""
+    with contextlib.suppress(DataError):  # a failed page says why
+        best = most_telling(results_of(experiments), "", "")
+        results = table_html(results_table(experiments, headings=True), caption(experiments))
+        headline = f"{best.system.name}, {best.heading}: UAR {best.metrics().uar} %"
+    lead = f"{corpus.about} Licence: {corpus.licence}. {corpus.citation}"
+    if not results:
+        lead += "".join(f" Left out: {sentence}." for sentence in experiments.left_out)
+    if not corpus.evidence:
+        lead = f"{NO_EVIDENCE} {lead}"
+    made = provenance(seconds=0)
+    seconds = sum(run_.provenance["seconds"] for run_ in read_runs(experiments)) if results else 0
+    about = {
+        "Command": command,
+        "Commit": made["commit"],
+        "Software": f"sernb {made['sernb']}, Python {made['python']}, "
+        + ", ".join(f"{name} {number}" for name, number in made["packages"].items()),
+        "Machine": made["machine"],
+        "Trainings behind the table": f"{len(experiments)} runs, {seconds:.0f} s of one core",
+        "Recordings": f"fingerprint {corpus.recordings}, checked one by one against the published "
+        "sha256" if corpus.evidence else f"fingerprint {corpus.recordings}",
+        "Seed": seed,
+        "Finished": made["finished"],
+    }  # fmt: skip
+    write_index(index, title=title, lead=lead, results=results, pages=pages, provenance=about, navigation=above)
+    summary = {"title": title, "headline": headline, "made": f"{made['finished']}: {command}"}
+    listed = [
+        {"path": page.path.name, "title": page.title, "question": page.question, "failed": page.failed}
+        for page in pages
+    ]  # fmt: skip
+    with atomic(index.with_name(SUMMARY)) as unfinished:
+        unfinished.write_text(json.dumps(summary | {"pages": listed}, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def reports_in(folder: Path) -> list[dict]:
+    """Return what `write_overview` lists of each report in a folder, the latest first."""
+    found = []
+    for summary in folder.glob(f"*/{SUMMARY}"):
+        try:
+            told = json.loads(summary.read_text(encoding="utf-8"))
+        except ValueError:  # of another version, or spoiled: its own index is there still
+            continue
+        paths = [summary.with_name(page["path"]) for page in told["pages"]]
+        pages = [
+            Page(**{**page, "path": path}, stale=changed(path, NOTEBOOKS / f"{path.stem}.ipynb"))
+            for page, path in zip(told["pages"], paths, strict=True)
+        ]
+        found.append({**told, "index": summary.with_name("index.html"), "pages": pages})
+    return sorted(found, key=lambda told: told["made"], reverse=True)

@@ -1,0 +1,1 @@
+"""Results: finished runs read back, as tables, protocol cards, comparisons and explanations."""

@@ -1,0 +1,60 @@
+"""The committed results on real corpora, as ``sernb experiment --csv`` wrote them."""
+
+import re
+
+import pandas as pd
+
+from sernb.config import REPORTS
+from sernb.evaluation import FEWEST_SPEAKERS, over_seeds
+from sernb.runtime.provenance import is_clean
+
+REFERENCE = REPORTS / "reference"
+_FIGURE = re.compile(r"([\d.]+) \[([\d.]+), ([\d.]+)\](?: \(clips\))?")
+
+
+def every_result() -> pd.DataFrame:
+    """Return the committed results, as ``sernb experiment --csv`` wrote them; text, empty where nothing."""
+    tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in sorted(REFERENCE.glob("*.csv"))]
+    every = pd.concat(tables, ignore_index=True)
+    return every.assign(Seed=every["Seed"].fillna("0") if "Seed" in every else "0").fillna("")
+
+
+def uncommitted(rows: pd.DataFrame) -> pd.Series:
+    """Return for each row whether code made it that never was in a commit; tables mark it."""
+    return rows["Commits"].map(lambda commits: not all(map(is_clean, commits.split(", "))))
+
+
+def results(corpus: str, **options: str) -> pd.DataFrame:
+    """Return the committed results on a corpus, seeds together.
+
+    Where there are several seeds, a score is their mean and its bounds are the mean bounds; "±" is the standard
+    deviation over seeds. Intervals over clips say so.
+
+    Args:
+        options: of the command, by column, such as ``--test-on``; without any, rows that were made without any
+    """
+    every = every_result()
+    given = every.filter(regex="^--")
+    for name, value in options.items():
+        every, given = every[given[name] == value], given[given[name] == value].drop(columns=name)
+    if not options:
+        every = every[(given == "").all(axis=1)]
+    if "Speakers" in every:  # rows were written before an interval said that it is over clips
+        few = every.Speakers.astype(int) < FEWEST_SPEAKERS
+        every = every.replace(r"\]$", "] (clips)", regex=True).where(few, every)
+    rows = [_over_seeds(rows) for _, rows in every[every.Corpus == corpus].groupby(["System", "Protocol"], sort=False)]
+    return pd.DataFrame(rows).reset_index(drop=True)
+
+
+def _over_seeds(rows: pd.DataFrame) -> pd.Series:
+    first = rows.iloc[0].copy()
+    if len(rows) == 1:
+        return first
+    first["Commits"] = ", ".join(dict.fromkeys(rows.Commits))
+    for name, cells in rows.items():
+        if all(map(_FIGURE.fullmatch, cells)):
+            figures = cells.str.extract(_FIGURE).astype(float)  # value, low, high
+            (_, low, high), spread = figures.mean(), over_seeds(figures[0])
+            value = f"{spread.mean:.1f} [{low:.1f}, {high:.1f}]{' (clips)' * cells.iloc[0].endswith('(clips)')}"
+            first[name] = f"{value}, {spread.seeds} seeds ± {spread.deviation:.1f}"
+    return first

@@ -1,0 +1,254 @@
+"""Tables of results: scores with intervals, chance levels and what was reported."""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from sernb.audio.augmentation import ORIGINAL
+from sernb.evaluation import (
+    FEWEST_SPEAKERS,
+    RESAMPLES,
+    gain,
+    gap,
+    over_seeds,
+    uar,
+    war,
+)
+from sernb.protocols.protocol import (
+    PROTOCOLS,
+)
+from sernb.results.result import (
+    MEAN_OF_VIEWS,
+    NEVER_VALIDATED,
+    Result,
+    _clean,
+    _never_validated,
+    _over_clips,
+    _unseen_by_design,
+    results_of,
+)
+from sernb.runs.experiment import Experiment
+from sernb.runs.feasibility import remarks
+from sernb.runtime.provenance import UNCOMMITTED_CODE
+
+NAMES = {"war": "WAR", "uar": "UAR", "top3": "top-3"}
+
+
+def results_table(experiments: Sequence[Experiment], *, headings: bool = False) -> pd.DataFrame:
+    """Return the results for reading: per cent, intervals in brackets, floors and published figures beside.
+
+    Args:
+        headings: name protocols as :attr:`Result.heading` does, for pages; files have their keys
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    results = results_of(experiments)
+    rows, marked = [], not all(map(_clean, results))
+    for result in results:
+        metrics = result.metrics()
+        row = {"System": result.system.name, "Protocol": result.heading if headings else result.protocol}
+        row |= {"Options": result.options} if any(each.options for each in results) else {}
+        row |= {"Seed": result.seed} if len({each.seed for each in results}) > 1 else {}
+        row |= {UNCOMMITTED_CODE: "" if _clean(result) else "yes"} if marked else {}
+        row |= {
+            "UAR": str(metrics.uar),
+            "UAR floor": f"{100 * metrics.uar_floor:.1f}",
+        }
+        row |= {NEVER_VALIDATED: _never_validated(result)} if any(map(_never_validated, results)) else {}
+        row |= {
+            "WAR": str(metrics.war),
+            "WAR floor": f"{100 * metrics.war_floor:.1f}",
+            "WAR reported": _reported(result, "war"),
+            "Macro-F1": str(metrics.macro_f1),
+            "Top-3": str(metrics.top3),
+            "Top-3 floor": f"{100 * metrics.top3_floor:.1f}",
+            "WAR with TTA": str(result.metrics(MEAN_OF_VIEWS).war) if len(result.views) > 1 else None,
+            "Classes": len(result.classes),
+            "Clips": metrics.clips,
+            "Speakers": metrics.speakers,
+            "Folds": result.folds,
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def caption(experiments: Sequence[Experiment]) -> str:
+    """Return what a reader must know to read the results table."""
+    results = results_of(experiments)
+    resampled = {result.metrics().resampled for result in results}
+    how = "speakers" if resampled == {"speakers"} else f"clips, as there are fewer than {FEWEST_SPEAKERS} speakers"
+    if len(resampled) == 2:
+        how = f"speakers where there are {FEWEST_SPEAKERS} or more, else clips"
+    sentences = [
+        f"Per cent, with 95 % intervals from {RESAMPLES} resamplings of {how}. UAR is the mean recall over emotions, "
+        "WAR the share of clips rightly predicted. Floors are what one fixed answer (top-3: one fixed order) reaches "
+        "on the same clips. TTA averages the scores over several views of each clip.",
+        *_over_clips(resampled),
+        *_unseen_by_design(results),
+        *_partial(experiments),
+        *_dropped(experiments),
+        *_planted(results),
+        *remarks(experiments),
+        *(f"Left out: {sentence}." for sentence in getattr(experiments, "left_out", ())),
+    ]
+    return " ".join(sentences)
+
+
+def _partial(experiments: Sequence[Experiment]) -> Iterator[str]:
+    for pool in {experiment.corpus.name: experiment.corpus for experiment in experiments}.values():
+        if any(len(part.clips) < part.published for part in pool.parts):
+            yield f"The clips are those of {pool.title}."
+
+
+def _dropped(experiments: Sequence[Experiment]) -> Iterator[str]:
+    said: dict[str, list[str]] = {}
+    for experiment in experiments:
+        if dropped := experiment.dropped:
+            systems = said.setdefault(f"{sum(dropped.values())} clips dropped ({_words(dropped)})", [])
+            systems += [experiment.system.name] * (experiment.system.name not in systems)
+    for what, systems in said.items():
+        yield f"By the labels of {', '.join(systems)}: {what}."
+
+
+def _words(counts: dict[str, int]) -> str:
+    return ", ".join(f"{emotion or 'without label'} {count}" for emotion, count in counts.items())
+
+
+def _planted(results: Sequence[Result]) -> Iterator[str]:
+    names = dict.fromkeys(result.protocol for result in results if PROTOCOLS[result.protocol].planted)
+    if names:
+        yield f"{', '.join(names)}: leaks on purpose, which measure what a leak is worth; no results."
+
+
+def corpora_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Return the results of each corpus of a pool by itself.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    rows = []
+    for result in results_of(experiments):
+        for corpus in result.clips["corpus"].unique():
+            metrics = result.metrics_where((result.clips["corpus"] == corpus).to_numpy())
+            rows.append(
+                {
+                    "System": result.system.name,
+                    "Protocol": result.heading,
+                    "Corpus": corpus,
+                    "UAR": str(metrics.uar),
+                    "UAR floor": f"{100 * metrics.uar_floor:.1f}",
+                    "WAR": str(metrics.war),
+                    "WAR floor": f"{100 * metrics.war_floor:.1f}",
+                    "Clips": metrics.clips,
+                    "Speakers": metrics.speakers,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def seeds_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Return mean and standard deviation over seeds of what is otherwise alike.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    alike: dict[tuple[str, ...], list[Result]] = {}
+    for result in results_of(experiments):
+        alike.setdefault((result.system.name, result.heading, result.options), []).append(result)
+    rows = []
+    for (system, protocol, options), results in alike.items():
+        row = {"System": system, "Protocol": protocol} | ({"Options": options} if options else {})
+        for name in ("uar", "war"):
+            values = [getattr(result.metrics(), name).value for result in results]
+            row[name.upper()] = str(over_seeds(values))
+        rows.append(row | {"Clips": results[0].metrics().clips})
+    return pd.DataFrame(rows)
+
+
+def comparison_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Return the results for drawing: system, protocol, heading, uar (an interval), floor, reported (a share)."""
+    rows = []
+    for result in results_of(experiments):
+        metrics, figure = result.metrics(), result.reported("uar")
+        rows.append(
+            {
+                "system": result.system.name,
+                "protocol": result.protocol,
+                "heading": result.heading,
+                "uar": metrics.uar,
+                "floor": metrics.uar_floor,
+                "reported": figure.value if figure else float("nan"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def gaps(experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Return what keeping speakers apart costs each system that listens: UAR under both protocols, and the gap.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    found = {
+        (result.system.name, result.options, result.seed, result.protocol): result for result in results_of(experiments)
+    }
+    rows = []
+    for alike in dict.fromkeys(key[:3] for key in found):
+        pair = found.get((*alike, "as-published")), found.get((*alike, "speaker-independent"))
+        if None not in pair and pair[0].system.features:
+            published, independent = pair
+            rows.append(
+                {
+                    "System": published.system.name,
+                    "Speakers shared": published.heading,
+                    "UAR, speakers shared": str(published.metrics().uar),
+                    "UAR speaker-independent": str(independent.metrics().uar),
+                    "Difference (points)": str(gap(uar, published.answers(), independent.answers())),
+                    "UAR floor": f"{100 * independent.metrics().uar_floor:.1f}",
+                    "Clips": f"{len(published.clips)} / {len(independent.clips)}",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def reported_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Return each published figure beside ours under the same protocol, and what to know when comparing.
+
+    Where ours is of the authors' corpora and its interval leaves theirs out, the reason is given, if it was found.
+    """
+    rows = []
+    for result in results_of(experiments):
+        judged = result.experiments[0].corpus.evidence
+        for figure in result.comparable:
+            ours = getattr(result.metrics(), figure.metric)
+            met = ours.low <= figure.value <= ours.high
+            because = figure.missed_because or "the reason is not known"
+            rows.append(
+                {
+                    "System": result.system.name,
+                    "Metric": NAMES[figure.metric],
+                    "Reported": f"{100 * figure.value:.1f}",
+                    "Here": str(ours),
+                    "Folds here": result.folds,
+                    "Within our interval": None if not judged else "yes" if met else f"no: {because}",
+                    "What to know": figure.caveat,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def views_table(result: Result) -> pd.DataFrame:
+    """Return WAR and UAR of each view alone and of the mean over all views, with the gain over the recording."""
+    base = result.answers()
+    rows = []
+    for name in [*result.views, MEAN_OF_VIEWS]:
+        metrics = result.metrics(name)
+        gained = gain(war, base, result.answers(result.scores(name))) if name != ORIGINAL.name else None
+        rows.append({"View": name, "WAR": str(metrics.war), "UAR": str(metrics.uar), "WAR gained (points)": gained})
+    return pd.DataFrame(rows)
+
+
+def _reported(result: Result, metric: str) -> str | None:
+    figure = result.reported(metric)
+    return f"{100 * figure.value:.1f}" if figure else None

@@ -1,0 +1,1 @@
+"""Runs: experiments are planned, run and kept, each in a folder of its own."""

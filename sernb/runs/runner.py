@@ -1,0 +1,429 @@
+"""Experiments are done, one or many side by side, each into its run folder, and read back."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sernb import evaluation
+from sernb.audio.augmentation import ORIGINAL, View
+from sernb.config import DataError, plain
+from sernb.corpora.labelled_folder import LABELS
+from sernb.corpora.pool import Pool
+from sernb.corpora.preparation import Read, prepare
+from sernb.corpora.similar_recordings import alike_in, shared_between
+from sernb.features import Features
+from sernb.features.normalisation import Normaliser
+from sernb.protocols.labels import LabelSet
+from sernb.protocols.leak_audit import Leak, audit, refuse_leaks
+from sernb.protocols.protocol import COPY, SAME_FILE, SAME_SOUND
+from sernb.runs.experiment import Experiment
+from sernb.runs.monitor import _line, watched
+from sernb.runs.run_folder import Run, epochs_in, write_run
+from sernb.runs.run_state import begin_training, look_up, refuse_other_backend, set_aside_damaged
+from sernb.runtime.cluster import on_cluster
+from sernb.runtime.files import Damaged, atomic
+from sernb.runtime.locks import held
+from sernb.runtime.progress import line
+from sernb.runtime.provenance import commit, commits_of, provenance
+from sernb.runtime.workers import on_cores
+from sernb.systems.base import Examples, Fitted, OnDemand, Task
+
+
+def run(experiment: Experiment, *, wait: bool = True) -> Run | None:
+    """Return a finished run, from its folder or by doing it.
+
+    The recordings' features must be prepared (:func:`prepare_for`). A training that was killed goes on from its last
+    epoch. Of several processes one does the run. A folder that is not as it was written is set aside.
+
+    Args:
+        wait: while another process is at it, for its result; otherwise nothing is returned
+
+    Raises:
+        DataError: if the split leaks, or the disk is full
+    """
+    from threadpoolctl import threadpool_limits
+
+    if finished := _finished(experiment):
+        return finished
+    note = {"epochs": experiment.units, "begun": epochs_in(experiment.checkpoint)}
+    with held(experiment.lock, wait=wait, note=note) as mine:
+        if not mine or (finished := _finished(experiment)):
+            return finished
+        set_aside_damaged(experiment)
+        with contextlib.suppress(FileNotFoundError):
+            experiment.failure.unlink()
+        try:
+            with threadpool_limits(1):  # how many cores there are decides nothing
+                try:
+                    return _do(experiment)
+                except Damaged:
+                    return _do(experiment)  # with features that are made again
+        except Exception as error:
+            reason = next(iter(str(error).splitlines()), "")
+            with contextlib.suppress(DataError), atomic(experiment.failure) as unfinished:
+                unfinished.write_text(reason if isinstance(error, DataError) else f"{type(error).__name__}: {reason}")
+            raise
+
+
+def _finished(experiment: Experiment) -> Run | None:
+    finished, _ = look_up(experiment)
+    if finished:  # by a process that was killed before it had tidied up
+        shutil.rmtree(experiment.checkpoint, ignore_errors=True)
+    return finished
+
+
+def _do(experiment: Experiment) -> Run:
+    started = time.perf_counter()
+    system, fold, labels = experiment.system, experiment.fold, experiment.labels
+    clips = experiment.clips.set_index("clip", drop=False)
+    leaks = refuse_leaky(experiment)
+
+    if experiment.members:
+        return _join(experiment, leaks)
+
+    refuse_other_backend(experiment)
+    commits = begin_training(experiment) if system.is_network else [commit()]
+    normalisers = normalisers_of(experiment)
+    tables = {view.name: _features(experiment, view) for view in _views(experiment)}
+
+    def examples(names: Sequence[str], view: str = ORIGINAL.name) -> Examples:
+        part = clips.loc[list(names)]
+        readers = (
+            partial(_read, tables[view], name, normalisers.get(speaker))
+            for name, speaker in zip(names, part.speaker.tolist(), strict=True)
+        )
+        truth = part.truth.map(labels.classes.index).to_numpy(int)
+        return Examples(OnDemand(readers), truth, part.reset_index(drop=True))
+
+    planted = experiment.protocol.planted
+    copied = (fold.train, fold.test) if planted == "augmentation" else (fold.train,)
+    task = Task(
+        train=examples(fold.train),
+        validation=examples(fold.validation),
+        classes=labels.classes,
+        speakers_apart=not experiment.protocol.shares_speakers,
+        times_trained=np.array(experiment.times_trained),
+        seed=experiment.seed,
+        checkpoint=experiment.checkpoint,
+        copies=tuple(examples(names, view.name) for names in copied for view in experiment.training_views),
+        statistics=examples(tuple(clips.index)) if planted == "statistics" else None,
+        features=system.features,
+    )
+    fitted = _answers_learned(system.fit(experiment.settings, task), experiment)
+    test = clips.loc[list(fold.test)]
+    heard = {view.name: examples(fold.test, view.name).features for view in experiment.views}
+    predictions = pd.concat(
+        [_prediction_table(test, labels, view, fitted, features) for view, features in heard.items()],
+        ignore_index=True,
+    )
+    written = {"predictions": predictions}
+    if fitted.history:
+        written["history"] = pd.DataFrame(fitted.history)
+    if system.chooses_epoch and task.validation and not experiment.tests_choose:
+        held_out = clips.loc[list(fold.validation)]
+        written["validation"] = _prediction_table(held_out, labels, ORIGINAL.name, fitted, task.validation.features)
+    finished = write_run(
+        experiment.folder,
+        config=experiment.config,
+        provenance=provenance(seconds=time.perf_counter() - started, commits=commits),
+        metrics=_headline(predictions, experiment, fitted.chosen, leaks) | _size(experiment),
+        tables=written,
+        weights=fitted.weights,
+    )
+    shutil.rmtree(experiment.checkpoint, ignore_errors=True)
+    return finished
+
+
+def _answers_learned(fitted: Fitted, experiment: Experiment) -> Fitted:
+    """Return a system that gives classes without a training clip the score 0, and says which these are."""
+    if missing := [name for name in experiment.labels.classes if name not in experiment.learned]:
+        chosen = fitted.chosen | {"never learned, score 0": ", ".join(missing)}
+        return replace(fitted, scores=lambda features: learned_only(fitted.scores(features), experiment), chosen=chosen)
+    return fitted
+
+
+def learned_only(scores: np.ndarray, experiment: Experiment) -> np.ndarray:
+    """Return scores, ``(clips, classes)``, with 0 for classes that no training clip has; rows sum to 1."""
+    learned = np.isin(experiment.labels.classes, experiment.learned)
+    if learned.all():
+        return scores
+    kept = np.where(learned, np.maximum(scores, np.finfo(np.float32).tiny), 0)
+    return kept / kept.sum(axis=1, keepdims=True)
+
+
+def _join(experiment: Experiment, leaks: list[Leak]) -> Run:
+    """Join the scores of the members' runs, which are done where they are not."""
+    runs = [run(member) for member in experiment.members]
+    classes = list(experiment.labels.classes)
+    about = runs[0].predictions[["clip", "speaker", "gender", "truth", "view"]]
+    scores = [each.predictions[classes].to_numpy(float) for each in runs]
+    join, learned = _joining(experiment, runs)
+    predictions = pd.concat([about, _score_table(join(scores), classes)], axis=1)
+    chosen = {f"run of {each.config['system']}": each.folder.name for each in runs} | learned
+    return write_run(
+        experiment.folder,
+        config=experiment.config,
+        provenance=provenance(
+            seconds=sum(each.provenance["seconds"] for each in runs),
+            members={each.config["system"]: commits_of(each.provenance) for each in runs},
+        ),
+        metrics=_headline(predictions, experiment, chosen, leaks) | _size(experiment),
+        tables={"predictions": predictions},
+    )
+
+
+def _joining(experiment: Experiment, runs: list[Run]) -> tuple[Callable, dict[str, int]]:
+    """Return what joins the members' scores, and from how many clips it learned: of the validation part, no others."""
+    system, settings = experiment.system, experiment.settings
+    if system.joining is None:
+        return partial(system.joined, settings), {}
+    tables, classes = [each.validation for each in runs], list(experiment.labels.classes)
+    counted = {"clips that taught the joining": min(map(len, tables))}
+    if not all(counted.values()):
+        return partial(system.joined, settings), counted
+    truth = tables[0].truth.map(classes.index).to_numpy(int)
+    scores = [table[classes].to_numpy(float) for table in tables]
+    return system.joining(settings, scores, truth, experiment.seed), counted
+
+
+def run_many(
+    experiments: Sequence[Experiment],
+    *,
+    jobs: int = -1,
+    cluster: str | None = None,
+    progress: bool = True,
+    data: str | Path | None = None,
+) -> list[Run]:
+    """Do all experiments that are not done, side by side, and return all runs in the order asked for.
+
+    One that fails does not keep the others from being done. Those that another process is at are waited for at the
+    end, and done if that process ends without.
+
+    Args:
+        jobs: processes, one thread each; -1: as many as there are cores
+        cluster: address of a Dask scheduler, whose workers do them instead, see :mod:`sernb.runtime.cluster`
+        progress: show a bar, and a line for each finished run
+
+    Raises:
+        DataError: as :func:`run` and :mod:`sernb.runtime.workers`; finished runs stay
+    """
+    left = [experiment for experiment in experiments if _finished(experiment) is None]
+    for damaged in [each for whole in left for each in (whole, *whole.members) if look_up(each)[1]]:
+        with held(damaged.lock, wait=False) as mine:  # here, where the line is seen
+            if mine:
+                set_aside_damaged(damaged)
+    if left:
+        side_by_side = partial(on_cluster, address=cluster) if cluster else partial(on_cores, jobs=jobs)
+        if cluster:  # what its workers cannot prepare is prepared here
+            list(side_by_side(partial(_try_to_prepare, data=data), _features_of(left)))
+        prepare_for(left, data=data, progress=progress)
+        # Longest first, so that the last process does not work alone.
+        left = sorted(left, key=lambda experiment: -experiment.units)
+        with watched(left, shown=progress):
+            busy, problems = _each_once(side_by_side, left, progress=progress, wait=False)
+            if busy:
+                problems += _each_once(side_by_side, busy, progress=progress, wait=True)[1]
+        if problems := list(dict.fromkeys(problems)):
+            raise DataError.of_many(problems, "more; see `sernb status`")
+    return read_runs(experiments)
+
+
+def _each_once(
+    side_by_side: Callable[..., Iterator], experiments: list[Experiment], *, progress: bool, wait: bool
+) -> tuple[list[Experiment], list[str]]:
+    """Do each experiment; return those that other processes are at, and what went wrong with others."""
+    busy, problems = [], []
+    for number, outcome in side_by_side(partial(_attempt, wait=wait), list(enumerate(experiments))):
+        if outcome is None:
+            busy.append(experiments[number])
+        elif isinstance(outcome, DataError):
+            problems += outcome.args
+        elif progress:
+            line(_line(outcome))
+    return busy, problems
+
+
+def _attempt(numbered: tuple[int, Experiment], *, wait: bool) -> tuple[int, Run | DataError | None]:
+    number, experiment = numbered
+    try:
+        return number, run(experiment, wait=wait)
+    except DataError as error:
+        return number, error
+
+
+def prepare_for(experiments: Sequence[Experiment], *, data: str | Path | None = None, progress: bool = False) -> None:
+    """Prepare all features that these experiments read, and what the audit asks of their corpora."""
+    for corpus, features, view in _features_of(experiments):
+        prepare(corpus, features, view=view, data=data, progress=progress)
+    for corpus in {experiment.corpus.name: experiment.corpus for experiment in experiments}.values():
+        alike_in(corpus, data=data, progress=progress)
+
+
+def _try_to_prepare(wanted: tuple[Pool, Features, View], *, data: str | Path | None) -> None:
+    corpus, features, view = wanted
+    with contextlib.suppress(DataError):
+        prepare(corpus, features, view=view, data=data)
+
+
+def _features_of(experiments: Sequence[Experiment]) -> list[tuple[Pool, Features, View]]:
+    wanted = {}
+    for experiment in [each for whole in experiments for each in whole.members or (whole,)]:
+        kinds = []
+        if features := experiment.system.features:
+            kinds += [(features, view) for view in _views(experiment)]
+            kinds += [(features, experiment.added.view)] if experiment.added else []
+        wanted |= {(experiment.corpus.name, *kind): (experiment.corpus, *kind) for kind in kinds}
+    return list(wanted.values())
+
+
+def read_runs(experiments: Sequence[Experiment]) -> list[Run]:
+    """Read finished runs.
+
+    Raises:
+        DataError: naming the first experiment that has not been run
+    """
+    looked = [look_up(experiment) for experiment in experiments]
+    runs = [run_ for run_, _ in looked]
+    if problems := [problem for _, problem in looked if problem]:
+        raise DataError.of_many([f"{each}; run `sernb experiment` again" for each in problems], "more")
+    missing = [experiment for experiment, run_ in zip(experiments, runs, strict=True) if run_ is None]
+    if missing:
+        raise DataError(f"{missing[0]}: not run yet ({len(missing)} in all); run 30_train or `sernb experiment` first")
+    return runs
+
+
+def leaks_of(experiment: Experiment) -> list[Leak]:
+    """Audit the split of an experiment, by name and by sound."""
+    clips, fold, protocol = experiment.clips, experiment.fold, experiment.protocol
+    if experiment.added and protocol.split == "published":
+        protocol = replace(protocol, by_design=(*protocol.by_design, COPY))
+    everything = protocol.transductive or protocol.planted == "statistics"
+    statistics_from = tuple(clips["clip"]) if everything else fold.train
+    if protocol.planted == "augmentation":
+        tested = clips[clips["clip"].isin(fold.test)]
+        copies = tested.assign(origin=tested["clip"], clip=tested["clip"] + " (copy)", sha256="")
+        clips = pd.concat([clips.assign(origin=clips["clip"]), copies], ignore_index=True)
+        fold = replace(fold, train=(*fold.train, *copies["clip"]))
+    return audit(clips, fold, protocol, statistics_from=statistics_from, alike=alike_in(experiment.corpus))
+
+
+def refuse_leaky(experiment: Experiment) -> list[Leak]:
+    """Return the leaks that the protocol has by design.
+
+    Raises:
+        DataError: if there are others; of speakers who share recordings it names the pairs
+    """
+    leaks = leaks_of(experiment)
+    corpus, fold, advice = experiment.corpus, experiment.fold, {}
+    if any(leak.kind in (SAME_FILE, SAME_SOUND) and not leak.allowed for leak in leaks):
+        speaker = dict(zip(experiment.clips["clip"], experiment.clips.speaker, strict=True))
+        shared: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for pair in alike_in(corpus).pairs_between(fold.test, fold.train):
+            shared.setdefault((speaker[pair[0]], speaker[pair[1]]), []).append(pair)
+        own = len(corpus.parts) == 1 and corpus.parts[0].corpus.labels_at == (LABELS,)
+        said = [
+            shared_between(tuple(corpus.labelled(each) for each in names), len(pairs), pairs[0], own=own)
+            for names, pairs in shared.items()
+            if names[0] != names[1]
+        ]
+        advice = dict.fromkeys((SAME_FILE, SAME_SOUND), "; ".join(said[:3])) if said else {}
+    refuse_leaks(leaks, where=str(experiment), advice=advice)
+    return leaks
+
+
+def refuse_leaks_of(experiments: Sequence[Experiment]) -> None:
+    """Stop before anything trains if a split leaks; each is looked at once. Features must be prepared.
+
+    Raises:
+        DataError: as :func:`refuse_leaky`
+    """
+    problems: dict[tuple[str, str], tuple[str, ...]] = {}
+    for experiment in experiments:
+        key = experiment.protocol.name, experiment.config["clips"]
+        if key not in problems:
+            problems[key] = ()
+            try:
+                refuse_leaky(experiment)
+            except DataError as error:
+                problems[key] = error.args
+    if lines := [line for found in problems.values() for line in found]:
+        raise DataError.of_many(lines, "more like these")
+
+
+def _features(experiment: Experiment, view: View) -> Mapping[str, np.ndarray]:
+    if experiment.system.features is None:
+        return dict.fromkeys(experiment.clips["clip"], np.zeros((1, 0), np.float32))
+    table = prepare(experiment.corpus, experiment.system.features, view=view)
+    if (added := experiment.added) and view == ORIGINAL:
+        copies = prepare(experiment.corpus, experiment.system.features, view=added.view)
+        return Read(*table.parts, ({added.name_of(clip): clip for clip in copies}, copies))
+    return table
+
+
+def _read(table: Mapping[str, np.ndarray], clip: str, normaliser: Normaliser | None) -> np.ndarray:
+    return normaliser(table[clip]) if normaliser else table[clip]
+
+
+def normalisers_of(experiment: Experiment) -> dict[str, Normaliser]:
+    """One for each speaker, fitted on that speaker's own clips, labels unseen; none for other protocols."""
+    if not experiment.protocol.transductive:
+        return {}
+    table, speakers = _features(experiment, ORIGINAL), experiment.clips.groupby("speaker")["clip"]
+    return {speaker: Normaliser([table[name] for name in names]) for speaker, names in speakers}
+
+
+def _views(experiment: Experiment) -> tuple[View, ...]:
+    """Every view that training or test hears, each once."""
+    return tuple({view.name: view for view in (*experiment.views, *experiment.training_views)}.values())
+
+
+def _prediction_table(
+    test: pd.DataFrame, labels: LabelSet, view: str, fitted: Fitted, features: Sequence[np.ndarray]
+) -> pd.DataFrame:
+    about = test[["clip", "speaker", "gender", "truth"]].reset_index(drop=True).assign(view=view)
+    scores = _score_table(fitted.scores(features), list(labels.classes))
+    attributes = pd.DataFrame(fitted.attributes(features) if fitted.attributes else {})
+    return pd.concat([about, scores, attributes], axis=1)
+
+
+def _score_table(scores: np.ndarray, classes: list[str]) -> pd.DataFrame:
+    """Return scores as they are written, with seven digits, after the class of the highest (the first of equals)."""
+    written = np.char.mod("%.7g", scores.astype(np.float32)).astype(float)
+    prediction = pd.DataFrame({"prediction": np.array(classes)[written.argmax(axis=1)]})
+    return pd.concat([prediction, pd.DataFrame(written, columns=classes)], axis=1)
+
+
+def _size(experiment: Experiment) -> dict[str, dict[str, int]]:
+    """Return parameters and multiply-adds for a clip of the network, as far as they are known."""
+    if experiment.system.network is None:
+        return {}
+    from sernb.systems.inspection import multiply_adds, network_of, parameters_of
+
+    system, classes = replace(experiment.system, settings=experiment.settings), len(experiment.labels.classes)
+    size = {"parameters": parameters_of(system, classes=classes)}
+    with contextlib.suppress(TypeError):  # of a layer whose work is not known
+        size["multiply_adds"] = multiply_adds(network_of(system, classes=classes))
+    return {"size": size}
+
+
+def _headline(predictions: pd.DataFrame, experiment: Experiment, chosen: dict, leaks: list[Leak]) -> dict:
+    classes = list(experiment.labels.classes)
+    original = predictions[predictions["view"] == ORIGINAL.name]
+    truth, scores = original.truth.map(classes.index).to_numpy(int), original[classes].to_numpy(float)
+    return {
+        "clips": len(truth),
+        "war": evaluation.war(truth, scores),
+        "uar": evaluation.uar(truth, scores),
+        "macro_f1": evaluation.macro_f1(truth, scores),
+        "top3": evaluation.top_k(truth, scores),
+        "chosen": {key: plain(getattr(value, "item", lambda value=value: value)()) for key, value in chosen.items()},
+        "shared by design": {leak.kind: leak.count for leak in leaks},
+        "dropped": experiment.dropped,
+    }

@@ -1,0 +1,238 @@
+"""Model development: variants that differ in one thing, on the same folds and clips, scored on validation speakers.
+
+The protocol ``development`` keeps test speakers out altogether, so that no choice made here can have seen them in its
+own fold. The clips that are scored choose no epoch and no setting either: other speakers do.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sernb.audio.augmentation import ORIGINAL, View
+from sernb.evaluation import Comparison, holm, p_in_words, paired_test, uar
+from sernb.features import Features
+from sernb.protocols.labels import LabelSet
+from sernb.results.ranking import seconds_of, size_of
+from sernb.results.result import Result
+from sernb.runs.experiment import Experiment
+from sernb.runs.planning import plan
+from sernb.studies.differences import answers_to, by_clip, difference_in_words, results_by_arm
+
+PROTOCOL = "development"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One variant: a system, and what is different about it."""
+
+    name: str
+    system: str
+    settings: Mapping[str, object] = field(default_factory=dict)  # changes of the profile's settings
+    features: Features | None = None  # instead of the system's own
+    training_views: tuple[View, ...] | None = None  # instead of the system's own
+    quick: Mapping[str, object] = field(default_factory=dict)  # settings in the quick profile
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: the first arm is the one that all others are held against."""
+
+    name: str
+    arms: tuple[Arm, ...]
+    labels: LabelSet | None = None  # instead of the systems' own
+    quick: Mapping[str, object] = field(default_factory=dict)  # settings of all arms in the quick profile, for a demo
+
+
+# -- From questions to results -- #
+
+
+def plan_arm(
+    arm: Arm,
+    corpus: str,
+    *,
+    labels: LabelSet | None = None,
+    profile: str,
+    seed: int = 0,
+    data: str | Path | None = None,
+) -> list[Experiment]:
+    """List the experiments of one arm, by fold.
+
+    Raises:
+        DataError: as :func:`sernb.runs.planning.plan`, or if the corpus has no validation speakers
+    """
+    planned = plan(
+        [arm.system],
+        corpus,
+        [PROTOCOL],
+        profile=profile,
+        seeds=[seed],
+        labels=labels,
+        views=[ORIGINAL],
+        training_views=arm.training_views,
+        data=data,
+    )
+    return [
+        replace(
+            each,
+            system=replace(each.system, features=arm.features or each.system.features),
+            settings=replace(each.settings, **arm.settings) if arm.settings else each.settings,
+        )
+        for each in planned
+    ]
+
+
+def plan_questions(
+    questions: Sequence[Question], corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None
+) -> dict[str, dict[str, list[Experiment]]]:
+    """List the experiments of questions, by name of the question and of the arm."""
+    options = {"profile": profile, "seed": seed, "data": data}
+    return {
+        question.name: {
+            arm.name: plan_arm(arm, corpus, labels=question.labels, **options) for arm in _arms_of(question, profile)
+        }
+        for question in questions
+    }
+
+
+def _arms_of(question: Question, profile: str) -> list[Arm]:
+    if profile != "quick":
+        return list(question.arms)
+    return [replace(arm, settings={**question.quick, **arm.settings, **arm.quick}) for arm in question.arms]
+
+
+def experiments_of(planned: Mapping[str, Mapping[str, Sequence[Experiment]]]) -> list[Experiment]:
+    """Return every experiment once; questions may share arms."""
+    arms = chain.from_iterable(arms.values() for arms in planned.values())
+    return list({each.folder: each for each in chain.from_iterable(arms)}.values())
+
+
+def results_of(
+    planned: Mapping[str, Mapping[str, Sequence[Experiment]]],
+) -> dict[str, dict[str, Result]]:
+    """Return the finished runs of each arm, pooled over folds.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    return {question: results_by_arm(arms) for question, arms in planned.items()}
+
+
+def differences(arms: Mapping[str, Result]) -> dict[str, Comparison]:
+    """Return by how much UAR each arm is above the first one, on the same clips, tested over speakers."""
+    (_, base), *others = arms.items()
+    clips = list(by_clip(base))
+    return {name: paired_test(uar, answers_to(base, clips), answers_to(each, clips)) for name, each in others}
+
+
+def _corrected(found: Mapping[str, Comparison]) -> dict[str, float]:
+    """Return the p values of one question, corrected by Holm's method."""
+    return dict(zip(found, holm([each.p for each in found.values()]).tolist(), strict=True))
+
+
+# -- Tables and sentences -- #
+
+
+def arms_table(arms: Mapping[str, Result]) -> pd.DataFrame:
+    """Return the arms of a question for reading; all figures are of validation speakers."""
+    found = differences(arms)
+    corrected = _corrected(found)
+    rows = []
+    for name, result in arms.items():
+        metrics, size = result.metrics(), size_of(result)
+        row = {
+            "Variant": name,
+            "UAR": str(metrics.uar),
+            "Against the first (points)": str(found[name].difference) if name in found else "–",
+            "p after Holm": p_in_words(corrected[name]) if name in corrected else "–",
+            "Training a fold (s)": f"{seconds_of(result):.1f}",
+            "Chosen by fold": _chosen(result),
+            "Parameters": f"{size['parameters']:,}" if "parameters" in size else None,
+            "Multiply-adds a clip (million)": f"{size['multiply_adds'] / 1e6:.1f}" if "multiply_adds" in size else None,
+        }
+        rows.append(row)
+    return pd.DataFrame(rows).dropna(axis="columns", how="all")
+
+
+def _chosen(result: Result) -> str | None:
+    """Say which epoch, or which point of a grid, each fold chose."""
+    every = [run.metrics["chosen"] for run in result.runs]
+    said = [
+        f"{name} {', '.join(f'{chosen[name]:g}' for chosen in every)}"
+        for name in ("epoch", "C", "gamma")
+        if all(name in chosen for chosen in every)
+    ]
+    return "; ".join(said) or None
+
+
+def caption(arms: Mapping[str, Result]) -> str:
+    """Return what a reader must know to read the table of a question."""
+    metrics = next(iter(arms.values())).metrics()
+    return (
+        f"Validation speakers only: {metrics.clips} clips of {metrics.speakers} speakers, "
+        f"{next(iter(arms.values())).folds} folds. Per cent, 95 % intervals over {metrics.resampled}; UAR floor "
+        f"{100 * metrics.uar_floor:.1f}. p is conditional on one training of each. Times are of one core"
+    )
+
+
+def parts_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Return who is left out, scored, chooses and trains in each fold of some experiments."""
+    rows = {}
+    for each in experiments:
+        speaker = each.corpus.index.set_index("clip").speaker
+        parts = [list(dict.fromkeys(speaker[list(part)])) for part in (each.fold.test, each.fold.validation)]
+        trained = speaker[list(each.fold.train)].nunique()
+        out = sorted(set(speaker) - set(speaker[[*each.fold.train, *each.fold.validation, *each.fold.test]]))
+        rows[each.fold.number] = {
+            "Fold": each.fold.number + 1,
+            "Left out: test speakers": ", ".join(out),
+            "Scored: validation speakers": ", ".join(parts[0]),
+            "Choose the epoch": ", ".join(parts[1]) or "nobody: last epoch",
+            "Train": f"{trained} speakers",
+        }
+    return pd.DataFrame(list(rows.values()))
+
+
+def histories(arms: Mapping[str, Result]) -> pd.DataFrame:
+    """Return how the trainings of networks went.
+
+    Returns:
+        columns arm, fold, epoch, loss, accuracy (of those who choose; NaN without any), chosen (true once a fold)
+    """
+    tables = []
+    for name, result in arms.items():
+        for experiment, run in zip(result.experiments, result.runs, strict=True):
+            history = run.history
+            if history.empty:
+                continue
+            accuracy = history.get("validation_accuracy", pd.Series(np.nan, history.index))
+            tables.append(
+                pd.DataFrame(
+                    {
+                        "arm": name,
+                        "fold": experiment.fold.number,
+                        "epoch": history.epoch,
+                        "loss": history.loss,
+                        "accuracy": accuracy,
+                        "chosen": history.epoch == run.metrics["chosen"]["epoch"],
+                    }
+                )
+            )
+    columns = ["arm", "fold", "epoch", "loss", "accuracy", "chosen"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def learned(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
+    """Return what was found, in sentences that claim no more than the intervals and the tests do."""
+    said = []
+    for arms in results.values():
+        found = differences(arms)
+        corrected, first = _corrected(found), next(iter(arms))
+        said += [
+            difference_in_words(f"{name[0].upper()}{name[1:]}, against {first}", each.difference, corrected[name])
+            for name, each in found.items()
+        ]
+    return said

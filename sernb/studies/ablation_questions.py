@@ -1,0 +1,208 @@
+"""The questions of the development pages: which variants answer each."""
+
+from collections.abc import Mapping
+
+from sernb.features import FrameValues
+from sernb.protocols.labels import ALL_EIGHT
+from sernb.studies.ablation import Arm, Question
+from sernb.systems import feature_cnn, multitask_cnn
+
+# -- What the pages ask -- #
+
+
+def _arms(system: str, arms: Mapping[str, Mapping[str, object]], **common: object) -> tuple[Arm, ...]:
+    return tuple(Arm(name, **{"system": system, **common, **changes}) for name, changes in arms.items())
+
+
+BASELINES = Question(
+    "baselines",
+    (
+        Arm("majority", "majority"),
+        Arm("energy alone, a small network", "dummynet-energy-narrow", training_views=()),
+        Arm("200 statistics, RBF SVM", "statistics-svm"),
+        Arm("7,828 functionals, linear SVM", "functionals-svm"),
+        Arm("7,828 functionals, RBF SVM", "functionals-svm-rbf"),
+        Arm("7,828 functionals, ridge regression", "functionals-ridge"),
+    ),
+    labels=ALL_EIGHT,
+)
+STATISTICS = Question(
+    "statistics",
+    (
+        Arm("as published", "statistics-svm"),
+        Arm("with pre-emphasis", "statistics-svm-pre-emphasis"),
+        Arm("with first differences", "statistics-svm-differences"),
+        Arm("with both", "statistics-svm-as-described"),
+    ),
+)
+MACHINE = Question(
+    "machine",
+    _arms(
+        "statistics-svm",
+        {
+            "as published: RBF kernel, 140 components, gender learned": {},
+            "linear kernel": {"settings": {"kernel": "linear"}},
+            "polynomial kernel of degree 2": {"settings": {"kernel": "poly2"}},
+            "polynomial kernel of degree 3": {"settings": {"kernel": "poly3"}},
+            "no PCA": {"settings": {"components": None}},
+            "gender not learned": {"settings": {"gendered": False}},
+        },
+    ),
+)
+CURVES = Question(
+    "curves",
+    (
+        Arm("zero-crossing rate and energy", "dummynet-zcr-energy-narrow", training_views=()),
+        Arm("zero-crossing rate", "dummynet-zcr-narrow", training_views=()),
+        Arm("energy", "dummynet-energy-narrow", training_views=()),
+    ),
+)
+VALUES = Question(
+    "values",
+    _arms(
+        "feature-cnn-narrow",
+        {
+            "as published": {},
+            "right sampling rate for the MFCC": {"features": FrameValues(mfcc_sampling_rate=8025)},
+            "short clips padded kind by kind": {"features": FrameValues(aligned=True)},
+            "22,050 instead of 8,025 Hz": {"features": FrameValues(sampling_rate=22_050)},
+        },
+        training_views=(),
+    ),
+)
+FEATURES = (BASELINES, STATISTICS, MACHINE, VALUES, CURVES)
+
+SCALES = Question(
+    "scales",
+    _arms(
+        "multiscale-cnn",
+        {
+            "as published: eight blocks, dilations 1 to 128": {},
+            "four blocks, dilations 1 to 8": {"settings": {"dilations": (1, 2, 4, 8)}},
+            "eight blocks without dilation": {"settings": {"dilations": (1,) * 8}},
+        },
+    ),
+    quick={"epochs": 4},
+)
+ATTENTION = Question(
+    "attention",
+    _arms(
+        "multitask-cnn-narrow",
+        {"with attention, as published": {}, "without attention": {"settings": {"attention": None}}},
+        training_views=(),
+    ),
+)
+MEMORY = Question(
+    "memory",
+    _arms(
+        "timedistributed-cnn-lstm-narrow",
+        {"one LSTM cell, as in the code": {}, "two, as in the text": {"settings": {"cells": 2}}},
+        training_views=(),
+    ),
+    quick={"epochs": 2},
+)
+SOFTMAX = Question(
+    "softmax",
+    _arms(
+        "dummynet-energy-narrow",
+        {"softmax twice, as published": {}, "softmax once": {"settings": {"softmax_twice": False}}},
+        training_views=(),
+    ),
+)
+ARCHITECTURE = (SCALES, ATTENTION, MEMORY, SOFTMAX)
+
+_NOISE, _PITCH, _BOTH = feature_cnn.SYSTEM.training_views
+COPIES = Question(
+    "copies",
+    _arms(
+        "feature-cnn-narrow",
+        {
+            "no copies": {"training_views": ()},
+            "noise": {"training_views": (_NOISE,)},
+            "pitch": {"training_views": (_PITCH,)},
+            "noise, pitch, and both at once, as published": {"training_views": (_NOISE, _PITCH, _BOTH)},
+        },
+    ),
+)
+VIEWS = Question(
+    "views",
+    _arms(
+        "multitask-cnn-narrow",
+        {
+            "no copies": {"training_views": ()},
+            **{view.name: {"training_views": (view,)} for view in multitask_cnn.VIEWS[1:]},
+            "all five, as published": {"training_views": multitask_cnn.VIEWS[1:]},
+        },
+    ),
+)
+LOSSES = Question(
+    "losses",
+    _arms(
+        "multitask-cnn-narrow",
+        {
+            "emotion alone": {"settings": {"combination": "emotion"}},
+            **{
+                f"all tasks: {combination}": {"settings": {"combination": combination}}
+                for combination in multitask_cnn.COMBINATIONS[1:]
+            },
+        },
+        training_views=(),
+    ),
+)
+AUGMENTATION = (COPIES, VIEWS, LOSSES)
+
+NETWORK = Question(
+    "network",
+    _arms(
+        "sernet",
+        {
+            "as it is": {},
+            "frames weigh alike": {"settings": {"attention": 0}},
+            "no dilation": {"settings": {"dilations": (1,) * 4}},
+            "half the filters": {"settings": {"filters": 32}},
+        },
+    ),
+    quick={"epochs": 8},
+)
+ALTERATIONS = Question(
+    "alterations",
+    _arms(
+        "sernet",
+        {
+            "as it is": {},
+            "not stretched": {"settings": {"stretch": 0.0}},
+            "not warped": {"settings": {"warp": 0.0}},
+            "not masked": {"settings": {"masked_bands": 0, "masked_frames": 0}},
+            "not mixed": {"settings": {"mixup": 0.0}},
+            "nothing of all this": {
+                "settings": {"stretch": 0.0, "warp": 0.0, "masked_bands": 0, "masked_frames": 0, "mixup": 0.0}
+            },
+        },
+    ),
+    quick={"epochs": 8},
+)
+LENGTH = Question(
+    "length",
+    _arms(
+        "sernet",
+        {
+            "as it is": {},
+            "half as many epochs": {"settings": {"epochs": 50}, "quick": {"epochs": 4}},
+            "twice as many": {"settings": {"epochs": 200}, "quick": {"epochs": 16}},
+        },
+    ),
+    quick={"epochs": 8},
+)
+JOINED = Question(
+    "joined",
+    (
+        Arm("functionals and SVM alone", "functionals-svm"),
+        Arm("sernet alone", "sernet"),
+        Arm("both, the network's share 1", "sernet-functionals"),
+        Arm("share 0.5", "sernet-functionals", {"share": 0.5}),
+        Arm("share 2", "sernet-functionals", {"share": 2.0}),
+        Arm("functionals and ridge regression alone", "functionals-ridge"),
+        Arm("sernet and ridge regression, share 1", "sernet-functionals-ridge"),
+    ),
+)
+OURS = (NETWORK, ALTERATIONS, LENGTH, JOINED)

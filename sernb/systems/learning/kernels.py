@@ -1,0 +1,24 @@
+"""Features of clips as rows of a matrix, held within limits, and kernels between them."""
+
+import numpy as np
+
+from sernb.systems.learning.linear_classifier import LIMIT
+
+
+def rows_of(features: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Return features of one row a clip as a matrix, ``(clips, values)``, float64."""
+    return np.concatenate(features).astype(np.float64)
+
+
+def limited(scaled: np.ndarray) -> np.ndarray:
+    """Return standardised features, none of them further than ``LIMIT`` from 0."""
+    return np.clip(scaled, -LIMIT, LIMIT)
+
+
+def kernel_of(left: np.ndarray, right: np.ndarray, gamma: float | None = None) -> np.ndarray:
+    """Return the linear kernel, or with ``gamma`` the RBF kernel, both a column of the rows; (left, right)."""
+    product = left @ right.T / left.shape[1]
+    if gamma is None:
+        return product
+    squares = [(side**2).mean(axis=1) for side in (left, right)]
+    return np.exp(-gamma * (squares[0][:, None] + squares[1] - 2 * product))

@@ -1,0 +1,74 @@
+"""Systems by name."""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from sernb.config import DataError
+
+if TYPE_CHECKING:
+    pass
+from sernb.systems.base import System
+
+SYSTEMS = (
+    "majority",
+    "statistics-svm",
+    "timedistributed-cnn-lstm",
+    "multiscale-cnn",
+    "feature-cnn",
+    "multitask-cnn",
+    "dummynet-zcr",
+    "dummynet-energy",
+    "dummynet-zcr-energy",
+    "dummynet-mel",
+    "rezonet",
+    "exponet",
+    "cnn-ensemble",
+    "tim-net",
+    "light-sernet",
+    "functionals-svm",
+    "functionals-ridge",
+    "adaptive-ridge",
+    "sernet",
+    "sernet-functionals",
+    "embedding-ridge",
+    "embedding-svm",
+    "embedding-functionals",
+    "embedding-sernet-functionals",
+    "embedding-pair",
+)
+# What a report shows unless told otherwise: the floor, one system of each publication, and ours.
+SHOWN = (
+    "majority",
+    "statistics-svm",
+    "multiscale-cnn",
+    "feature-cnn",
+    "multitask-cnn",
+    "dummynet-zcr",
+    "functionals-ridge",
+)
+# Where the file is not named as the system.
+MODULES = {
+    **dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy", "dummynet-mel"), "dummynet"),
+    **dict.fromkeys(("embedding-functionals", "embedding-sernet-functionals", "embedding-pair"), "embedding_products"),
+}
+
+
+def system_named(name: str) -> System:
+    """Return the record of a system, or of a variant of one; ``SYSTEM@ENCODER`` reads another pretrained encoder.
+
+    Raises:
+        DataError: if the name is unknown; the message lists the known ones
+    """
+    name, _, encoder = name.partition("@")
+    if encoder:
+        from sernb.systems.on_encoder import with_encoder
+
+        return with_encoder(system_named(name), encoder)
+    for known in SYSTEMS:
+        if name == known or name.startswith(f"{known}-"):
+            module = importlib.import_module(f"sernb.systems.{MODULES.get(known, known.replace('-', '_'))}")
+            records = getattr(module, "SYSTEMS", None) or (module.SYSTEM,)
+            for system in [each for record in records for each in (record, *record.variants)]:
+                if system.name == name:
+                    return system
+    raise DataError(f"no system is named {name!r}; known: {', '.join(SYSTEMS)}")

@@ -1,0 +1,145 @@
+"""Scores in prose: a mark names the committed row that a score comes from, and the score is written from it.
+
+``<!--= functionals-ridge speaker-independent UAR-->65.9 [61.4, 70.3]<!--/-->`` shows the score alone. A mark names:
+
+- ``[CORPUS:]SYSTEM PROTOCOL COLUMN``: the cell of the table of results; ``… value`` without interval, ``… spread`` with
+  the standard deviation over seeds instead; CORPUS is ``ravdess`` where nothing is said, else one of ``CORPORA``
+- ``ROW - ROW``: the difference of two values, in points
+- ``test FIRST SECOND PROTOCOL``: by how much the second is better on the committed page of comparisons; ``… p`` and
+  ``… holm`` its p value, as it is and corrected for all pairs of the page
+- ``literature NAME``: a score of :mod:`sernb.results.literature`
+- ``model PATH``: an entry of the scores of the bundled model, such as ``foreign/UAR``; ``… value`` without interval
+- ``corpus NAME FIELD``: a count of a corpus record, ``clips`` or ``speakers``
+- ``full size``: the published systems that have rows at full size and length
+"""
+
+import json
+import re
+from functools import cache
+
+import pandas as pd
+
+from sernb.config import DataError
+from sernb.corpora.registry import corpus_named
+from sernb.prediction.loading import SHIPPED
+from sernb.results.committed import REFERENCE, every_result, results
+from sernb.results.literature import LITERATURE
+from sernb.systems.registry import SYSTEMS, system_named
+from tools.reference import HEADING, SIDE_BY_SIDE_HEADING
+
+MARK = re.compile(r"<!--= ([^>]+?)-->(.*?)<!--/-->", re.DOTALL)
+CORPORA = {"tess": "tess:available", "both": "ravdess+tess:available", "pooled": "ravdess+tess:available"}
+POOLED = "--test-on"  # rows of the corpus ``pooled`` have this option
+CORPORA_HEADING = (
+    "| corpus | clips | speakers | licence | source | `sernb fetch` |"  # a test compares it with the records
+)
+PAGE = "60_compare_systems.html"
+_VALUE = re.compile(r"[\d.]+")
+# What belongs to a score, and stands nowhere outside of marks: 65.9, [61.4, ± 0.4, p = 0.01, 5 %, 3 points, 1440 …
+UNMARKED = re.compile(r"\d\.\d|\[[−-]?\d|±|\bp [=<]|\d\s%|\d\spoints?\b|\d{3,}")
+# … but for these, which are no scores
+ALLOWED = re.compile(
+    r'the 95 % interval|"5 seeds\s±"|Python 3\.\d\d, 3\.\d\d or 3\.\d\d|wav2vec 2\.0|\(?\b20[12]\d\b[);,]'
+)
+
+
+def filled(text: str) -> str:
+    """Return a text with the score of every mark written anew.
+
+    Raises:
+        DataError: if a mark names nothing that is committed
+    """
+    return MARK.sub(lambda mark: f"<!--= {mark[1]}-->{score(mark[1])}<!--/-->", text)
+
+
+def score(key: str) -> str:
+    """Return what a mark stands for.
+
+    Raises:
+        DataError: if it names nothing that is committed
+    """
+    kind, _, rest = key.partition(" ")
+    try:
+        if kind == "test":
+            return _test(*rest.split())
+        if kind == "literature":
+            (found,) = (each.value for each in LITERATURE if (each.name, each.corpus) == (rest, "ravdess"))
+            return f"{100 * found:.1f}"
+        if kind == "model":
+            entry = _entry(
+                json.loads((SHIPPED / "model.json").read_text("utf-8"))["figures"], rest.removesuffix(" value")
+            )
+            return _VALUE.match(entry)[0] if rest.endswith(" value") else entry
+        if kind == "corpus":
+            return str(getattr(corpus_named(rest.split()[0]), rest.split()[1]))
+        if key == "full size":
+            return ", ".join(f"`{name}`" for name in SYSTEMS if name in _measured() and system_named(name).published_on)
+        if " - " in key:
+            first, second = (float(_VALUE.match(_cell(*part.split(" ", 2)))[0]) for part in key.split(" - "))
+            return f"{first - second:.1f}"
+        return _cell(*key.split(" ", 2))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{key!r}: names no committed score ({error}); tools/statements.py says what can be named"
+        ) from error
+
+
+def unmarked(text: str) -> list[str]:
+    """Return the lines of a text that hold a score outside of marks; generated tables, code and addresses aside."""
+    for heading in (HEADING, SIDE_BY_SIDE_HEADING, CORPORA_HEADING):
+        text = re.sub(rf"^{re.escape(heading)}(\n\|.*)*", "", text, flags=re.MULTILINE)
+    text = MARK.sub("", re.sub(r"<img[^>]*>", "", text))
+    text = ALLOWED.sub("", re.sub(r"`[^`]*`|\]\([^)]*\)", "", text))
+    lines = [line for line in text.splitlines() if not line.startswith("    ")]
+    return [line for line in lines if UNMARKED.search(line)]
+
+
+@cache
+def _rows(corpus: str) -> pd.DataFrame:
+    if corpus != "pooled":
+        return results(CORPORA.get(corpus, corpus)).set_index(["System", "Protocol"])
+    return results(CORPORA[corpus], **{POOLED: "corpus=tess"}).set_index(["System", "Protocol"])
+
+
+def _cell(system: str, protocol: str, column: str) -> str:
+    corpus, _, name = system.rpartition(":")
+    column, part = re.fullmatch(r"(.+?)(?: (value|spread))?", column).groups()
+    cell = _rows(corpus or "ravdess").loc[(name, protocol), column]
+    value = _VALUE.match(cell)[0]
+    spread = re.search(r"seeds (± [\d.]+)", cell)
+    return {None: cell, "value": value, "spread": f"{value} {spread[1]}" if spread else value}[part]
+
+
+@cache
+def _tests() -> dict[tuple[str, str, str], dict[str, str]]:
+    """Return the paired tests of the committed page, by first, second and protocol."""
+    import bs4
+
+    page = bs4.BeautifulSoup((REFERENCE / PAGE).read_text("utf-8"), "html.parser")
+    found = {}
+    for table in page.find_all("table"):
+        header, *rows = ([cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])]
+                         for row in table.find_all("tr"))  # fmt: skip
+        if header[:2] == ["First", "Second"]:
+            protocol = table.caption.get_text(strip=True).partition(":")[0]
+            found |= {(row[0], row[1], protocol): dict(zip(header, row, strict=True)) for row in rows}
+    return found
+
+
+def _test(first: str, second: str, protocol: str, what: str = "") -> str:
+    column = {"": "Second better by (points of UAR)", "p": "p", "holm": "p (Holm)"}[what]
+    cell = _tests()[first, second, protocol][column]
+    return f"p {'' if cell.startswith('<') else '= '}{cell}" if what else cell
+
+
+def _entry(entries: dict, path: str) -> str:
+    for name in path.split("/"):
+        entries = entries[name]
+    if not isinstance(entries, str):
+        raise TypeError(f"{path} is no score")
+    return entries
+
+
+def _measured() -> set[str]:
+    every = every_result()
+    return set(every.System[every.Corpus == "ravdess"])
