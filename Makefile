@@ -35,7 +35,8 @@ lint: ready ## check style, format and spelling of package, notebooks and texts
 	@$(CLEAN); set -e; \
 	$(VENV_PYTHON) -m ruff check; \
 	$(VENV_PYTHON) -m ruff format --check; \
-	$(VENV_PYTHON) -m codespell_lib
+	$(VENV_PYTHON) -m codespell_lib; \
+	$(VENV_PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-cache
 
 bench: ready ## measure speed and memory
 	$(RUN) -m benchmarks $(ARGS)

@@ -17,17 +17,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sernb.audio.augmentation import Speed, Stretch, view_of
+from sernb.audio.augmentation import Speed, Stretch, apply_view
 from sernb.config import REPORTS, DataError
 from sernb.corpora.check import check
 from sernb.corpora.files import locate
 from sernb.corpora.local_index import read_index
 from sernb.corpora.preparation import prepare
-from sernb.corpora.registry import corpus_named
+from sernb.corpora.registry import get_corpus
 from sernb.features import LogMel
 from sernb.runtime.files import atomic
 from sernb.runtime.provenance import commit
-from sernb.runtime.threads import cores
+from sernb.runtime.threads import available_cores
 
 SAVED = REPORTS / "benchmarks.csv"
 CLIPS, EPOCHS = 256, 5  # of the training that is measured; what it does once for all its epochs weighs little
@@ -44,18 +44,20 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=3, help="of each measurement; the quickest counts")
     options = parser.parse_args()
     try:
-        corpus = corpus_named(options.corpus) if options.corpus else _default_corpus(options.data)
+        corpus = get_corpus(options.corpus) if options.corpus else _default_corpus(options.data)
         folder = locate(corpus, options.data)
     except DataError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    print(f"{corpus.title}: {corpus.clips} clips, {cores()} cores; the quickest of {options.repeats} runs")
+    print(f"{corpus.title}: {corpus.clips} clips, {available_cores()} cores; the quickest of {options.repeats} runs")
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["SERNB_WORK"] = temporary
         pairs = [*_preparation(corpus, folder, options.data, Path(temporary)), *_network(corpus, options.data)]
         table = pd.DataFrame([_measured(pair, options.repeats) for pair in pairs])
     print(table.to_string(index=False))
-    _save(table.assign(corpus=corpus.name, cores=cores(), commit=commit(), time=time.strftime("%Y-%m-%d %H:%M")))
+    _save(
+        table.assign(corpus=corpus.name, cores=available_cores(), commit=commit(), time=time.strftime("%Y-%m-%d %H:%M"))
+    )
     return 0
 
 
@@ -112,7 +114,7 @@ def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Ite
     for view in (Speed("faster", 1.1), Stretch("shorter", 1.1)):
         yield (
             f"augmentation, 64 clips: {type(view).__name__.lower()}",
-            lambda view=view: [view_of(clip, view, s, settings.sampling_rate) for clip, s in signals.items()],
+            lambda view=view: [apply_view(clip, view, s, settings.sampling_rate) for clip, s in signals.items()],
             phase_vocoder,
             lambda: [time_stretch(s, rate=1.1) for s in signals.values()],
         )
@@ -158,7 +160,7 @@ def _arithmetic() -> None:
     from scipy.fft import rfft  # gives the other threads their turn
 
     noise = np.random.default_rng(0).standard_normal((64, 512))
-    with ThreadPoolExecutor(cores()) as threads:
+    with ThreadPoolExecutor(available_cores()) as threads:
         list(threads.map(lambda _: [rfft(noise) for _ in range(50)], range(200)))
 
 
@@ -189,11 +191,11 @@ def _plain_loop(folder: Path, index: pd.DataFrame, settings: LogMel) -> None:
 
 
 def _default_corpus(data: str | None):
-    ravdess = corpus_named("ravdess")
+    ravdess = get_corpus("ravdess")
     try:
         locate(ravdess, data)
     except DataError:
-        return corpus_named("demo")
+        return get_corpus("demo")
     return ravdess
 
 

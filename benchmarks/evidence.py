@@ -17,8 +17,9 @@ import pandas as pd
 from bs4 import BeautifulSoup
 
 from sernb.config import ROOT
-from sernb.results.committed import REFERENCE, TABLES, every_result, results, updated
-from sernb.systems.registry import system_named
+from sernb.results.committed import REFERENCE, read_rows, read_table
+from sernb.systems.registry import get_system
+from tools.reference import TABLES, updated
 
 KNOWN = """
 import importlib, json, sys
@@ -56,7 +57,7 @@ def systems_missing(rows: pd.DataFrame) -> Iterator[str]:
             asked.setdefault(commit, set()).add(row["System"])
     known = {commit: _known_at(commit, sorted(names)) for commit, names in asked.items()}
     for _, row in rows.iterrows():
-        enough = any if system_named(row["System"]).members else all
+        enough = any if get_system(row["System"]).members else all
         if not enough(known[commit].get(row["System"]) for commit in commits_of(row)):
             yield f"{row['System']} {row['Protocol']} on {row['Corpus']}: {row['Commits']} do not have the system"
 
@@ -97,7 +98,7 @@ def tables_in_page(text: str) -> list[pd.DataFrame]:
 def page_differs(tables: list[pd.DataFrame], rows: pd.DataFrame) -> Iterator[str]:
     """Yield a line for each row of a page's results tables that is in no CSV file, seeds alone or together."""
     corpus = next((table.set_index("What").Value["corpus"] for table in tables if "What" in table), "")
-    there = pd.concat([rows[rows.Corpus == corpus], results(corpus)]) if (rows.Corpus == corpus).any() else rows[:0]
+    there = pd.concat([rows[rows.Corpus == corpus], read_table(corpus)]) if (rows.Corpus == corpus).any() else rows[:0]
     for table in tables:
         if not {"System", "Protocol", "UAR", "WAR", "Folds"} <= set(table):
             continue
@@ -112,7 +113,7 @@ def page_differs(tables: list[pd.DataFrame], rows: pd.DataFrame) -> Iterator[str
 def main() -> int:
     """Print what cannot be proved; return 1 if there is anything."""
     argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__.split("\n")[0]).parse_args()
-    rows = every_result()
+    rows = read_rows()
     problems = unknown_commits(rows) or list(systems_missing(rows))
     problems += figures_that_differ(rows)
     print("\n".join(problems))

@@ -3,8 +3,8 @@
 ``python -m benchmarks.intervals`` draws speakers whose skill is normally distributed around 60 % with a standard
 deviation of 10 points, and 60 clips of each, right or wrong by that skill. The truth is the mean skill of all speakers
 that could have been drawn, which is what a score on speakers never seen before is meant to estimate. Intervals are
-those of :func:`sernb.evaluation.interval`, over speakers and over clips. Seed 0, 500 trials of 500 copies, some
-minutes of one core; per cent of trials whose interval holds the truth:
+those of :func:`sernb.evaluation.bootstrap_interval`, over speakers and over clips. Seed 0, 500 trials of 500 copies,
+some minutes of one core; per cent of trials whose interval holds the truth:
 
     speakers  over speakers  over clips
            2             54          73
@@ -23,7 +23,7 @@ import argparse
 import numpy as np
 
 from sernb.evaluation import war
-from sernb.evaluation.intervals import LEVEL, Answers, copies_of, draw
+from sernb.evaluation.intervals import LEVEL, Predictions, copies_of, draw_resamples
 
 SPEAKERS = (2, 3, 4, 5, 10, 24)
 CLIPS, COPIES, SKILL, SPREAD = 60, 500, 0.6, 0.1
@@ -41,8 +41,8 @@ def held(speakers: int, unit: str, trials: int, seed: int) -> float:
     for trial in range(trials):
         skill = np.clip(rng.normal(SKILL, SPREAD, speakers), 0, 1)
         right = rng.random(len(names)) < skill[names]
-        answers = Answers(np.zeros(len(names), int), np.eye(2)[(~right).astype(int)], names)
-        copies = copies_of(war, answers, groups, draw(groups, COPIES, trial))
+        answers = Predictions(np.zeros(len(names), int), np.eye(2)[(~right).astype(int)], names)
+        copies = copies_of(war, answers, groups, draw_resamples(groups, COPIES, trial))
         low, high = np.percentile(copies, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
         hits += low <= SKILL <= high
     return hits / trials

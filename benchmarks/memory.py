@@ -14,7 +14,7 @@ import tempfile
 import pandas as pd
 
 from sernb.config import DataError
-from sernb.systems.registry import SYSTEMS, system_named
+from sernb.systems.registry import SYSTEMS, get_system
 
 LIMIT = 6.0  # GB that the training of any system must stay under
 
@@ -22,10 +22,10 @@ TRAINING = """
 import dataclasses, json, resource, sys, time
 from pathlib import Path
 import numpy as np
-from sernb.experiment import plan
-from sernb.networks import parameters_of
-from sernb.preparation import prepare
-from sernb.systems import Examples, OnDemand, Task
+from sernb.runs.planning import plan
+from sernb.systems.inspection import count_parameters
+from sernb.corpora.preparation import prepare
+from sernb.systems.base import Examples, OnDemand, Task
 
 name, corpus, folder = sys.argv[1:]
 (experiment, *_) = plan([name], corpus, ["as-published"], folds=[0])
@@ -40,7 +40,7 @@ task = Task(examples, few, experiment.labels.classes, False, np.ones(len(clips),
 started = time.perf_counter()
 system.fit(dataclasses.replace(settings, epochs=1), task).scores(few.features)
 print(json.dumps({
-    "parameters": parameters_of(system, classes=len(experiment.labels.classes)),
+    "parameters": count_parameters(system, classes=len(experiment.labels.classes)),
     "batch": settings.batch,
     "seconds": time.perf_counter() - started,
     "peak GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
@@ -59,14 +59,14 @@ def measured(system: str, corpus: str) -> dict[str, object]:
 def main() -> int:
     """Measure systems; return 1 if one takes too much."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__.split("\n")[0])
-    networks = [name for name in SYSTEMS if system_named(name).is_network]
+    networks = [name for name in SYSTEMS if get_system(name).is_network]
     parser.add_argument("--systems", default=",".join(networks), help="default: every network")
     parser.add_argument("--corpus", default="ravdess")
     options = parser.parse_args()
     rows = []
     try:
         for name in options.systems.split(","):
-            system_named(name)
+            get_system(name)
             rows.append(measured(name, options.corpus))
             print(pd.DataFrame(rows[-1:]).round(2).to_string(index=False, header=len(rows) == 1), flush=True)
     except DataError as error:

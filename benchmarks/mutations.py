@@ -30,7 +30,7 @@ from sernb.audio.decoders import FASTEST, SLOWEST, AudioError
 from sernb.audio.reading import LOUDEST, SHORTEST, read
 from sernb.config import ROOT, recordings_folder
 from sernb.prediction.formats import as_json
-from sernb.prediction.loading import model_at
+from sernb.prediction.loading import load_model
 from sernb.prediction.predict import predict
 
 LONGEST_SECONDS = {"read": 1.0, "predict": 30.0}  # of one file, in processor time: it does not depend on other work
@@ -205,7 +205,7 @@ def _answer(path: Path) -> str:
     return "valid" if sane else f"VIOLATION: no valid answer: {found.scores}"
 
 
-_bundled = cache(model_at)
+_bundled = cache(load_model)
 
 
 @dataclass(frozen=True)

@@ -18,24 +18,26 @@ from pathlib import Path
 import pandas as pd
 
 from sernb.config import DataError
-from sernb.corpora.files import files_of, locate
+from sernb.corpora.files import find_files, locate
 from sernb.corpora.local_index import read_index
-from sernb.corpora.registry import corpus_named
+from sernb.corpora.registry import get_corpus
 
 # In a process of its own, so that peak memory is its own. A system that only looks at its first batch stands for all.
 STEP = """
 import dataclasses, json, sys, time
 from pathlib import Path
 import psutil
-from sernb import experiment, running
+from sernb.runs import planning
+from sernb.runs import experiment, runner as running
 from sernb.features import LogMel
-from sernb.preparation import prepare
-from sernb.pools import pool_named
-from sernb.systems import Fitted, system_named
+from sernb.corpora.preparation import prepare
+from sernb.corpora.pool import parse_pool
+from sernb.systems.base import Fitted
+from sernb.systems.registry import get_system
 
 step, corpus = sys.argv[1:]
 if step == "start":
-    import sernb.training  # not counted: imports take what they take
+    import sernb.systems.learning.training  # not counted: imports take what they take
 
 def everyone():  # this process, and those that it has started
     return [psutil.Process(), *psutil.Process().children(recursive=True)]
@@ -56,11 +58,11 @@ def begin(settings, task):
     raise Begun
 
 if step == "prepare":
-    prepare(pool_named(corpus), LogMel())
+    prepare(parse_pool(corpus), LogMel())
 else:
-    system = dataclasses.replace(system_named("majority"), features=LogMel(), fit=begin)
+    system = dataclasses.replace(get_system("majority"), features=LogMel(), fit=begin)
     experiment.system_named = lambda name: system
-    (first, *_) = experiment.plan(["majority"], corpus, ["speaker-independent"], folds=[0])
+    (first, *_) = planning.plan(["majority"], corpus, ["speaker-independent"], folds=[0])
     running.prepare_for([first])
     try:
         running.run(first)
@@ -78,7 +80,7 @@ def corpus_of(folder: Path, clips: int, data: str | None) -> Path:
     """Make a corpus of links with labels, as anybody's own recordings; return its folder."""
     source = _source(data)
     index, home = read_index(source), locate(source, data)
-    files = files_of(source, home, index)
+    files = find_files(source, home, index)
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         labels = csv.writer(file, lineterminator="\n")
         labels.writerow(["path", "speaker", "gender", "emotion", "intensity", "sentence", "take"])
@@ -93,10 +95,10 @@ def corpus_of(folder: Path, clips: int, data: str | None) -> Path:
 
 def _source(data: str | None):
     try:
-        locate(corpus_named("ravdess"), data)
-        return corpus_named("ravdess")
+        locate(get_corpus("ravdess"), data)
+        return get_corpus("ravdess")
     except DataError:
-        return corpus_named("demo")
+        return get_corpus("demo")
 
 
 def measure(step: str, corpus: Path, work: Path) -> dict[str, float]:

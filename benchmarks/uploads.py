@@ -18,7 +18,7 @@ import numpy as np
 
 from sernb.config import ROOT
 from sernb.prediction.app import App
-from sernb.prediction.loading import model_at
+from sernb.prediction.loading import load_model
 
 NAMES = ("a.wav", "a.flac", "a.mp3", "a.ogg", "a.m4a", "a.webm", "../../a.exe", "a\0b.wav", "é\u202e.wav", "")
 
@@ -58,7 +58,7 @@ def main() -> int:
     sounds = [path.read_bytes() for path in sorted((ROOT / "data" / "demo").rglob("*.flac"))[:20]]
     with tempfile.TemporaryDirectory() as folder:
         tempfile.tempdir = folder
-        with App(model_at(), Path(folder) / "kept") as app:
+        with App(load_model(), Path(folder) / "kept") as app:
             threading.Thread(target=app.serve_forever, daemon=True).start()
             for number in range(given.files):
                 body = spoil(sounds[number % len(sounds)], rng)

@@ -233,15 +233,15 @@ def _add_plan(sub: argparse.ArgumentParser, pool: str, data: str, *, needed: boo
 
 def corpora(options: argparse.Namespace) -> int:
     """List what is known and what is on disk."""
-    from sernb.corpora.files import files_of, locate
+    from sernb.corpora.files import find_files, locate
     from sernb.corpora.local_index import read_index
-    from sernb.corpora.registry import CORPORA, corpus_named
+    from sernb.corpora.registry import CORPORA, get_corpus
 
-    for corpus in map(corpus_named, CORPORA):
+    for corpus in map(get_corpus, CORPORA):
         try:
             folder = locate(corpus)
             place = f"on disk: {folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder}"
-            if (there := len(files_of(corpus, folder, read_index(corpus)))) < corpus.clips:
+            if (there := len(find_files(corpus, folder, read_index(corpus)))) < corpus.clips:
                 place += f", {there} of {corpus.clips} clips"
         except DataError:
             fetched = corpus.archive or corpus.files_at
@@ -272,10 +272,10 @@ def fetch(options: argparse.Namespace) -> int:
         )
         return DONE
     from sernb.corpora.fetch import fetch as fetched
-    from sernb.corpora.registry import corpus_named
+    from sernb.corpora.registry import get_corpus
 
     folder = fetched(
-        corpus_named(options.corpus),
+        get_corpus(options.corpus),
         options.into,
         url=options.url,
         announce=lambda said: print(said, flush=True),
@@ -290,11 +290,11 @@ def check(options: argparse.Namespace) -> int:
     import json
 
     from sernb.corpora.check import check as findings_of
-    from sernb.corpora.check import lines_of
+    from sernb.corpora.check import format_findings
     from sernb.corpora.files import locate
-    from sernb.corpora.registry import corpus_named
+    from sernb.corpora.registry import get_corpus
 
-    corpus = corpus_named(options.corpus)
+    corpus = get_corpus(options.corpus)
     folder = locate(corpus, options.data)
     findings = findings_of(corpus, folder, progress=True)
     problems = [finding for finding in findings if finding.level == "problem"]
@@ -302,7 +302,7 @@ def check(options: argparse.Namespace) -> int:
         listed = [dataclasses.asdict(finding) for finding in findings]
         print(json.dumps({"corpus": corpus.name, "clips": corpus.clips, "findings": listed}, indent=1))
         return PROBLEMS if problems else DONE
-    for line in lines_of(findings, corpus.clips):
+    for line in format_findings(findings, corpus.clips):
         print(line)
     notes = len(findings) - len(problems)
     print(f"{corpus.name}: {corpus.clips} published clips, problems: {len(problems)}, notes: {notes}")
@@ -361,13 +361,13 @@ def prepare(options: argparse.Namespace) -> int:
     """Fill the feature cache."""
     from sernb.audio.augmentation import ORIGINAL
     from sernb.corpora.export import write_csv, write_table
-    from sernb.corpora.pool import pool_named
+    from sernb.corpora.pool import parse_pool
     from sernb.corpora.preparation import prepare as features_of
     from sernb.features import LogMel
-    from sernb.systems.registry import system_named
+    from sernb.systems.registry import get_system
 
-    corpus = pool_named(options.corpus, options.data)
-    system = system_named(options.system) if options.system else None
+    corpus = parse_pool(options.corpus, options.data)
+    system = get_system(options.system) if options.system else None
     features = system.features if system else LogMel()
     if options.features:
         from sernb.features import Embedding
@@ -400,8 +400,8 @@ def prepare(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Run one notebook."""
     from sernb.config import NOTEBOOKS, REPORTS
-    from sernb.corpora.pool import folder_name, pool_named
-    from sernb.reporting.execution import NotebookFailed, parameters_of, parse_parameters
+    from sernb.corpora.pool import folder_name, parse_pool
+    from sernb.reporting.execution import NotebookFailed, parse_parameters, read_parameters
     from sernb.reporting.execution import run as run_notebook
 
     source = options.notebook
@@ -411,7 +411,7 @@ def run(options: argparse.Namespace) -> int:
     if not source.is_file():
         raise DataError(f"{options.notebook}: no such notebook; known: {known}")
     try:
-        defaults = parameters_of(source)
+        defaults = read_parameters(source)
     except Exception as error:  # whatever nbformat trips over first
         raise DataError(f"{source}: is no notebook that can be read; known: {known}") from error
     try:
@@ -421,7 +421,7 @@ def run(options: argparse.Namespace) -> int:
     if parameters.get("data"):
         parameters["data"] = as_absolute(str(parameters["data"]))
     if parameters.get("corpus"):  # a folder of one's own has a name that holds wherever a notebook runs
-        parameters["corpus"] = pool_named(str(parameters["corpus"]), parameters.get("data")).name
+        parameters["corpus"] = parse_pool(str(parameters["corpus"]), parameters.get("data")).name
     corpus = parameters.get("corpus", defaults.get("corpus", "demo"))
     out = options.out or REPORTS / folder_name(str(corpus))
     try:
@@ -505,12 +505,13 @@ def experiment(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Make a committed result again and compare it."""
-    from sernb.results.reproduce import command, row_of, tolerance_for
-    from sernb.results.reproduce import verify as again
+    from sernb.results.reproduce import find_row, format_command, tolerance_for
+    from sernb.results.reproduce import reproduce as again
 
-    row = row_of(options.system, options.protocol, options.corpus, options.seed)
+    row = find_row(options.system, options.protocol, options.corpus, options.seed)
     print(
-        f"{row.System} {row.Protocol} on {row.Corpus}, folds {row.Folds}, made again as by `{command(row)}`", flush=True
+        f"{row.System} {row.Protocol} on {row.Corpus}, folds {row.Folds}, made again as by `{format_command(row)}`",
+        flush=True,
     )
     tolerance, note = tolerance_for(row)
     if note:
@@ -528,14 +529,14 @@ def verify(options: argparse.Namespace) -> int:
 def predict(options: argparse.Namespace) -> int:
     """Say what a model hears in recordings; what is wrong with one does not keep the others from being heard."""
     from sernb.prediction.formats import as_csv, as_json, lines, write_timelines
-    from sernb.prediction.loading import model_at
-    from sernb.prediction.predict import Prediction, predict_all, voice_of
+    from sernb.prediction.loading import load_model
+    from sernb.prediction.predict import Prediction, adapt_to_speaker, predict_all
 
-    model = model_at(options.model)
+    model = load_model(options.model)
     model.threshold(options.coverage)
     voice = None
     if options.speaker_clips:
-        voice = voice_of(model, options.speaker_clips)
+        voice = adapt_to_speaker(model, options.speaker_clips)
         print(f"sernb: adapted to the voice of {voice[1]} clips", file=sys.stderr)
     timeline = bool(options.timeline or options.textgrid or options.labels)
     chosen = {"timeline": timeline, "views": options.views, "coverage": options.coverage, "voice": voice}
@@ -573,10 +574,10 @@ def predict(options: argparse.Namespace) -> int:
 def app(options: argparse.Namespace) -> int:
     """Serve the page until it is stopped."""
     from sernb.prediction.app import serve
-    from sernb.prediction.loading import model_at
+    from sernb.prediction.loading import load_model
 
     folder = Path(options.keep)
-    serve(model_at(options.model), folder, options.port, announce=lambda said: print(said, flush=True))
+    serve(load_model(options.model), folder, options.port, announce=lambda said: print(said, flush=True))
     return DONE
 
 
@@ -585,15 +586,15 @@ def status(options: argparse.Namespace) -> int:
     import json
 
     from sernb.config import work_folder
-    from sernb.runs.status import lines_of, progress_of, runs_in, summary
+    from sernb.runs.status import find_runs, format_progress, read_progress, summarise
 
     named = (options.systems, options.corpus, options.protocol)
     if any(named) and not all(named):
         raise DataError("status needs --systems, --corpus and --protocol together, or none of them: then all runs")
     work = work_folder()
-    runs = [experiment.folder for experiment in _planned(options)] if all(named) else runs_in(work)
-    progress = [progress_of(run, work) for run in runs]
-    print(json.dumps(summary(progress), indent=1) if options.json else "\n".join(lines_of(progress)))
+    runs = [experiment.folder for experiment in _planned(options)] if all(named) else find_runs(work)
+    progress = [read_progress(run, work) for run in runs]
+    print(json.dumps(summarise(progress), indent=1) if options.json else "\n".join(format_progress(progress)))
     return DONE
 
 

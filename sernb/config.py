@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 
-def checkout(package: Path) -> Path:
+def find_checkout(package: Path) -> Path:
     """Return the checkout whose notebooks and data belong to a package: around it, else around the current folder.
 
     The second is for a package that was copied into an environment by ``pip install .``; where there is no checkout at
@@ -24,7 +24,7 @@ def checkout(package: Path) -> Path:
     return around
 
 
-ROOT = checkout(Path(__file__).parent)
+ROOT = find_checkout(Path(__file__).parent)
 INDEX = ROOT / "data" / "index"
 NOTEBOOKS = ROOT / "notebooks"
 REPORTS = ROOT / "reports"

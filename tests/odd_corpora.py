@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sernb.config import ROOT
 from sernb.corpora.local_index import read_index
-from sernb.corpora.registry import corpus_named
+from sernb.corpora.registry import get_corpus
 
 TWO = ("happy", "sad")
 THREE = ("happy", "sad", "angry")
@@ -42,7 +42,7 @@ def odd_corpus(folder: Path, clips: Sequence[tuple[str, str]], *, gender: bool =
         clips: speaker (s1 … s8) and emotion of each; the demo corpus has four clips of each, two of neutral
         gender: whether the labels say it
     """
-    index, taken = read_index(corpus_named("demo")), Counter()
+    index, taken = read_index(get_corpus("demo")), Counter()
     lines = ["path,speaker,emotion,gender"]
     folder.mkdir(parents=True)
     for number, (speaker, emotion) in enumerate(clips):

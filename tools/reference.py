@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from sernb.config import ROOT, DataError
-from sernb.protocols.protocol import SIDE_BY_SIDE
-from sernb.results.committed import REFERENCE, results, uncommitted
+from sernb.protocols.protocol import COMPARED
+from sernb.results.committed import REFERENCE, read_table, uncommitted
 from sernb.results.result import NEVER_VALIDATED
 from sernb.runtime.files import atomic
 from sernb.systems.base import REDUCED
-from sernb.systems.registry import system_named
+from sernb.systems.registry import get_system
 
 HEADING = (
     "| system | protocol | UAR | UAR, never validated | chance | WAR | chance | WAR reported | top-3 | chance "
@@ -49,7 +49,7 @@ def side_by_side(table: pd.DataFrame, systems: Sequence[str] = MATTER) -> str:
     for system in systems:
         rows = table[table.System == system]
         by_protocol = {row["Protocol"]: row for row in rows.to_dict("records")}
-        cells = (_short(by_protocol[name]) if name in by_protocol else "–" for name in SIDE_BY_SIDE)
+        cells = (_short(by_protocol[name]) if name in by_protocol else "–" for name in COMPARED)
         floors, classes = (", ".join(sorted(set(rows[name]))) for name in ("UAR floor", "Classes"))
         marked = f"`{system}`{MARK * bool(uncommitted(rows).any())}"
         lines.append(f"| {' | '.join((marked, *cells, floors, classes))} |")
@@ -66,7 +66,7 @@ def _short(row: dict[str, str]) -> str:
 def heading(row: Mapping[str, str]) -> str:
     """Return how tables name the protocol of a row: see :meth:`sernb.systems.base.System.heading`."""
     corpora = [part.partition(":")[0] for part in row["Corpus"].split("+")]
-    return system_named(row["System"]).heading(row["Protocol"], corpora)
+    return get_system(row["System"]).heading(row["Protocol"], corpora)
 
 
 def _uar(row: dict[str, str]) -> str:
@@ -111,7 +111,7 @@ def markdown(table: pd.DataFrame, less: bool | None = None) -> str:
 
 
 def _place(protocol: str) -> int:
-    return SIDE_BY_SIDE.index(protocol) if protocol in SIDE_BY_SIDE else len(SIDE_BY_SIDE)
+    return COMPARED.index(protocol) if protocol in COMPARED else len(COMPARED)
 
 
 def tables_in(text: str, heading: str) -> list[str]:
@@ -139,9 +139,11 @@ def updated(text: str, heading: str) -> str:
     """
     pieces = _pieces(text, heading)
     if heading == SIDE_BY_SIDE_HEADING:
-        pieces[1] = side_by_side(results("ravdess"))
+        pieces[1] = side_by_side(read_table("ravdess"))
     else:
-        pieces[1::2] = [markdown(results(corpus), less) for _, (corpus, less) in zip(pieces[1::2], PARTS, strict=True)]
+        pieces[1::2] = [
+            markdown(read_table(corpus), less) for _, (corpus, less) in zip(pieces[1::2], PARTS, strict=True)
+        ]
     return "".join(pieces)
 
 

@@ -20,11 +20,11 @@ from functools import cache
 import pandas as pd
 
 from sernb.config import DataError
-from sernb.corpora.registry import corpus_named
+from sernb.corpora.registry import get_corpus
 from sernb.prediction.loading import SHIPPED
-from sernb.results.committed import REFERENCE, every_result, results
+from sernb.results.committed import REFERENCE, read_rows, read_table
 from sernb.results.literature import LITERATURE
-from sernb.systems.registry import SYSTEMS, system_named
+from sernb.systems.registry import SYSTEMS, get_system
 from tools.reference import HEADING, SIDE_BY_SIDE_HEADING
 
 MARK = re.compile(r"<!--= ([^>]+?)-->(.*?)<!--/-->", re.DOTALL)
@@ -71,9 +71,9 @@ def score(key: str) -> str:
             )
             return _VALUE.match(entry)[0] if rest.endswith(" value") else entry
         if kind == "corpus":
-            return str(getattr(corpus_named(rest.split()[0]), rest.split()[1]))
+            return str(getattr(get_corpus(rest.split()[0]), rest.split()[1]))
         if key == "full size":
-            return ", ".join(f"`{name}`" for name in SYSTEMS if name in _measured() and system_named(name).published_on)
+            return ", ".join(f"`{name}`" for name in SYSTEMS if name in _measured() and get_system(name).published_on)
         if " - " in key:
             first, second = (float(_VALUE.match(_cell(*part.split(" ", 2)))[0]) for part in key.split(" - "))
             return f"{first - second:.1f}"
@@ -97,8 +97,8 @@ def unmarked(text: str) -> list[str]:
 @cache
 def _rows(corpus: str) -> pd.DataFrame:
     if corpus != "pooled":
-        return results(CORPORA.get(corpus, corpus)).set_index(["System", "Protocol"])
-    return results(CORPORA[corpus], **{POOLED: "corpus=tess"}).set_index(["System", "Protocol"])
+        return read_table(CORPORA.get(corpus, corpus)).set_index(["System", "Protocol"])
+    return read_table(CORPORA[corpus], **{POOLED: "corpus=tess"}).set_index(["System", "Protocol"])
 
 
 def _cell(system: str, protocol: str, column: str) -> str:
@@ -141,5 +141,5 @@ def _entry(entries: dict, path: str) -> str:
 
 
 def _measured() -> set[str]:
-    every = every_result()
+    every = read_rows()
     return set(every.System[every.Corpus == "ravdess"])

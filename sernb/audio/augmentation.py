@@ -129,11 +129,11 @@ class Mask:
         masked, length = features.copy(), self.picture or len(features)
         for start in range(0, len(features), length):
             picture = np.moveaxis(masked[start : start + length], self.axis, 0)
-            picture[band(len(picture), self.least, self.most, rng)] = features.min()
+            picture[draw_band(len(picture), self.least, self.most, rng)] = features.min()
         return masked
 
 
-def band(length: int, least: int, most: int, rng: np.random.Generator) -> slice:
+def draw_band(length: int, least: int, most: int, rng: np.random.Generator) -> slice:
     """Draw neighbours among ``length`` places, ``least`` to ``most`` of them; where those are too many, all."""
     size = min(rng.integers(least, most, endpoint=True), length)
     first = rng.integers(0, length - size, endpoint=True)
@@ -280,11 +280,11 @@ TEST_VIEWS: tuple[View, ...] = (
 )
 
 
-def view_of(clip: str, view: View, signal: np.ndarray, sampling_rate: Hertz) -> np.ndarray:
+def apply_view(clip: str, view: View, signal: np.ndarray, sampling_rate: Hertz) -> np.ndarray:
     """Return one view of a clip, the same at every call; a view that must know the clip has ``of(clip)``.
 
     Examples:
-        >>> view_of("a", Gain("half", -6.0206), np.array([1.0], np.float32), 16_000).round(3)
+        >>> apply_view("a", Gain("half", -6.0206), np.array([1.0], np.float32), 16_000).round(3)
         array([0.5], dtype=float32)
     """
     heard = view.of(clip) if hasattr(view, "of") else view

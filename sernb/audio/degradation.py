@@ -1,7 +1,7 @@
 """Stress: what rooms, telephones, crowds and bad microphones do to a recording, as views at stated strengths.
 
-Unlike the views of :mod:`sernb.audio.augmentation`, these are meant to hurt. They can be given to any experiment as test or
-training views. Ratios of signal to noise are taken over the whole clip.
+Unlike the views of :mod:`sernb.audio.augmentation`, these are meant to hurt. They can be given to any experiment as
+test or training views. Ratios of signal to noise are taken over the whole clip.
 """
 
 from collections.abc import Callable

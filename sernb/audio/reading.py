@@ -269,7 +269,7 @@ def fit_centre(signal: np.ndarray, samples: int) -> np.ndarray:
     return np.pad(signal, (spare // 2, spare - spare // 2))
 
 
-def problem_of(path: Path, look: Callable[[Path], object] = read) -> AudioError | None:
+def find_problem(path: Path, look: Callable[[Path], object] = read) -> AudioError | None:
     """Return what is wrong with a recording, or nothing."""
     try:
         look(path)

@@ -52,7 +52,7 @@ def _picture(change: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Alike:
+class SimilarRecordings:
     """Which recordings sound alike."""
 
     recording: Mapping[str, int]  # its number, by clip; byte-identical clips may share one
@@ -78,7 +78,7 @@ class Alike:
                 yield of_test[first], of_train[second]
 
 
-def alike_among(pictures: np.ndarray) -> np.ndarray:
+def find_similar(pictures: np.ndarray) -> np.ndarray:
     """Return the pairs of recordings that sound alike.
 
     Compared block by block, so that memory grows with their number, and first by a few coordinates: what lies outside

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from sernb.corpora.index import build_index, index_of_manifest, write_table
-from sernb.corpora.registry import corpus_named
+from sernb.corpora.registry import get_corpus
 from sernb.runtime.files import atomic
 
 
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--recordings", type=Path, metavar="DIR", help="folder with the recordings, or some of them")
     parser.add_argument("--tables", type=Path, metavar="DIR", help="folder of the publishers' own tables")
     options = parser.parse_args(arguments)
-    corpus = corpus_named(options.corpus)
+    corpus = get_corpus(options.corpus)
     if options.manifest:
         index = index_of_manifest(corpus, options.manifest, recordings=options.recordings, tables=options.tables)
     elif options.recordings:

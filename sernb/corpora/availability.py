@@ -7,15 +7,15 @@ import pandas as pd
 
 from sernb.config import DataError
 from sernb.corpora.files import locate
-from sernb.corpora.index import INDEX_COLUMNS, fingerprint_of
+from sernb.corpora.index import INDEX_COLUMNS, fingerprint_index
 from sernb.corpora.local_index import read_index
-from sernb.corpora.pool import AVAILABLE, Pool, pool_named
+from sernb.corpora.pool import AVAILABLE, Pool, parse_pool
 from sernb.corpora.record import Corpus
-from sernb.corpora.registry import corpus_named
+from sernb.corpora.registry import get_corpus
 
 
 @dataclass(frozen=True)
-class AtHand:
+class Availability:
     """A corpus, and how much of it is here."""
 
     corpus: Corpus
@@ -46,10 +46,10 @@ class AtHand:
     @property
     def recordings(self) -> str:
         """Sixteen digits that stand for the recordings here; ``none`` without any."""
-        return fingerprint_of(self.pool.index) if self.pool else "none"
+        return fingerprint_index(self.pool.index) if self.pool else "none"
 
 
-def at_hand(name: str, data: str | Path | None = None) -> AtHand:
+def find_available(name: str, data: str | Path | None = None) -> Availability:
     """Return how much of a corpus is here; that there is nothing is no error.
 
     Args:
@@ -59,12 +59,12 @@ def at_hand(name: str, data: str | Path | None = None) -> AtHand:
     Raises:
         DataError: if the name is unknown
     """
-    corpus = corpus_named(name)
+    corpus = get_corpus(name)
     index = folder = pool = None
     try:
         index = read_index(corpus, data)
         folder = locate(corpus, data)
-        pool = pool_named(f"{name}:{AVAILABLE}", data)
+        pool = parse_pool(f"{name}:{AVAILABLE}", data)
     except DataError:
-        return AtHand(corpus, index, None, None)
-    return AtHand(corpus, index, pool, folder)
+        return Availability(corpus, index, None, None)
+    return Availability(corpus, index, pool, folder)

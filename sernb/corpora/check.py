@@ -13,12 +13,12 @@ import numpy as np
 
 from sernb.config import DataError
 from sernb.corpora.csv_table import near_equal
-from sernb.corpora.files import bare_names, doubles_of, files_of, folded, names_of, why_missing
-from sernb.corpora.index import ODD, audio_files, committed_index, unused
+from sernb.corpora.files import bare_names, doubles_of, find_files, folded, list_names, why_missing
+from sernb.corpora.index import ODD, audio_files, committed_index, list_unused
 from sernb.corpora.local_index import MISSING, own_advice
 from sernb.corpora.record import Corpus
 from sernb.runtime.files import checksum
-from sernb.runtime.threads import in_order
+from sernb.runtime.threads import map_in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,18 +70,18 @@ def check(corpus: Corpus, folder: Path, *, progress: bool = False) -> list[Findi
     """
     from threadpoolctl import threadpool_limits
 
-    from sernb.runtime.progress import bar
+    from sernb.runtime.progress import progress_bar
 
     index = _expected(corpus, folder)
-    files = files_of(corpus, folder, index)
+    files = find_files(corpus, folder, index)
     doubles = doubles_of(corpus, folder, index) if len(files) < len(index) else {}
     # Synthetic voices repeat themselves: that two of their clips sound alike says nothing.
     by_ear = corpus.evidence and not corpus.heard
     clips = []
     with (
         threadpool_limits(1),
-        closing(in_order(partial(_listen, files, doubles, by_ear), index.itertuples())) as listened,
-        bar(len(index), f"check {corpus.name}", "clip", shown=progress) as shown,
+        closing(map_in_order(partial(_listen, files, doubles, by_ear), index.itertuples())) as listened,
+        progress_bar(len(index), f"check {corpus.name}", "clip", shown=progress) as shown,
     ):
         for clip in listened:
             shown.update()
@@ -105,7 +105,7 @@ def findings_table(findings: list[Finding]) -> "pd.DataFrame":
     return pd.DataFrame(findings, columns=["level", "kind", "path", "detail"])
 
 
-def lines_of(findings: list[Finding], clips: int) -> list[str]:
+def format_findings(findings: list[Finding], clips: int) -> list[str]:
     """Return findings as lines for a reader: of a kind with more than ten, the first and their number.
 
     Args:
@@ -180,7 +180,7 @@ def _fingerprint(signal: np.ndarray, rate: float) -> np.ndarray:
 def _others(corpus: Corpus, folder: Path, index: "pd.DataFrame", files: dict[str, Path]) -> Iterator[Finding]:
     used = set(files.values())
     others = sorted(path.relative_to(folder).as_posix() for path in audio_files(folder) if path not in used)
-    names = {folded(name) for path in index.path for name in names_of(corpus, path)} if others else set()
+    names = {folded(name) for path in index.path for name in list_names(corpus, path)} if others else set()
     bare = {} if corpus.clips_of or not others else {name for alone in bare_names(corpus).values() for name in alone}
     second = [
         path for path in others if folded(path.partition("/")[2]) in names or folded(path.rpartition("/")[2]) in bare
@@ -193,13 +193,13 @@ def _others(corpus: Corpus, folder: Path, index: "pd.DataFrame", files: dict[str
     )
     left = sorted(set(others) - set(second))
     yield from _grouped(
-        [path for path in left if unused(corpus, path)],
-        lambda path: str(unused(corpus, path)),
+        [path for path in left if list_unused(corpus, path)],
+        lambda path: str(list_unused(corpus, path)),
         "unused",
         lambda what, count: f"is not used{f', with {count - 1} more like it' if count > 1 else ''}: {what}",
     )
     for path in left:
-        if not unused(corpus, path):
+        if not list_unused(corpus, path):
             yield Finding("problem", "unexpected", path, f"is not part of {corpus.title}; remove it")
 
 
@@ -247,7 +247,7 @@ def _twins(clips: list[_Clip], corpus: Corpus) -> Iterator[Finding]:
     Two speakers who share recordings and are tested apart are a problem where the labels can be mended: an experiment
     refuses such a split.
     """
-    from sernb.audio.similarity import alike_among
+    from sernb.audio.similarity import find_similar
 
     mendable = bool(corpus.clips_of)
     by_bytes: dict[str, list[_Clip]] = {}
@@ -261,7 +261,7 @@ def _twins(clips: list[_Clip], corpus: Corpus) -> Iterator[Finding]:
         for pair in combinations(firsts, 2):
             shared.setdefault((pair[0].speaker, pair[1].speaker), []).append(pair)
     heard = [first for first, *_ in by_bytes.values() if first.sound is not None]
-    for numbers in alike_among(np.stack([clip.sound for clip in heard])) if heard else ():
+    for numbers in find_similar(np.stack([clip.sound for clip in heard])) if heard else ():
         pair = tuple(heard[number] for number in numbers)
         if pair[0].speaker == pair[1].speaker:
             yield _twin("alike", "sounds like", list(pair), mendable)

@@ -17,7 +17,7 @@ from sernb.corpora.pool import Pool
 from sernb.corpora.preparation import prepare
 from sernb.features import Features
 from sernb.runtime.files import atomic_or_through
-from sernb.runtime.progress import bar
+from sernb.runtime.progress import progress_bar
 
 # -- For work elsewhere -- #
 
@@ -45,7 +45,7 @@ def write_csv(
     with (
         atomic_or_through(path) as unfinished,
         _text(unfinished, compressed=path.suffix == ".gz") as file,
-        bar(len(clips), path.name, "clip", shown=progress) as shown,
+        progress_bar(len(clips), path.name, "clip", shown=progress) as shown,
     ):
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["clip", "speaker", "emotion", *names])

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 from sernb.audio.decoders import LFS_POINTER
 from sernb.config import DataError, digest, recordings_folder, work_folder
-from sernb.corpora.files import files_of, names_of
+from sernb.corpora.files import find_files, list_names
 from sernb.corpora.index import committed_index
 from sernb.corpora.record import Archive, Corpus
 from sernb.runtime.download import _require_room, shown_address
 from sernb.runtime.files import checksum
-from sernb.runtime.locks import held
-from sernb.runtime.progress import bar, line
-from sernb.runtime.threads import in_order
+from sernb.runtime.locks import hold
+from sernb.runtime.progress import progress_bar, progress_line
+from sernb.runtime.threads import map_in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def fetch(
     *,
     url: str = "",
     patience: Patience = Patience(),
-    announce: Callable[[str], None] = line,
+    announce: Callable[[str], None] = progress_line,
     progress: bool = False,
 ) -> Path:
     """Download what is missing of a corpus, check every file against the index, put it into place.
@@ -77,7 +77,7 @@ def fetch(
         raise DataError(f"{target}: is a file, not a folder; choose another folder with --into")
     work = target.parent / f".{target.name}.fetch"
     lock = work_folder() / "locks" / "fetch" / digest(str(target.resolve()))
-    with held(lock, note={"fetches": f"{corpus.name} into {target}"}):  # two that fetch the same wait for each other
+    with hold(lock, note={"fetches": f"{corpus.name} into {target}"}):  # two that fetch the same wait for each other
         missing = _fetch_missing(corpus, target, work, url, patience, announce, progress)
     announce(f"{corpus.name}: {len(missing)} files fetched, {corpus.clips - len(missing)} were there, in {target}")
     return target
@@ -110,7 +110,7 @@ def _missing(corpus: Corpus, target: Path, progress: bool) -> "pd.DataFrame":
     index = committed_index(corpus)
     if not target.exists():
         return index
-    there = files_of(corpus, target, index)
+    there = find_files(corpus, target, index)
 
     def state(row) -> str:
         if not (file := there.get(row.clip)):
@@ -119,8 +119,8 @@ def _missing(corpus: Corpus, target: Path, progress: bool) -> "pd.DataFrame":
         return "right" if right else "other"
 
     with (
-        closing(in_order(state, index.itertuples())) as states,
-        bar(len(index), f"look at {target.name}", "clip", shown=progress) as shown,
+        closing(map_in_order(state, index.itertuples())) as states,
+        progress_bar(len(index), f"look at {target.name}", "clip", shown=progress) as shown,
     ):
         found = []
         for each in states:
@@ -147,7 +147,7 @@ def _fetch_archive(corpus, archive, missing, target, work, patience, announce, p
         _require_room(work, max(0, left) + published)
         # Where no size is published, WAV files hardly shrink and a Kaggle archive holds everything twice.
         most = archive.bytes or 4 * int(committed_index(corpus).bytes.sum()) + 10_000_000
-        with bar(archive.bytes, f"fetch {corpus.name}", "B", shown=progress) as shown:
+        with progress_bar(archive.bytes, f"fetch {corpus.name}", "B", shown=progress) as shown:
             shown.unit_scale = True
             download(
                 archive.url, stored, size=archive.bytes, most=most, patience=patience,
@@ -158,7 +158,7 @@ def _fetch_archive(corpus, archive, missing, target, work, patience, announce, p
         unpacked = work / "unpacked"
         shutil.rmtree(unpacked, ignore_errors=True)
         try:
-            for said in unpack(stored, missing, unpacked, spellings=partial(names_of, corpus), progress=progress):
+            for said in unpack(stored, missing, unpacked, spellings=partial(list_names, corpus), progress=progress):
                 announce(said)
             _place(unpacked, target)
         finally:
@@ -226,7 +226,7 @@ def _fetch_files(prefix: str, missing, target: Path, work: Path, patience: Patie
     stopping = Event()
     with (
         ThreadPoolExecutor(CONNECTIONS) as threads,
-        bar(len(missing), f"fetch {target.name}", "file", shown=progress) as shown,
+        progress_bar(len(missing), f"fetch {target.name}", "file", shown=progress) as shown,
     ):
         try:
             for done in as_completed([threads.submit(get, row) for row in missing.itertuples()]):

@@ -52,7 +52,7 @@ def locate(corpus: Corpus, data: str | Path | None = None) -> Path:
     raise DataError(f"{folder}: {found}; {advice}")
 
 
-def files_of(corpus: Corpus, folder: Path, index: "pd.DataFrame") -> dict[str, Path]:
+def find_files(corpus: Corpus, folder: Path, index: "pd.DataFrame") -> dict[str, Path]:
     """Return the file of each clip that is there, whatever copies of the corpus call it.
 
     Capitals in names do not matter, nor does how Unicode composes a letter; a corpus's ``spellings`` are tried after
@@ -62,11 +62,11 @@ def files_of(corpus: Corpus, folder: Path, index: "pd.DataFrame") -> dict[str, P
         folder: as :func:`locate` finds it
         index: rows with the columns ``clip`` and ``path``
     """
-    return {clip: Path(place) for clip, place in places_of(corpus, folder, index).items()}
+    return {clip: Path(place) for clip, place in list_places(corpus, folder, index).items()}
 
 
-def places_of(corpus: Corpus, folder: Path, index: "pd.DataFrame") -> dict[str, str]:
-    """Return the same as :func:`files_of` in words: 100,000 of them are made in a third of the time."""
+def list_places(corpus: Corpus, folder: Path, index: "pd.DataFrame") -> dict[str, str]:
+    """Return the same as :func:`find_files` in words: 100,000 of them are made in a third of the time."""
     return _sought(corpus, folder, index)[0]
 
 
@@ -85,7 +85,7 @@ def why_missing(doubles: dict[str, list[str]], clip: str) -> str:
 
 def _sought(corpus: Corpus, folder: Path, index: "pd.DataFrame") -> tuple[dict[str, str], dict[str, list[str]]]:
     clips = dict(zip(index["clip"].tolist(), index["path"].tolist(), strict=True))
-    names = {clip: names_of(corpus, path) for clip, path in clips.items()}
+    names = {clip: list_names(corpus, path) for clip, path in clips.items()}
 
     def bare() -> dict[str, list[str]]:
         if corpus.clips_of:  # a table that names a folder means this folder
@@ -128,7 +128,7 @@ def bare_names(corpus: Corpus) -> dict[str, list[str]]:
         return {}
     owners: dict[str, set[str]] = defaultdict(set)
     for path in committed_index(corpus).path:
-        for name in names_of(corpus, path):
+        for name in list_names(corpus, path):
             owners[folded(name.rpartition("/")[2])].add(path)
     found: dict[str, list[str]] = defaultdict(list)
     for name, paths in owners.items():
@@ -142,12 +142,12 @@ def folded(name: str) -> str:
     return (name if name.isascii() else unicodedata.normalize("NFC", name)).casefold()
 
 
-def names_of(corpus: Corpus, path: str) -> list[str]:
+def list_names(corpus: Corpus, path: str) -> list[str]:
     """Return a path of the index as published, then all other ways in which copies spell it.
 
     Examples:
         >>> from sernb.corpora.records.savee import CORPUS
-        >>> names_of(CORPUS, "DC/a01.wav")
+        >>> list_names(CORPUS, "DC/a01.wav")
         ['DC/a01.wav', 'ALL/DC_a01.wav', 'DC_a01.wav']
     """
     return list(dict.fromkeys([path, *(re.sub(pattern, other, path) for pattern, other in corpus.spellings)]))
@@ -205,7 +205,7 @@ def _landmarks(corpus: Corpus) -> list[list[str]]:
     """Return what a complete copy holds, each thing with all its names."""
     if corpus.labels_at:
         return [[str(PurePosixPath(pattern).parent)] for pattern in corpus.labels_at]
-    return [names_of(corpus, path) for path in committed_index(corpus).path]
+    return [list_names(corpus, path) for path in committed_index(corpus).path]
 
 
 def _copy_in(corpus: Corpus, outer: Path, wanted: list[list[str]]) -> Path | None:

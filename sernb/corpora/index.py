@@ -73,19 +73,19 @@ def build_index(corpus: Corpus, folder: Path, *, tables: Path | None = None) -> 
     Raises:
         DataError: if a file is unusable or misnamed, or counts are not the published ones
     """
-    from sernb.audio.reading import problem_of
+    from sernb.audio.reading import find_problem
 
     rows, problems = [], []
     for path in sorted(audio_files(folder)):
         relative = path.relative_to(folder).as_posix()
-        if unused(corpus, relative):
+        if list_unused(corpus, relative):
             continue
         if not re.fullmatch(corpus.pattern, relative):
             problems.append(f"{path}: no name that {corpus.title} uses; remove the file or correct its name")
-        elif (problem := problem_of(path)) and problem.kind not in ODD:
+        elif (problem := find_problem(path)) and problem.kind not in ODD:
             problems.append(str(problem))
         else:
-            rows.append({"path": relative} | measured(path) | labels_of(corpus, relative))
+            rows.append({"path": relative} | measure(path) | read_labels(corpus, relative))
     if problems:
         raise DataError(*problems)
     return _complete(corpus, rows, tables, source=folder)
@@ -116,7 +116,7 @@ def index_of_manifest(
             path, size = published["path"], int(published["size"])
             row = {"path": path, "sha256": published["sha256"], "bytes": size}
             if recordings and (recordings / path).exists():
-                sound = measured(recordings / path)
+                sound = measure(recordings / path)
                 if sound["sha256"] != published["sha256"]:
                     raise DataError(f"{recordings / path}: is not the published file; get it again")
             elif corpus.sound:
@@ -126,7 +126,7 @@ def index_of_manifest(
                 raise DataError(
                     f"{corpus.name}: its lengths do not follow from sizes; name the folder of its recordings"
                 )
-            rows.append(row | sound | labels_of(corpus, path))
+            rows.append(row | sound | read_labels(corpus, path))
     return _complete(corpus, rows, tables, source=manifest)
 
 
@@ -136,7 +136,7 @@ def _complete(corpus: Corpus, rows: list[Labels], tables: Path | None, *, source
             raise DataError(f"{corpus.name}: its index needs the publishers' tables; name their folder with --tables")
         more = corpus.tables(tables)
         rows = [row | more[str(row["clip"])] for row in rows]
-    index = table_of(corpus, rows)
+    index = make_table(corpus, rows)
     if (len(index), index.speaker.nunique()) != (corpus.clips, corpus.speakers):
         raise DataError(
             f"{source}: {len(index)} clips of {index.speaker.nunique()} speakers, "
@@ -145,7 +145,7 @@ def _complete(corpus: Corpus, rows: list[Labels], tables: Path | None, *, source
     return index
 
 
-def table_of(corpus: Corpus, rows: list[Labels]) -> "pd.DataFrame":
+def make_table(corpus: Corpus, rows: list[Labels]) -> "pd.DataFrame":
     """Return rows as an index, in order of path; what a row does not say is empty."""
     import pandas as pd
 
@@ -155,7 +155,7 @@ def table_of(corpus: Corpus, rows: list[Labels]) -> "pd.DataFrame":
     return table.astype(types).sort_values("path", ignore_index=True)
 
 
-def measured(path: Path, recording: "Recording | None" = None) -> Labels:
+def measure(path: Path, recording: "Recording | None" = None) -> Labels:
     """Return what a recording says of itself: checksum, size, length, rate, channels.
 
     Args:
@@ -171,7 +171,7 @@ def measured(path: Path, recording: "Recording | None" = None) -> Labels:
     return of_file | {"seconds": round(samples / rate, 4), "sampling_rate": rate, "channels": channels}
 
 
-def labels_of(corpus: Corpus, path: str) -> Labels:
+def read_labels(corpus: Corpus, path: str) -> Labels:
     """Return what the path of a clip says.
 
     Raises:
@@ -183,7 +183,7 @@ def labels_of(corpus: Corpus, path: str) -> Labels:
     return {"clip": Path(path).stem} | corpus.describe(match)
 
 
-def unused(corpus: Corpus, path: str) -> str | None:
+def list_unused(corpus: Corpus, path: str) -> str | None:
     """Return what a file is that was published with the corpus and is left out, or nothing."""
     return next((what for pattern, what in corpus.unused if re.fullmatch(pattern, path)), None)
 
@@ -199,7 +199,7 @@ def audio_files(folder: Path) -> Iterator[Path]:
     )
 
 
-def fingerprint_of(index: "pd.DataFrame") -> str:
+def fingerprint_index(index: "pd.DataFrame") -> str:
     """Return 16 digits that stand for the recordings of an index: equal recordings, equal digits."""
     return digest(index["sha256"].tolist())
 

@@ -36,7 +36,7 @@ SYNONYMS = {
 GENDERS = {"": "", "female": "female", "f": "female", "woman": "female", "male": "male", "m": "male", "man": "male"}
 
 
-def corpus_of_folder(folder: Path) -> Corpus:
+def corpus_from_folder(folder: Path) -> Corpus:
     """Return the record of a folder of labelled recordings.
 
     Raises:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sernb.config import DataError, digest, work_folder
-from sernb.corpora.files import doubles_of, files_of, locate, places_of, why_missing
-from sernb.corpora.index import committed_index, measured, read_table, table_of, write_table
+from sernb.corpora.files import doubles_of, find_files, list_places, locate, why_missing
+from sernb.corpora.index import committed_index, make_table, measure, read_table, write_table
 from sernb.corpora.record import Corpus, Labels
 from sernb.runtime.files import checksum
-from sernb.runtime.threads import in_order
+from sernb.runtime.threads import map_in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ def read_index(corpus: Corpus, data: str | Path | None = None) -> "pd.DataFrame"
 
     if not corpus.clips_of:
         return committed_index(corpus)
-    kept = kept_index(corpus.name)
+    kept = read_kept_index(corpus.name)
     folder = _copy(corpus, data)
     if _is_whole(kept):
         index = read_table(corpus, kept / "index.csv")
@@ -69,14 +69,14 @@ def read_index(corpus: Corpus, data: str | Path | None = None) -> "pd.DataFrame"
     return read_table(corpus, kept / "index.csv")
 
 
-def kept_index(name: str) -> Path:
+def read_kept_index(name: str) -> Path:
     """Return the folder of an index that was made from a copy."""
     return work_folder() / "index" / name
 
 
-def copy_behind(name: str) -> Path | None:
+def find_copy(name: str) -> Path | None:
     """Return the folder that a kept index was made from, or nothing."""
-    folder = _told(kept_index(name)).get("folder")
+    folder = _told(read_kept_index(name)).get("folder")
     return Path(folder) if folder else None
 
 
@@ -85,7 +85,7 @@ def _copy(corpus: Corpus, data: str | Path | None) -> Path | None:
     try:
         return locate(corpus, data)
     except DataError:
-        behind = copy_behind(corpus.name)
+        behind = find_copy(corpus.name)
         if data or behind is None:
             raise
         return behind if behind.is_dir() else None
@@ -94,23 +94,23 @@ def _copy(corpus: Corpus, data: str | Path | None) -> Path | None:
 def _index_of_copy(corpus: Corpus, folder: Path) -> "pd.DataFrame":
     import pandas as pd
 
-    from sernb.runtime.progress import bar
+    from sernb.runtime.progress import progress_bar
 
     clips = list(corpus.clips_of(folder))
     table = pd.DataFrame(clips)
-    files = files_of(corpus, folder, table)
+    files = find_files(corpus, folder, table)
     doubles = doubles_of(corpus, folder, table) if len(files) < len(table) else {}
     rows, problems = [], []
     with (
-        contextlib.closing(in_order(partial(_row, folder, files, doubles), clips)) as measured_rows,
-        bar(len(clips), f"index {corpus.name}", "clip") as shown,
+        contextlib.closing(map_in_order(partial(_row, folder, files, doubles), clips)) as measured_rows,
+        progress_bar(len(clips), f"index {corpus.name}", "clip") as shown,
     ):
         for row in measured_rows:
             shown.update()
             (problems if isinstance(row, str) else rows).append(row)
     if problems:
         raise DataError.of_many(problems, "more; see `sernb check`")
-    return table_of(corpus, rows)
+    return make_table(corpus, rows)
 
 
 def _row(folder: Path, files: dict[str, Path], doubles: dict[str, list[str]], clip: Labels) -> Labels | str:
@@ -122,7 +122,7 @@ def _row(folder: Path, files: dict[str, Path], doubles: dict[str, list[str]], cl
         found = why_missing(doubles, str(clip["clip"]))
         return f"{folder / str(clip['path'])}: {found}; {MISSING}"
     try:
-        return clip | measured(file, examine(file))
+        return clip | measure(file, examine(file))
     except AudioError as error:
         return own_advice(str(error))
 
@@ -144,7 +144,7 @@ def _told(kept: Path) -> dict[str, str]:
 def _state(corpus: Corpus, folder: Path, index: "pd.DataFrame") -> str:
     """Return digits that change when a label file or a recording does."""
     labels = sorted(path for pattern in corpus.labels_at for path in folder.glob(pattern))
-    places = places_of(corpus, folder, index)
+    places = list_places(corpus, folder, index)
     return digest(str(folder), sorted(places), [_stamp(place) for place in [*labels, *places.values()]])
 
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sernb.config import DataError
-from sernb.corpora.files import files_of, locate
-from sernb.corpora.index import fingerprint_of
+from sernb.corpora.files import find_files, locate
+from sernb.corpora.index import fingerprint_index
 from sernb.corpora.local_index import read_index
 from sernb.corpora.record import EMOTIONS, Corpus, SpeakerFold
-from sernb.corpora.registry import corpus_named
+from sernb.corpora.registry import get_corpus
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,7 +152,7 @@ class Pool:
     @cached_property
     def recordings(self) -> str:
         """Sixteen digits that stand for exactly these recordings."""
-        return fingerprint_of(self.index)
+        return fingerprint_index(self.index)
 
     @cached_property
     def speaker_folds(self) -> tuple[SpeakerFold, ...]:
@@ -194,7 +194,7 @@ class Pool:
 
         places = {}
         for part in self.parts:
-            found = files_of(part.corpus, locate(part.corpus, data), part.clips)
+            found = find_files(part.corpus, locate(part.corpus, data), part.clips)
             names = zip(self.names_in(part), part.clips["clip"], strict=True)
             places |= {name: found[clip] for name, clip in names if clip in found}
         return pd.Series(places)
@@ -210,7 +210,7 @@ def folder_name(expression: str) -> str:
     return re.sub(r"[^\w+,.=-]", "_", expression)
 
 
-def pool_named(expression: str, data: str | Path | None = None) -> Pool:
+def parse_pool(expression: str, data: str | Path | None = None) -> Pool:
     """Return the pool that an expression names, such as ``ravdess+tess:available``.
 
     Args:
@@ -263,19 +263,19 @@ def _is_folder(name: str) -> bool:
 
 def _part(text: str, data: str | Path | None) -> Part:
     name, narrowed = _cut(text)
-    corpus = corpus_named(name)
+    corpus = get_corpus(name)
     published = read_index(corpus, data)
     held = published
     conditions = sorted({each.strip() for each in narrowed.split(",") if each.strip()})
     if AVAILABLE in conditions:
-        held = published[published["clip"].isin(files_of(corpus, locate(corpus, data), published))]
+        held = published[published["clip"].isin(find_files(corpus, locate(corpus, data), published))]
     clips = held
     if filters := [each for each in conditions if each != AVAILABLE]:
         clips = held[matching(published, ",".join(filters), where=text)[held.index]]
     if clips.empty:
         raise DataError(f"{text}: no clip of {corpus.title} is left; use fewer conditions")
     tables = held.reset_index(drop=True), clips.reset_index(drop=True)
-    return Part(corpus, ",".join(conditions), fingerprint_of(clips), len(published), *tables)
+    return Part(corpus, ",".join(conditions), fingerprint_index(clips), len(published), *tables)
 
 
 def matching(clips: "pd.DataFrame", conditions: str, *, where: str = "") -> "pd.Series":
@@ -317,7 +317,7 @@ def _joined(folds: Sequence[SpeakerFold]) -> SpeakerFold:
     return SpeakerFold(test, tuple(name for name in dict.fromkeys(validation) if name not in test))
 
 
-def recordings_of(pool: Pool, clips: Sequence[str], data: str | Path | None = None) -> dict[str, Path]:
+def find_recordings(pool: Pool, clips: Sequence[str], data: str | Path | None = None) -> dict[str, Path]:
     """Return the files of those clips whose recordings are on this machine."""
     found = {}
     for part in pool.parts:
@@ -326,7 +326,7 @@ def recordings_of(pool: Pool, clips: Sequence[str], data: str | Path | None = No
         if wanted.empty:
             continue
         try:
-            files = files_of(part.corpus, locate(part.corpus, data), wanted)
+            files = find_files(part.corpus, locate(part.corpus, data), wanted)
         except DataError:
             continue
         found |= {names[clip]: path for clip, path in files.items() if clip in set(wanted["clip"])}

@@ -15,17 +15,17 @@ from sernb.audio.decoders import AudioError
 from sernb.audio.reading import describe, load
 from sernb.config import DataError, digest, plain, work_folder
 from sernb.corpora.feature_cache import FeatureTable, Part, read_features, write_features, write_part
-from sernb.corpora.files import locate, places_of
+from sernb.corpora.files import list_places, locate
 from sernb.corpora.local_index import read_index
 from sernb.corpora.pool import AVAILABLE, Pool
 from sernb.corpora.record import Corpus
 from sernb.features import Embedding, Features
-from sernb.features.extraction import features_of
+from sernb.features.extraction import extract_features
 from sernb.runtime.allocator import keep_freed_memory
 from sernb.runtime.files import checksum
-from sernb.runtime.locks import held, lock_of
-from sernb.runtime.progress import bar
-from sernb.runtime.workers import in_order_on_cores
+from sernb.runtime.locks import hold, lock_path
+from sernb.runtime.progress import progress_bar
+from sernb.runtime.workers import map_on_cores
 
 ATTEMPTS = 3
 PART = 16  # clips that a thread or a process takes at a time
@@ -107,7 +107,7 @@ def _prepared(
             raise DataError(f"{folder}: cannot be read back; check the disk or choose another with SERNB_WORK")
         recordings = locate(corpus, data)
         places = _places(corpus, index, recordings)
-        with held(lock_of(folder, work_folder())):
+        with hold(lock_path(folder, work_folder())):
             if read_features(folder) is None:  # not made by whoever had the lock
                 write_features(folder, partial(_compute, index, places, features, view, progress), about=about)
         table, attempts = read_features(folder), attempts + 1
@@ -116,7 +116,7 @@ def _prepared(
 
 def _places(corpus: Corpus, index: pd.DataFrame, recordings: Path) -> dict[str, str]:
     """Return the file of each clip; refuse a copy that is not complete."""
-    places = places_of(corpus, recordings, index)
+    places = list_places(corpus, recordings, index)
     missing = index[~index["clip"].isin(places)].path.tolist()
     if missing:
         raise DataError(
@@ -148,8 +148,8 @@ def _compute(
     keep_freed_memory()
     with (
         threadpool_limits(1),
-        contextlib.closing(in_order_on_cores(partial(_part_of, features, view), parts)) as results,
-        bar(len(index), label, "clip", shown=progress) as shown,
+        contextlib.closing(map_on_cores(partial(_part_of, features, view), parts)) as results,
+        progress_bar(len(index), label, "clip", shown=progress) as shown,
     ):
         for (_, clips), (part, failed) in zip(parts, results, strict=True):
             shown.update(len(clips))
@@ -168,7 +168,7 @@ def _part_of(features: Features, view: View, part: tuple[Path, list[tuple[str, s
     def usable() -> Iterator[tuple[str, np.ndarray]]:
         for clip, place, sha256 in clips:
             try:
-                yield clip, features_of(clip, view, _signal(Path(place), sha256, features), features)
+                yield clip, extract_features(clip, view, _signal(Path(place), sha256, features), features)
             except AudioError as error:
                 errors.append(str(error))
 

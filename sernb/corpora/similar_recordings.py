@@ -9,22 +9,24 @@ import numpy as np
 
 from sernb import features
 from sernb.audio import similarity
-from sernb.audio.similarity import Alike, alike_among, fingerprint
+from sernb.audio.similarity import SimilarRecordings, find_similar, fingerprint
 from sernb.config import digest, work_folder
 from sernb.corpora.labelled_folder import LABELS
 from sernb.corpora.pool import Pool
 from sernb.corpora.preparation import prepare
 from sernb.features import LogMel
 from sernb.runtime.files import atomic, unwritable
-from sernb.runtime.locks import held, lock_of
-from sernb.runtime.progress import bar
-from sernb.runtime.threads import in_order
+from sernb.runtime.locks import hold, lock_path
+from sernb.runtime.progress import progress_bar
+from sernb.runtime.threads import map_in_order
 
 LISTENED = LogMel()
 
 
-def alike_in(corpus: Pool, *, data: str | Path | None = None, progress: bool = False) -> Alike:
-    """Return which recordings of a pool sound alike; see :func:`sernb.audio.similarity.fingerprint` for what that means.
+def find_similar_recordings(
+    corpus: Pool, *, data: str | Path | None = None, progress: bool = False
+) -> SimilarRecordings:
+    """Return which recordings of a pool sound alike, as :mod:`sernb.audio.similarity` measures it.
 
     Args:
         data: the folder of the recordings, where their log-mels are not prepared yet
@@ -39,14 +41,14 @@ def alike_in(corpus: Pool, *, data: str | Path | None = None, progress: bool = F
     path = work_folder() / "cache" / "alike" / f"{corpus.folder}-{digest(*known, recordings.tolist())}.npz"
     pairs = _kept(path)
     if pairs is None:
-        with held(lock_of(path, work_folder())):
+        with hold(lock_path(path, work_folder())):
             pairs = _kept(path)
             if pairs is None:
                 first = clips.drop_duplicates("sha256")["clip"].tolist()
                 pairs = _found(corpus, first, data, progress)
                 with atomic(path) as unfinished:
                     np.savez(unfinished, pairs=pairs)
-    return Alike(dict(zip(clips["clip"].tolist(), number.tolist(), strict=True)), pairs)
+    return SimilarRecordings(dict(zip(clips["clip"].tolist(), number.tolist(), strict=True)), pairs)
 
 
 def _kept(path: Path) -> np.ndarray | None:
@@ -59,8 +61,8 @@ def _found(corpus: Pool, clips: list[str], data: str | Path | None, progress: bo
     """Compare the clips; their fingerprints lie in a file meanwhile, 10 kB a clip."""
     table = prepare(corpus, LISTENED, data=data, progress=progress)
     with (
-        contextlib.closing(in_order(lambda clip: fingerprint(table[clip]), clips)) as pictures,
-        bar(len(clips), "sound of the clips", "clip", shown=progress) as shown,
+        contextlib.closing(map_in_order(lambda clip: fingerprint(table[clip]), clips)) as pictures,
+        progress_bar(len(clips), "sound of the clips", "clip", shown=progress) as shown,
     ):
         try:
             with tempfile.TemporaryFile(dir=work_folder()) as file:
@@ -68,7 +70,7 @@ def _found(corpus: Pool, clips: list[str], data: str | Path | None, progress: bo
                     picture.tofile(file)
                     shown.update()
                 file.flush()
-                return alike_among(np.memmap(file, picture.dtype, "r").reshape(len(clips), *picture.shape))
+                return find_similar(np.memmap(file, picture.dtype, "r").reshape(len(clips), *picture.shape))
         except OSError as error:
             raise unwritable(work_folder(), error) from error
 

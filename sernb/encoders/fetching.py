@@ -7,7 +7,7 @@ from sernb.config import ROOT
 from sernb.encoders.loading import encoder_named, require_file
 from sernb.encoders.registry import ENCODERS, WEIGHTS, Record
 from sernb.runtime.download import fetch_file
-from sernb.runtime.progress import line
+from sernb.runtime.progress import progress_line
 
 
 def fetch_encoder(
@@ -15,7 +15,7 @@ def fetch_encoder(
     into: str | Path | None = None,
     *,
     url: str = "",
-    announce: Callable[[str], None] = line,
+    announce: Callable[[str], None] = progress_line,
     progress: bool = False,
 ) -> Path:
     """Download the weights of an encoder where they are missing, check their sha256, and have a demo clip encoded.

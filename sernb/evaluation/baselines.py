@@ -16,11 +16,11 @@ def constant_ranking(truth: np.ndarray, classes: int) -> np.ndarray:
     return np.tile(np.bincount(truth, minlength=classes), (len(truth), 1))
 
 
-def chance(classes: int, k: int = 1) -> float:
+def chance_level(classes: int, k: int = 1) -> float:
     """Return what blind guessing reaches on average: UAR and WAR, or top-k, ``k / classes``.
 
     Examples:
-        >>> chance(8), chance(8, k=3)
+        >>> chance_level(8), chance_level(8, k=3)
         (0.125, 0.375)
     """
     return min(k, classes) / classes

@@ -73,11 +73,11 @@ def fit_temperature(truth: np.ndarray, scores: np.ndarray) -> float:
     return float(1 / best.x)
 
 
-def with_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
+def apply_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
     """Return probabilities whose logarithms are divided by ``temperature``; the order of classes stays.
 
     Examples:
-        >>> with_temperature(np.array([[0.8, 0.2]]), 2.0).round(3)
+        >>> apply_temperature(np.array([[0.8, 0.2]]), 2.0).round(3)
         array([[0.667, 0.333]])
 
     Raises:

@@ -36,7 +36,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """Truths, scores and speakers of some clips."""
 
     truth: np.ndarray
@@ -73,9 +73,9 @@ def evaluate(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, *, see
         ValueError: as :func:`sernb.evaluation.confusion_matrix`
     """
     truth, scores = aligned(truth, scores)
-    answers = Answers(truth, scores, np.asarray(speakers))
-    unit, groups = units(answers.speakers)
-    drawn = draw(groups, RESAMPLES, seed)
+    answers = Predictions(truth, scores, np.asarray(speakers))
+    unit, groups = resampling_units(answers.speakers)
+    drawn = draw_resamples(groups, RESAMPLES, seed)
     classes = scores.shape[1]
     confusion = confusion_matrix(truth, scores)
     matrices = drawn @ group_sums(uar.sums.terms(truth, scores), groups)
@@ -104,38 +104,38 @@ def evaluate(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, *, see
     )
 
 
-def interval(metric: Metric, answers: Answers, *, seed: int = 0) -> Interval:
+def bootstrap_interval(metric: Metric, answers: Predictions, *, seed: int = 0) -> Interval:
     """Return one metric with its interval; any metric, also of numbers: ``interval(ccc, Answers(truth, …))``."""
-    unit, groups = units(answers.speakers)
-    drawn = draw(groups, _draws(metric), seed)
+    unit, groups = resampling_units(answers.speakers)
+    drawn = draw_resamples(groups, _draws(metric), seed)
     return _interval(metric(answers.truth, answers.scores), copies_of(metric, answers, groups, drawn), unit)
 
 
-def gain(metric: Metric, first: Answers, second: Answers, *, seed: int = 0) -> Interval:
+def paired_difference(metric: Metric, first: Predictions, second: Predictions, *, seed: int = 0) -> Interval:
     """Return by how much ``second`` is better than ``first`` on the same clips, the same speakers drawn for both.
 
     Raises:
         ValueError: if the two are not of the same clips in the same order
     """
     same_clips(first, second)
-    unit, groups = units(first.speakers)
-    drawn = draw(groups, _draws(metric), seed)
+    unit, groups = resampling_units(first.speakers)
+    drawn = draw_resamples(groups, _draws(metric), seed)
     copies = copies_of(metric, second, groups, drawn) - copies_of(metric, first, groups, drawn)
     return _interval(metric(second.truth, second.scores) - metric(first.truth, first.scores), copies, unit)
 
 
-def gap(metric: Metric, first: Answers, second: Answers, *, seed: int = 0) -> Interval:
+def unpaired_difference(metric: Metric, first: Predictions, second: Predictions, *, seed: int = 0) -> Interval:
     """Return by how much ``second`` is better than ``first`` on other clips, speakers drawn for each by itself."""
     copies, drawn_units = [], set()
     for part, start in ((second, seed), (first, seed + 1)):
-        unit, groups = units(part.speakers)
+        unit, groups = resampling_units(part.speakers)
         drawn_units.add(unit)
-        copies.append(copies_of(metric, part, groups, draw(groups, _draws(metric), start)))
+        copies.append(copies_of(metric, part, groups, draw_resamples(groups, _draws(metric), start)))
     value = metric(second.truth, second.scores) - metric(first.truth, first.scores)
     return _interval(value, copies[0] - copies[1], "clips" if "clips" in drawn_units else "speakers")
 
 
-def units(speakers: np.ndarray) -> tuple[str, np.ndarray]:
+def resampling_units(speakers: np.ndarray) -> tuple[str, np.ndarray]:
     """Return what is drawn, ``speakers`` or ``clips``, and the number of each clip's unit, shape ``(clips,)``."""
     names, groups = np.unique(speakers, return_inverse=True)
     if len(names) < FEWEST_SPEAKERS:
@@ -143,7 +143,7 @@ def units(speakers: np.ndarray) -> tuple[str, np.ndarray]:
     return "speakers", groups
 
 
-def same_clips(first: Answers, second: Answers) -> None:
+def same_clips(first: Predictions, second: Predictions) -> None:
     """Stop if two sets of answers are not of the same clips in the same order.
 
     Raises:
@@ -164,13 +164,13 @@ def _draws(metric: Metric) -> int:
     return RESAMPLES if hasattr(metric, "sums") else DRAWS
 
 
-def draw(groups: np.ndarray, times: int, seed: int) -> np.ndarray:
+def draw_resamples(groups: np.ndarray, times: int, seed: int) -> np.ndarray:
     """How often each unit is drawn, ``(times, units)``: the same as drawing with replacement, in one step."""
     count = int(groups.max()) + 1
     return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), times).astype(float)
 
 
-def copies_of(metric: Metric, answers: Answers, groups: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+def copies_of(metric: Metric, answers: Predictions, groups: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """The metric of each resampled copy, shape ``(copies,)``; means over classes are over those of all clips."""
     if sums := getattr(metric, "sums", None):
         of_units = group_sums(sums.terms(*aligned(answers.truth, answers.scores)), groups)

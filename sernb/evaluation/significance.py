@@ -10,14 +10,14 @@ import pandas as pd
 from sernb.evaluation.intervals import (
     LEVEL,
     RESAMPLES,
-    Answers,
     Interval,
+    Predictions,
     copies_of,
-    draw,
-    gain,
+    draw_resamples,
     group_sums,
+    paired_difference,
+    resampling_units,
     same_clips,
-    units,
 )
 from sernb.evaluation.metrics import Metric, aligned
 
@@ -36,7 +36,7 @@ class Comparison:
     exact: bool  # all flips were tried, not a sample of them
 
 
-def paired_test(metric: Metric, first: Answers, second: Answers, *, seed: int = 0) -> Comparison:
+def paired_test(metric: Metric, first: Predictions, second: Predictions, *, seed: int = 0) -> Comparison:
     """Return by how much ``second`` is better than ``first``, and how likely chance alone is to differ as much.
 
     Sign-flip test by speaker: if the systems were equal, each speaker's answers could as well have been the other
@@ -50,10 +50,10 @@ def paired_test(metric: Metric, first: Answers, second: Answers, *, seed: int = 
     Raises:
         ValueError: if the two are not of the same clips in the same order, or the metric is none of sums
     """
-    difference = gain(metric, first, second, seed=seed)
+    difference = paired_difference(metric, first, second, seed=seed)
     if not hasattr(metric, "sums"):
         raise ValueError(f"{metric.__name__} is not made of sums over clips: it cannot be tested this way")
-    _, groups = units(first.speakers)
+    _, groups = resampling_units(first.speakers)
     ours, theirs = (
         group_sums(metric.sums.terms(*aligned(answers.truth, answers.scores)), groups) for answers in (second, first)
     )
@@ -91,7 +91,7 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return corrected
 
 
-def speaker_differences(metric: Metric, first: Answers, second: Answers) -> np.ndarray:
+def speaker_differences(metric: Metric, first: Predictions, second: Predictions) -> np.ndarray:
     """Return by how much ``second`` is better for each speaker, shape ``(speakers,)``, in order of name.
 
     Raises:
@@ -105,7 +105,9 @@ def speaker_differences(metric: Metric, first: Answers, second: Answers) -> np.n
     )
 
 
-def smallest_difference(deviation: float, speakers: int, *, power: float = 0.8, level: float = LEVEL) -> float:
+def smallest_detectable_difference(
+    deviation: float, speakers: int, *, power: float = 0.8, level: float = LEVEL
+) -> float:
     """Return the smallest true difference that a paired test over so many speakers finds with this power.
 
     (t(1 - (1 - level) / 2) + t(power)) · deviation / √speakers, with speakers - 1 degrees of freedom: Bloom (1995),
@@ -115,7 +117,7 @@ def smallest_difference(deviation: float, speakers: int, *, power: float = 0.8, 
         deviation: sample standard deviation between speakers of the difference, see :func:`speaker_differences`
 
     Examples:
-        >>> round(smallest_difference(0.06, 24), 3)
+        >>> round(smallest_detectable_difference(0.06, 24), 3)
         0.036
 
     Raises:
@@ -141,7 +143,7 @@ class Spread:
         """Return both in per cent.
 
         Examples:
-            >>> print(over_seeds([0.61, 0.62, 0.63]))
+            >>> print(average_over_seeds([0.61, 0.62, 0.63]))
             62.0 ± 1.0 (3 seeds)
         """
         if self.seeds == 1:
@@ -149,7 +151,7 @@ class Spread:
         return f"{100 * self.mean:.1f} ± {100 * self.deviation:.1f} ({self.seeds} seeds)"
 
 
-def over_seeds(values: Sequence[float]) -> Spread:
+def average_over_seeds(values: Sequence[float]) -> Spread:
     """Return how a figure varies when only the seed does.
 
     Raises:
@@ -161,7 +163,7 @@ def over_seeds(values: Sequence[float]) -> Spread:
     return Spread(float(np.mean(values)), deviation, len(values))
 
 
-def ranks(metric: Metric, systems: Mapping[str, Answers], *, seed: int = 0) -> pd.DataFrame:
+def rank(metric: Metric, systems: Mapping[str, Predictions], *, seed: int = 0) -> pd.DataFrame:
     """Rank systems on the same clips, 1 for the highest figure, with the 95 % interval of each rank.
 
     The same speakers are drawn for all; equal figures share the mean of their ranks.
@@ -180,8 +182,8 @@ def ranks(metric: Metric, systems: Mapping[str, Answers], *, seed: int = 0) -> p
     every = list(systems.values())
     for other in every[1:]:
         same_clips(every[0], other)
-    _, groups = units(every[0].speakers)
-    drawn = draw(groups, RESAMPLES, seed)
+    _, groups = resampling_units(every[0].speakers)
+    drawn = draw_resamples(groups, RESAMPLES, seed)
     # Rounded: figures that are equal but for rounding share a rank.
     copies = np.stack([copies_of(metric, answers, groups, drawn) for answers in every]).round(12)
     ranked = rankdata(-copies, axis=0)  # (systems, copies)
@@ -200,11 +202,11 @@ def ranks(metric: Metric, systems: Mapping[str, Answers], *, seed: int = 0) -> p
     return table.sort_values(["rank", "system"], ignore_index=True)
 
 
-def p_in_words(p: float) -> str:
+def format_p(p: float) -> str:
     """Return a p value with three places.
 
     Examples:
-        >>> p_in_words(0.0421), p_in_words(0.0001)
+        >>> format_p(0.0421), format_p(0.0001)
         ('0.042', '< 0.001')
     """
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -50,7 +50,7 @@ class Features(Protocol):
     """What every kind of features has; all else are its own settings.
 
     A kind that hears only a section of a clip has ``section(signal)`` and ``of_section(section)`` as well; a view
-    (:func:`sernb.features.extraction.features_of`) then changes the section.
+    (:func:`sernb.features.extraction.extract_features`) then changes the section.
     """
 
     sampling_rate: Hertz

@@ -61,7 +61,7 @@ class Descriptors:
         return Descriptors(self.spectral[kept], self.vocal[kept], self.voiced[kept])
 
 
-def descriptors_of(signal: np.ndarray, pitch: Pitch) -> Descriptors:
+def compute_descriptors(signal: np.ndarray, pitch: Pitch) -> Descriptors:
     """Return the contours of a signal of 16 kHz, in ``1 + samples // 160`` centred and zero-padded frames."""
     signal = signal.astype(np.float64)
     frames = _frames(signal, WINDOW)

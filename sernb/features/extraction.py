@@ -6,10 +6,10 @@ import numpy as np
 
 if TYPE_CHECKING:
     from sernb.features import Features
-from sernb.audio.augmentation import Mask, View, _chance, view_of
+from sernb.audio.augmentation import Mask, View, _chance, apply_view
 
 
-def features_of(clip: str, view: View, signal: np.ndarray, features: "Features") -> np.ndarray:
+def extract_features(clip: str, view: View, signal: np.ndarray, features: "Features") -> np.ndarray:
     """Return the features of one view of a clip, the same at every call; shape ``(frames, width)``, float32.
 
     A mask changes the features; any other view changes the signal, or the section of it that the features hear.
@@ -17,5 +17,5 @@ def features_of(clip: str, view: View, signal: np.ndarray, features: "Features")
     if isinstance(view, Mask):
         return view.on_features(features(signal), _chance(clip, view))
     if not hasattr(features, "section"):
-        return features(view_of(clip, view, signal, features.sampling_rate))
-    return features.of_section(view_of(clip, view, features.section(signal), features.sampling_rate))
+        return features(apply_view(clip, view, signal, features.sampling_rate))
+    return features.of_section(apply_view(clip, view, features.section(signal), features.sampling_rate))

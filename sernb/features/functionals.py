@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from sernb.audio.decoders import Hertz, Seconds
-from sernb.features.descriptors import HOP, SAMPLING_RATE, SPECTRAL, VOCAL, Descriptors, descriptors_of
+from sernb.features.descriptors import HOP, SAMPLING_RATE, SPECTRAL, VOCAL, Descriptors, compute_descriptors
 from sernb.features.pitch import Pitch
 
 STATISTICS = (
@@ -65,7 +65,7 @@ class Functionals:
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return the statistics as one row, shape ``(1, width)``, float32."""
-        contours = _without_silence(descriptors_of(signal, self.pitch))
+        contours = _without_silence(compute_descriptors(signal, self.pitch))
         voiced, smooth = contours.voiced, _smooth(contours.spectral)
         change, vocal_change = _change(contours.spectral), _change(contours.vocal)
         # The change at the edge of a run of voice would be that from or to nothing.

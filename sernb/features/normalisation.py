@@ -43,29 +43,29 @@ class Moments(NamedTuple):
     variance: np.ndarray
 
 
-def moments_of(clips: Sequence[np.ndarray]) -> Moments:
+def compute_moments(clips: Sequence[np.ndarray]) -> Moments:
     """Return mean and variance of each column over all rows of some clips."""
     rows = np.concatenate(clips).astype(np.float64)
     return Moments(rows.mean(axis=0), rows.var(axis=0))
 
 
-def average(speakers: Sequence[Moments]) -> Moments:
+def average_moments(speakers: Sequence[Moments]) -> Moments:
     """Return the average speaker: the mean of the means and the mean of the variances."""
     return Moments(*(np.mean(values, axis=0) for values in zip(*speakers, strict=True)))
 
 
-def shrunk(own: Moments, others: Moments, clips: int, k: float) -> Moments:
+def shrink(own: Moments, others: Moments, clips: int, k: float) -> Moments:
     """Return a mixture of both, ``clips / (clips + k)`` parts the speaker's own.
 
     Examples:
-        >>> shrunk(Moments(np.array([4.0]), np.array([2.0])), Moments(np.array([0.0]), np.array([1.0])), 3, 1.0)
+        >>> shrink(Moments(np.array([4.0]), np.array([2.0])), Moments(np.array([0.0]), np.array([1.0])), 3, 1.0)
         Moments(mean=array([3.]), variance=array([1.75]))
     """
     weight = clips / (clips + k)
     return Moments(*(weight * mine + (1 - weight) * theirs for mine, theirs in zip(own, others, strict=True)))
 
 
-def standardised(clip: np.ndarray, moments: Moments) -> np.ndarray:
+def standardise(clip: np.ndarray, moments: Moments) -> np.ndarray:
     """Return a clip with these moments taken out, float32."""
     deviation = np.where(moments.variance > SMALLEST, np.sqrt(moments.variance), 1.0)
     return ((clip - moments.mean) / deviation).astype(np.float32)

@@ -16,7 +16,7 @@ from sernb.figures.evaluation import (
     values_with_intervals,
 )
 from sernb.figures.exploration import maps, ratings, trimming, voice, waveforms
-from sernb.figures.occlusion import deletion_and_insertion, looked_at
+from sernb.figures.occlusion import deletion_and_insertion, occlusion_maps
 from sernb.figures.style import PALETTE, Drawing
 from sernb.figures.training import training_curves
 
@@ -32,8 +32,8 @@ __all__ = [
     "coverage",
     "deletion_and_insertion",
     "durations",
-    "looked_at",
     "maps",
+    "occlusion_maps",
     "ranks",
     "ratings",
     "recalls",

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from sernb.figures.style import ACCENT, INK, WIDTH, Drawing, canvas, styled
 
 if TYPE_CHECKING:
-    from sernb.studies.feature_maps import Inside
+    from sernb.studies.feature_maps import NetworkInterior
     from sernb.systems.inspection import Step
 
 COLUMNS = 4  # panels side by side
@@ -137,7 +137,7 @@ def _broken(text: str, width: int) -> str:
 
 
 @styled
-def filters(inside: "Inside", title: str) -> Drawing:
+def filters(inside: "NetworkInterior", title: str) -> Drawing:
     """The filters of the first convolution, each over time and frequency; one scale of colour for all."""
     kernels = inside.seen["filters 1"][:, :, 0]  # (time, bands, filters)
     limit = np.abs(kernels).max()
@@ -156,7 +156,7 @@ def filters(inside: "Inside", title: str) -> Drawing:
 
 
 @styled
-def feature_maps(inside: "Inside", layer: int, title: str) -> Drawing:
+def feature_maps(inside: "NetworkInterior", layer: int, title: str) -> Drawing:
     """The strongest feature maps of one convolution for one clip, time to the right, frequency upwards."""
     maps = inside.seen[f"feature maps {layer}"]  # (time, bands, channels)
     strongest = np.argsort(-maps.max(axis=(0, 1)), kind="stable")[:MOST_MAPS]
@@ -176,7 +176,7 @@ def feature_maps(inside: "Inside", layer: int, title: str) -> Drawing:
 
 
 @styled
-def attention(inside: "Inside", title: str) -> Drawing:
+def attention(inside: "NetworkInterior", title: str) -> Drawing:
     """What the network hears, the gate of its attention (mean and largest over channels), and what is left after it."""
     gate, attended = inside.seen["attention"], inside.seen["attended"]
     shown = {

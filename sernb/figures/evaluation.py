@@ -225,7 +225,7 @@ def ranks(table: pd.DataFrame, title: str) -> Drawing:
     """Rank of each system with its interval, 1 the best.
 
     Args:
-        table: as :func:`sernb.evaluation.ranks` returns it
+        table: as :func:`sernb.evaluation.rank` returns it
     """
     figure, axes = canvas(height=0.33 * len(table) + 1.0)
     for row, line in enumerate(table.itertuples()):

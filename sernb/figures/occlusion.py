@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from sernb.figures.style import ACCENT, WIDTH, Drawing, styled
 
 if TYPE_CHECKING:
-    from sernb.results.occlusion import Explained
+    from sernb.results.occlusion import Explanation
 
 
 @styled
-def looked_at(clips: Sequence["Explained"], title: str) -> Drawing:
+def occlusion_maps(clips: Sequence["Explanation"], title: str) -> Drawing:
     """Log-mel spectrogram of each clip, and below it by how much the score of the answer falls without each cell."""
     figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
     grid = figure.subplots(2, len(clips), squeeze=False, sharex="col")
@@ -49,7 +49,7 @@ def looked_at(clips: Sequence["Explained"], title: str) -> Drawing:
 
 
 @styled
-def deletion_and_insertion(clips: Sequence["Explained"], title: str) -> Drawing:
+def deletion_and_insertion(clips: Sequence["Explanation"], title: str) -> Drawing:
     """Mean score of the answer while cells go or come, by importance and at random."""
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     words = []

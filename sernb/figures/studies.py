@@ -64,7 +64,7 @@ def differences(found: Mapping[str, Interval], title: str, axis: str) -> Drawing
 
 
 @styled
-def stress_curves(found: pd.DataFrame, title: str) -> Drawing:
+def robustness_curves(found: pd.DataFrame, title: str) -> Drawing:
     """UAR by strength, a panel for each kind of condition tried at three strengths or more, one line a training.
 
     Args:
@@ -150,7 +150,7 @@ def by_speaker(found: pd.DataFrame, title: str, *, floor: float) -> Drawing:
 
 
 @styled
-def enrolment(found: pd.DataFrame, title: str, *, floor: float) -> Drawing:
+def adaptation_curve(found: pd.DataFrame, title: str, *, floor: float) -> Drawing:
     """UAR against the number of a new speaker's unlabelled clips, over all clips and over those not at hand.
 
     Args:

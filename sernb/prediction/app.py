@@ -25,7 +25,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from sernb.audio.decoders import Seconds
 from sernb.config import DataError, fault_line
-from sernb.prediction.archive import LARGEST, RecordingArchive, Refused
+from sernb.prediction.archive import LARGEST, RecordingArchive, RefusedRequest
 from sernb.prediction.formats import as_data, kept_as_csv
 from sernb.prediction.model import Model
 from sernb.prediction.model_card import MEANING, NOT_FOR
@@ -85,7 +85,7 @@ class App(ThreadingHTTPServer):
         with self.room:
             if not self.room.wait_for(lambda: self.taken + size <= LARGEST, TURN):
                 said = "too many recordings are being heard at once; try again in a minute"
-                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, said)
+                raise RefusedRequest(HTTPStatus.SERVICE_UNAVAILABLE, said)
             self.taken += size
         try:
             yield
@@ -105,7 +105,7 @@ class App(ThreadingHTTPServer):
                 return predict(self.model, recording, timeline=True)
         except DataError as error:
             said = " ".join(str(error).replace(str(recording), name).split())
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, said, getattr(error, "kind", "")) from error
+            raise RefusedRequest(HTTPStatus.UNPROCESSABLE_ENTITY, said, getattr(error, "kind", "")) from error
 
     def page(self) -> tuple[bytes, str]:
         """Return the page, and the nonce of its script and style."""
@@ -150,20 +150,20 @@ class Handler(BaseHTTPRequestHandler):
                 self._parse()
                 self._check()
                 if self.path_ not in known:
-                    raise Refused(HTTPStatus.NOT_FOUND, "there is no such page")
+                    raise RefusedRequest(HTTPStatus.NOT_FOUND, "there is no such page")
                 known[self.path_]()
-            except (Refused, ConnectionError):
+            except (RefusedRequest, ConnectionError):
                 raise
             except Exception as error:
                 log(error)
                 said = "something went wrong here; the terminal in which sernb runs says what"
-                raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, said) from error
-        except Refused as refused:
+                raise RefusedRequest(HTTPStatus.INTERNAL_SERVER_ERROR, said) from error
+        except RefusedRequest as refused:
             self._refuse(refused)
         except ConnectionError:
             self.close_connection = True
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: RefusedRequest) -> None:
         self.close_connection = True  # what was sent may not have been read
         if not self.answered:
             with contextlib.suppress(OSError):  # of somebody who has gone
@@ -172,14 +172,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer a request that is none, or of an unknown kind, as every other that is refused."""
-        self._refuse(Refused(HTTPStatus(code), message or HTTPStatus(code).phrase))
+        self._refuse(RefusedRequest(HTTPStatus(code), message or HTTPStatus(code).phrase))
 
     def _parse(self) -> None:
         try:
             parts = urlsplit(self.path)
             self.path_, self.query = parts.path, parse_qs(parts.query)
         except ValueError as error:
-            raise Refused(HTTPStatus.BAD_REQUEST, "this is no address of a page") from error
+            raise RefusedRequest(HTTPStatus.BAD_REQUEST, "this is no address of a page") from error
 
     def _check(self) -> None:
         """Refuse whoever is not the page itself.
@@ -190,12 +190,12 @@ class Handler(BaseHTTPRequestHandler):
         origin = self.headers.get("Origin")
         foreign = self.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")
         if self.headers.get("Host") not in self.server.hosts:
-            raise Refused(HTTPStatus.FORBIDDEN, "this host is not known here")
+            raise RefusedRequest(HTTPStatus.FORBIDDEN, "this host is not known here")
         if (origin is not None and _host(origin) not in self.server.hosts) or (foreign and self.path_ != "/"):
-            raise Refused(HTTPStatus.FORBIDDEN, "this is for the page of this server only")
+            raise RefusedRequest(HTTPStatus.FORBIDDEN, "this is for the page of this server only")
         given = self.query.get("token", [""])[0] if self.path_ == "/" else self.headers.get("X-Sernb-Token", "")
         if self.path_ != "/recorder.js" and not hmac.compare_digest(given.encode(), self.server.token.encode()):
-            raise Refused(HTTPStatus.FORBIDDEN, "open the address that `sernb app` has printed")
+            raise RefusedRequest(HTTPStatus.FORBIDDEN, "open the address that `sernb app` has printed")
 
     def _page(self) -> None:
         body, nonce = self.server.page()
@@ -241,10 +241,12 @@ class Handler(BaseHTTPRequestHandler):
         """
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdecimal()):
-            raise Refused(HTTPStatus.LENGTH_REQUIRED, "the length of the recording is missing")
+            raise RefusedRequest(HTTPStatus.LENGTH_REQUIRED, "the length of the recording is missing")
         if len(length) > 12 or int(length) > LARGEST:
             limit = f"{LARGEST // 2**20} MB"
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {limit}: use `sernb predict` for such files")
+            raise RefusedRequest(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {limit}: use `sernb predict` for such files"
+            )
         name = self.query.get("name", ["recording.wav"])[0].replace("\\", "/").rpartition("/")[2]
         name = "".join(each if each.isprintable() else " " for each in name).strip()[-LONGEST_NAME:] or "recording.wav"
         with (
@@ -262,14 +264,14 @@ class Handler(BaseHTTPRequestHandler):
                 while length:
                     block = self._block(min(BLOCK, length)) if time.monotonic() < ends else b""
                     if not block:
-                        raise Refused(HTTPStatus.BAD_REQUEST, "the recording broke off on its way")
+                        raise RefusedRequest(HTTPStatus.BAD_REQUEST, "the recording broke off on its way")
                     file.write(block)
                     length -= len(block)
         except ConnectionError:
             raise
         except OSError as error:
             said = f"the recording cannot be written ({error.strerror}); free space in {path.parents[1]}"
-            raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, said) from error
+            raise RefusedRequest(HTTPStatus.INSUFFICIENT_STORAGE, said) from error
 
     def _block(self, size: int) -> bytes:
         try:
@@ -372,7 +374,7 @@ def _ended_by_signals() -> Iterator[None]:
 @contextlib.contextmanager
 def _scratch() -> Iterator[None]:
     """Let everything temporary lie in one folder, gone at the end; what killed servers left goes at the beginning."""
-    from sernb.runtime.locks import held, is_held
+    from sernb.runtime.locks import hold, is_held
 
     before, parent = tempfile.tempdir, Path(tempfile.gettempdir())
     for lock in parent.glob(f"{SCRATCH}*/lock"):
@@ -380,7 +382,7 @@ def _scratch() -> Iterator[None]:
             shutil.rmtree(lock.parent, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=parent))
     try:
-        with held(folder / "lock"):
+        with hold(folder / "lock"):
             tempfile.tempdir = str(folder)
             yield
     finally:

@@ -17,7 +17,7 @@ LONGEST_ENTRY = 2**20  # bytes of what was said of a recording
 KEPT = re.compile(r"sernb-\d{8}-\d{6}-[0-9a-f]{8}")  # names of what the page keeps; nothing else is listed or deleted
 
 
-class Refused(Exception):  # noqa: N818
+class RefusedRequest(Exception):  # noqa: N818
     """A request that is not answered: status, and one line for the page."""
 
     def __init__(self, status: HTTPStatus, reason: str, kind: str = ""):
@@ -52,7 +52,7 @@ class RecordingArchive:
             self._delete(key)
             reason = getattr(error.__cause__ or error, "strerror", None) or error
             advice = "free space, or choose another folder with --keep"
-            raise Refused(
+            raise RefusedRequest(
                 HTTPStatus.INSUFFICIENT_STORAGE, f"{self.folder}: cannot be written ({reason}); {advice}"
             ) from error
 
@@ -71,7 +71,7 @@ class RecordingArchive:
             path = self.folder / f"{key}{suffix}"
             if _is_plain(path, LARGEST):
                 return path.read_bytes()
-        raise Refused(HTTPStatus.NOT_FOUND, "there is no such recording")
+        raise RefusedRequest(HTTPStatus.NOT_FOUND, "there is no such recording")
 
     def clear(self) -> int:
         """Delete everything that was kept, what was left unfinished too, and the folder if nothing else is in it.
@@ -85,7 +85,7 @@ class RecordingArchive:
         keys, left = self._delete(KEPT.pattern)
         if left:
             said = f"{self.folder}: {left} files of {len(keys) + left} could not be deleted; delete them there"
-            raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, said)
+            raise RefusedRequest(HTTPStatus.INTERNAL_SERVER_ERROR, said)
         with contextlib.suppress(OSError):
             self.folder.rmdir()
         return len(keys)

@@ -47,7 +47,7 @@ def family(name: str) -> str:
     return {"MFCC": "MFCC", "mel": "mel bands"}.get(about.split()[0], "spectrum")
 
 
-def reasons(model: Model, prediction: Prediction) -> pd.DataFrame:
+def attribute(model: Model, prediction: Prediction) -> pd.DataFrame:
     """Return by how much each family of functionals moved the answer, largest first.
 
     Args:
@@ -72,7 +72,7 @@ def reasons(model: Model, prediction: Prediction) -> pd.DataFrame:
     return found.sort_values("moved", key=np.abs, ascending=False).reset_index()
 
 
-def among_clips(
+def place_among_clips(
     pool: Pool, emotion: str, prediction: Prediction, data: str | Path | None = None
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Return what can be heard of a corpus's clips of an emotion, and the same of a recording.

@@ -1,7 +1,7 @@
 """Is a recording like those that the model learned from? Looked at before any answer is believed.
 
-Every bound comes from the training corpus (:mod:`sernb.prediction.training`); nothing here is a matter of taste but what
-is measured.
+Every bound comes from the training corpus (:mod:`sernb.prediction.training`); nothing here is a matter of taste but
+what is measured.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from sernb.audio.decoders import Hertz, Seconds
 from sernb.audio.filterbank import mel_bands
 from sernb.features import Functionals
 from sernb.features.descriptors import BANDS, HERTZ, WINDOW
-from sernb.systems.learning.linear_classifier import LinearMachine
+from sernb.systems.learning.linear_classifier import LinearClassifier
 
 IN_DOMAIN, SHAKY, NO_TRUST = VERDICTS = ("in domain", "shaky", "do not trust")
 NEAR_PEAK = 0.97  # of the highest amplitude
@@ -49,7 +49,7 @@ MEASURES = {
 
 
 @dataclass(frozen=True)
-class Readiness:
+class DomainCheck:
     """What the check found."""
 
     verdict: str  # of VERDICTS
@@ -57,7 +57,7 @@ class Readiness:
     measures: Mapping[str, float]
 
 
-def measures_of(signal: np.ndarray, row: np.ndarray, sampling_rate: Hertz, machine: LinearMachine) -> dict[str, float]:
+def measure(signal: np.ndarray, row: np.ndarray, sampling_rate: Hertz, machine: LinearClassifier) -> dict[str, float]:
     """Measure one clip, or one window of a longer recording.
 
     Args:
@@ -80,7 +80,7 @@ def measures_of(signal: np.ndarray, row: np.ndarray, sampling_rate: Hertz, machi
     }
 
 
-def distance(row: np.ndarray, machine: LinearMachine) -> float:
+def distance(row: np.ndarray, machine: LinearClassifier) -> float:
     """Return how far a clip lies from the mean of the training clips: root mean square over all functionals."""
     return float(np.sqrt(np.mean(machine.standardised(row[None]) ** 2)))
 
@@ -105,13 +105,13 @@ def band_edges(sampling_rate: Hertz) -> np.ndarray:
     return np.array([HERTZ[np.flatnonzero(band)[-1]] for band in bands.T])
 
 
-def joined(parts: Sequence[Mapping[str, float]], levels: np.ndarray) -> dict[str, float]:
+def join_checks(parts: Sequence[Mapping[str, float]], levels: np.ndarray) -> dict[str, float]:
     """Return the measures of a long recording: of its windows with voice, and of the background between all words."""
     middle = {name: float(np.median([part[name] for part in parts])) for name in MEASURES}
     return middle | {"SNR": middle["level"] - background(levels)}
 
 
-def readiness(measures: Mapping[str, float], bounds: Mapping[str, Mapping[str, float | None]]) -> Readiness:
+def check_domain(measures: Mapping[str, float], bounds: Mapping[str, Mapping[str, float | None]]) -> DomainCheck:
     """Compare a recording with the bounds of the training corpus.
 
     Args:
@@ -132,7 +132,7 @@ def readiness(measures: Mapping[str, float], bounds: Mapping[str, Mapping[str, f
             f"{about.low if below else about.high}: {_three(value * about.scale)} {about.unit}, where training clips "
             f"have {_three(limit * about.scale)} {comparison}"
         )
-    return Readiness(verdict, tuple(reasons), dict(measures))
+    return DomainCheck(verdict, tuple(reasons), dict(measures))
 
 
 def _three(value: float) -> str:

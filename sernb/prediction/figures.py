@@ -51,7 +51,7 @@ def why(found: pd.DataFrame, emotion: str, title: str) -> Drawing:
     """Bars: by how much each family of functionals moved the answer.
 
     Args:
-        found: from :func:`sernb.prediction.attribution.reasons`
+        found: from :func:`sernb.prediction.attribution.attribute`
     """
     figure, axes = canvas(height=0.32 * len(found) + 1.2)
     rows = found.iloc[::-1]

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from sernb.config import DataError
 from sernb.prediction.domain_check import MEASURES
-from sernb.prediction.model import Adaptation, Model, _moments, functionals, refuse_other
+from sernb.prediction.model import Adaptation, Model, _moments, check_features, refuse_mismatch
 from sernb.runtime.bounded import arrays_in, content_of, json_in, number, words
-from sernb.systems.learning.linear_classifier import machine_of
+from sernb.systems.learning.linear_classifier import classifier_from_arrays
 
 SHIPPED = Path(__file__).resolve().parent / "models" / "functionals-ridge"
 FORMAT, FORMAT_VERSION = "sernb-model", 1
 KINDS = ("ridge",)
 
 
-def model_at(folder: str | Path | None = None) -> Model:
+def load_model(folder: str | Path | None = None) -> Model:
     """Read a model; by default the one that ships.
 
     Args:
@@ -29,9 +29,9 @@ def model_at(folder: str | Path | None = None) -> Model:
     if (folder / "model.json").is_file():
         return _shipped(folder)
     if (folder / "config.json").is_file():
-        from sernb.prediction.trained_run import model_of_run
+        from sernb.prediction.trained_run import load_run
 
-        return model_of_run(folder)
+        return load_run(folder)
     raise DataError(f"{folder}: holds neither model.json nor config.json; give the folder of a model or of a run")
 
 
@@ -50,19 +50,19 @@ def _shipped(folder: Path) -> Model:
     arrays = arrays_in(path, content)
     if hashlib.sha256(content).hexdigest() != about.get("weights_sha256"):
         raise DataError(f"{path}: is not the file that model.json names (sha256 differs); get the folder again")
-    features = functionals(about.get("features"), about.get("features_version"), folder)
+    features = check_features(about.get("features"), about.get("features_version"), folder)
     try:
         classes, name = words(about["classes"]), str(about["name"])
         if not name.isprintable():
             raise ValueError("name: one line of text is expected")
         limit, temperatures = number(about["limit"], "limit", low=1e-3, high=1e6), about["temperatures"]
         temperature = number(temperatures["as_heard"], "temperatures", low=1e-3, high=1e3)
-        heard = machine_of(arrays, temperature=temperature, limit=limit)
+        heard = classifier_from_arrays(arrays, temperature=temperature, limit=limit)
         adaptation = None
         if "adapted" in temperatures:
             of_adapted = {name.removeprefix("adapted "): values for name, values in arrays.items()}
             adaptation = Adaptation(
-                machine_of(
+                classifier_from_arrays(
                     of_adapted,
                     temperature=number(temperatures["adapted"], "temperatures", low=1e-3, high=1e3),
                     limit=limit,
@@ -82,7 +82,7 @@ def _shipped(folder: Path) -> Model:
 def _refuse_odd(model: Model, width: int) -> None:
     """Raise ValueError, KeyError or TypeError where what is known of the answers cannot be used."""
     for machine in (model.machine, model.adaptation.machine) if model.adaptation else (model.machine,):
-        refuse_other(machine, len(model.classes), width)
+        refuse_mismatch(machine, len(model.classes), width)
     for sets in model.about["sets"].values():
         for coverage, threshold in sets.items():
             number(float(coverage), "sets: coverages", low=0, high=1)

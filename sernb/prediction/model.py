@@ -14,7 +14,7 @@ from sernb.audio.decoders import Hertz, Seconds
 from sernb.config import DataError, plain
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.features import Features, Functionals
-from sernb.systems.learning.linear_classifier import LinearMachine
+from sernb.systems.learning.linear_classifier import LinearClassifier
 
 MOST = 1e30  # of a weight: scores stay finite
 SMALLEST = 1e-16  # variance of a value that never changes: it becomes 0
@@ -22,9 +22,9 @@ SMALLEST = 1e-16  # variance of a value that never changes: it becomes 0
 
 @dataclass(frozen=True)
 class Adaptation:
-    """How the model adapts to a voice: as `sernb.studies.speaker_adaptation` does, with the machine that was trained so."""
+    """How the model adapts to a voice: as :mod:`sernb.studies.speaker_adaptation` does, with a classifier for it."""
 
-    machine: LinearMachine
+    machine: LinearClassifier
     mean: np.ndarray  # of the average training speaker, (values,)
     variance: np.ndarray  # of the average training speaker, (values,)
     k: float  # the average speaker weighs as many clips
@@ -53,7 +53,7 @@ class Model:
     classes: tuple[str, ...]
     features: Features
     network: Callable[[Sequence[np.ndarray]], np.ndarray] | None = None  # features of clips → (clips, classes)
-    machine: LinearMachine | None = None  # instead of a network
+    machine: LinearClassifier | None = None  # instead of a network
     adaptation: Adaptation | None = None
 
     def scores(self, clips: Sequence[np.ndarray]) -> np.ndarray:
@@ -105,7 +105,7 @@ def _moments(arrays: dict[str, np.ndarray], name: str, width: int) -> np.ndarray
     return values.astype(np.float64)
 
 
-def refuse_other(machine: LinearMachine, classes: int, width: int) -> None:
+def refuse_mismatch(machine: LinearClassifier, classes: int, width: int) -> None:
     """Raise ValueError where a machine is for other classes or features."""
     if machine.planes.shape != (classes, width):
         found = " x ".join(map(str, machine.planes.shape))
@@ -114,7 +114,7 @@ def refuse_other(machine: LinearMachine, classes: int, width: int) -> None:
         raise ValueError(f"planes: numbers up to {MOST:g} are expected")
 
 
-def functionals(settings: dict | None, version: int | None, folder: Path) -> Functionals:
+def check_features(settings: dict | None, version: int | None, folder: Path) -> Functionals:
     """Return the features of a model, if they are those of this version of the workbook.
 
     Raises:

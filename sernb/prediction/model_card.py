@@ -12,7 +12,7 @@ insurance, call centres or care. Recognising emotions at work and in education i
 commercially: the licence of the training recordings does not allow it."""
 
 
-def card(about: dict) -> str:
+def write_card(about: dict) -> str:
     """Return the card of a model as Markdown.
 
     Args:

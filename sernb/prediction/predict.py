@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sernb.audio.augmentation import TEST_VIEWS, Gain, Speed, View, view_of
+from sernb.audio.augmentation import TEST_VIEWS, Gain, Speed, View, apply_view
 from sernb.audio.decoders import AudioError, Hertz, Seconds
 from sernb.audio.reading import SHORTEST
 from sernb.config import DataError
 from sernb.prediction import domain_check
-from sernb.prediction.domain_check import NO_TRUST, Readiness
+from sernb.prediction.domain_check import NO_TRUST, DomainCheck
 from sernb.prediction.model import Model
-from sernb.prediction.recordings import blocks, files_named, recording_of
+from sernb.prediction.recordings import find_recordings, read_blocks, recording_of
 
 WINDOW: Seconds = 3.0
 STEP: Seconds = 1.5  # from window to window of a timeline
@@ -56,7 +56,7 @@ class Prediction:
     scores: np.ndarray  # probabilities, (classes,)
     unsure_below: float
     threshold: float | None  # from this probability on an emotion belongs to the set; None: sets are not known
-    readiness: Readiness | None  # None: the model does not know its training corpus
+    readiness: DomainCheck | None  # None: the model does not know its training corpus
     windows: tuple[Window, ...] = ()  # of a timeline, or of a recording that is longer than training clips
     votes: float | None = None  # share of views that gave the answer of them all
     answered: int = 1  # windows that the answer is the mean of
@@ -138,7 +138,8 @@ def predict(
         timeline: answer for windows that overlap, too
         views: hear a recording that is answered as a whole quieter, slower and faster as well, and take the mean
         coverage: share of clips of new speakers, of the kind that the model was trained on, whose set holds the emotion
-        voice: answers adapted to a voice, and to how many of its clips (:func:`voice_of`); by default the model's own
+        voice: answers adapted to a voice, and to how many of its clips, as :func:`adapt_to_speaker` returns; by default
+            the model's own
 
     Raises:
         DataError: if the recording cannot be used, has no voice, or the coverage is not known
@@ -150,7 +151,7 @@ def predict(
     recording = recording_of(path)
     known["notes"] = recording.notes
     whole = model.longest is None or recording.seconds <= model.longest
-    signals = blocks(recording, model.sampling_rate)
+    signals = read_blocks(recording, model.sampling_rate)
     if not whole:
         step = STEP if timeline else WINDOW
         return _of_windows(model, path, recording.seconds, _cut(signals, model.sampling_rate, step), scores, known)
@@ -158,7 +159,7 @@ def predict(
     piece = _piece(model, path, 0.0, recording.seconds, signal)
     if not _has_voice(model, piece.measures):
         raise _no_speech(path)
-    others = [view_of(path.name, view, signal, model.sampling_rate) for view in (VIEWS if views else ())]
+    others = [apply_view(path.name, view, signal, model.sampling_rate) for view in (VIEWS if views else ())]
     each = scores([piece.features, *map(model.features, others)])
     found = each.mean(axis=0)
     votes = float((each.argmax(axis=1) == found.argmax()).mean()) if views else None
@@ -189,7 +190,7 @@ def predict_all(model: Model, names: Sequence[str], **options: object) -> Iterat
     Raises:
         DataError: if a folder or a pattern holds no recording
     """
-    for path in files_named(names):
+    for path in find_recordings(names):
         try:
             yield path, predict(model, path, **options)
         except DataError as error:
@@ -199,7 +200,7 @@ def predict_all(model: Model, names: Sequence[str], **options: object) -> Iterat
             yield path, DataError(f"{path}: cannot be read ({reason}); check it and try again")
 
 
-def voice_of(model: Model, folder: str | Path) -> tuple[Scores, int]:
+def adapt_to_speaker(model: Model, folder: str | Path) -> tuple[Scores, int]:
     """Adapt a model to a voice by recordings of it, whose emotions nobody needs to know.
 
     Returns:
@@ -211,9 +212,9 @@ def voice_of(model: Model, folder: str | Path) -> tuple[Scores, int]:
     if model.adaptation is None:
         raise DataError(f"{model.name}: does not adapt to voices; take the model that ships")
     heard = []
-    for path in files_named([str(folder)]):
+    for path in find_recordings([str(folder)]):
         recording = recording_of(path)
-        signals = blocks(recording, model.sampling_rate)
+        signals = read_blocks(recording, model.sampling_rate)
         if recording.seconds <= model.longest:
             cut: Iterable = [(0.0, recording.seconds, np.concatenate(list(signals)))]
         else:
@@ -235,7 +236,7 @@ def _of_windows(model: Model, path: Path, seconds: Seconds, cut: Iterator, score
     answered = [window.scores for window in windows if window.scores is not None]
     if not answered:
         raise _no_speech(path)
-    together = domain_check.joined(measured, np.concatenate(levels)) if measured else None
+    together = domain_check.join_checks(measured, np.concatenate(levels)) if measured else None
     return Prediction(
         path,
         seconds,
@@ -289,7 +290,7 @@ def _piece(model: Model, path: Path, start: Seconds, end: Seconds, signal: np.nd
     features = _features(model, path, signal)
     if "readiness" not in model.about:
         return Piece(start, end, signal, features, None)
-    measures = domain_check.measures_of(signal, features[0], model.sampling_rate, model.machine)
+    measures = domain_check.measure(signal, features[0], model.sampling_rate, model.machine)
     return Piece(start, end, signal, features, measures)
 
 
@@ -310,5 +311,5 @@ def _has_voice(model: Model, measures: dict[str, float] | None) -> bool:
     return measures is None or measures["voice"] >= model.about["readiness"]["voice"]["stop"]
 
 
-def _readiness(model: Model, measures: dict[str, float] | None) -> Readiness | None:
-    return None if measures is None else domain_check.readiness(measures, model.about["readiness"])
+def _readiness(model: Model, measures: dict[str, float] | None) -> DomainCheck | None:
+    return None if measures is None else domain_check.check_domain(measures, model.about["readiness"])

@@ -23,7 +23,7 @@ ANEW = "record or export it again"
 ADVICE = {"see `sernb check`": "check its name", reading.AGAIN: ANEW, reading.SILENCE: ANEW}
 
 
-def files_named(names: Sequence[str]) -> list[Path]:
+def find_recordings(names: Sequence[str]) -> list[Path]:
     """Return the files that paths, folders and patterns such as ``takes/*.wav`` name, each once, in order.
 
     Raises:
@@ -55,7 +55,7 @@ def recording_of(path: Path) -> Recording:
         return reading.examine(path, held=AT_ONCE)
 
 
-def blocks(recording: Recording, sampling_rate: Hertz) -> Iterator[np.ndarray]:
+def read_blocks(recording: Recording, sampling_rate: Hertz) -> Iterator[np.ndarray]:
     """Yield a recording as mono samples at ``sampling_rate``, float32; a short one in one block, as ``load`` reads it.
 
     Raises:

@@ -12,14 +12,14 @@ from sernb.audio.reading import load
 from sernb.config import DataError, plain
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.features import Embedding
-from sernb.prediction.model import Model, functionals, refuse_other
+from sernb.prediction.model import Model, check_features, refuse_mismatch
 from sernb.protocols.labels import LabelSet
-from sernb.protocols.protocol import protocol_named
+from sernb.protocols.protocol import get_protocol
 from sernb.runs.run_folder import Run, open_run
 from sernb.runtime.bounded import LARGEST, arrays_in, content_of, number, words
 from sernb.runtime.files import Damaged
-from sernb.systems.learning.linear_classifier import machine_of
-from sernb.systems.registry import system_named
+from sernb.systems.learning.linear_classifier import classifier_from_arrays
+from sernb.systems.registry import get_system
 
 LONGEST: Seconds = 30.0  # that an encoder hears at once; longer recordings are cut into windows
 ASKED = 4  # clips that a rebuilt network is asked for once more
@@ -27,7 +27,7 @@ KNOWN_OF_MODELS = ("longest", "unsure_below", "sets", "readiness")
 TOLERANCE = 0.01  # between a score of a rebuilt network and the recorded one
 
 
-def model_of_run(folder: Path) -> Model:
+def load_run(folder: Path) -> Model:
     """Return what a finished run trained.
 
     A linear machine answers from its arrays. A network is built by its system's code and given its weights; that
@@ -50,7 +50,7 @@ def model_of_run(folder: Path) -> Model:
     try:
         config, name = run.config, str(run.config["system"])
         becomes = tuple((str(emotion), str(target)) for emotion, target in config["labels"]["becomes"])
-        labels, protocol = LabelSet("of the run", becomes), protocol_named(config["protocol"])
+        labels, protocol = LabelSet("of the run", becomes), get_protocol(config["protocol"])
         classes = words(labels.classes)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: config.json is not that of a run; {again}") from error
@@ -67,11 +67,11 @@ def model_of_run(folder: Path) -> Model:
     if (config.get("features") or {}).get("type") == "Embedding":
         features, config = _embedding(config, folder), {**config, "longest": LONGEST}
     else:
-        features = functionals(config.get("features"), config.get("features_version"), folder)
+        features = check_features(config.get("features"), config.get("features_version"), folder)
     try:
         temperature = number(run.metrics["chosen"]["temperature"], "temperature", low=1e-3, high=1e3)
-        machine = machine_of(weights, temperature=temperature)
-        refuse_other(machine, len(classes), features.width)
+        machine = classifier_from_arrays(weights, temperature=temperature)
+        refuse_mismatch(machine, len(classes), features.width)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: weights.npz is not that of a finished run; {again}") from error
     return Model(folder, _without(config), name, classes, features, machine=machine)
@@ -96,7 +96,7 @@ def _embedding(config: dict, folder: Path) -> Embedding:
 
 
 def _network(run: Run, name: str, labels: LabelSet, weights: dict[str, np.ndarray]) -> Model:
-    system, config = system_named(name), run.config
+    system, config = get_system(name), run.config
     settings = [system.settings_for(profile) for profile in ("full", "quick")]
     fitting = [each for each in settings if plain(each) == config.get("settings")]
     if not fitting or plain(system.features) != config.get("features") or not system.is_network:
@@ -109,17 +109,17 @@ def _network(run: Run, name: str, labels: LabelSet, weights: dict[str, np.ndarra
         except Exception as error:  # whatever arrays of other shapes lead to
             raise DataError(f"{run.folder}: weights.npz is not that of a finished run; run it again") from error
     else:
-        from sernb.systems.inspection import restored
+        from sernb.systems.inspection import restore_network
 
         # What of the experiment a network is made from; its corpus need not be here as a whole.
-        answers = restored(SimpleNamespace(system=system, settings=fitting[0], labels=labels), weights)
+        answers = restore_network(SimpleNamespace(system=system, settings=fitting[0], labels=labels), weights)
     model = Model(run.folder, _without(config), name, labels.classes, system.features, network=answers)
     _prove(run, model)
     return model
 
 
 def _prove(run: Run, model: Model) -> None:
-    from sernb.corpora.pool import pool_named, recordings_of
+    from sernb.corpora.pool import find_recordings, parse_pool
 
     try:
         recorded = run.predictions
@@ -127,7 +127,7 @@ def _prove(run: Run, model: Model) -> None:
         corpus, clips = str(run.config["corpus"]), recorded["clip"].astype(str).tolist()
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{run.folder}: predictions.csv is not that of a finished run; run it again") from error
-    files = recordings_of(pool_named(corpus), clips)
+    files = find_recordings(parse_pool(corpus), clips)
     if not files:
         raise DataError(
             f"{run.folder}: whether its weights alone make its answers again can only be seen on the recordings of "

@@ -19,27 +19,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sernb.audio.augmentation import Noise, view_of
+from sernb.audio.augmentation import Noise, apply_view
 from sernb.audio.degradation import Clipping, Room, Telephone
 from sernb.audio.reading import load
 from sernb.config import plain
-from sernb.corpora.pool import Pool, pool_named, recordings_of
+from sernb.corpora.pool import Pool, find_recordings, parse_pool
 from sernb.corpora.preparation import prepare
-from sernb.evaluation import Answers, Interval, calibration_error, evaluate, interval, uar
+from sernb.evaluation import Interval, Predictions, bootstrap_interval, calibration_error, evaluate, uar
 from sernb.features import VERSION as FEATURES_VERSION
-from sernb.features.normalisation import SHRINKAGES, Moments, average, moments_of, shrunk, standardised
+from sernb.features.normalisation import SHRINKAGES, Moments, average_moments, compute_moments, shrink, standardise
 from sernb.prediction import domain_check
-from sernb.prediction.loading import FORMAT, FORMAT_VERSION, KINDS, SHIPPED, model_at
+from sernb.prediction.loading import FORMAT, FORMAT_VERSION, KINDS, SHIPPED, load_model
 from sernb.prediction.model import Adaptation
-from sernb.prediction.model_card import card
+from sernb.prediction.model_card import write_card
 from sernb.runs.planning import plan
 from sernb.runtime.bounded import arrays_in
 from sernb.runtime.files import atomic
-from sernb.runtime.progress import line
+from sernb.runtime.progress import progress_line
 from sernb.runtime.provenance import provenance
 from sernb.systems.base import Examples, Task
-from sernb.systems.learning.linear_classifier import LinearMachine, machine_of
-from sernb.systems.registry import system_named
+from sernb.systems.learning.linear_classifier import LinearClassifier, classifier_from_arrays
+from sernb.systems.registry import get_system
 
 SYSTEM = "functionals-ridge"
 PROTOCOL = "speaker-independent"
@@ -96,28 +96,28 @@ def corpus_of(name: str) -> Corpus:
 # -- Training -- #
 
 
-def trained(corpus: Corpus, kept: np.ndarray, rows: np.ndarray) -> LinearMachine:
+def trained(corpus: Corpus, kept: np.ndarray, rows: np.ndarray) -> LinearClassifier:
     """Train on some clips, as the system does where speakers are kept apart.
 
     Args:
         kept: which clips, (clips,) of booleans
         rows: features of all clips
     """
-    system, classes = system_named(SYSTEM), corpus.classes
+    system, classes = get_system(SYSTEM), corpus.classes
     rows, truth, about = rows[kept], corpus.truth[kept], corpus.clips[kept].reset_index(drop=True)
     examples = Examples(tuple(rows[:, None]), truth, about)
     task = Task(examples, examples[:0], classes, speakers_apart=True, times_trained=np.ones(len(truth), int), seed=0)
     fitted = system.fit(system.settings, task)
-    return machine_of(fitted.weights, temperature=fitted.chosen["temperature"])
+    return classifier_from_arrays(fitted.weights, temperature=fitted.chosen["temperature"])
 
 
-def adapted(corpus: Corpus, kept: np.ndarray) -> tuple[LinearMachine, Moments]:
+def adapted(corpus: Corpus, kept: np.ndarray) -> tuple[LinearClassifier, Moments]:
     """Train on speakers who are each standardised with their own clips; return the average speaker, too."""
     rows, own = corpus.rows.copy(), {}
     for name, at in corpus.by_speaker(kept).items():
-        own[name] = moments_of([corpus.rows[at]])
-        rows[at] = standardised(corpus.rows[at], own[name])
-    return trained(corpus, kept, rows), average(list(own.values()))
+        own[name] = compute_moments([corpus.rows[at]])
+        rows[at] = standardise(corpus.rows[at], own[name])
+    return trained(corpus, kept, rows), average_moments(list(own.values()))
 
 
 # -- Speakers that were not trained on -- #
@@ -127,7 +127,7 @@ def adapted(corpus: Corpus, kept: np.ndarray) -> tuple[LinearMachine, Moments]:
 class Held:
     """What is said of each clip by a machine that never heard its speaker."""
 
-    machines: tuple[LinearMachine, ...]  # by fold
+    machines: tuple[LinearClassifier, ...]  # by fold
     scores: np.ndarray  # (clips, classes)
     enrolled: dict[int | None, np.ndarray]  # available clips → scores, (draws, clips, classes); k chosen on other folds
     k: float  # the best over all folds, for the model that ships
@@ -149,9 +149,9 @@ def held_out(corpus: Corpus) -> Held:
                 order = rng.permutation(at)
                 for count, k in tried:
                     drawn = order[:count]
-                    moments = shrunk(moments_of([corpus.rows[drawn]]), others, len(drawn), k)
-                    tried[count, k][draw, at] = own_machine(standardised(corpus.rows[at], moments))
-        line(f"fold {number}: UAR {100 * uar(corpus.truth[held], scores[held]):.1f} %")
+                    moments = shrink(compute_moments([corpus.rows[drawn]]), others, len(drawn), k)
+                    tried[count, k][draw, at] = own_machine(standardise(corpus.rows[at], moments))
+        progress_line(f"fold {number}: UAR {100 * uar(corpus.truth[held], scores[held]):.1f} %")
 
     def best(mask: np.ndarray) -> float:
         def reached(k: float) -> float:
@@ -215,7 +215,7 @@ def coverages(corpus: Corpus, draws: np.ndarray) -> list[dict[str, object]]:
         rows.append(
             {
                 "stated": coverage,
-                "covered": str(interval(_mean, Answers(covered, covered, speakers))),
+                "covered": str(bootstrap_interval(_mean, Predictions(covered, covered, speakers))),
                 "emotions": float(sets.sum(axis=1).mean()),
             }
         )
@@ -239,28 +239,28 @@ def checked(corpus: Corpus, held: Held) -> tuple[list[dict[str, float]], dict[st
         measures of each clip; by name of the copies what is needed to check them: measures, and whether the answer was
         right
     """
-    system = system_named(SYSTEM)
-    files = recordings_of(corpus.pool, corpus.clips["clip"].tolist())
+    system = get_system(SYSTEM)
+    files = find_recordings(corpus.pool, corpus.clips["clip"].tolist())
     fold_of = np.argmax(np.stack(corpus.held), axis=0)
     rate, measured = system.features.sampling_rate, []
     copied = corpus.clips.groupby("speaker").sample(COPIED, random_state=0).index
     copies: dict[str, list[dict]] = {name: [] for name in COPIES}
     for at, clip in enumerate(corpus.clips["clip"]):
         signal, machine = load(files[clip], rate), held.machines[fold_of[at]]
-        measured.append(domain_check.measures_of(signal, corpus.rows[at], rate, machine))
+        measured.append(domain_check.measure(signal, corpus.rows[at], rate, machine))
         for name, view in COPIES.items() if at in copied else ():
-            spoiled = view_of(clip, view, signal, rate)
+            spoiled = apply_view(clip, view, signal, rate)
             row = system.features(spoiled)
             right = machine(row).argmax() == corpus.truth[at]
             copies[name].append(
-                {"measures": domain_check.measures_of(spoiled, row[0], rate, machine), "right": bool(right)}
+                {"measures": domain_check.measure(spoiled, row[0], rate, machine), "right": bool(right)}
             )
     return measured, copies
 
 
 def verdicts(found: Sequence[Mapping], bounds: Mapping) -> dict[str, object]:
     """Return how many of some recordings got each verdict, and how many of those answers are right."""
-    said = np.array([domain_check.readiness(each["measures"], bounds).verdict for each in found])
+    said = np.array([domain_check.check_domain(each["measures"], bounds).verdict for each in found])
     right = np.array([each["right"] for each in found])
     rows = {
         verdict: {"share": float((said == verdict).mean()), "right": float(right[said == verdict].mean())}
@@ -311,7 +311,7 @@ def make(corpus_name: str, foreign_name: str, folder: Path) -> None:
     }
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)
-    system, part = system_named(SYSTEM), corpus.pool.parts[0]
+    system, part = get_system(SYSTEM), corpus.pool.parts[0]
     about = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -348,12 +348,12 @@ def make(corpus_name: str, foreign_name: str, folder: Path) -> None:
     with atomic(folder / "model.json") as unfinished:
         unfinished.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", "utf-8")
     with atomic(folder / "README.md") as unfinished:
-        unfinished.write_text(card(json.loads(json.dumps(about))), "utf-8")
+        unfinished.write_text(write_card(json.loads(json.dumps(about))), "utf-8")
 
 
 def differences(folder: Path, other: Path) -> list[str]:
     """Return in which figures two folders of the model differ beyond rounding; the same make gives none."""
-    first, second = ({**model_at(each).about} for each in (folder, other))
+    first, second = ({**load_model(each).about} for each in (folder, other))
     for about in (first, second):
         for name in ("provenance", "weights_sha256"):
             about.pop(name)
@@ -385,7 +385,7 @@ def figures_of(corpus: Corpus, scores: np.ndarray) -> dict[str, object]:
     found = evaluate(corpus.truth, scores, corpus.speakers)
     genders = corpus.clips.gender.to_numpy(str)
     by_gender = {
-        name: str(interval(uar, Answers(corpus.truth[at], scores[at], corpus.speakers[at])))
+        name: str(bootstrap_interval(uar, Predictions(corpus.truth[at], scores[at], corpus.speakers[at])))
         for name in sorted(set(genders))
         for at in [genders == name]
     }
@@ -407,7 +407,9 @@ def figures_of(corpus: Corpus, scores: np.ndarray) -> dict[str, object]:
 def enrolment_interval(corpus: Corpus, scores: np.ndarray) -> Interval:
     """Return the UAR over all draws of the clips at hand."""
     draws = len(scores)
-    return interval(uar, Answers(np.tile(corpus.truth, draws), np.concatenate(scores), np.tile(corpus.speakers, draws)))
+    return bootstrap_interval(
+        uar, Predictions(np.tile(corpus.truth, draws), np.concatenate(scores), np.tile(corpus.speakers, draws))
+    )
 
 
 def sure(corpus: Corpus, scores: np.ndarray) -> dict[str, object]:
@@ -415,23 +417,25 @@ def sure(corpus: Corpus, scores: np.ndarray) -> dict[str, object]:
     given, right = scores.max(axis=1) >= UNSURE_BELOW, scores.argmax(axis=1) == corpus.truth
     speakers = corpus.speakers
     return {
-        "given": str(interval(_mean, Answers(given, given, speakers))),
-        "right": str(interval(_mean, Answers(right[given], right[given], speakers[given]))),
-        "right of the others": str(interval(_mean, Answers(right[~given], right[~given], speakers[~given]))),
+        "given": str(bootstrap_interval(_mean, Predictions(given, given, speakers))),
+        "right": str(bootstrap_interval(_mean, Predictions(right[given], right[given], speakers[given]))),
+        "right of the others": str(
+            bootstrap_interval(_mean, Predictions(right[~given], right[~given], speakers[~given]))
+        ),
     }
 
 
-def foreign(name: str, corpus: Corpus, machine: LinearMachine, bounds: Mapping) -> dict[str, object]:
+def foreign(name: str, corpus: Corpus, machine: LinearClassifier, bounds: Mapping) -> dict[str, object]:
     """Return what the model that ships does on another corpus."""
-    pool, system = pool_named(name), system_named(SYSTEM)
+    pool, system = parse_pool(name), get_system(SYSTEM)
     clips = pool.index[pool.index.emotion.isin(corpus.classes)]
-    table, files = prepare(pool, system.features, progress=True), recordings_of(pool, clips["clip"].tolist())
+    table, files = prepare(pool, system.features, progress=True), find_recordings(pool, clips["clip"].tolist())
     rows = np.concatenate([table[clip] for clip in clips["clip"]])
     truth, scores = clips.emotion.map(corpus.classes.index).to_numpy(int), machine(rows)
     metrics = evaluate(truth, scores, clips.speaker.to_numpy(str))
     rate = system.features.sampling_rate
     found = [
-        {"measures": domain_check.measures_of(load(files[clip], rate), row, rate, machine), "right": bool(ok)}
+        {"measures": domain_check.measure(load(files[clip], rate), row, rate, machine), "right": bool(ok)}
         for clip, row, ok in zip(clips["clip"], rows, scores.argmax(axis=1) == truth, strict=True)
     ]
     part = pool.parts[0]
@@ -459,12 +463,12 @@ def main() -> None:
     options = parser.parse_args()
     if not options.check:
         make(options.corpus, options.foreign, options.out)
-        line(f"model: {options.out}")
+        progress_line(f"model: {options.out}")
         return
     with tempfile.TemporaryDirectory(prefix="sernb-") as folder:
         make(options.corpus, options.foreign, Path(folder))
         found = differences(options.out, Path(folder))
-    line("\n".join(found) or f"{options.out}: made again, nothing differs")
+    progress_line("\n".join(found) or f"{options.out}: made again, nothing differs")
     sys.exit(bool(found))
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sernb.audio.similarity import Alike, alike_among, fingerprint
+from sernb.audio.similarity import SimilarRecordings, find_similar, fingerprint
 from sernb.config import DataError
 from sernb.corpora.csv_table import near_equal, read_csv_table
-from sernb.corpora.files import bare_names, find_places, locate, names_of, why_missing
+from sernb.corpora.files import bare_names, find_places, list_names, locate, why_missing
 from sernb.corpora.local_index import read_index
-from sernb.corpora.registry import corpus_named
+from sernb.corpora.registry import get_corpus
 from sernb.protocols.folds import Fold
 from sernb.protocols.leak_audit import Leak, find_leaks
 from sernb.protocols.protocol import SPEAKER, TAKE, VALIDATION_SPEAKER
@@ -35,13 +35,13 @@ NEAR_SPEAKERS = "speakers whose names are nearly equal"
 
 
 @dataclass(frozen=True)
-class Split:
+class ExternalSplit:
     """A split that somebody made, as far as it is known."""
 
     clips: pd.DataFrame  # one row a clip; empty cells where something is not known
     folds: dict[str, Fold]  # by the name that the file gives them
     statistics: dict[str, tuple[str, ...]]  # the clips that fitted statistics, by fold
-    alike: Alike  # of the recordings that are here
+    alike: SimilarRecordings  # of the recordings that are here
     unchecked: tuple[str, ...]  # what could not be looked for, and why
     near_speakers: tuple[tuple[str, ...], ...] = ()  # names that may mean one person
 
@@ -67,7 +67,7 @@ class Split:
 
 def read_split(
     file: Path, *, corpus: str | None = None, data: str | Path | None = None, progress: bool = False
-) -> Split:
+) -> ExternalSplit:
     """Read a split: one row a clip and fold, under a line of column names.
 
     Columns: ``clip`` or ``path``; ``part`` (train, validation, test), or ``fold`` alone: then each fold is tested by
@@ -93,7 +93,7 @@ def read_split(
     places, doubled = _places(clips, file, corpus, data)
     sounds, wanting = _listen(clips, places, progress)
     clips["sha256"] = _filled(clips["sha256"], clips["clip"], {clip: digits for clip, (digits, _) in sounds.items()})
-    return Split(
+    return ExternalSplit(
         clips=clips if "segment" in given else clips.drop(columns="segment"),
         folds={name: fold for name, (fold, _) in parts.items()},
         statistics={name: statistics for name, (_, statistics) in parts.items()},
@@ -143,7 +143,7 @@ def _refuse(wrong: pd.Series, file: Path, what: str | Callable[[int], str]) -> N
 
 def _known_to(corpus: str, rows: pd.DataFrame, file: Path, data: str | Path | None) -> pd.DataFrame:
     """Fill empty cells from the index of a corpus; a copy gets what its origin has in common with it."""
-    index = read_index(corpus_named(corpus), data).set_index("clip", drop=False)
+    index = read_index(get_corpus(corpus), data).set_index("clip", drop=False)
     clip_of = dict(zip(index["path"].map(_stem), index["clip"], strict=True)) | {clip: clip for clip in index["clip"]}
     named = zip(rows["clip"], rows["clip"].map(_stem), rows["path"].map(_stem), strict=True)
     found = pd.Series([next((clip_of[name] for name in names if name in clip_of), "") for names in named], rows.index)
@@ -203,7 +203,7 @@ def _places(
     clips: pd.DataFrame, file: Path, corpus: str | None, data: str | Path | None
 ) -> tuple[dict[str, Path], list[str]]:
     """Find the recordings that are here; and say of the first whose name several files have that it was not heard."""
-    record = corpus_named(corpus) if corpus else None
+    record = get_corpus(corpus) if corpus else None
     folders = [Path(data) if data else file.parent]
     if record:
         with suppress(DataError):  # not on disk: the index alone says much
@@ -215,7 +215,7 @@ def _places(
         left = {clip: path for clip, path in paths.items() if clip not in places}
         places |= {clip: folder / path for clip, path in left.items() if (folder / path).is_file()}
         names = {
-            clip: names_of(record, path) if record else [path] for clip, path in left.items() if clip not in places
+            clip: list_names(record, path) if record else [path] for clip, path in left.items() if clip not in places
         }
         known = bare_names(record) if record else {}
         bare = {clip: known.get(path, [] if "/" in path else [path]) for clip, path in left.items()}
@@ -235,8 +235,8 @@ def _listen(
     from sernb.audio.decoders import AudioError
     from sernb.audio.reading import load
     from sernb.features import LogMel
-    from sernb.runtime.progress import bar
-    from sernb.runtime.threads import in_order
+    from sernb.runtime.progress import progress_bar
+    from sernb.runtime.threads import map_in_order
 
     log_mel = LogMel()
 
@@ -248,8 +248,8 @@ def _listen(
             return error
 
     with (
-        closing(in_order(listen, places.items())) as heard,
-        bar(len(places), "listen", "clip", shown=progress and bool(places)) as shown,
+        closing(map_in_order(listen, places.items())) as heard,
+        progress_bar(len(places), "listen", "clip", shown=progress and bool(places)) as shown,
     ):
         results = []
         for result in heard:
@@ -265,9 +265,11 @@ def _listen(
     return sounds, [*wanting, *errors[:1]]
 
 
-def _alike(pictures: dict[str, np.ndarray]) -> Alike:
+def _alike(pictures: dict[str, np.ndarray]) -> SimilarRecordings:
     numbers = {clip: number for number, clip in enumerate(pictures)}
-    return Alike(numbers, alike_among(np.stack(list(pictures.values()))) if pictures else np.empty((0, 2), int))
+    return SimilarRecordings(
+        numbers, find_similar(np.stack(list(pictures.values()))) if pictures else np.empty((0, 2), int)
+    )
 
 
 def _unknown(clips: pd.DataFrame, folds: list[Fold], given: set[str]) -> Iterator[str]:

@@ -32,7 +32,7 @@ RANDOM_FOLDS = 5
 RANDOM_VALIDATION = 10  # one part in so many of the clips that are not tested
 
 
-def folds_of(
+def make_folds(
     clips: pd.DataFrame, corpus: Pool, protocol: Protocol, *, published: PublishedSplit, seed: int, tests_choose: bool
 ) -> list[Fold]:
     """Return the folds of a protocol over these clips.
@@ -82,7 +82,7 @@ def folds_of(
             folds = [_speaker_fold(clips, number, fold) for number, fold in enumerate(corpus.speaker_folds)]
     else:
         apart = protocol.split == "utterances"
-        folds = list(_random_folds(clips, utterances(clips) if apart else np.arange(len(clips)), seed))
+        folds = list(_random_folds(clips, group_utterances(clips) if apart else np.arange(len(clips)), seed))
     if protocol.planted == "choice":
         folds = [dataclasses.replace(fold, validation=fold.test) for fold in folds]
     return folds
@@ -136,7 +136,7 @@ def _random_folds(clips: pd.DataFrame, groups: np.ndarray, seed: int) -> Iterato
         yield Fold(number, *(tuple(names[np.isin(groups, known[part])]) for part in parts))
 
 
-def utterances(clips: pd.DataFrame) -> np.ndarray:
+def group_utterances(clips: pd.DataFrame) -> np.ndarray:
     """Number the utterances: takes of one, and files that are byte for byte alike, have the same number.
 
     Where a corpus does not say which sentence is spoken, each clip is an utterance.

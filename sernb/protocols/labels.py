@@ -167,7 +167,7 @@ LABEL_SETS = {
 }  # fmt: skip
 
 
-def label_set_named(name: str) -> LabelSet:
+def get_label_set(name: str) -> LabelSet:
     """Return a label set.
 
     Raises:

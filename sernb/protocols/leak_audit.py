@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sernb.audio.similarity import Alike
+from sernb.audio.similarity import SimilarRecordings
 from sernb.config import DataError
 from sernb.protocols.folds import Fold
 from sernb.protocols.protocol import (
@@ -50,7 +50,7 @@ def audit(
     protocol: Protocol,
     *,
     statistics_from: tuple[str, ...] = (),
-    alike: "Alike | None" = None,
+    alike: "SimilarRecordings | None" = None,
 ) -> list[Leak]:
     """Look for leaks in a fold of a protocol; see :func:`find_leaks`.
 
@@ -66,7 +66,7 @@ def find_leaks(
     *,
     allowed: Collection[str],
     statistics_from: tuple[str, ...],
-    alike: "Alike | None" = None,
+    alike: "SimilarRecordings | None" = None,
 ) -> list[Leak]:
     """Look for test clips that training, validation or fitted statistics have already seen.
 

@@ -43,9 +43,9 @@ class Protocol:
 
 
 # What every system is measured under: as its authors did, and as it should have been.
-SIDE_BY_SIDE = ("as-published", "speaker-independent", "speaker-normalised")
+COMPARED = ("as-published", "speaker-independent", "speaker-normalised")
 
-ON_PURPOSE = (
+WITH_LEAKS = (
     "LEAKS ON PURPOSE, no result: speaker-independent with one leak put in, to measure what that leak is worth: "
 )
 
@@ -113,7 +113,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "leaky-statistics",
-            f"{ON_PURPOSE}the system's scaling is fitted on all clips, test clips included.",
+            f"{WITH_LEAKS}the system's scaling is fitted on all clips, test clips included.",
             split="speakers",
             statistics="all clips, test clips included",
             by_design=(STATISTICS,),
@@ -121,7 +121,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "leaky-augmentation",
-            f"{ON_PURPOSE}augmented copies of test clips are trained on, as when copies are made before the split.",
+            f"{WITH_LEAKS}augmented copies of test clips are trained on, as when copies are made before the split.",
             split="speakers",
             statistics="training clips and copies of test clips",
             by_design=(COPY, SPEAKER, TAKE),
@@ -129,7 +129,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "leaky-choice",
-            f"{ON_PURPOSE}the epoch is chosen on the test part.",
+            f"{WITH_LEAKS}the epoch is chosen on the test part.",
             split="speakers",
             statistics="training clips",
             by_design=(CHOICE, VALIDATION_SPEAKER),
@@ -139,7 +139,7 @@ PROTOCOLS = {
 }
 
 
-def protocol_named(name: str) -> Protocol:
+def get_protocol(name: str) -> Protocol:
     """Return a protocol.
 
     Raises:

@@ -51,7 +51,7 @@ class NotebookFailed(Exception):  # noqa: N818
 # -- Running -- #
 
 
-def parameters_of(source: Path) -> dict[str, object]:
+def read_parameters(source: Path) -> dict[str, object]:
     """Return the parameters of a notebook with their defaults, in order.
 
     The cell tagged ``parameters`` is read as Python, not by papermill's patterns, which overlook a line with a
@@ -82,7 +82,7 @@ def parse_parameters(source: Path, pairs: Sequence[tuple[str, str]]) -> dict[str
     Raises:
         ValueError: if a name is unknown or given twice, or a word does not fit
     """
-    known = parameters_of(source)
+    known = read_parameters(source)
     _refuse_unknown(source, [name for name, _ in pairs], known)
     values = {}
     for name, text in pairs:
@@ -150,7 +150,7 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
 
     source, page = Path(source).resolve(), Path(page).resolve()
     executed = page.with_suffix(".ipynb")
-    _refuse_unknown(source, list(parameters), parameters_of(source))
+    _refuse_unknown(source, list(parameters), read_parameters(source))
     for name, value in parameters.items():
         if not _survives(value):
             raise ValueError(

@@ -55,7 +55,7 @@ def describe(source: Path, page: Path, *, failed: bool = False) -> Page:
     return Page(Path(page), title or Path(source).stem, question, failed)
 
 
-def changed(page: Path, source: Path) -> bool:
+def has_changed(page: Path, source: Path) -> bool:
     """Return whether a notebook has changed since its page was made, or one of the two is gone."""
     executed = Path(page).with_suffix(".ipynb")
     return not (executed.is_file() and Path(source).is_file()) or _changed(read_notebook(executed), source)
@@ -68,7 +68,7 @@ def _changed(executed: "nbformat.NotebookNode", source: Path) -> bool:
     return kept != [cell.source for cell in read_notebook(source).cells]
 
 
-def look_at(page: Page, source: Path) -> Page:
+def summarise_page(page: Page, source: Path) -> Page:
     """Return the index entry with what the executed notebook beside the page shows.
 
     The headline is the first item of the first list that a cell wrote: what the page learned from its data.
@@ -178,7 +178,7 @@ def _write(page: Path, template: str, title: str, about: Mapping[str, object]) -
     return page
 
 
-def neighbours(pages: Sequence[Page], position: int, index: Path, title: str) -> Navigation:
+def link_neighbours(pages: Sequence[Page], position: int, index: Path, title: str) -> Navigation:
     """Return the navigation of page number ``position`` (from 0) in a report whose index has this ``title``."""
     here = pages[position].path
     near = [pages[at] if 0 <= at < len(pages) else None for at in (position - 1, position + 1)]

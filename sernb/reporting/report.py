@@ -11,25 +11,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sernb.config import NOTEBOOKS, REPORTS, DataError, Infeasible
-from sernb.corpora.pool import Pool, pool_named
+from sernb.corpora.pool import Pool, parse_pool
 from sernb.corpora.record import Corpus
 from sernb.encoders.registry import DEFAULT, ENCODERS
-from sernb.protocols.protocol import SIDE_BY_SIDE
-from sernb.reporting.execution import NotebookFailed, parameters_of, run
+from sernb.protocols.protocol import COMPARED
+from sernb.reporting.execution import NotebookFailed, read_parameters, run
 from sernb.reporting.html import Navigation, link
-from sernb.reporting.index import Page, changed, describe, look_at, neighbours, write_index, write_overview
+from sernb.reporting.index import (
+    Page,
+    describe,
+    has_changed,
+    link_neighbours,
+    summarise_page,
+    write_index,
+    write_overview,
+)
 from sernb.reporting.processes import begin, outcomes
 from sernb.reporting.tables import table_html
-from sernb.results.analysis import most_telling
-from sernb.results.result import results_of
+from sernb.results.analysis import best_result
+from sernb.results.result import collect_results
 from sernb.results.tables import caption, results_table
 from sernb.runs.experiment import Plan
-from sernb.runs.monitor import watched
+from sernb.runs.monitor import watch
 from sernb.runs.planning import plan
 from sernb.runs.runner import prepare_for, read_runs, refuse_leaks_of
 from sernb.runtime.files import atomic
 from sernb.runtime.provenance import provenance
-from sernb.systems.registry import SHOWN, system_named
+from sernb.systems.registry import SHOWN, get_system
 
 TRAINING = "30_train"
 SUMMARY = "report.json"  # what the index over all reports lists of a report
@@ -86,13 +94,13 @@ def report(
         DataError: if a name is unknown or the recordings cannot be used
         NotebookFailed: the first failure, after everything else has run
     """
-    record = pool_named(corpus, data)
+    record = parse_pool(corpus, data)
     corpus = record.name  # which names a folder of one's own from wherever a notebook runs
     for name in systems:
-        system_named(name)
+        get_system(name)
     begin()
     try:
-        experiments = plan(systems, corpus, SIDE_BY_SIDE, profile=profile, seeds=[seed], data=data)
+        experiments = plan(systems, corpus, COMPARED, profile=profile, seeds=[seed], data=data)
     except Infeasible as error:  # nothing can be trained: the pages say so, and show what there is
         experiments = Plan()
         experiments.left_out = error.args
@@ -107,13 +115,15 @@ def report(
     command += " --development" * development + " --studies" * studies
     tasks = []
     for position, source in enumerate(sources):
-        known = parameters_of(source)
+        known = read_parameters(source)
         values = {name: value for name, value in given.items() if name in known}
-        tasks.append(_Task(position, source, pages[position].path, values, neighbours(pages, position, index, title)))
+        tasks.append(
+            _Task(position, source, pages[position].path, values, link_neighbours(pages, position, index, title))
+        )
     failures: list[NotebookFailed] = []
     for stage, group in itertools.groupby(tasks, key=_stage):
         # Nothing of what a notebook prints reaches the terminal; its trainings can be watched from here.
-        with watched(experiments) if stage == DURING else contextlib.nullcontext():
+        with watch(experiments) if stage == DURING else contextlib.nullcontext():
             for task, outcome in outcomes(
                 _make,
                 group,
@@ -130,7 +140,7 @@ def report(
                     raise outcome
                 else:
                     announce(f"      {task.source.stem}: done in {outcome:.0f} s")
-    pages = [look_at(page, source) for page, source in zip(pages, sources, strict=True)]
+    pages = [summarise_page(page, source) for page, source in zip(pages, sources, strict=True)]
     above = (
         Navigation((link(out.parent / "index.html", index), "All reports")) if out.resolve().parent == REPORTS else None
     )
@@ -176,7 +186,7 @@ def _write_index(
 ) -> None:
     results, headline = None, ""
     with contextlib.suppress(DataError):  # a failed page says why
-        best = most_telling(results_of(experiments), "", "")
+        best = best_result(collect_results(experiments), "", "")
         results = table_html(results_table(experiments, headings=True), caption(experiments))
         headline = f"{best.system.name}, {best.heading}: UAR {best.metrics().uar} %"
     lead = f"{corpus.about} Licence: {corpus.licence}. {corpus.citation}"
@@ -218,7 +228,7 @@ def reports_in(folder: Path) -> list[dict]:
             continue
         paths = [summary.with_name(page["path"]) for page in told["pages"]]
         pages = [
-            Page(**{**page, "path": path}, stale=changed(path, NOTEBOOKS / f"{path.stem}.ipynb"))
+            Page(**{**page, "path": path}, stale=has_changed(path, NOTEBOOKS / f"{path.stem}.ipynb"))
             for page, path in zip(told["pages"], paths, strict=True)
         ]
         found.append({**told, "index": summary.with_name("index.html"), "pages": pages})

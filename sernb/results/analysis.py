@@ -13,20 +13,21 @@ from sernb.audio.augmentation import ORIGINAL
 from sernb.config import DataError
 from sernb.corpora.record import DIMENSIONS
 from sernb.evaluation import (
-    Answers,
     Interval,
     Metrics,
+    Predictions,
+    apply_temperature,
+    bootstrap_interval,
     brier,
     calibration_error,
     ccc,
     coverage,
     evaluate,
     fit_temperature,
-    gain,
-    interval,
     log_loss,
     macro_f1,
     macro_precision,
+    paired_difference,
     predict,
     rmse,
     uar,
@@ -35,7 +36,6 @@ from sernb.evaluation import (
     war,
     weighted_f1,
     weighted_precision,
-    with_temperature,
 )
 from sernb.protocols.labels import values_of
 from sernb.results.result import MEAN_OF_VIEWS, Result
@@ -50,7 +50,7 @@ NAMED = {
 KEPT = (1.0, 0.8, 0.6, 0.4)  # shares of the clips
 
 
-def most_telling(results: Sequence[Result], system: str = "", protocol: str = "") -> Result:
+def best_result(results: Sequence[Result], system: str = "", protocol: str = "") -> Result:
     """Return the result to show in detail: of this system, under this protocol; where either is empty, the best.
 
     Best is the highest UAR among systems that listen, with speakers apart and nothing transductive as far as there are
@@ -71,7 +71,7 @@ def most_telling(results: Sequence[Result], system: str = "", protocol: str = ""
 # -- Groups -- #
 
 
-def by_group(result: Result, column: str) -> dict[str, Interval]:
+def score_groups(result: Result, column: str) -> dict[str, Interval]:
     """Return the UAR of each group of clips, such as genders: ``female (n = 720)`` → value and interval.
 
     Clips of which the index does not say it are left out; nothing comes back where it says it of no clip.
@@ -127,7 +127,7 @@ def averages_table(results: Sequence[Result]) -> pd.DataFrame:
 # -- Views -- #
 
 
-def views_of(result: Result) -> np.ndarray:
+def scores_by_view(result: Result) -> np.ndarray:
     """Return the scores of every view, shape ``(views, clips, classes)``, the recording itself first."""
     return np.stack([result.scores(view) for view in result.views])
 
@@ -145,8 +145,8 @@ def augmentation_table(results: Sequence[Result]) -> pd.DataFrame:
                 "Protocol": result.heading,
                 "UAR alone": str(result.metrics().uar),
                 "UAR of all views": str(result.metrics(MEAN_OF_VIEWS).uar),
-                "Gain in UAR (points)": str(gain(uar, alone, together)),
-                "Gain in WAR (points)": str(gain(war, alone, together)),
+                "Gain in UAR (points)": str(paired_difference(uar, alone, together)),
+                "Gain in WAR (points)": str(paired_difference(war, alone, together)),
                 "Predictions a clip": f"{len(result.views)} instead of 1",
                 "Clips": len(result.clips),
             }
@@ -156,7 +156,7 @@ def augmentation_table(results: Sequence[Result]) -> pd.DataFrame:
 
 def agreement_table(result: Result) -> pd.DataFrame:
     """Return WAR of the mean of all views by how many of them agree with it."""
-    scores = views_of(result)
+    scores = scores_by_view(result)
     votes = np.rint(view_votes(scores) * len(scores)).astype(int)
     divergence = view_divergence(scores)
     right = predict(result.averaged()) == result.truth
@@ -187,7 +187,7 @@ class Calibrated:
     clips: int  # validation clips of all folds
 
 
-def calibrated(result: Result) -> Calibrated | None:
+def calibrate(result: Result) -> Calibrated | None:
     """Return the scores with temperatures fitted on validation clips; nothing where a run kept none."""
     parts, temperatures, clips = [], [], 0
     for run in result.runs:
@@ -200,7 +200,7 @@ def calibrated(result: Result) -> Calibrated | None:
         clips += len(held_out)
         predictions = run.predictions
         scores = predictions[predictions["view"] == ORIGINAL.name][classes].to_numpy(float)
-        parts.append(with_temperature(scores, temperatures[-1]))
+        parts.append(apply_temperature(scores, temperatures[-1]))
     return Calibrated(np.concatenate(parts), tuple(temperatures), clips)
 
 
@@ -214,7 +214,7 @@ def calibration_table(results: Sequence[Result]) -> pd.DataFrame:
     for result in results:
         if not result.system.features:
             continue
-        after = calibrated(result)
+        after = calibrate(result)
         row = {
             "System": result.system.name,
             "Protocol": result.heading,
@@ -246,11 +246,11 @@ def _calibration(truth: np.ndarray, scores: np.ndarray) -> dict[str, str]:
 # -- Leaving out -- #
 
 
-def coverages(result: Result) -> dict[str, pd.DataFrame]:
+def compute_coverages(result: Result) -> dict[str, pd.DataFrame]:
     """Return accuracy against the share of clips kept, by what says how sure an answer is."""
     curves = {"highest score": coverage(result.truth, result.scores())}
     if len(result.views) > 1:
-        scores = views_of(result)
+        scores = scores_by_view(result)
         mean = result.averaged()
         curves["agreement of views"] = coverage(result.truth, mean, confidence=-view_divergence(scores))
     return curves
@@ -261,7 +261,7 @@ def coverage_table(result: Result) -> pd.DataFrame:
     rows = []
     for share in KEPT:
         row = {"Clips answered": f"{100 * share:.0f} %"}
-        for name, curve in coverages(result).items():
+        for name, curve in compute_coverages(result).items():
             kept = curve[curve.coverage >= share - 1e-12].iloc[0]
             row[f"WAR by {name} (%)"] = f"{100 * kept.accuracy:.1f} (n = {kept.clips:.0f})"
         rows.append(row)
@@ -271,7 +271,7 @@ def coverage_table(result: Result) -> pd.DataFrame:
 # -- Single clips -- #
 
 
-def errors(result: Result, count: int = 5) -> pd.DataFrame:
+def most_confident_errors(result: Result, count: int = 5) -> pd.DataFrame:
     """Return the wrong answers with the highest scores: clip, speaker, truth, prediction, score; the surest first."""
     scores = result.scores()
     said = predict(scores)
@@ -282,7 +282,7 @@ def errors(result: Result, count: int = 5) -> pd.DataFrame:
     return wrong.sort_values("score", ascending=False, kind="stable").head(count).reset_index(drop=True)
 
 
-def drawn(result: Result, count: int = 4, *, seed: int = 0) -> pd.DataFrame:
+def sample_clips(result: Result, count: int = 4, *, seed: int = 0) -> pd.DataFrame:
     """Return test clips drawn at random, each of another class as far as there are classes."""
     rng = np.random.default_rng(seed)
     shuffled = result.clips.iloc[rng.permutation(len(result.clips))]
@@ -295,7 +295,7 @@ def scores_of(result: Result, clips: Sequence[str]) -> pd.DataFrame:
     return first.loc[list(clips), list(result.classes)].astype(float)
 
 
-def said_besides(result: Result, clips: Sequence[str]) -> pd.DataFrame:
+def auxiliary_outputs(result: Result, clips: Sequence[str]) -> pd.DataFrame:
     """Return what a system says of these clips beside the emotion, such as gender or valence; empty where nothing."""
     names = _attributes(result)
     first = result.predictions[result.predictions["view"] == ORIGINAL.name].set_index("clip")
@@ -316,8 +316,12 @@ def attributes_table(result: Result) -> pd.DataFrame:
             truth = values_of(result.clips, name, tallied=tallied)
             known = ~np.isnan(truth)
             measured = {"CCC": ccc, "RMSE": rmse}
-            answers = Answers(truth[known], first[name].to_numpy(float)[known], speakers[known])
-            found = {label: interval(metric, answers) for label, metric in measured.items()} if known.any() else {}
+            answers = Predictions(truth[known], first[name].to_numpy(float)[known], speakers[known])
+            found = (
+                {label: bootstrap_interval(metric, answers) for label, metric in measured.items()}
+                if known.any()
+                else {}
+            )
             words = {label: f"{each.value:.2f} [{each.low:.2f}, {each.high:.2f}]" for label, each in found.items()}
             rows += [{"Task": name, **words, "Clips": int(known.sum())}] if words else []
     for task, (metrics, _) in of_two(result).items():

@@ -5,14 +5,14 @@ import re
 import pandas as pd
 
 from sernb.config import REPORTS
-from sernb.evaluation import FEWEST_SPEAKERS, over_seeds
+from sernb.evaluation import FEWEST_SPEAKERS, average_over_seeds
 from sernb.runtime.provenance import is_clean
 
 REFERENCE = REPORTS / "reference"
 _FIGURE = re.compile(r"([\d.]+) \[([\d.]+), ([\d.]+)\](?: \(clips\))?")
 
 
-def every_result() -> pd.DataFrame:
+def read_rows() -> pd.DataFrame:
     """Return the committed results, as ``sernb experiment --csv`` wrote them; text, empty where nothing."""
     tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in sorted(REFERENCE.glob("*.csv"))]
     every = pd.concat(tables, ignore_index=True)
@@ -24,7 +24,7 @@ def uncommitted(rows: pd.DataFrame) -> pd.Series:
     return rows["Commits"].map(lambda commits: not all(map(is_clean, commits.split(", "))))
 
 
-def results(corpus: str, **options: str) -> pd.DataFrame:
+def read_table(corpus: str, **options: str) -> pd.DataFrame:
     """Return the committed results on a corpus, seeds together.
 
     Where there are several seeds, a score is their mean and its bounds are the mean bounds; "±" is the standard
@@ -33,7 +33,7 @@ def results(corpus: str, **options: str) -> pd.DataFrame:
     Args:
         options: of the command, by column, such as ``--test-on``; without any, rows that were made without any
     """
-    every = every_result()
+    every = read_rows()
     given = every.filter(regex="^--")
     for name, value in options.items():
         every, given = every[given[name] == value], given[given[name] == value].drop(columns=name)
@@ -54,7 +54,7 @@ def _over_seeds(rows: pd.DataFrame) -> pd.Series:
     for name, cells in rows.items():
         if all(map(_FIGURE.fullmatch, cells)):
             figures = cells.str.extract(_FIGURE).astype(float)  # value, low, high
-            (_, low, high), spread = figures.mean(), over_seeds(figures[0])
+            (_, low, high), spread = figures.mean(), average_over_seeds(figures[0])
             value = f"{spread.mean:.1f} [{low:.1f}, {high:.1f}]{' (clips)' * cells.iloc[0].endswith('(clips)')}"
             first[name] = f"{value}, {spread.seeds} seeds ± {spread.deviation:.1f}"
     return first

@@ -100,7 +100,7 @@ LITERATURE = (
 )  # fmt: skip
 
 
-def card_of(result: "Result") -> Card | None:
+def make_card(result: "Result") -> Card | None:
     """Return the card of a result of ours; nothing where its folds are none that others use."""
     corpus = result.experiments[0].corpus.name
     folds = {"ravdess": SIX}.get(corpus, OURS.get(corpus)) if result.protocol == "emobox" else OURS.get(corpus)
@@ -112,7 +112,7 @@ def card_of(result: "Result") -> Card | None:
     return Card(folds, choice, statistics, len(result.classes), encoders)
 
 
-def differences(theirs: Card, ours: Card) -> str:
+def list_differences(theirs: Card, ours: Card) -> str:
     """Say what differs; an empty text if nothing does.
 
     Validation speakers and inner folds by speaker count as one: both choose on speakers that no test clip has.
@@ -134,12 +134,12 @@ def literature_table(results: "list[Result]", corpus: str) -> pd.DataFrame:
         columns name, metric, value, alike (the nearest of ours has the same card), why (what differs from it, and a
         note), ours (its name, protocol and interval), source
     """
-    cards = [(card, result) for result in results if (card := card_of(result))]
+    cards = [(card, result) for result in results if (card := make_card(result))]
     rows = []
     for score in LITERATURE:
         if score.corpus != corpus:
             continue
-        found = [(differences(score.card, card), result) for card, result in cards]
+        found = [(list_differences(score.card, card), result) for card, result in cards]
         words = min(
             (words for words, _ in found), key=lambda words: (words.count(";") + bool(words), words), default=""
         )

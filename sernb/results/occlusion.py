@@ -18,14 +18,14 @@ from sernb.audio.augmentation import ORIGINAL
 from sernb.audio.decoders import Hertz, Seconds
 from sernb.audio.reading import load
 from sernb.config import DataError
-from sernb.corpora.pool import recordings_of
+from sernb.corpora.pool import find_recordings
 from sernb.corpora.preparation import prepare
-from sernb.evaluation import Answers, Interval, interval, predict
+from sernb.evaluation import Interval, Predictions, bootstrap_interval, predict
 from sernb.features import LogMel
-from sernb.features.extraction import features_of
+from sernb.features.extraction import extract_features
 from sernb.results.result import Result
 from sernb.runs.experiment import Experiment
-from sernb.runs.runner import learned_only, normalisers_of
+from sernb.runs.runner import fit_normalisers, learned_only
 
 BACKGROUND = 10  # the level that this per cent of the frames do not exceed, for each frequency by itself
 RANDOM_ORDERS = 5
@@ -133,7 +133,9 @@ class Curves:
         return np.trapezoid(self.insertion, self.shares, axis=1)
 
 
-def curves(scores: Scores, cut: Cut, orders: Sequence[np.ndarray], target: int, *, steps: int = STEPS) -> Curves:
+def perturbation_curves(
+    scores: Scores, cut: Cut, orders: Sequence[np.ndarray], target: int, *, steps: int = STEPS
+) -> Curves:
     """Take cells away, and give them back, in each of these orders; as many cells at each step in all of them."""
     counts = np.rint(np.linspace(0, cut.cells, steps + 1)).astype(int)
     versions = []
@@ -158,10 +160,10 @@ class Listener:
 
     def hearing(self, speaker: str) -> Scores:
         """Return what answers for signals at the sampling rate of the features, as if this speaker spoke."""
-        features, normalisers = self.experiment.system.features, normalisers_of(self.experiment)
+        features, normalisers = self.experiment.system.features, fit_normalisers(self.experiment)
 
         def scores(signals: Sequence[np.ndarray]) -> np.ndarray:
-            heard = [features_of("", ORIGINAL, signal, features) for signal in signals]
+            heard = [extract_features("", ORIGINAL, signal, features) for signal in signals]
             return self.network([normalisers[speaker](each) for each in heard] if normalisers else heard)
 
         return scores
@@ -179,15 +181,15 @@ def listener(result: Result, fold: int, data: str | Path | None = None) -> Liste
     system = experiment.system
     if not system.is_network:
         raise DataError(f"{system.name}: is no network, and its run keeps no weights; take a system that is one")
-    from sernb.systems.inspection import restored
+    from sernb.systems.inspection import restore_network
 
-    rebuilt = restored(experiment, run.weights)
+    rebuilt = restore_network(experiment, run.weights)
 
     def network(clips: Sequence[np.ndarray]) -> np.ndarray:
         return learned_only(rebuilt(clips), experiment)
 
     table = prepare(experiment.corpus, system.features, data=data)
-    normalisers = normalisers_of(experiment)
+    normalisers = fit_normalisers(experiment)
     recorded = run.predictions
     recorded = recorded[recorded["view"] == ORIGINAL.name].head(8)
     heard = [table[clip] for clip in recorded["clip"]]
@@ -225,7 +227,7 @@ def best_listener(results: Sequence[Result], data: str | Path | None = None) -> 
 
 
 @dataclass(frozen=True)
-class Explained:
+class Explanation:
     """One clip, what was said of it, and where the network looked."""
 
     clip: str
@@ -249,9 +251,9 @@ class Explained:
         return self.cut.keeping(kept)
 
 
-def explained(
+def explain(
     network: Listener, *, clips: int = 8, grid: Grid | None = None, data: str | None = None, seed: int = 0
-) -> list[Explained]:
+) -> list[Explanation]:
     """Explain the answers to some test clips of the network's fold, drawn at random, as many of each speaker.
 
     What is explained is the answer, right or wrong. Of networks that compute much there are fewer clips (see
@@ -266,7 +268,7 @@ def explained(
     table = table.iloc[rng.permutation(len(table))]
     turn = table.groupby("speaker").cumcount()
     chosen = table.assign(turn=turn).sort_values("turn", kind="stable").head(clips)
-    files = recordings_of(experiment.corpus, chosen["clip"].tolist(), data)
+    files = find_recordings(experiment.corpus, chosen["clip"].tolist(), data)
     if not files:
         raise DataError(f"{experiment.corpus.title}: no recording is here; without them no network can be asked again")
     features = experiment.system.features
@@ -282,12 +284,12 @@ def explained(
         map_ = importance(scores, cut, target)
         orders = [np.argsort(-map_.ravel(), kind="stable")]
         orders += [rng.permutation(cut.cells) for _ in range(RANDOM_ORDERS)]
-        tested = curves(scores, cut, orders, target)
-        found.append(Explained(row.clip, row.speaker, row.truth, network.classes[target], cut, map_, tested))
+        tested = perturbation_curves(scores, cut, orders, target)
+        found.append(Explanation(row.clip, row.speaker, row.truth, network.classes[target], cut, map_, tested))
     return found
 
 
-def areas_table(clips: Sequence[Explained]) -> pd.DataFrame:
+def areas_table(clips: Sequence[Explanation]) -> pd.DataFrame:
     """Return the areas under the curves, by importance and at random, and their difference with its interval."""
     rows = []
     for name, better in (("deletion", "lower"), ("insertion", "higher")):
@@ -308,10 +310,12 @@ def areas_table(clips: Sequence[Explained]) -> pd.DataFrame:
 
 
 def _mean(values: np.ndarray, speakers: Sequence[str]) -> Interval:
-    return interval(lambda truth, scores: float(scores.mean()), Answers(values, values, np.array(speakers)))
+    return bootstrap_interval(
+        lambda truth, scores: float(scores.mean()), Predictions(values, values, np.array(speakers))
+    )
 
 
-def seconds_of_views(network: Listener, clips: Sequence[Explained]) -> pd.DataFrame:
+def seconds_of_views(network: Listener, clips: Sequence[Explanation]) -> pd.DataFrame:
     """Measure what each view of a clip costs on this machine: its features and its answer."""
     import time
 
@@ -319,7 +323,7 @@ def seconds_of_views(network: Listener, clips: Sequence[Explained]) -> pd.DataFr
     rows = []
     for view in network.experiment.views:
         started = time.perf_counter()
-        heard = [features_of(each.clip, view, each.cut.signal, features) for each in clips]
+        heard = [extract_features(each.clip, view, each.cut.signal, features) for each in clips]
         made = time.perf_counter()
         network.network(heard)
         done = time.perf_counter()

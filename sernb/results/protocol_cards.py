@@ -18,7 +18,7 @@ from sernb.protocols.protocol import (
     VALIDATION_SPEAKER,
     Protocol,
 )
-from sernb.results.result import Result, results_of
+from sernb.results.result import Result, collect_results
 from sernb.runs.experiment import Experiment
 from sernb.systems.base import System
 
@@ -45,7 +45,7 @@ def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
         DataError: if an experiment has not been run
     """
     rows = []
-    for result in results_of(experiments):
+    for result in collect_results(experiments):
         if not result.system.features:
             continue
         shared: dict[str, int] = {}

@@ -10,22 +10,22 @@ import pandas as pd
 
 from sernb.evaluation import (
     FEWEST_SPEAKERS,
-    Answers,
+    Predictions,
+    format_p,
     holm,
-    p_in_words,
     paired_test,
-    ranks,
-    smallest_difference,
+    rank,
+    smallest_detectable_difference,
     speaker_differences,
     uar,
 )
 from sernb.protocols.labels import LabelSet
-from sernb.protocols.protocol import PROTOCOLS, SIDE_BY_SIDE
+from sernb.protocols.protocol import COMPARED, PROTOCOLS
 from sernb.results.result import Result
 from sernb.results.tables import NAMES
 from sernb.runs.experiment import Experiment
 from sernb.runs.run_folder import read_run
-from sernb.systems.base import Figure
+from sernb.systems.base import PublishedScore
 
 CONDITIONS = (
     "UAR is the mean over the trainings there are (seeds), and p is conditional on them: it says what other speakers "
@@ -34,7 +34,7 @@ CONDITIONS = (
 )
 
 
-def name_of(result: Result) -> str:
+def name_result(result: Result) -> str:
     """Return the system's name, with what was asked for beyond its recipe."""
     return f"{result.system.name} ({result.options})" if result.options else result.system.name
 
@@ -45,16 +45,16 @@ def overview(results: Sequence[Result]) -> pd.DataFrame:
     A column of which no system has anything is left out: figures of the authors under a protocol that was not run.
     """
     rows = []
-    for name in dict.fromkeys(map(name_of, results)):
-        own = [result for result in results if name_of(result) == name]
+    for name in dict.fromkeys(map(name_result, results)):
+        own = [result for result in results if name_result(result) == name]
         figures = dict.fromkeys(_published(figure, result) for result in own for figure in result.system.reported
                                 if figure.protocol == result.protocol)  # fmt: skip
         row = {"System": name, "Published": ", ".join(figures) or None}
-        for protocol in dict.fromkeys([*SIDE_BY_SIDE, *(result.protocol for result in results)]):
+        for protocol in dict.fromkeys([*COMPARED, *(result.protocol for result in results)]):
             found = next((result for result in own if result.protocol == protocol), None)
             row |= {"Its as-published is": found.heading if found else None} if protocol == "as-published" else {}
             row[f"UAR {protocol}"] = str(found.metrics().uar) if found else None
-        size, seconds = size_of(own[0]), np.mean([seconds_of(result) for result in own])
+        size, seconds = network_size(own[0]), np.mean([training_seconds(result) for result in own])
         row |= {
             "UAR floor": f"{100 * max(result.metrics().uar_floor for result in own):.1f}",
             "Parameters": f"{size['parameters']:,}" if "parameters" in size else None,
@@ -67,18 +67,18 @@ def overview(results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
 
-def _published(figure: Figure, result: Result) -> str:
+def _published(figure: PublishedScore, result: Result) -> str:
     elsewhere = f" on {figure.corpus}{f', labels {figure.labels}' * bool(figure.labels)}"
     elsewhere = elsewhere * (figure not in result.comparable)
     return f"{NAMES[figure.metric]} {100 * figure.value:.1f}{elsewhere}"
 
 
-def size_of(result: Result) -> dict[str, int]:
+def network_size(result: Result) -> dict[str, int]:
     """Return ``parameters`` and ``multiply_adds`` as the first run counted them; empty where it did not."""
     return result.runs[0].metrics.get("size", {})
 
 
-def seconds_of(result: Result) -> float:
+def training_seconds(result: Result) -> float:
     """Return the mean time of a run: training and prediction of all views, on one core."""
     return float(np.mean([run.provenance["seconds"] for run in result.runs]))
 
@@ -94,9 +94,9 @@ def costs_table(results: Sequence[Result], cost: str = "seconds") -> pd.DataFram
     """
     rows = []
     for result in results:
-        value = seconds_of(result) if cost == "seconds" else size_of(result).get(cost)
+        value = training_seconds(result) if cost == "seconds" else network_size(result).get(cost)
         if result.system.features and value:
-            rows.append((name_of(result), result.protocol, result.metrics().uar, value))
+            rows.append((name_result(result), result.protocol, result.metrics().uar, value))
     return pd.DataFrame(rows, columns=["system", "protocol", "uar", "cost"])
 
 
@@ -104,12 +104,12 @@ def costs_table(results: Sequence[Result], cost: str = "seconds") -> pd.DataFram
 
 
 @dataclass(frozen=True)
-class Field:
+class ComparableGroup:
     """Systems that answered the same clips under one protocol, their answers in one order of clips and classes."""
 
     protocol: str
     labels: LabelSet
-    answers: dict[str, tuple[Answers, ...]]  # by name of the system, one for each seed
+    answers: dict[str, tuple[Predictions, ...]]  # by name of the system, one for each seed
     trained: dict[str, str]  # how many speakers a fold trained on
 
     @property
@@ -123,10 +123,10 @@ class Field:
         return len(set(self._any.speakers))
 
     @property
-    def _any(self) -> Answers:
+    def _any(self) -> Predictions:
         return next(iter(self.answers.values()))[0]
 
-    def stacked(self, names: Sequence[str]) -> list[Answers]:
+    def stacked(self, names: Sequence[str]) -> list[Predictions]:
         """Return the answers of some systems, all seeds one after another: their UAR is the mean over seeds.
 
         The unit of resampling stays the speaker or, where there are fewer than ``FEWEST_SPEAKERS``, the clip, which is
@@ -138,7 +138,7 @@ class Field:
         for name in names:
             seeds = self.answers[name] * (times // len(self.answers[name]))
             truth, scores = (np.concatenate([getattr(each, what) for each in seeds]) for what in ("truth", "scores"))
-            found.append(Answers(truth, scores, np.tile(units, times)))
+            found.append(Predictions(truth, scores, np.tile(units, times)))
         return found
 
 
@@ -165,7 +165,7 @@ def training_speakers(result: Result) -> str:
     return f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} … {max(counts)}"
 
 
-def fields(results: Sequence[Result]) -> list[Field]:
+def comparable_groups(results: Sequence[Result]) -> list[ComparableGroup]:
     """Return for each protocol the systems that can be compared on the same clips; two or more each.
 
     Systems that listen, under protocols whose splits are not the authors' own. Where label sets differ, each of them
@@ -177,20 +177,20 @@ def fields(results: Sequence[Result]) -> list[Field]:
         if PROTOCOLS[protocol].split == "published" or PROTOCOLS[protocol].planted:
             continue
         there = [result for result in results if result.protocol == protocol and result.system.features]
-        sets = sorted(dict.fromkeys(map(label_set_of, there)), key=lambda labels: -len(labels.classes))
-        groups = {labels: [each for each in there if _follows(labels, label_set_of(each))] for labels in sets}
+        sets = sorted(dict.fromkeys(map(find_label_set, there)), key=lambda labels: -len(labels.classes))
+        groups = {labels: [each for each in there if _follows(labels, find_label_set(each))] for labels in sets}
         kept: list[set[str]] = []
         for labels in sorted(sets, key=lambda labels: -len(groups[labels])):  # the largest first
-            names = set(map(name_of, groups[labels]))
+            names = set(map(name_result, groups[labels]))
             if len(names) > 1 and not any(names <= other for other in kept):
                 kept.append(names)
                 if answers := _aligned(groups[labels], labels):
-                    trained = {name_of(result): training_speakers(result) for result in groups[labels]}
-                    found.append(Field(protocol, labels, answers, trained))
+                    trained = {name_result(result): training_speakers(result) for result in groups[labels]}
+                    found.append(ComparableGroup(protocol, labels, answers, trained))
     return found
 
 
-def label_set_of(result: Result) -> LabelSet:
+def find_label_set(result: Result) -> LabelSet:
     """Return the labels of a result."""
     return result.experiments[0].labels
 
@@ -206,7 +206,7 @@ def _follows(labels: LabelSet, finer: LabelSet) -> bool:
     return all(known.setdefault(fine[emotion], coarse.get(emotion)) == coarse.get(emotion) for emotion in fine)
 
 
-def reduced(result: Result, labels: LabelSet) -> pd.DataFrame:
+def reduce_labels(result: Result, labels: LabelSet) -> pd.DataFrame:
     """Return a result's scores on the classes of a coarser label set, one row a clip that it keeps.
 
     Scores of classes that become one are summed; a class that the coarser set drops is no answer.
@@ -214,7 +214,7 @@ def reduced(result: Result, labels: LabelSet) -> pd.DataFrame:
     Returns:
         index clip; columns truth, speaker, then the classes
     """
-    fine, coarse = dict(label_set_of(result).becomes), dict(labels.becomes)
+    fine, coarse = dict(find_label_set(result).becomes), dict(labels.becomes)
     scores = pd.DataFrame(result.scores(), columns=list(result.classes))
     table = pd.DataFrame(0.0, result.clips["clip"], list(labels.classes))
     for label in result.classes:
@@ -227,24 +227,24 @@ def reduced(result: Result, labels: LabelSet) -> pd.DataFrame:
     return table[table.truth.notna()]
 
 
-def _aligned(results: Sequence[Result], labels: LabelSet) -> dict[str, tuple[Answers, ...]]:
-    tables = [(name_of(result), reduced(result, labels)) for result in results]
+def _aligned(results: Sequence[Result], labels: LabelSet) -> dict[str, tuple[Predictions, ...]]:
+    tables = [(name_result(result), reduce_labels(result, labels)) for result in results]
     clips = sorted(set.intersection(*(set(table.index) for _, table in tables))) if tables else []
-    answers: dict[str, tuple[Answers, ...]] = {}
+    answers: dict[str, tuple[Predictions, ...]] = {}
     for name, table in tables:
         same = table.loc[clips]
         truth = same.truth.map(labels.classes.index).to_numpy(int)
-        one = Answers(truth, same[list(labels.classes)].to_numpy(float), same.speaker.to_numpy())
+        one = Predictions(truth, same[list(labels.classes)].to_numpy(float), same.speaker.to_numpy())
         answers[name] = (*answers.get(name, ()), one)
     return answers if clips else {}
 
 
-def ranking(field: Field) -> pd.DataFrame:
-    """Return the systems of a field by UAR, with the 95 % intervals of their ranks: see `sernb.evaluation.ranks`."""
-    return ranks(uar, dict(zip(field.answers, field.stacked(list(field.answers)), strict=True)))
+def ranking(field: ComparableGroup) -> pd.DataFrame:
+    """Return the systems of a field by UAR, with the 95 % intervals of their ranks: see `sernb.evaluation.rank`."""
+    return rank(uar, dict(zip(field.answers, field.stacked(list(field.answers)), strict=True)))
 
 
-def tests_table(field: Field) -> pd.DataFrame:
+def tests_table(field: ComparableGroup) -> pd.DataFrame:
     """Return for each pair how much the second is better, p by speaker-wise exchange, and what could be seen at all.
 
     All seeds count, see :meth:`Field.stacked`; what p then means is told by ``CONDITIONS``. p is corrected for the
@@ -261,14 +261,14 @@ def tests_table(field: Field) -> pd.DataFrame:
         unit, seen = ("clips" if few else "speakers"), None
         if not few:
             differences = speaker_differences(uar, *each)
-            seen = f"{100 * smallest_difference(float(differences.std(ddof=1)), len(differences)):.1f}"
+            seen = f"{100 * smallest_detectable_difference(float(differences.std(ddof=1)), len(differences)):.1f}"
         rows.append(
             {
                 "First": first,
                 "Second": second,
                 "Second better by (points of UAR)": str(replace(test.difference, unit=unit)),
-                "p": p_in_words(test.p),
-                "p (Holm)": p_in_words(p),
+                "p": format_p(test.p),
+                "p (Holm)": format_p(p),
                 "Exchanged": f"{test.units} {unit}",
                 "Smallest difference that shows (points)": seen,
                 "Seeds": " / ".join(str(len(field.answers[name])) for name in (first, second)),

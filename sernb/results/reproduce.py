@@ -11,20 +11,20 @@ from pathlib import Path
 import pandas as pd
 
 from sernb.config import DataError, work_folder
-from sernb.results.committed import every_result
+from sernb.results.committed import read_rows
 from sernb.results.tables import results_table
 from sernb.runs.experiment import Experiment
 from sernb.runs.planning import plan
 from sernb.runs.runner import run_many
 from sernb.runtime.environment import backend
-from sernb.systems.registry import system_named
+from sernb.systems.registry import get_system
 
 COMPARED = ("UAR", "WAR", "Top-3", "Clips")
 SAME_BACKEND, OTHER_BACKEND = 0.5, 1.0  # points
 
 
 @dataclass(frozen=True)
-class Compared:
+class Reproduced:
     """One figure of a row: as it is committed, and as it was made again."""
 
     name: str
@@ -37,13 +37,13 @@ class Compared:
         return round(self.again - self.committed, 6)
 
 
-def row_of(system: str, protocol: str, corpus: str, seed: int = 0) -> pd.Series:
+def find_row(system: str, protocol: str, corpus: str, seed: int = 0) -> pd.Series:
     """Return a committed row.
 
     Raises:
         DataError: if there is none; the message lists those that there are
     """
-    every = every_result()
+    every = read_rows()
     there = every[(every.System == system) & (every.Corpus == corpus)]
     found = there[(there.Protocol == protocol) & (there.Seed == str(seed))]
     if len(found):
@@ -54,7 +54,7 @@ def row_of(system: str, protocol: str, corpus: str, seed: int = 0) -> pd.Series:
     raise DataError(f"no committed result is named {asked}; there are: {', '.join(what)}")
 
 
-def planned(row: pd.Series, data: str | Path | None = None) -> list[Experiment]:
+def plan_row(row: pd.Series, data: str | Path | None = None) -> list[Experiment]:
     """List the experiments that a committed row was made from.
 
     Raises:
@@ -73,7 +73,7 @@ def tolerance_for(row: pd.Series) -> tuple[float, str]:
 
     Another backend rounds, and draws its initial weights, in another way.
     """
-    system, made_by = system_named(row.System), row.get("Backend", "")
+    system, made_by = get_system(row.System), row.get("Backend", "")
     recipe = int(row.get("Recipe", "") or 1)
     note = f"the row was made by recipe {recipe}, this is {system.recipe}" if recipe != system.recipe else ""
     if not system.uses_keras or (made_by or "tensorflow") == backend():
@@ -82,7 +82,7 @@ def tolerance_for(row: pd.Series) -> tuple[float, str]:
     return OTHER_BACKEND, "; ".join(filter(None, (note, other)))
 
 
-def command(row: pd.Series) -> str:
+def format_command(row: pd.Series) -> str:
     """Return the command that makes the row again and keeps its runs."""
     folds = _folds(row)
     options = [f"--systems {row.System} --corpus {row.Corpus} --protocol {row.Protocol}"]
@@ -103,7 +103,7 @@ def _folds(row: pd.Series) -> list[int] | None:
     return list(range(done)) if done < every else None
 
 
-def verify(row: pd.Series, *, jobs: int = -1, data: str | Path | None = None) -> list[Compared]:
+def reproduce(row: pd.Series, *, jobs: int = -1, data: str | Path | None = None) -> list[Reproduced]:
     """Make a row again, features included, and compare it.
 
     Nothing that is already there is used. What is made lies in a folder of its own, which is deleted at the end; where
@@ -113,10 +113,10 @@ def verify(row: pd.Series, *, jobs: int = -1, data: str | Path | None = None) ->
         DataError: as :func:`sernb.runs.runner.run_many`
     """
     with _apart():
-        experiments = planned(row, data)
+        experiments = plan_row(row, data)
         run_many(experiments, jobs=jobs, data=data)
         (again,) = results_table(experiments).to_dict("records")
-    return [Compared(name, _value(row[name]), _value(again[name])) for name in COMPARED]
+    return [Reproduced(name, _value(row[name]), _value(again[name])) for name in COMPARED]
 
 
 @contextmanager

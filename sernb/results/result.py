@@ -10,8 +10,8 @@ import pandas as pd
 from sernb.audio.augmentation import ORIGINAL
 from sernb.config import DataError, digest
 from sernb.evaluation import (
-    Answers,
     Metrics,
+    Predictions,
     average_views,
     evaluate,
 )
@@ -22,7 +22,7 @@ from sernb.runs.experiment import Experiment
 from sernb.runs.run_folder import Run
 from sernb.runs.runner import read_runs
 from sernb.runtime.provenance import provenance_columns
-from sernb.systems.base import Figure, System
+from sernb.systems.base import PublishedScore, System
 
 ABOUT_CLIP = ("clip", "speaker", "gender", "truth", "view")
 
@@ -135,9 +135,9 @@ class Result:
         mask = (~self.clips.speaker.isin(validated)).to_numpy()
         return self.metrics_where(mask) if validated and mask.any() else None
 
-    def answers(self, scores: np.ndarray | None = None) -> Answers:
+    def answers(self, scores: np.ndarray | None = None) -> Predictions:
         """Return truths, scores and speakers, for comparing two results."""
-        return Answers(self.truth, self.scores() if scores is None else scores, self.clips.speaker.to_numpy())
+        return Predictions(self.truth, self.scores() if scores is None else scores, self.clips.speaker.to_numpy())
 
     def averaged(self) -> np.ndarray:
         """Return the mean scores over all views: test-time augmentation."""
@@ -155,7 +155,7 @@ class Result:
         return {"Recipe": self.system.recipe, "Backend": self.runs[0].config.get("backend", ""), **columns}
 
     @property
-    def comparable(self) -> tuple[Figure, ...]:
+    def comparable(self) -> tuple[PublishedScore, ...]:
         """What the authors report under this protocol; nothing where options, corpora or labels are not theirs.
 
         Their label set may be one that is asked for. Synthetic corpora show every figure, since they stand for any
@@ -173,7 +173,7 @@ class Result:
             if here == (each.protocol, set(each.corpus.split("+")), each.labels or self._own_labels)
         )
 
-    def reported(self, metric: str) -> Figure | None:
+    def reported(self, metric: str) -> PublishedScore | None:
         """Return the authors' figure that ours can be compared with, if there is one."""
         return next((figure for figure in self.comparable if figure.metric == metric), None)
 
@@ -199,7 +199,7 @@ def _metrics(runs: tuple[Run, ...], classes: tuple[str, ...], view: str, seed: i
     return evaluate(truth, _scores(predictions, classes, view), original.speaker.to_numpy(), seed=seed)
 
 
-def results_of(experiments: Sequence[Experiment]) -> list[Result]:
+def collect_results(experiments: Sequence[Experiment]) -> list[Result]:
     """Pool the folds of finished experiments, in the order of their systems.
 
     Raises:
@@ -226,7 +226,7 @@ def made_table(experiments: Sequence[Experiment], *, dirty: bool) -> pd.DataFram
     Raises:
         DataError: if a run was made by uncommitted code, unless that is asked for
     """
-    results = results_of(experiments)
+    results = collect_results(experiments)
     unclean = [run.folder for result in results if not _clean(result) for run in result.runs]
     if unclean and not dirty:
         lines = [f"{folder}: was made by uncommitted code; remove it and give the command again" for folder in unclean]

@@ -8,10 +8,10 @@ from sernb.audio.augmentation import ORIGINAL
 from sernb.evaluation import (
     FEWEST_SPEAKERS,
     RESAMPLES,
-    gain,
-    gap,
-    over_seeds,
+    average_over_seeds,
+    paired_difference,
     uar,
+    unpaired_difference,
     war,
 )
 from sernb.protocols.protocol import (
@@ -25,7 +25,7 @@ from sernb.results.result import (
     _never_validated,
     _over_clips,
     _unseen_by_design,
-    results_of,
+    collect_results,
 )
 from sernb.runs.experiment import Experiment
 from sernb.runs.feasibility import remarks
@@ -43,7 +43,7 @@ def results_table(experiments: Sequence[Experiment], *, headings: bool = False) 
     Raises:
         DataError: if an experiment has not been run
     """
-    results = results_of(experiments)
+    results = collect_results(experiments)
     rows, marked = [], not all(map(_clean, results))
     for result in results:
         metrics = result.metrics()
@@ -75,7 +75,7 @@ def results_table(experiments: Sequence[Experiment], *, headings: bool = False) 
 
 def caption(experiments: Sequence[Experiment]) -> str:
     """Return what a reader must know to read the results table."""
-    results = results_of(experiments)
+    results = collect_results(experiments)
     resampled = {result.metrics().resampled for result in results}
     how = "speakers" if resampled == {"speakers"} else f"clips, as there are fewer than {FEWEST_SPEAKERS} speakers"
     if len(resampled) == 2:
@@ -128,7 +128,7 @@ def corpora_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
         DataError: if an experiment has not been run
     """
     rows = []
-    for result in results_of(experiments):
+    for result in collect_results(experiments):
         for corpus in result.clips["corpus"].unique():
             metrics = result.metrics_where((result.clips["corpus"] == corpus).to_numpy())
             rows.append(
@@ -154,14 +154,14 @@ def seeds_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
         DataError: if an experiment has not been run
     """
     alike: dict[tuple[str, ...], list[Result]] = {}
-    for result in results_of(experiments):
+    for result in collect_results(experiments):
         alike.setdefault((result.system.name, result.heading, result.options), []).append(result)
     rows = []
     for (system, protocol, options), results in alike.items():
         row = {"System": system, "Protocol": protocol} | ({"Options": options} if options else {})
         for name in ("uar", "war"):
             values = [getattr(result.metrics(), name).value for result in results]
-            row[name.upper()] = str(over_seeds(values))
+            row[name.upper()] = str(average_over_seeds(values))
         rows.append(row | {"Clips": results[0].metrics().clips})
     return pd.DataFrame(rows)
 
@@ -169,7 +169,7 @@ def seeds_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
 def comparison_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
     """Return the results for drawing: system, protocol, heading, uar (an interval), floor, reported (a share)."""
     rows = []
-    for result in results_of(experiments):
+    for result in collect_results(experiments):
         metrics, figure = result.metrics(), result.reported("uar")
         rows.append(
             {
@@ -184,14 +184,15 @@ def comparison_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def gaps(experiments: Sequence[Experiment]) -> pd.DataFrame:
+def published_differences(experiments: Sequence[Experiment]) -> pd.DataFrame:
     """Return what keeping speakers apart costs each system that listens: UAR under both protocols, and the gap.
 
     Raises:
         DataError: if an experiment has not been run
     """
     found = {
-        (result.system.name, result.options, result.seed, result.protocol): result for result in results_of(experiments)
+        (result.system.name, result.options, result.seed, result.protocol): result
+        for result in collect_results(experiments)
     }
     rows = []
     for alike in dict.fromkeys(key[:3] for key in found):
@@ -204,7 +205,7 @@ def gaps(experiments: Sequence[Experiment]) -> pd.DataFrame:
                     "Speakers shared": published.heading,
                     "UAR, speakers shared": str(published.metrics().uar),
                     "UAR speaker-independent": str(independent.metrics().uar),
-                    "Difference (points)": str(gap(uar, published.answers(), independent.answers())),
+                    "Difference (points)": str(unpaired_difference(uar, published.answers(), independent.answers())),
                     "UAR floor": f"{100 * independent.metrics().uar_floor:.1f}",
                     "Clips": f"{len(published.clips)} / {len(independent.clips)}",
                 }
@@ -218,7 +219,7 @@ def reported_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
     Where ours is of the authors' corpora and its interval leaves theirs out, the reason is given, if it was found.
     """
     rows = []
-    for result in results_of(experiments):
+    for result in collect_results(experiments):
         judged = result.experiments[0].corpus.evidence
         for figure in result.comparable:
             ours = getattr(result.metrics(), figure.metric)
@@ -244,7 +245,7 @@ def views_table(result: Result) -> pd.DataFrame:
     rows = []
     for name in [*result.views, MEAN_OF_VIEWS]:
         metrics = result.metrics(name)
-        gained = gain(war, base, result.answers(result.scores(name))) if name != ORIGINAL.name else None
+        gained = paired_difference(war, base, result.answers(result.scores(name))) if name != ORIGINAL.name else None
         rows.append({"View": name, "WAR": str(metrics.war), "UAR": str(metrics.uar), "WAR gained (points)": gained})
     return pd.DataFrame(rows)
 

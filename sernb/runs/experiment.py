@@ -14,9 +14,9 @@ from sernb.features import VERSION as FEATURES_VERSION
 from sernb.protocols.folds import Fold
 from sernb.protocols.labels import LabelSet
 from sernb.protocols.protocol import Protocol
-from sernb.runs.run_folder import beside
+from sernb.runs.run_folder import sibling
 from sernb.runtime.environment import backend
-from sernb.runtime.locks import lock_of
+from sernb.runtime.locks import lock_path
 from sernb.systems.base import System
 
 
@@ -93,7 +93,7 @@ class Experiment:
     @cached_property
     def clips(self) -> pd.DataFrame:
         """The clips that the label set keeps, with their class in ``truth``."""
-        clips = labelled(self.corpus, self.labels)
+        clips = label_clips(self.corpus, self.labels)
         return self.added.to(clips) if self.added else clips
 
     @property
@@ -110,17 +110,17 @@ class Experiment:
     @property
     def checkpoint(self) -> Path:
         """Where an unfinished training leaves what it needs to go on."""
-        return beside(self.folder, "training")
+        return sibling(self.folder, "training")
 
     @property
     def failure(self) -> Path:
         """Where a failed run says why, until it is tried again."""
-        return beside(self.folder, "failed")
+        return sibling(self.folder, "failed")
 
     @property
     def lock(self) -> Path:
         """What a process holds while it does the run."""
-        return lock_of(self.folder, self.folder.parents[4])
+        return lock_path(self.folder, self.folder.parents[4])
 
     @property
     def units(self) -> int:
@@ -166,7 +166,7 @@ def _classes_of(experiment: Experiment, truth: Mapping[str, str]) -> tuple[str, 
     return tuple(name for name in experiment.labels.classes if name in learned)
 
 
-def labelled(corpus: Pool, labels: LabelSet) -> pd.DataFrame:
+def label_clips(corpus: Pool, labels: LabelSet) -> pd.DataFrame:
     """Return the clips that a label set keeps, with their class in the column ``truth``."""
     index = corpus.index
     return index.assign(truth=labels.truths_of(index)).dropna(subset="truth").reset_index(drop=True)

@@ -9,13 +9,13 @@ import pandas as pd
 
 from sernb.audio.augmentation import ORIGINAL, View
 from sernb.config import PROFILES, DataError, Infeasible
-from sernb.corpora.pool import matching, pool_named
-from sernb.protocols.folds import Fold, folds_of
-from sernb.protocols.labels import LabelSet, label_set_named
-from sernb.protocols.protocol import protocol_named
+from sernb.corpora.pool import matching, parse_pool
+from sernb.protocols.folds import Fold, make_folds
+from sernb.protocols.labels import LabelSet, get_label_set
+from sernb.protocols.protocol import get_protocol
 from sernb.runs.experiment import Added, Experiment, Plan, _classes_of
 from sernb.runs.feasibility import LeftOut, refuse_infeasible, sentences, why_not, without
-from sernb.systems.registry import system_named
+from sernb.systems.registry import get_system
 
 QUICK_FOLDS = 2
 SAMPLINGS = ("natural", "balanced")
@@ -66,14 +66,14 @@ def plan(
         raise DataError(f"no profile is named {profile!r}; known: {', '.join(PROFILES)}")
     if sampling not in SAMPLINGS:
         raise DataError(f"no sampling is named {sampling!r}; known: {', '.join(SAMPLINGS)}")
-    pool = pool_named(corpus, data)
-    given = label_set_named(labels) if isinstance(labels, str) else labels
+    pool = parse_pool(corpus, data)
+    given = get_label_set(labels) if isinstance(labels, str) else labels
     planned, left_out = Plan(), []
     for name in protocols:
-        for system in map(system_named, systems):
+        for system in map(get_system, systems):
             for seed in seeds:
                 seen = () if added else tuple(system.views if views is None else views)
-                protocol, labels = protocol_named(name), given or system.labels
+                protocol, labels = get_protocol(name), given or system.labels
                 try:
                     template = Experiment(
                         system,
@@ -108,7 +108,7 @@ def _folds(template: Experiment, wanted: Sequence[int] | None) -> tuple[list[Exp
     """Return one experiment for each wanted fold, alike in all else, and what to say of folds that cannot be done."""
     refuse_infeasible(template)
     system, protocol, clips = template.system, template.protocol, template.clips
-    folds = folds_of(
+    folds = make_folds(
         clips,
         template.corpus,
         protocol,

@@ -162,7 +162,7 @@ def _sha256_of(path: Path, *state: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def beside(run: Path, ending: str) -> Path:
+def sibling(run: Path, ending: str) -> Path:
     """Return what lies beside the folder of a run: ``training``, what it needs to go on, or ``failed``, why."""
     return run.with_name(f"{run.name}.{ending}")
 
@@ -170,7 +170,7 @@ def beside(run: Path, ending: str) -> Path:
 def set_aside(path: Path) -> Path:
     """Rename what cannot be used, so that it can be looked at; return its new place."""
     number = 1
-    while (place := beside(path, f"{SET_ASIDE}-{number}")).exists():
+    while (place := sibling(path, f"{SET_ASIDE}-{number}")).exists():
         number += 1
     try:
         path.rename(place)
@@ -179,7 +179,7 @@ def set_aside(path: Path) -> Path:
     return place
 
 
-def epochs_in(checkpoint: Path) -> int:
+def count_epochs(checkpoint: Path) -> int:
     """Return how many epochs an unfinished training has behind it."""
     try:
         return int((checkpoint / "epochs.txt").read_text("utf-8"))

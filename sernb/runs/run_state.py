@@ -7,7 +7,7 @@ from sernb.config import DataError, digest
 from sernb.runs.experiment import Experiment
 from sernb.runs.run_folder import Run, open_run, set_aside
 from sernb.runtime.files import Damaged, atomic
-from sernb.runtime.progress import line
+from sernb.runtime.progress import progress_line
 from sernb.runtime.provenance import commit
 
 STARTED = "started.json"  # in a checkpoint: which code began it
@@ -27,7 +27,7 @@ def look_up(experiment: Experiment) -> tuple[Run | None, str]:
 def set_aside_damaged(experiment: Experiment) -> None:
     """Rename a folder that is not the run it should be; its lock is held."""
     if problem := look_up(experiment)[1]:
-        line(f"{problem}; set aside as {set_aside(experiment.folder).name}, the run is made again")
+        progress_line(f"{problem}; set aside as {set_aside(experiment.folder).name}, the run is made again")
 
 
 def begin_training(experiment: Experiment) -> list[str]:
@@ -43,7 +43,7 @@ def begin_training(experiment: Experiment) -> list[str]:
             commits = list(dict.fromkeys([*map(str, noted["commits"]), *commits]))
         except (OSError, ValueError, LookupError, TypeError):
             name = set_aside(checkpoint).name
-            line(f"{checkpoint}: was not begun by this recipe; set aside as {name}, the training begins anew")
+            progress_line(f"{checkpoint}: was not begun by this recipe; set aside as {name}, the training begins anew")
     with atomic(checkpoint / STARTED) as unfinished:
         unfinished.write_text(json.dumps(about | {"commits": commits}), "utf-8")
     return commits

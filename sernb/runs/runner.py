@@ -17,22 +17,22 @@ from sernb.config import DataError, plain
 from sernb.corpora.labelled_folder import LABELS
 from sernb.corpora.pool import Pool
 from sernb.corpora.preparation import Read, prepare
-from sernb.corpora.similar_recordings import alike_in, shared_between
+from sernb.corpora.similar_recordings import find_similar_recordings, shared_between
 from sernb.features import Features
 from sernb.features.normalisation import Normaliser
 from sernb.protocols.labels import LabelSet
 from sernb.protocols.leak_audit import Leak, audit, refuse_leaks
 from sernb.protocols.protocol import COPY, SAME_FILE, SAME_SOUND
 from sernb.runs.experiment import Experiment
-from sernb.runs.monitor import _line, watched
-from sernb.runs.run_folder import Run, epochs_in, write_run
+from sernb.runs.monitor import _line, watch
+from sernb.runs.run_folder import Run, count_epochs, write_run
 from sernb.runs.run_state import begin_training, look_up, refuse_other_backend, set_aside_damaged
-from sernb.runtime.cluster import on_cluster
+from sernb.runtime.cluster import run_on_cluster
 from sernb.runtime.files import Damaged, atomic
-from sernb.runtime.locks import held
-from sernb.runtime.progress import line
+from sernb.runtime.locks import hold
+from sernb.runtime.progress import progress_line
 from sernb.runtime.provenance import commit, commits_of, provenance
-from sernb.runtime.workers import on_cores
+from sernb.runtime.workers import run_on_cores
 from sernb.systems.base import Examples, Fitted, OnDemand, Task
 
 
@@ -52,8 +52,8 @@ def run(experiment: Experiment, *, wait: bool = True) -> Run | None:
 
     if finished := _finished(experiment):
         return finished
-    note = {"epochs": experiment.units, "begun": epochs_in(experiment.checkpoint)}
-    with held(experiment.lock, wait=wait, note=note) as mine:
+    note = {"epochs": experiment.units, "begun": count_epochs(experiment.checkpoint)}
+    with hold(experiment.lock, wait=wait, note=note) as mine:
         if not mine or (finished := _finished(experiment)):
             return finished
         set_aside_damaged(experiment)
@@ -90,7 +90,7 @@ def _do(experiment: Experiment) -> Run:
 
     refuse_other_backend(experiment)
     commits = begin_training(experiment) if system.is_network else [commit()]
-    normalisers = normalisers_of(experiment)
+    normalisers = fit_normalisers(experiment)
     tables = {view.name: _features(experiment, view) for view in _views(experiment)}
 
     def examples(names: Sequence[str], view: str = ORIGINAL.name) -> Examples:
@@ -216,17 +216,17 @@ def run_many(
     """
     left = [experiment for experiment in experiments if _finished(experiment) is None]
     for damaged in [each for whole in left for each in (whole, *whole.members) if look_up(each)[1]]:
-        with held(damaged.lock, wait=False) as mine:  # here, where the line is seen
+        with hold(damaged.lock, wait=False) as mine:  # here, where the line is seen
             if mine:
                 set_aside_damaged(damaged)
     if left:
-        side_by_side = partial(on_cluster, address=cluster) if cluster else partial(on_cores, jobs=jobs)
+        side_by_side = partial(run_on_cluster, address=cluster) if cluster else partial(run_on_cores, jobs=jobs)
         if cluster:  # what its workers cannot prepare is prepared here
             list(side_by_side(partial(_try_to_prepare, data=data), _features_of(left)))
         prepare_for(left, data=data, progress=progress)
         # Longest first, so that the last process does not work alone.
         left = sorted(left, key=lambda experiment: -experiment.units)
-        with watched(left, shown=progress):
+        with watch(left, shown=progress):
             busy, problems = _each_once(side_by_side, left, progress=progress, wait=False)
             if busy:
                 problems += _each_once(side_by_side, busy, progress=progress, wait=True)[1]
@@ -246,7 +246,7 @@ def _each_once(
         elif isinstance(outcome, DataError):
             problems += outcome.args
         elif progress:
-            line(_line(outcome))
+            progress_line(_line(outcome))
     return busy, problems
 
 
@@ -263,7 +263,7 @@ def prepare_for(experiments: Sequence[Experiment], *, data: str | Path | None = 
     for corpus, features, view in _features_of(experiments):
         prepare(corpus, features, view=view, data=data, progress=progress)
     for corpus in {experiment.corpus.name: experiment.corpus for experiment in experiments}.values():
-        alike_in(corpus, data=data, progress=progress)
+        find_similar_recordings(corpus, data=data, progress=progress)
 
 
 def _try_to_prepare(wanted: tuple[Pool, Features, View], *, data: str | Path | None) -> None:
@@ -299,7 +299,7 @@ def read_runs(experiments: Sequence[Experiment]) -> list[Run]:
     return runs
 
 
-def leaks_of(experiment: Experiment) -> list[Leak]:
+def audit_experiment(experiment: Experiment) -> list[Leak]:
     """Audit the split of an experiment, by name and by sound."""
     clips, fold, protocol = experiment.clips, experiment.fold, experiment.protocol
     if experiment.added and protocol.split == "published":
@@ -311,7 +311,9 @@ def leaks_of(experiment: Experiment) -> list[Leak]:
         copies = tested.assign(origin=tested["clip"], clip=tested["clip"] + " (copy)", sha256="")
         clips = pd.concat([clips.assign(origin=clips["clip"]), copies], ignore_index=True)
         fold = replace(fold, train=(*fold.train, *copies["clip"]))
-    return audit(clips, fold, protocol, statistics_from=statistics_from, alike=alike_in(experiment.corpus))
+    return audit(
+        clips, fold, protocol, statistics_from=statistics_from, alike=find_similar_recordings(experiment.corpus)
+    )
 
 
 def refuse_leaky(experiment: Experiment) -> list[Leak]:
@@ -320,12 +322,12 @@ def refuse_leaky(experiment: Experiment) -> list[Leak]:
     Raises:
         DataError: if there are others; of speakers who share recordings it names the pairs
     """
-    leaks = leaks_of(experiment)
+    leaks = audit_experiment(experiment)
     corpus, fold, advice = experiment.corpus, experiment.fold, {}
     if any(leak.kind in (SAME_FILE, SAME_SOUND) and not leak.allowed for leak in leaks):
         speaker = dict(zip(experiment.clips["clip"], experiment.clips.speaker, strict=True))
         shared: dict[tuple[str, str], list[tuple[str, str]]] = {}
-        for pair in alike_in(corpus).pairs_between(fold.test, fold.train):
+        for pair in find_similar_recordings(corpus).pairs_between(fold.test, fold.train):
             shared.setdefault((speaker[pair[0]], speaker[pair[1]]), []).append(pair)
         own = len(corpus.parts) == 1 and corpus.parts[0].corpus.labels_at == (LABELS,)
         said = [
@@ -371,7 +373,7 @@ def _read(table: Mapping[str, np.ndarray], clip: str, normaliser: Normaliser | N
     return normaliser(table[clip]) if normaliser else table[clip]
 
 
-def normalisers_of(experiment: Experiment) -> dict[str, Normaliser]:
+def fit_normalisers(experiment: Experiment) -> dict[str, Normaliser]:
     """One for each speaker, fitted on that speaker's own clips, labels unseen; none for other protocols."""
     if not experiment.protocol.transductive:
         return {}
@@ -404,12 +406,12 @@ def _size(experiment: Experiment) -> dict[str, dict[str, int]]:
     """Return parameters and multiply-adds for a clip of the network, as far as they are known."""
     if experiment.system.network is None:
         return {}
-    from sernb.systems.inspection import multiply_adds, network_of, parameters_of
+    from sernb.systems.inspection import build_network, count_multiply_adds, count_parameters
 
     system, classes = replace(experiment.system, settings=experiment.settings), len(experiment.labels.classes)
-    size = {"parameters": parameters_of(system, classes=classes)}
+    size = {"parameters": count_parameters(system, classes=classes)}
     with contextlib.suppress(TypeError):  # of a layer whose work is not known
-        size["multiply_adds"] = multiply_adds(network_of(system, classes=classes))
+        size["multiply_adds"] = count_multiply_adds(build_network(system, classes=classes))
     return {"size": size}
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sernb.runs.run_folder import SET_ASIDE, beside, epochs_in, open_run
+from sernb.runs.run_folder import SET_ASIDE, count_epochs, open_run, sibling
 from sernb.runtime.files import Damaged
-from sernb.runtime.locks import is_held, lock_of
+from sernb.runtime.locks import is_held, lock_path
 
 STATES = ("done", "running", "failed", "broken off", "damaged", "left")
 
@@ -41,7 +41,7 @@ class Progress:
         return 1.0 if self.state == "done" else self.epochs / self.of if self.of else 0.0
 
 
-def progress_of(run: Path, work: Path) -> Progress:
+def read_progress(run: Path, work: Path) -> Progress:
     """Return how far a run is, by what lies in its folder and beside it.
 
     Args:
@@ -49,8 +49,8 @@ def progress_of(run: Path, work: Path) -> Progress:
         work: the work folder that holds it
     """
     *_, corpus, system, protocol, name = run.parts
-    lock, checkpoint, failure = lock_of(run, work), beside(run, "training"), beside(run, "failed")
-    note, epochs = _read(lock), epochs_in(checkpoint)
+    lock, checkpoint, failure = lock_path(run, work), sibling(run, "training"), sibling(run, "failed")
+    note, epochs = _read(lock), count_epochs(checkpoint)
     aside = tuple(sorted(path.name for path in run.parent.glob(f"{name}.*{SET_ASIDE}-*")))
     said = partial(Progress, corpus, system, protocol, name, epochs=epochs, of=note.get("epochs", 0), set_aside=aside)
     damage = ""
@@ -72,14 +72,14 @@ def progress_of(run: Path, work: Path) -> Progress:
     return said("broken off" if checkpoint.exists() else "left")
 
 
-def runs_in(work: Path) -> list[Path]:
+def find_runs(work: Path) -> list[Path]:
     """Return the runs that a work folder knows of: finished, begun or failed."""
     told = {path.with_name(path.name.partition(".")[0]) for path in (work / "runs").glob("*/*/*/fold-*")}
     locks = (work / "locks" / "runs").glob("*/*/*/fold-*")  # of runs without epochs nothing else is there yet
     return sorted(told | {work / lock.relative_to(work / "locks") for lock in locks if is_held(lock)})
 
 
-def seconds_left(progress: Sequence[Progress]) -> float | None:
+def estimate_seconds_left(progress: Sequence[Progress]) -> float | None:
     """Return how many seconds of one process the unfinished runs will take, by what runs of their system took.
 
     Runs under the same protocol count, else those of the same system; before one is finished, the pace of their epochs.
@@ -111,10 +111,10 @@ def _mean_seconds(runs: Iterable[Progress]) -> float | None:
     return None
 
 
-def summary(progress: Sequence[Progress]) -> dict:
+def summarise(progress: Sequence[Progress]) -> dict:
     """Return everything that is known, as JSON: counts, time to go, runs that are not done."""
     running = sum(run.state == "running" for run in progress)
-    left = seconds_left(progress)
+    left = estimate_seconds_left(progress)
     return {
         "runs": {state: sum(run.state == state for run in progress) for state in STATES},
         "seconds to go": left if left is None else round(left / max(running, 1)),
@@ -130,7 +130,7 @@ def summary(progress: Sequence[Progress]) -> dict:
     }
 
 
-def lines_of(progress: Sequence[Progress]) -> list[str]:
+def format_progress(progress: Sequence[Progress]) -> list[str]:
     """Return what to print: one line for each system and protocol, then the runs that need a word."""
     import pandas as pd
 
@@ -146,7 +146,7 @@ def lines_of(progress: Sequence[Progress]) -> list[str]:
             lines.append(f"{run.state}: {name}" + f", {run.epochs} of {run.of} epochs" * bool(run.of))
         elif run.reason:
             lines.append(f"{run.state}: {name}: {run.reason}")
-    whole = summary(progress)
+    whole = summarise(progress)
     counts = ", ".join(f"{count} {state}" for state, count in whole["runs"].items() if count)
     lines += [f"set aside, not used: {name}" for name in whole["set aside"]]
     return [*lines, f"{len(progress)} runs: {counts}{_to_go(whole)}"]

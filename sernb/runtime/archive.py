@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sernb.runtime.progress import bar
+from sernb.runtime.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ def unpack(
         if not chosen:
             raise _BadArchive("holds none of the published recordings")
         rows = [row for row in index.itertuples() if row.path in chosen]
-        with bar(len(rows), "unpack", "clip", shown=progress) as shown:
+        with progress_bar(len(rows), "unpack", "clip", shown=progress) as shown:
             for row in rows:
                 _take_out(opened, chosen[row.path], row, folder / row.path)
                 shown.update()

@@ -30,7 +30,7 @@ PATIENCE = 30  # s, for a scheduler to answer and a first worker to come
 _alone = threading.Lock()  # seeds, environment and backend belong to a process: one item at a time in each
 
 
-def on_cluster(work: Callable[[Item], Result], items: Sequence[Item], *, address: str) -> Iterator[Result]:
+def run_on_cluster(work: Callable[[Item], Result], items: Sequence[Item], *, address: str) -> Iterator[Result]:
     """Yield ``work(item)`` of each item as they come, by the workers of a Dask cluster.
 
     What a worker had in hand when it was lost is done again by another one, until that has cost three of them.

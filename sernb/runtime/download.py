@@ -17,7 +17,7 @@ from pathlib import Path
 from sernb import __version__
 from sernb.config import DataError
 from sernb.runtime.files import checksum
-from sernb.runtime.progress import bar, line
+from sernb.runtime.progress import progress_bar, progress_line
 
 BLOCK = 1 << 16
 TRY_AGAIN = {408, 416, 425, 429}  # and all from 500 on
@@ -108,7 +108,7 @@ def download(
             if pause is None:
                 raise DataError(f"{name}: {broken}; later, the same command goes on from where it stopped") from broken
             pause = max(pause, broken.wait)
-            line(f"{name}: {broken}; trying again in {pause:.0f} s")
+            progress_line(f"{name}: {broken}; trying again in {pause:.0f} s")
             if wait(pause):
                 raise DataError(f"{name}: {broken}; stopped") from broken
     part.replace(path)
@@ -268,7 +268,7 @@ def fetch_file(
         path.parent.mkdir(parents=True, exist_ok=True)
         stored = path.with_name(f".{path.name}.fetched")
         _require_room(path.parent, max(0, (size or 0) - _size(_part(stored))))
-        with bar(size, f"fetch {path.parent.name}", "B", shown=progress) as shown:
+        with progress_bar(size, f"fetch {path.parent.name}", "B", shown=progress) as shown:
             shown.unit_scale = True
             download(
                 url, stored, size=size, most=size or LARGEST_FILE, patience=patience,

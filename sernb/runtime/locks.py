@@ -23,7 +23,7 @@ from typing import BinaryIO
 
 from sernb.config import DataError
 from sernb.runtime.files import unwritable
-from sernb.runtime.progress import line
+from sernb.runtime.progress import progress_line
 
 POLL = 0.5  # s
 SAID = 2.0  # s of waiting, before it is said for whom
@@ -43,17 +43,17 @@ except ImportError:  # Windows
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
 
-def lock_of(path: Path, work: Path) -> Path:
+def lock_path(path: Path, work: Path) -> Path:
     """Return the lock file of something in a work folder."""
     return work / "locks" / path.relative_to(work)
 
 
 @contextlib.contextmanager
-def held(lock: Path, *, wait: bool = True, note: Mapping[str, object] = MappingProxyType({})) -> Iterator[bool]:
+def hold(lock: Path, *, wait: bool = True, note: Mapping[str, object] = MappingProxyType({})) -> Iterator[bool]:
     """Hold a lock during the block.
 
     Args:
-        lock: its file, see :func:`lock_of`
+        lock: its file, see :func:`lock_path`
         wait: for whoever holds it, and say for whom where that takes long; otherwise the block is entered without it
         note: what stands in the file beside ``holder``, for those who look who is at work
 
@@ -72,7 +72,9 @@ def held(lock: Path, *, wait: bool = True, note: Mapping[str, object] = MappingP
         begun, said = time.monotonic(), False
         while not (mine := _taken(file, lock)) and wait:
             if not said and (said := time.monotonic() - begun >= SAID):
-                line(f"sernb: waiting for {_holder(lock)}, which is at work on {lock.name}; Ctrl-C stops the waiting")
+                progress_line(
+                    f"sernb: waiting for {_holder(lock)}, which is at work on {lock.name}; Ctrl-C stops the waiting"
+                )
             time.sleep(POLL)
         if mine:
             with contextlib.suppress(OSError):  # of a full disk: the note is for reading only

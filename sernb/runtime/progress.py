@@ -10,7 +10,7 @@ from tqdm import tqdm
 tqdm.set_lock(RLock())
 
 
-def bar(total: int, label: str, unit: str, *, shown: bool = True) -> tqdm:
+def progress_bar(total: int, label: str, unit: str, *, shown: bool = True) -> tqdm:
     """Return a bar to ``update``, to use with ``with``; into a file or pipe nothing is drawn.
 
     In a notebook it shares the stream of ordinary text, so that lines and bar stay in order on the page. It is a plain
@@ -21,7 +21,7 @@ def bar(total: int, label: str, unit: str, *, shown: bool = True) -> tqdm:
     return tqdm(total=total, desc=label, unit=unit, disable=not drawn, file=stream, mininterval=0.5, dynamic_ncols=True)
 
 
-def line(text: str) -> None:
+def progress_line(text: str) -> None:
     """Print a line without breaking a bar that is being drawn."""
     tqdm.write(text, file=_stream())
 

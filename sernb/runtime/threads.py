@@ -12,23 +12,23 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 AHEAD = 8  # results a thread may be ahead of the one who takes them
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
+def map_in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
     """Yield ``work(item)`` for each item, in the order of the items.
 
     Whoever stops taking, or is stopped by an error, closes it: no thread outlives the generator. A thread that is still
     in a library when Python ends can abort the whole process.
     """
-    count = cores()
-    with ThreadPoolExecutor(count) as threads, closing(ordered(threads, work, items, AHEAD * count)) as results:
+    count = available_cores()
+    with ThreadPoolExecutor(count) as threads, closing(submit_in_order(threads, work, items, AHEAD * count)) as results:
         yield from results
 
 
-def cores() -> int:
+def available_cores() -> int:
     """Return how many cores this process may use: those of the machine, or fewer that it was given."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def ordered(
+def submit_in_order(
     executor: Executor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Generator[Result, None, None]:
     """Yield what an executor makes of each item, in their order; closed early, it waits for what is at work.

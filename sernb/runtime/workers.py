@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from sernb.config import DataError
-from sernb.runtime.threads import cores, in_order, ordered
+from sernb.runtime.threads import available_cores, map_in_order, submit_in_order
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
@@ -93,7 +93,7 @@ def do(work: Callable[[Item], Result], item: Item) -> Result:
 def shared_pool(jobs: int) -> Iterator[None]:
     """Keep one pool for everything that is done on cores during the block: networks take long to import."""
     global _shared
-    with pool(cores() if jobs == -1 else jobs) as _shared:
+    with pool(available_cores() if jobs == -1 else jobs) as _shared:
         try:
             yield
         finally:
@@ -109,7 +109,7 @@ def _pool(count: int, advice: str) -> Iterator[ProcessPoolExecutor]:
         raise DataError(f"a process was killed, as a rule because memory ran out: {advice}") from error
 
 
-def on_cores(work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int) -> Iterator[Result]:
+def run_on_cores(work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int) -> Iterator[Result]:
     """Yield ``work(item)`` of each item as they come, by processes of this machine; one job is done in this one.
 
     Args:
@@ -119,7 +119,7 @@ def on_cores(work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int
     Raises:
         DataError: if a process is killed
     """
-    count = min(len(items), cores() if jobs == -1 else jobs)
+    count = min(len(items), available_cores() if jobs == -1 else jobs)
     if count < 2:
         yield from map(work, items)
         return
@@ -133,7 +133,7 @@ def on_cores(work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int
                 future.cancel()
 
 
-def in_order_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result, None, None]:
+def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result, None, None]:
     """Yield ``work(item)`` of each item, in their order: by threads, or from some time on by processes.
 
     Threads wait for the interpreter's lock, more or less, as the work may be. Processes do not, but take seconds to
@@ -143,23 +143,23 @@ def in_order_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> 
         DataError: if a process is killed
     """
     left = deque(items)
-    with contextlib.closing(in_order(work, _while_threads_do(left))) as results:
+    with contextlib.closing(map_in_order(work, _while_threads_do(left))) as results:
         yield from results
     if left:
         with (
-            _pool(cores(), "free some, then run the same command again") as executor,
-            contextlib.closing(ordered(executor, partial(do, work), left, 2 * cores())) as results,
+            _pool(available_cores(), "free some, then run the same command again") as executor,
+            contextlib.closing(submit_in_order(executor, partial(do, work), left, 2 * available_cores())) as results,
         ):
             yield from results
 
 
 def _while_threads_do(left: deque[Item]) -> Iterator[Item]:
     """Take items from the left while few are left, while it is early, and while threads keep the cores at work."""
-    alone = cores() < 2 or multiprocessing.parent_process() is not None  # which has given each core its work
+    alone = available_cores() < 2 or multiprocessing.parent_process() is not None  # which has given each core its work
     started, computed, taken = time.perf_counter(), time.process_time(), 0
     while left:
         elapsed = time.perf_counter() - started
-        idle = time.process_time() - computed < BUSY * cores() * elapsed
+        idle = time.process_time() - computed < BUSY * available_cores() * elapsed
         if taken and idle and not alone and elapsed > TRIAL and elapsed / taken * len(left) > WORTH:
             return
         taken += 1

@@ -13,20 +13,20 @@ import numpy as np
 import pandas as pd
 
 from sernb.audio.augmentation import ORIGINAL, View
-from sernb.evaluation import Comparison, holm, p_in_words, paired_test, uar
+from sernb.evaluation import Comparison, format_p, holm, paired_test, uar
 from sernb.features import Features
 from sernb.protocols.labels import LabelSet
-from sernb.results.ranking import seconds_of, size_of
+from sernb.results.ranking import network_size, training_seconds
 from sernb.results.result import Result
 from sernb.runs.experiment import Experiment
 from sernb.runs.planning import plan
-from sernb.studies.differences import answers_to, by_clip, difference_in_words, results_by_arm
+from sernb.studies.differences import describe_difference, predictions_for, results_by_variant, rows_by_clip
 
 PROTOCOL = "development"
 
 
 @dataclass(frozen=True)
-class Arm:
+class Variant:
     """One variant: a system, and what is different about it."""
 
     name: str
@@ -42,7 +42,7 @@ class Question:
     """What is asked: the first arm is the one that all others are held against."""
 
     name: str
-    arms: tuple[Arm, ...]
+    arms: tuple[Variant, ...]
     labels: LabelSet | None = None  # instead of the systems' own
     quick: Mapping[str, object] = field(default_factory=dict)  # settings of all arms in the quick profile, for a demo
 
@@ -50,8 +50,8 @@ class Question:
 # -- From questions to results -- #
 
 
-def plan_arm(
-    arm: Arm,
+def plan_variant(
+    arm: Variant,
     corpus: str,
     *,
     labels: LabelSet | None = None,
@@ -92,25 +92,26 @@ def plan_questions(
     options = {"profile": profile, "seed": seed, "data": data}
     return {
         question.name: {
-            arm.name: plan_arm(arm, corpus, labels=question.labels, **options) for arm in _arms_of(question, profile)
+            arm.name: plan_variant(arm, corpus, labels=question.labels, **options)
+            for arm in _arms_of(question, profile)
         }
         for question in questions
     }
 
 
-def _arms_of(question: Question, profile: str) -> list[Arm]:
+def _arms_of(question: Question, profile: str) -> list[Variant]:
     if profile != "quick":
         return list(question.arms)
     return [replace(arm, settings={**question.quick, **arm.settings, **arm.quick}) for arm in question.arms]
 
 
-def experiments_of(planned: Mapping[str, Mapping[str, Sequence[Experiment]]]) -> list[Experiment]:
+def list_experiments(planned: Mapping[str, Mapping[str, Sequence[Experiment]]]) -> list[Experiment]:
     """Return every experiment once; questions may share arms."""
     arms = chain.from_iterable(arms.values() for arms in planned.values())
     return list({each.folder: each for each in chain.from_iterable(arms)}.values())
 
 
-def results_of(
+def results_by_question(
     planned: Mapping[str, Mapping[str, Sequence[Experiment]]],
 ) -> dict[str, dict[str, Result]]:
     """Return the finished runs of each arm, pooled over folds.
@@ -118,14 +119,14 @@ def results_of(
     Raises:
         DataError: if an experiment has not been run
     """
-    return {question: results_by_arm(arms) for question, arms in planned.items()}
+    return {question: results_by_variant(arms) for question, arms in planned.items()}
 
 
 def differences(arms: Mapping[str, Result]) -> dict[str, Comparison]:
     """Return by how much UAR each arm is above the first one, on the same clips, tested over speakers."""
     (_, base), *others = arms.items()
-    clips = list(by_clip(base))
-    return {name: paired_test(uar, answers_to(base, clips), answers_to(each, clips)) for name, each in others}
+    clips = list(rows_by_clip(base))
+    return {name: paired_test(uar, predictions_for(base, clips), predictions_for(each, clips)) for name, each in others}
 
 
 def _corrected(found: Mapping[str, Comparison]) -> dict[str, float]:
@@ -136,19 +137,19 @@ def _corrected(found: Mapping[str, Comparison]) -> dict[str, float]:
 # -- Tables and sentences -- #
 
 
-def arms_table(arms: Mapping[str, Result]) -> pd.DataFrame:
+def variants_table(arms: Mapping[str, Result]) -> pd.DataFrame:
     """Return the arms of a question for reading; all figures are of validation speakers."""
     found = differences(arms)
     corrected = _corrected(found)
     rows = []
     for name, result in arms.items():
-        metrics, size = result.metrics(), size_of(result)
+        metrics, size = result.metrics(), network_size(result)
         row = {
             "Variant": name,
             "UAR": str(metrics.uar),
             "Against the first (points)": str(found[name].difference) if name in found else "–",
-            "p after Holm": p_in_words(corrected[name]) if name in corrected else "–",
-            "Training a fold (s)": f"{seconds_of(result):.1f}",
+            "p after Holm": format_p(corrected[name]) if name in corrected else "–",
+            "Training a fold (s)": f"{training_seconds(result):.1f}",
             "Chosen by fold": _chosen(result),
             "Parameters": f"{size['parameters']:,}" if "parameters" in size else None,
             "Multiply-adds a clip (million)": f"{size['multiply_adds'] / 1e6:.1f}" if "multiply_adds" in size else None,
@@ -225,14 +226,14 @@ def histories(arms: Mapping[str, Result]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
-def learned(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
+def conclusions(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
     """Return what was found, in sentences that claim no more than the intervals and the tests do."""
     said = []
     for arms in results.values():
         found = differences(arms)
         corrected, first = _corrected(found), next(iter(arms))
         said += [
-            difference_in_words(f"{name[0].upper()}{name[1:]}, against {first}", each.difference, corrected[name])
+            describe_difference(f"{name[0].upper()}{name[1:]}, against {first}", each.difference, corrected[name])
             for name, each in found.items()
         ]
     return said

@@ -4,35 +4,35 @@ from collections.abc import Mapping
 
 from sernb.features import FrameValues
 from sernb.protocols.labels import ALL_EIGHT
-from sernb.studies.ablation import Arm, Question
+from sernb.studies.ablation import Question, Variant
 from sernb.systems import feature_cnn, multitask_cnn
 
 # -- What the pages ask -- #
 
 
-def _arms(system: str, arms: Mapping[str, Mapping[str, object]], **common: object) -> tuple[Arm, ...]:
-    return tuple(Arm(name, **{"system": system, **common, **changes}) for name, changes in arms.items())
+def _arms(system: str, arms: Mapping[str, Mapping[str, object]], **common: object) -> tuple[Variant, ...]:
+    return tuple(Variant(name, **{"system": system, **common, **changes}) for name, changes in arms.items())
 
 
 BASELINES = Question(
     "baselines",
     (
-        Arm("majority", "majority"),
-        Arm("energy alone, a small network", "dummynet-energy-narrow", training_views=()),
-        Arm("200 statistics, RBF SVM", "statistics-svm"),
-        Arm("7,828 functionals, linear SVM", "functionals-svm"),
-        Arm("7,828 functionals, RBF SVM", "functionals-svm-rbf"),
-        Arm("7,828 functionals, ridge regression", "functionals-ridge"),
+        Variant("majority", "majority"),
+        Variant("energy alone, a small network", "dummynet-energy-narrow", training_views=()),
+        Variant("200 statistics, RBF SVM", "statistics-svm"),
+        Variant("7,828 functionals, linear SVM", "functionals-svm"),
+        Variant("7,828 functionals, RBF SVM", "functionals-svm-rbf"),
+        Variant("7,828 functionals, ridge regression", "functionals-ridge"),
     ),
     labels=ALL_EIGHT,
 )
 STATISTICS = Question(
     "statistics",
     (
-        Arm("as published", "statistics-svm"),
-        Arm("with pre-emphasis", "statistics-svm-pre-emphasis"),
-        Arm("with first differences", "statistics-svm-differences"),
-        Arm("with both", "statistics-svm-as-described"),
+        Variant("as published", "statistics-svm"),
+        Variant("with pre-emphasis", "statistics-svm-pre-emphasis"),
+        Variant("with first differences", "statistics-svm-differences"),
+        Variant("with both", "statistics-svm-as-described"),
     ),
 )
 MACHINE = Question(
@@ -52,9 +52,9 @@ MACHINE = Question(
 CURVES = Question(
     "curves",
     (
-        Arm("zero-crossing rate and energy", "dummynet-zcr-energy-narrow", training_views=()),
-        Arm("zero-crossing rate", "dummynet-zcr-narrow", training_views=()),
-        Arm("energy", "dummynet-energy-narrow", training_views=()),
+        Variant("zero-crossing rate and energy", "dummynet-zcr-energy-narrow", training_views=()),
+        Variant("zero-crossing rate", "dummynet-zcr-narrow", training_views=()),
+        Variant("energy", "dummynet-energy-narrow", training_views=()),
     ),
 )
 VALUES = Question(
@@ -196,13 +196,13 @@ LENGTH = Question(
 JOINED = Question(
     "joined",
     (
-        Arm("functionals and SVM alone", "functionals-svm"),
-        Arm("sernet alone", "sernet"),
-        Arm("both, the network's share 1", "sernet-functionals"),
-        Arm("share 0.5", "sernet-functionals", {"share": 0.5}),
-        Arm("share 2", "sernet-functionals", {"share": 2.0}),
-        Arm("functionals and ridge regression alone", "functionals-ridge"),
-        Arm("sernet and ridge regression, share 1", "sernet-functionals-ridge"),
+        Variant("functionals and SVM alone", "functionals-svm"),
+        Variant("sernet alone", "sernet"),
+        Variant("both, the network's share 1", "sernet-functionals"),
+        Variant("share 0.5", "sernet-functionals", {"share": 0.5}),
+        Variant("share 2", "sernet-functionals", {"share": 2.0}),
+        Variant("functionals and ridge regression alone", "functionals-ridge"),
+        Variant("sernet and ridge regression, share 1", "sernet-functionals-ridge"),
     ),
 )
 OURS = (NETWORK, ALTERATIONS, LENGTH, JOINED)

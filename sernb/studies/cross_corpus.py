@@ -9,13 +9,13 @@ import pandas as pd
 
 from sernb.audio.augmentation import ORIGINAL
 from sernb.config import Infeasible
-from sernb.corpora.availability import at_hand
-from sernb.corpora.pool import Pool, pool_named
-from sernb.corpora.registry import CORPORA, corpus_named
+from sernb.corpora.availability import find_available
+from sernb.corpora.pool import Pool, parse_pool
+from sernb.corpora.registry import CORPORA, get_corpus
 from sernb.evaluation import Metrics, evaluate
-from sernb.protocols.labels import MULTITASK_EIGHT, LabelSet, label_set_named
+from sernb.protocols.labels import MULTITASK_EIGHT, LabelSet, get_label_set
 from sernb.results.analysis import of_two
-from sernb.results.result import MEAN_OF_VIEWS, results_of
+from sernb.results.result import MEAN_OF_VIEWS, collect_results
 from sernb.runs.experiment import Experiment, Plan
 from sernb.runs.planning import plan
 from sernb.systems import multitask_cnn
@@ -23,15 +23,15 @@ from sernb.systems import multitask_cnn
 WITHIN, BETWEEN = "speaker-independent", "corpus-independent"
 
 
-def with_others(corpus: str, data: str | Path | None = None) -> str:
+def add_other_corpora(corpus: str, data: str | Path | None = None) -> str:
     """Return a corpus joined with every other real one whose recordings are here.
 
     An expression of several corpora stays as it is, and so does a synthetic corpus: no figure on it would mean much.
     """
-    pool = pool_named(corpus, data)
+    pool = parse_pool(corpus, data)
     if len(pool.parts) > 1 or not pool.evidence:
         return corpus
-    others = [at_hand(name, data) for name in CORPORA if name != pool.parts[0].corpus.name]
+    others = [find_available(name, data) for name in CORPORA if name != pool.parts[0].corpus.name]
     here = [other for other in others if other.pool and other.corpus.evidence]
     names = [other.corpus.name if other.pool.clips == other.corpus.clips else other.pool.name for other in here]
     return "+".join([corpus, *names])
@@ -62,9 +62,9 @@ def plan_matrix(
         corpus: an expression, see :mod:`sernb.corpora.pool`; with one corpus, only what is within it
         labels: the label set; classes that some corpus does not have are left out for all
     """
-    pool = pool_named(corpus, data)
+    pool = parse_pool(corpus, data)
     given = {
-        "labels": shared_labels(label_set_named(labels), pool),
+        "labels": shared_labels(get_label_set(labels), pool),
         "profile": profile,
         "seeds": [seed],
         "views": [ORIGINAL],
@@ -100,7 +100,7 @@ def cells(experiments: Sequence[Experiment]) -> pd.DataFrame:
         DataError: if an experiment has not been run
     """
     rows = []
-    for result in results_of(experiments):
+    for result in collect_results(experiments):
         pool = result.experiments[0].corpus
         for number, part in enumerate(pool.parts):
             others = [other.corpus.title for other in pool.parts if other is not part] or [part.corpus.title]
@@ -140,7 +140,7 @@ def cells_table(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def learned(found: pd.DataFrame) -> list[str]:
+def conclusions(found: pd.DataFrame) -> list[str]:
     """Return what the cells show, in sentences."""
     said = []
     for row in found[found.trained != found.tested].itertuples():
@@ -165,22 +165,24 @@ REPORTED = {
 ABSENT = ("excited", "frustrated")  # of IEMOCAP's eight, those that nobody in RAVDESS was asked for
 
 
-def struck_out(scores: np.ndarray, classes: Sequence[str], absent: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
+def drop_classes(
+    scores: np.ndarray, classes: Sequence[str], absent: Sequence[str]
+) -> tuple[tuple[str, ...], np.ndarray]:
     """Return classes and scores without answers that the test corpus does not have: before the highest is taken.
 
     Scores are not made to sum to 1 again, as system 002 does not.
 
     Examples:
-        >>> struck_out(np.array([[0.5, 0.2, 0.3]]), ("excited", "happy", "sad"), ("excited",))
+        >>> drop_classes(np.array([[0.5, 0.2, 0.3]]), ("excited", "happy", "sad"), ("excited",))
         (('happy', 'sad'), array([[0.2, 0.3]]))
     """
     kept = [column for column, name in enumerate(classes) if name not in absent]
     return tuple(classes[column] for column in kept), np.asarray(scores)[:, kept]
 
 
-def not_at_hand(data: str | Path | None = None) -> str:
+def missing_corpora(data: str | Path | None = None) -> str:
     """Return which of the two corpora of the zero-shot test is not here, in words; empty if both are."""
-    missing = [corpus_named(name).title for name in ("iemocap", "ravdess") if at_hand(name, data).pool is None]
+    missing = [get_corpus(name).title for name in ("iemocap", "ravdess") if find_available(name, data).pool is None]
     return f"{' and '.join(missing)} not at hand: the zero-shot test of system 002 was not run." if missing else ""
 
 
@@ -191,7 +193,7 @@ def plan_zero_shot(
 
     The classes of IEMOCAP are those of the authors' own tally; RAVDESS's are what its actors were asked for.
     """
-    pools = [at_hand(name, data).pool for name in ("iemocap", "ravdess")]
+    pools = [find_available(name, data).pool for name in ("iemocap", "ravdess")]
     return plan(
         [system],
         "+".join(pool.name for pool in pools),
@@ -213,8 +215,8 @@ def zero_shot(experiments: Sequence[Experiment], view: str = ORIGINAL.name) -> M
     Raises:
         DataError: if it has not been run
     """
-    [result] = results_of(experiments)
-    classes, scores = struck_out(result.scores(view), result.classes, ABSENT)
+    [result] = collect_results(experiments)
+    classes, scores = drop_classes(result.scores(view), result.classes, ABSENT)
     truth = result.clips.truth.map(classes.index).to_numpy(int)
     return evaluate(truth, scores, result.clips.speaker.to_numpy(), seed=result.seed)
 
@@ -227,7 +229,7 @@ def zero_shot_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
     Raises:
         DataError: if it has not been run
     """
-    [result] = results_of(experiments)
+    [result] = collect_results(experiments)
     rows = []
     for view, answered in [(ORIGINAL.name, ""), (MEAN_OF_VIEWS, " with TTA")][: 1 + (len(result.views) > 1)]:
         found = zero_shot(experiments, view)

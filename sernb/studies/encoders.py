@@ -14,7 +14,7 @@ from sernb.encoders.loading import about
 from sernb.encoders.registry import ENCODERS
 from sernb.features import Embedding
 from sernb.results.result import Result
-from sernb.studies.ablation import Arm, Question
+from sernb.studies.ablation import Question, Variant
 
 TIMED = 8  # clips
 
@@ -31,19 +31,21 @@ def questions_of(encoder: str, *, profile: str) -> tuple[Question, ...]:
     if profile == "full" and encoder in ENCODERS:
         lengths["trimmed, padded to 30 s"] = {"padded": True}
     layers = (
-        Arm("mixture chosen inside the fold", system),
-        Arm("all alike", system, {"layers": "all"}),
-        *(Arm(f"layer {k}", system, {"layers": str(k)}) for k in range(about(encoder).layers)),
+        Variant("mixture chosen inside the fold", system),
+        Variant("all alike", system, {"layers": "all"}),
+        *(Variant(f"layer {k}", system, {"layers": str(k)}) for k in range(about(encoder).layers)),
     )
     encoders = (
-        Arm("functionals, no encoder", "functionals-ridge"),
-        *(Arm(name, f"embedding-ridge@{name}") for name in available_encoders()),
-        Arm(f"{encoder} × functionals", f"embedding-functionals@{encoder}"),
+        Variant("functionals, no encoder", "functionals-ridge"),
+        *(Variant(name, f"embedding-ridge@{name}") for name in available_encoders()),
+        Variant(f"{encoder} × functionals", f"embedding-functionals@{encoder}"),
     )
     return (
         Question("layers", layers),
-        Question("pooling", (Arm("mean and deviation", system), Arm("mean", system, features=mean))),
-        Question("length", tuple(Arm(name, system, features=Embedding(encoder, **k)) for name, k in lengths.items())),
+        Question("pooling", (Variant("mean and deviation", system), Variant("mean", system, features=mean))),
+        Question(
+            "length", tuple(Variant(name, system, features=Embedding(encoder, **k)) for name, k in lengths.items())
+        ),
         Question("encoders", encoders),
     )
 

@@ -21,7 +21,7 @@ NEIGHBOURS = 10
 # -- Which clips -- #
 
 
-def in_every_emotion(clips: pd.DataFrame) -> pd.DataFrame:
+def speakers_with_every_emotion(clips: pd.DataFrame) -> pd.DataFrame:
     """Return one clip an emotion, of one speaker and, as far as there is one, of one sentence, in order of emotions.
 
     The speaker is the first whose one sentence is there in the most emotions.
@@ -33,7 +33,7 @@ def in_every_emotion(clips: pd.DataFrame) -> pd.DataFrame:
     return first.drop(columns="other").sort_values("emotion", key=lambda column: column.map(EMOTIONS.index))
 
 
-def drawn(clips: pd.DataFrame, most: int = MOST_MAPPED, *, seed: int = 0) -> pd.DataFrame:
+def sample_clips(clips: pd.DataFrame, most: int = MOST_MAPPED, *, seed: int = 0) -> pd.DataFrame:
     """Return all clips, or ``most`` of them drawn at random, in their order."""
     if len(clips) <= most:
         return clips
@@ -107,21 +107,21 @@ def extremes(values: Mapping[str, pd.Series]) -> pd.DataFrame:
 # -- Silence, pitch, loudness -- #
 
 
-def sounding(levels: np.ndarray, *, below: float = TRIM) -> np.ndarray:
+def active_part(levels: np.ndarray, *, below: float = TRIM) -> np.ndarray:
     """Return which frames are less than ``below`` decibels under the loudest; ``levels`` as of :class:`Level`."""
     return levels[:, 0] > levels.max() - below
 
 
 def trimmed(levels: np.ndarray, seconds: Seconds, settings: Level) -> Seconds:
     """Return how long a clip is from its first to its last sounding frame, as ``librosa.effects.trim`` cuts it."""
-    frames = np.flatnonzero(sounding(levels))
+    frames = np.flatnonzero(active_part(levels))
     samples = min((frames[-1] + 1) * settings.hop, round(seconds * settings.sampling_rate)) - frames[0] * settings.hop
     return samples / settings.sampling_rate
 
 
 def loudness(levels: np.ndarray) -> float:
     """Return the level of a clip: decibels of the mean power of its sounding frames."""
-    return float(10 * np.log10(np.mean(10 ** (levels[sounding(levels), 0].astype(np.float64) / 10))))
+    return float(10 * np.log10(np.mean(10 ** (levels[active_part(levels), 0].astype(np.float64) / 10))))
 
 
 def voices(
@@ -152,10 +152,10 @@ def vectors(clips: pd.DataFrame, spectrograms: Mapping[str, np.ndarray]) -> np.n
     """
     pictures = (spectrograms[clip] for clip in clips["clip"])
     rows = [np.concatenate([picture.mean(axis=0), picture.std(axis=0)]) for picture in pictures]
-    return standardised(np.array(rows, np.float64))
+    return standardise(np.array(rows, np.float64))
 
 
-def standardised(values: np.ndarray, groups: Sequence[str] | None = None) -> np.ndarray:
+def standardise(values: np.ndarray, groups: Sequence[str] | None = None) -> np.ndarray:
     """Return columns of mean 0 and standard deviation 1, over all rows or over the rows of each group by itself."""
     groups = np.zeros(len(values)) if groups is None else np.asarray(groups)
     result = np.empty_like(values)
@@ -166,7 +166,7 @@ def standardised(values: np.ndarray, groups: Sequence[str] | None = None) -> np.
     return result
 
 
-def planes(values: np.ndarray, *, seed: int = 0) -> dict[str, np.ndarray]:
+def project(values: np.ndarray, *, seed: int = 0) -> dict[str, np.ndarray]:
     """Return two ways to lay the rows into a plane, ``PCA`` and ``t-SNE``, each of shape ``(rows, 2)``.
 
     PCA keeps large distances; t-SNE (van der Maaten and Hinton, 2008) keeps near rows near and nothing else.
@@ -217,9 +217,9 @@ def purities(clips: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
         values: of :func:`vectors`
 
     Returns:
-        one row a question; columns ``measured``, ``standardised`` (each speaker by itself) and ``chance``
+        one row a question; columns ``measured``, ``standardise`` (each speaker by itself) and ``chance``
     """
-    per_speaker = standardised(values, clips.speaker)
+    per_speaker = standardise(values, clips.speaker)
     questions = {
         "the same emotion": ("emotion", None),
         "the same emotion, other speakers only": ("emotion", "speaker"),

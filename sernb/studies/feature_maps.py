@@ -14,7 +14,7 @@ from sernb.systems import multitask_cnn
 
 
 @dataclass(frozen=True)
-class Inside:
+class NetworkInterior:
     """What the multitask network sees in one clip of a validation speaker."""
 
     clip: str
@@ -24,7 +24,7 @@ class Inside:
     seen: Mapping[str, np.ndarray]  # see :func:`sernb.systems.multitask_cnn.maps_of`, of this one picture
 
 
-def look_inside(result: Result, data: str | Path | None = None) -> Inside:
+def inspect_network(result: Result, data: str | Path | None = None) -> NetworkInterior:
     """Rebuild the multitask network of the first fold, and show what it sees in the clip that it is surest of."""
     experiment, run = result.experiments[0], result.runs[0]
     predictions = run.predictions
@@ -36,4 +36,4 @@ def look_inside(result: Result, data: str | Path | None = None) -> Inside:
     model = multitask_cnn.restored(experiment.settings, pictures[0].shape, len(result.classes), run.weights)
     maps = multitask_cnn.maps_of(model, pictures[0][None])
     seen = {name: values if name.startswith("filters") else values[0] for name, values in maps.items()}
-    return Inside(clip, predictions.truth[row], result.classes[int(scores[row].argmax())], pictures[0], seen)
+    return NetworkInterior(clip, predictions.truth[row], result.classes[int(scores[row].argmax())], pictures[0], seen)

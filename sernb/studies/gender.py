@@ -8,20 +8,30 @@ import pandas as pd
 
 from sernb.audio.augmentation import ORIGINAL, Noise, SteadyNoise
 from sernb.config import DataError, Infeasible
-from sernb.corpora.pool import pool_named
-from sernb.evaluation import Answers, Comparison, Interval, gap, holm, p_in_words, paired_test, smallest_difference, uar
+from sernb.corpora.pool import parse_pool
+from sernb.evaluation import (
+    Comparison,
+    Interval,
+    Predictions,
+    format_p,
+    holm,
+    paired_test,
+    smallest_detectable_difference,
+    uar,
+    unpaired_difference,
+)
 from sernb.evaluation import speaker_differences as by_speaker
 from sernb.results.result import Result
 from sernb.runs.experiment import Added, Experiment
 from sernb.runs.planning import QUICK_FOLDS, plan
-from sernb.studies.differences import difference_in_words
+from sernb.studies.differences import describe_difference
 
 PROTOCOL = "speaker-independent"
 EVERY_CLIP = "all, every clip"
-ARMS = {"all": "", "female": "gender=female", "male": "gender=male"}
+VARIANTS = {"all": "", "female": "gender=female", "male": "gender=male"}
 
 
-def plan_arms(
+def plan_variants(
     system: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None
 ) -> dict[str, list[Experiment]]:
     """List the experiments by whom they are trained on; all but ``EVERY_CLIP`` hear equally many clips.
@@ -33,14 +43,14 @@ def plan_arms(
         Infeasible: if women or men are too few to train on and to test
     """
     given = {"seeds": [seed], "views": [ORIGINAL], "data": data, "profile": profile}
-    pool = pool_named(corpus, data)
+    pool = parse_pool(corpus, data)
     genders = pool.index.groupby("gender").speaker.nunique()
     if missing := [name for name in ("female", "male") if name not in genders]:
         raise Infeasible(f"{pool.name}: has no speaker whose gender is {' or '.join(missing)}, as the labels say it")
     folds = range(plan([system], corpus, [PROTOCOL], **given)[0].folds)
     whole = {
         name: plan([system], corpus, [PROTOCOL], train_on=condition, folds=folds, **given)
-        for name, condition in ARMS.items()
+        for name, condition in VARIANTS.items()
     }
     chosen = _same_folds(whole, QUICK_FOLDS if profile == "quick" else len(folds))
     sizes = equal_sizes(chosen)
@@ -49,7 +59,7 @@ def plan_arms(
     numbers = [each.fold.number for each in chosen["all"]]
     arms = {
         name: plan([system], corpus, [PROTOCOL], train_on=condition, train_clips=sizes[name], folds=numbers, **given)
-        for name, condition in ARMS.items()
+        for name, condition in VARIANTS.items()
     }
     return _same_folds({EVERY_CLIP: chosen["all"]} | arms, len(numbers))
 
@@ -85,7 +95,7 @@ def equal_sizes(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, int]:
     return {name: least - validated for name, validated in beside.items()}
 
 
-def heard(result: Result) -> str:
+def describe_training(result: Result) -> str:
     """Return how many clips each fold learned from, fewest and most."""
     sizes = [
         len(each.fold.train) + (0 if each.system.chooses_epoch else len(each.fold.validation))
@@ -111,7 +121,7 @@ def cells(arms: Mapping[str, Result]) -> pd.DataFrame:
             if not mask.any():
                 raise DataError(f"{result.experiments[0].corpus.name}: no {tested} speaker is tested; take more folds")
             metrics = result.metrics_where(mask)
-            rows.append({"trained": trained, "tested": tested, "heard": heard(result), "metrics": metrics})
+            rows.append({"trained": trained, "tested": tested, "heard": describe_training(result), "metrics": metrics})
     return pd.DataFrame(rows)
 
 
@@ -133,9 +143,9 @@ def cells_table(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _part(result: Result, mask: np.ndarray, scores: np.ndarray | None = None) -> Answers:
+def _part(result: Result, mask: np.ndarray, scores: np.ndarray | None = None) -> Predictions:
     scores = result.scores() if scores is None else scores
-    return Answers(result.truth[mask], scores[mask], result.clips.speaker.to_numpy()[mask])
+    return Predictions(result.truth[mask], scores[mask], result.clips.speaker.to_numpy()[mask])
 
 
 def comparisons(arms: Mapping[str, Result]) -> dict[str, tuple[Comparison, float]]:
@@ -162,7 +172,7 @@ def comparisons(arms: Mapping[str, Result]) -> dict[str, tuple[Comparison, float
     for what, (first, second) in parts.items():
         answers = _part(*first), _part(*second)
         spread = by_speaker(uar, *answers)
-        least = smallest_difference(spread.std(ddof=1), len(spread)) if len(spread) > 1 else float("nan")
+        least = smallest_detectable_difference(spread.std(ddof=1), len(spread)) if len(spread) > 1 else float("nan")
         tested[what] = paired_test(uar, *answers), least
     return tested
 
@@ -174,8 +184,8 @@ def comparisons_table(tested: Mapping[str, tuple[Comparison, float]]) -> pd.Data
         {
             "On the same clips": what,
             "UAR gained (points)": str(each.difference),
-            "p": p_in_words(each.p),
-            "p after Holm": p_in_words(p),
+            "p": format_p(each.p),
+            "p after Holm": format_p(p),
             "Smallest difference found (points)": "–" if np.isnan(least) else f"{100 * least:.1f}",
             "Flipped": f"{each.units} {each.difference.unit}",
         }
@@ -187,18 +197,18 @@ def comparisons_table(tested: Mapping[str, tuple[Comparison, float]]) -> pd.Data
 def between_genders(result: Result) -> Interval:
     """Return by how much one classifier does better on women than on men; other clips, other speakers."""
     masks = _tested(result)
-    return gap(uar, _part(result, masks["male"]), _part(result, masks["female"]), seed=result.seed)
+    return unpaired_difference(uar, _part(result, masks["male"]), _part(result, masks["female"]), seed=result.seed)
 
 
-def learned(arms: Mapping[str, Result], tested: Mapping[str, tuple[Comparison, float]]) -> list[str]:
+def conclusions(arms: Mapping[str, Result], tested: Mapping[str, tuple[Comparison, float]]) -> list[str]:
     """Return what was found, in sentences."""
     corrected = holm([each.p for each, _ in tested.values()])
     said = [
-        difference_in_words(what[0].upper() + what[1:], each.difference, p)
+        describe_difference(what[0].upper() + what[1:], each.difference, p)
         for (what, (each, _)), p in zip(tested.items(), corrected, strict=True)
     ]
     of_both = between_genders(arms[EVERY_CLIP])
-    return [*said, difference_in_words("One classifier for all, women better than men by", of_both)]
+    return [*said, describe_difference("One classifier for all, women better than men by", of_both)]
 
 
 # -- The experiments of system 000 -- #

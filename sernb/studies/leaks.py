@@ -10,13 +10,13 @@ import pandas as pd
 
 from sernb.audio.augmentation import ORIGINAL, Noise
 from sernb.config import Infeasible
-from sernb.evaluation import Comparison, Interval, gap, holm, p_in_words, paired_test, uar
+from sernb.evaluation import Comparison, Interval, format_p, holm, paired_test, uar, unpaired_difference
 from sernb.protocols.protocol import PROTOCOLS
 from sernb.results.protocol_cards import SHARED
 from sernb.results.result import Result
 from sernb.runs.experiment import Plan
 from sernb.runs.planning import plan
-from sernb.studies.differences import Arms, answers_to, by_clip, difference_in_words
+from sernb.studies.differences import Arms, describe_difference, predictions_for, rows_by_clip
 
 CLEAN = "speaker-independent"
 COPY = Noise()  # of which copies are made, before or after the split
@@ -40,7 +40,7 @@ LEAKS = (
 )
 
 
-def plan_arms(system: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None) -> Arms:
+def plan_variants(system: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None) -> Arms:
     """List the experiments of a system by protocol, all folds of each: what is compared are the same test clips.
 
     Raises:
@@ -73,18 +73,18 @@ def _feasible(planned: Mapping[str, Callable[[], Plan]]) -> Arms:
     return arms
 
 
-def worth(clean: Result, leaky: Result) -> Comparison | Interval:
+def leak_effect(clean: Result, leaky: Result) -> Comparison | Interval:
     """Return by how much a leak raises UAR: a paired test where both tested the same clips, else an interval."""
-    if set(by_clip(clean)) == set(by_clip(leaky)):
-        clips = list(by_clip(clean))
-        return paired_test(uar, answers_to(clean, clips), answers_to(leaky, clips))
-    return gap(uar, clean.answers(), leaky.answers(), seed=clean.seed)
+    if set(rows_by_clip(clean)) == set(rows_by_clip(leaky)):
+        clips = list(rows_by_clip(clean))
+        return paired_test(uar, predictions_for(clean, clips), predictions_for(leaky, clips))
+    return unpaired_difference(uar, clean.answers(), leaky.answers(), seed=clean.seed)
 
 
-def worths(arms: Mapping[str, Result]) -> dict[str, Comparison | Interval]:
+def leak_effects(arms: Mapping[str, Result]) -> dict[str, Comparison | Interval]:
     """Return what each leak is worth to a system, of those that were measured."""
     there = [leak for leak in LEAKS if leak.clean in arms and leak.leaky in arms]
-    return {leak.name: worth(arms[leak.clean], arms[leak.leaky]) for leak in there}
+    return {leak.name: leak_effect(arms[leak.clean], arms[leak.leaky]) for leak in there}
 
 
 def difference_of(found: Comparison | Interval) -> Interval:
@@ -98,7 +98,7 @@ def _corrected(found: Mapping[str, Comparison | Interval]) -> dict[str, float]:
     return dict(zip(tested, holm(list(tested.values())).tolist(), strict=True)) if tested else {}
 
 
-def worths_table(arms: Mapping[str, Result], found: Mapping[str, Comparison | Interval]) -> pd.DataFrame:
+def leak_effects_table(arms: Mapping[str, Result], found: Mapping[str, Comparison | Interval]) -> pd.DataFrame:
     """Return what each leak is worth for reading; p corrected by Holm's method for the paired tests."""
     corrected = _corrected(found)
     rows = []
@@ -108,7 +108,7 @@ def worths_table(arms: Mapping[str, Result], found: Mapping[str, Comparison | In
             {
                 "Leak": leak.name,
                 "Worth (points)": str(difference_of(found[leak.name])),
-                "p after Holm": p_in_words(corrected[leak.name]) if leak.name in corrected else "–",
+                "p after Holm": format_p(corrected[leak.name]) if leak.name in corrected else "–",
                 "UAR with it": str(leaky.metrics().uar),
                 "UAR without": str(clean.metrics().uar),
                 "Training clips": f"{training_clips(leaky)} / {training_clips(clean)}",
@@ -190,7 +190,7 @@ def epochs(arms: Mapping[str, Result]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def choices(found: pd.DataFrame) -> pd.DataFrame:
+def selection_effects(found: pd.DataFrame) -> pd.DataFrame:
     """Return the epoch and the test accuracy of each way of choosing, by fold: fold, clips, choice, epoch, war."""
     rows = []
     for fold, part in found.groupby("fold"):
@@ -206,7 +206,7 @@ def choices(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def choices_table(found: pd.DataFrame) -> pd.DataFrame:
+def selection_effects_table(found: pd.DataFrame) -> pd.DataFrame:
     """Return WAR by way of choosing, over all folds and for each; per cent."""
     rows = []
     for choice, part in found.groupby("choice", sort=False):
@@ -215,11 +215,11 @@ def choices_table(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def learned(found: Mapping[str, Comparison | Interval], choice: Comparison | Interval | None = None) -> list[str]:
+def conclusions(found: Mapping[str, Comparison | Interval], choice: Comparison | Interval | None = None) -> list[str]:
     """Return what was found, in sentences."""
     corrected = _corrected(found)
     said = [
-        difference_in_words(f"{name[0].upper()}{name[1:]}", difference_of(each), corrected.get(name))
+        describe_difference(f"{name[0].upper()}{name[1:]}", difference_of(each), corrected.get(name))
         for name, each in found.items()
     ]
-    return [*said, difference_in_words("Best epoch on the test part", difference_of(choice))] if choice else said
+    return [*said, describe_difference("Best epoch on the test part", difference_of(choice))] if choice else said

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sernb.audio.augmentation import Gain, Noise, OneOf, SteadyNoise, View, view_of
+from sernb.audio.augmentation import Gain, Noise, OneOf, SteadyNoise, View, apply_view
 from sernb.audio.degradation import Babble, Bank, Clipping, Cut, Room, Telephone, Tilt, signal_to_noise
 from sernb.audio.reading import load
 from sernb.config import DataError
-from sernb.corpora.files import files_of, locate
-from sernb.corpora.index import fingerprint_of
+from sernb.corpora.files import find_files, locate
+from sernb.corpora.index import fingerprint_index
 from sernb.corpora.pool import Pool
-from sernb.evaluation import gain, uar
+from sernb.evaluation import paired_difference, uar
 from sernb.results.result import Result
 from sernb.runs.experiment import Experiment
 from sernb.runs.planning import plan
-from sernb.studies.differences import difference_in_words, shown
+from sernb.studies.differences import describe_difference, excludes_zero
 
 CLIPS_OF_EACH = 4  # that may be heard in the babble; more would fill memory
 
@@ -57,7 +57,7 @@ def conditions(pool: Pool, data: str | Path | None = None) -> tuple[Condition, .
     under = "dB under the peak"
     return (
         *(Condition("white noise", snr, "dB SNR", Noise(f"white {snr} dB", snr)) for snr in RATIOS),
-        *(Condition("babble", view.snr, "dB SNR", view) for view in babbles(pool, data)),
+        *(Condition("babble", view.snr, "dB SNR", view) for view in make_babble(pool, data)),
         *(Condition("room", t60, "s T60", Room(f"room {t60} s", t60)) for t60 in (0.3, 0.6, 1.2)),
         Condition("telephone", 0, "", Telephone()),
         *(Condition("gain", gain, "dB", Gain(f"gain {gain} dB", gain)) for gain in (-20.0, 10.0)),
@@ -68,7 +68,7 @@ def conditions(pool: Pool, data: str | Path | None = None) -> tuple[Condition, .
     )
 
 
-def babbles(pool: Pool, data: str | Path | None = None) -> tuple[Babble, ...]:
+def make_babble(pool: Pool, data: str | Path | None = None) -> tuple[Babble, ...]:
     """Return babble of the voices of a corpus, once for each of ``RATIOS``.
 
     Raises:
@@ -77,7 +77,7 @@ def babbles(pool: Pool, data: str | Path | None = None) -> tuple[Babble, ...]:
     if len(pool.parts) > 1:
         raise DataError(f"{pool.name}: babble is made from one corpus; give one")
     part = pool.parts[0]
-    places = files_of(part.corpus, locate(part.corpus, data), part.held)
+    places = find_files(part.corpus, locate(part.corpus, data), part.held)
     clips = part.held[part.held["clip"].isin(places)]
     order = clips.groupby("speaker").cumcount() * CLIPS_OF_EACH % clips.groupby("speaker")["clip"].transform("size")
     chosen = clips[order < CLIPS_OF_EACH].groupby("speaker").head(CLIPS_OF_EACH)  # evenly over each speaker's clips
@@ -85,7 +85,7 @@ def babbles(pool: Pool, data: str | Path | None = None) -> tuple[Babble, ...]:
         dict(zip(part.held["clip"], part.held.speaker, strict=True)),
         tuple((row.speaker, places[row.clip]) for row in chosen.itertuples()),
     )
-    made_from = part.corpus.name, fingerprint_of(chosen)
+    made_from = part.corpus.name, fingerprint_index(chosen)
     return tuple(Babble(f"babble {snr} dB", snr, *made_from, bank=bank) for snr in RATIOS)
 
 
@@ -96,7 +96,7 @@ PROTOCOL = "speaker-independent"
 CLEAN, NOISY = "trained as published", "trained with noisy copies"
 
 
-def plan_arms(
+def plan_variants(
     system: str,
     corpus: str,
     tried: Sequence[Condition],
@@ -114,7 +114,7 @@ def plan_arms(
     }
 
 
-def stressed(arms: Mapping[str, Result], tried: Sequence[Condition]) -> pd.DataFrame:
+def measure_robustness(arms: Mapping[str, Result], tried: Sequence[Condition]) -> pd.DataFrame:
     """Return one row an arm and condition, the recordings as they are first (kind ``clean``).
 
     Returns:
@@ -134,13 +134,13 @@ def stressed(arms: Mapping[str, Result], tried: Sequence[Condition]) -> pd.DataF
                     "kind": condition.kind,
                     "strength": condition.strength,
                     "uar": result.metrics(view).uar,
-                    "change": gain(uar, clean, result.answers(result.scores(view)), seed=result.seed),
+                    "change": paired_difference(uar, clean, result.answers(result.scores(view)), seed=result.seed),
                 }
             )
     return pd.DataFrame(rows)
 
 
-def stress_table(found: pd.DataFrame) -> pd.DataFrame:
+def robustness_table(found: pd.DataFrame) -> pd.DataFrame:
     """Return the conditions for reading, the two trainings side by side; per cent, changes in points."""
     rows = []
     for condition, part in found.groupby("condition", sort=False):
@@ -155,11 +155,11 @@ def _text(change: object) -> str:
     return "–" if isinstance(change, float) else str(change)
 
 
-def learned(arms: Mapping[str, Result], found: pd.DataFrame) -> list[str]:
+def conclusions(arms: Mapping[str, Result], found: pd.DataFrame) -> list[str]:
     """Return what was found, in sentences."""
     said = []
     for name, part in found[found.kind != "clean"].groupby("trained", sort=False):
-        worse = part[[shown(change) and change.value < 0 for change in part.change]]
+        worse = part[[excludes_zero(change) and change.value < 0 for change in part.change]]
         worst = min(part.itertuples(), key=lambda row: row.change.value)
         said.append(
             f"{name[0].upper()}{name[1:]}: under {len(worse)} of {len(part)} conditions the interval of the change is "
@@ -167,8 +167,10 @@ def learned(arms: Mapping[str, Result], found: pd.DataFrame) -> list[str]:
         )
     clean, noisy = arms[CLEAN], arms[NOISY]
     for view, condition in _views(found, clean).items():
-        difference = gain(uar, clean.answers(clean.scores(view)), noisy.answers(noisy.scores(view)), seed=clean.seed)
-        said.append(difference_in_words(f"Noisy copies in training, tested under {condition}", difference))
+        difference = paired_difference(
+            uar, clean.answers(clean.scores(view)), noisy.answers(noisy.scores(view)), seed=clean.seed
+        )
+        said.append(describe_difference(f"Noisy copies in training, tested under {condition}", difference))
     return said
 
 
@@ -184,4 +186,6 @@ def measured_ratios(pool: Pool, condition: Condition, emotion: str, data: str | 
     files, rate = pool.files(data), 22_050
     clips = pool.index["clip"][pool.index.emotion == emotion]
     signals = {clip: load(files[clip], rate) for clip in clips}
-    return np.array([signal_to_noise(sig, view_of(clip, condition.view, sig, rate)) for clip, sig in signals.items()])
+    return np.array(
+        [signal_to_noise(sig, apply_view(clip, condition.view, sig, rate)) for clip, sig in signals.items()]
+    )

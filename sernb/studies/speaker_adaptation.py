@@ -18,14 +18,14 @@ import pandas as pd
 from sernb.audio.augmentation import ORIGINAL
 from sernb.config import Infeasible, digest, work_folder
 from sernb.corpora.preparation import prepare
-from sernb.evaluation import FEWEST_SPEAKERS, Answers, Interval, gain, interval, uar
-from sernb.features.normalisation import SHRINKAGES, Moments, average, moments_of, shrunk, standardised
+from sernb.evaluation import FEWEST_SPEAKERS, Interval, Predictions, bootstrap_interval, paired_difference, uar
+from sernb.features.normalisation import SHRINKAGES, Moments, average_moments, compute_moments, shrink, standardise
 from sernb.runs.experiment import Experiment, Plan
 from sernb.runs.feasibility import refuse_single_clips
 from sernb.runs.planning import plan
 from sernb.runtime.files import atomic
-from sernb.runtime.workers import on_cores
-from sernb.studies.differences import difference_in_words
+from sernb.runtime.workers import run_on_cores
+from sernb.studies.differences import describe_difference
 from sernb.systems.base import Examples, Task
 
 PROTOCOL = "speaker-independent"
@@ -63,12 +63,12 @@ class Enrolment:
     """The answers when so many clips of each test speaker were at hand, all draws one below the other."""
 
     count: int | None  # clips; None: all of a speaker's own
-    answers: Answers
+    answers: Predictions
     clips: np.ndarray  # names
     at_hand: np.ndarray  # whether a clip was among those that were at hand
 
     @property
-    def grouped(self) -> Answers:
+    def grouped(self) -> Predictions:
         """The answers by what is drawn for intervals: speakers, or where they are too few clips, with all draws."""
         return self.answers if self.unit == "speakers" else replace(self.answers, speakers=self.clips)
 
@@ -78,9 +78,9 @@ class Enrolment:
         return "speakers" if len(set(self.answers.speakers)) >= FEWEST_SPEAKERS else "clips"
 
 
-def joined(parts: Sequence[Enrolment]) -> Enrolment:
+def join_enrolments(parts: Sequence[Enrolment]) -> Enrolment:
     """Return the answers of several folds, or draws, one below the other."""
-    answers = Answers(
+    answers = Predictions(
         truth=np.concatenate([part.answers.truth for part in parts]),
         scores=np.concatenate([part.answers.scores for part in parts]),
         speakers=np.concatenate([part.answers.speakers for part in parts]),
@@ -89,7 +89,7 @@ def joined(parts: Sequence[Enrolment]) -> Enrolment:
     return Enrolment(parts[0].count, answers, clips, at_hand)
 
 
-class Trained:
+class AdaptedSystem:
     """A system trained on one fold whose training speakers were each standardised with their own clips."""
 
     def __init__(self, experiment: Experiment):
@@ -98,7 +98,7 @@ class Trained:
         self.index = experiment.clips.set_index("clip", drop=False)
         self.features = prepare(experiment.corpus, system.features)
         own = self._own(fold.train)
-        self.others = average(list(own.values()))
+        self.others = average_moments(list(own.values()))
         # A system that chooses no epoch would learn from the validation speakers, who are wanted for choosing k.
         validation = fold.validation if system.chooses_epoch else ()
         task = Task(
@@ -113,11 +113,11 @@ class Trained:
 
     def _own(self, clips: Sequence[str]) -> dict[str, Moments]:
         speakers = self.index.loc[list(clips)].groupby("speaker")["clip"]
-        return {name: moments_of([self.features[clip] for clip in of_one]) for name, of_one in speakers}
+        return {name: compute_moments([self.features[clip] for clip in of_one]) for name, of_one in speakers}
 
     def _examples(self, clips: Sequence[str], moments: Mapping[str, Moments]) -> Examples:
         part = self.index.loc[list(clips)]
-        features = (standardised(self.features[row.Index], moments[row.speaker]) for row in part.itertuples())
+        features = (standardise(self.features[row.Index], moments[row.speaker]) for row in part.itertuples())
         return Examples(tuple(features), self._truth(part), part.reset_index(drop=True))
 
     def _truth(self, part: pd.DataFrame) -> np.ndarray:
@@ -138,17 +138,17 @@ class Trained:
             for of_k, k in zip(found, ks, strict=True):
                 mixed = {name: self._mixed(of_one, k) for name, of_one in drawn.items()}
                 scores = self.scores(self._examples(clips, mixed).features)
-                answers = Answers(self._truth(part), scores, part.speaker.to_numpy(str))
+                answers = Predictions(self._truth(part), scores, part.speaker.to_numpy(str))
                 of_k.append(Enrolment(count, answers, part["clip"].to_numpy(str), at_hand))
-        return [joined(of_k) for of_k in found]
+        return [join_enrolments(of_k) for of_k in found]
 
     def _mixed(self, clips: np.ndarray, k: float) -> Moments:
         if not len(clips):
             return self.others
-        return shrunk(moments_of([self.features[clip] for clip in clips]), self.others, len(clips), k)
+        return shrink(compute_moments([self.features[clip] for clip in clips]), self.others, len(clips), k)
 
 
-def enrol(experiment: Experiment, *, draws: int = DRAWS) -> tuple[float, list[Enrolment]]:
+def measure_adaptation(experiment: Experiment, *, draws: int = DRAWS) -> tuple[float, list[Enrolment]]:
     """Train one fold, choose k on its validation speakers, and enrol its test speakers; done once, then read.
 
     Args:
@@ -161,13 +161,13 @@ def enrol(experiment: Experiment, *, draws: int = DRAWS) -> tuple[float, list[En
     file = _file(experiment, draws)
     if kept := _read(file):
         return kept
-    trained, fold = Trained(experiment), experiment.fold
+    trained, fold = AdaptedSystem(experiment), experiment.fold
     k = best_k(trained, fold.validation, draws=max(draws // 2, 1))
     found = []
-    for count in [*counts(trained, fold.test), None]:
+    for count in [*clip_counts(trained, fold.test), None]:
         # With none at hand, or all, there is nothing to draw; the same answers again keep the draws aligned.
         [enrolled] = trained.enrolments(fold.test, count, [k], draws if count else 1)
-        found.append(enrolled if count else joined([enrolled] * draws))
+        found.append(enrolled if count else join_enrolments([enrolled] * draws))
     _write(file, k, found)
     return k, found
 
@@ -200,30 +200,32 @@ def _read(file: Path) -> tuple[float, list[Enrolment]] | None:
             count, truth, scores, speakers, clips, at_hand = (
                 saved[f"{number} {name}"] for name in ("count", "truth", "scores", "speakers", "clips", "at_hand")
             )
-            answers = Answers(truth=truth, scores=scores, speakers=speakers)
+            answers = Predictions(truth=truth, scores=scores, speakers=speakers)
             found.append(Enrolment(int(count) if count >= 0 else None, answers, clips, at_hand))
         return float(saved["k"]), found
     return None
 
 
-def counts(trained: Trained, clips: Sequence[str]) -> list[int]:
+def clip_counts(trained: AdaptedSystem, clips: Sequence[str]) -> list[int]:
     """Return the numbers in ``ENROLLED`` that are below the clips of each speaker."""
     fewest = trained.index.loc[list(clips)].groupby("speaker").size().min()
     return [count for count in ENROLLED if count < fewest]
 
 
-def best_k(trained: Trained, clips: Sequence[str], *, draws: int) -> float:
+def best_k(trained: AdaptedSystem, clips: Sequence[str], *, draws: int) -> float:
     """Return the k with the highest mean UAR on clips of validation speakers; without two of each, the middle one."""
     if not len(clips):
         return SHRINKAGES[len(SHRINKAGES) // 2]
-    tried = [trained.enrolments(clips, count, SHRINKAGES, draws) for count in counts(trained, clips) if count]
+    tried = [trained.enrolments(clips, count, SHRINKAGES, draws) for count in clip_counts(trained, clips) if count]
     if not tried:
         return SHRINKAGES[len(SHRINKAGES) // 2]
     reached = [[uar(each.answers.truth, each.answers.scores) for each in of_count] for of_count in tried]
     return SHRINKAGES[int(np.mean(reached, axis=0).argmax())]
 
 
-def curve(experiments: Sequence[Experiment], *, draws: int = DRAWS, jobs: int = -1) -> tuple[list[float], pd.DataFrame]:
+def adaptation_curve(
+    experiments: Sequence[Experiment], *, draws: int = DRAWS, jobs: int = -1
+) -> tuple[list[float], pd.DataFrame]:
     """Return the enrolment curve over all folds.
 
     Args:
@@ -236,12 +238,12 @@ def curve(experiments: Sequence[Experiment], *, draws: int = DRAWS, jobs: int = 
         gained over none at hand, and unseen, the UAR over the clips that were not at hand; intervals
     """
     if left := [experiment for experiment in experiments if _read(_file(experiment, draws)) is None]:
-        list(on_cores(partial(enrol, draws=draws), left, jobs=jobs))
-    folds = [enrol(experiment, draws=draws) for experiment in experiments]  # by now all are kept
+        list(run_on_cores(partial(measure_adaptation, draws=draws), left, jobs=jobs))
+    folds = [measure_adaptation(experiment, draws=draws) for experiment in experiments]  # by now all are kept
     by_count: dict[int | None, list[Enrolment]] = {}
     for each in (each for _, enrolments in folds for each in enrolments):
         by_count.setdefault(each.count, []).append(each)
-    complete = [joined(parts) for parts in by_count.values() if len(parts) == len(folds)]
+    complete = [join_enrolments(parts) for parts in by_count.values() if len(parts) == len(folds)]
     none = complete[0]
     rows = []
     for each in sorted(complete, key=lambda each: np.inf if each.count is None else each.count):
@@ -249,7 +251,7 @@ def curve(experiments: Sequence[Experiment], *, draws: int = DRAWS, jobs: int = 
             {
                 "count": each.count,
                 "uar": _interval(each),
-                "gained": replace(gain(uar, none.grouped, each.grouped), unit=each.unit),
+                "gained": replace(paired_difference(uar, none.grouped, each.grouped), unit=each.unit),
                 "unseen": None if each.at_hand.all() else _interval(each, ~each.at_hand),
             }
         )
@@ -258,11 +260,11 @@ def curve(experiments: Sequence[Experiment], *, draws: int = DRAWS, jobs: int = 
 
 def _interval(each: Enrolment, mask: np.ndarray | slice = slice(None)) -> Interval:
     answers = each.grouped
-    part = Answers(answers.truth[mask], answers.scores[mask], answers.speakers[mask])
-    return replace(interval(uar, part), unit=each.unit)
+    part = Predictions(answers.truth[mask], answers.scores[mask], answers.speakers[mask])
+    return replace(bootstrap_interval(uar, part), unit=each.unit)
 
 
-def curve_table(found: pd.DataFrame) -> pd.DataFrame:
+def adaptation_table(found: pd.DataFrame) -> pd.DataFrame:
     """Return the curve for reading: per cent, gains in points."""
     rows = [
         {
@@ -276,10 +278,10 @@ def curve_table(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def learned(found: pd.DataFrame) -> list[str]:
+def conclusions(found: pd.DataFrame) -> list[str]:
     """Return what was found, in sentences."""
     full = found.iloc[-1].gained
-    said = [difference_in_words("All own clips at hand instead of none", full)]
+    said = [describe_difference("All own clips at hand instead of none", full)]
     enough = [row for _, row in found.iterrows() if row["count"] and row.gained.low > 0]
     if not enough or full.value <= 0:
         return [*said, "No number of clips that was tried shows a gain."]

@@ -9,7 +9,7 @@ from sernb.evaluation import per_group
 from sernb.results.result import Result
 
 
-def by_speaker(result: Result) -> pd.DataFrame:
+def score_speakers(result: Result) -> pd.DataFrame:
     """Return speaker, gender, UAR, WAR and clips, one row a test speaker, the best recognised first."""
     found = per_group(result.truth, result.scores(), result.clips.speaker.to_numpy())
     found = found.rename(columns={"group": "speaker"})
@@ -17,7 +17,7 @@ def by_speaker(result: Result) -> pd.DataFrame:
     return found.sort_values(["uar", "speaker"], ascending=[False, True], ignore_index=True)
 
 
-def spread(found: pd.DataFrame) -> dict[str, float]:
+def summarise_spread(found: pd.DataFrame) -> dict[str, float]:
     """Return how WAR varies between speakers: standard deviations, as shares.
 
     ``observed`` is the sample deviation; ``by clips`` what so few clips of each would show if all speakers were
@@ -25,7 +25,7 @@ def spread(found: pd.DataFrame) -> dict[str, float]:
     nothing is. NaN where there are too few speakers or clips to tell.
 
     Args:
-        found: of :func:`by_speaker`
+        found: of :func:`score_speakers`
     """
     observed = found.war.var(ddof=1)
     several = found[found.clips > 1]
@@ -41,8 +41,8 @@ def spread_table(results: Sequence[Result]) -> pd.DataFrame:
     """Return the spread of each system for reading: per cent and points."""
     rows = []
     for result in results:
-        found = by_speaker(result)
-        deviation = spread(found)
+        found = score_speakers(result)
+        deviation = summarise_spread(found)
         means = found.groupby("gender").war.mean()
         rows.append(
             {
@@ -66,11 +66,11 @@ def _points(deviation: float) -> str:
     return "–" if np.isnan(deviation) else f"{100 * deviation:.1f}"
 
 
-def learned(results: Sequence[Result]) -> list[str]:
+def conclusions(results: Sequence[Result]) -> list[str]:
     """Return what was found, in sentences."""
     said = []
     for result in results:
-        deviation = {name: _points(value) for name, value in spread(by_speaker(result)).items()}
+        deviation = {name: _points(value) for name, value in summarise_spread(score_speakers(result)).items()}
         if "–" in deviation.values():
             said.append(f"{result.system.name}: too few speakers or clips of each to tell how speakers differ.")
             continue

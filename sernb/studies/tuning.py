@@ -18,10 +18,10 @@ import pandas as pd
 from sernb.config import DataError, digest
 from sernb.evaluation import Comparison, paired_test, uar
 from sernb.results.result import Result
-from sernb.results.result import results_of as pooled
+from sernb.results.result import collect_results as pooled
 from sernb.runs.experiment import Experiment
 from sernb.runs.runner import run_many
-from sernb.runtime.progress import line
+from sernb.runtime.progress import progress_line
 from sernb.runtime.workers import shared_pool
 from sernb.systems.feature_cnn import Settings
 
@@ -46,39 +46,39 @@ def space() -> "dict[str, optuna.distributions.BaseDistribution]":
     }
 
 
-def parameters_of(settings: Settings) -> Parameters:
+def suggest_parameters(settings: Settings) -> Parameters:
     """Return where settings lie in the space.
 
     Examples:
-        >>> parameters_of(Settings())["blocks"]
+        >>> suggest_parameters(Settings())["blocks"]
         5
     """
     named = {name: getattr(settings, name) for name in space() if name != "blocks"}
     return named | {"blocks": len(settings.filters)}
 
 
-def settings_of(settings: Settings, parameters: Parameters) -> Settings:
+def make_settings(settings: Settings, parameters: Parameters) -> Settings:
     """Return settings moved to a point of the space; all else stays."""
     changes = dict(parameters)
     blocks = changes.pop("blocks")
     return replace(settings, filters=settings.filters[:blocks], kernels=settings.kernels[:blocks], **changes)
 
 
-def experiments_of(experiments: Sequence[Experiment], parameters: Parameters) -> list[Experiment]:
+def plan_trial(experiments: Sequence[Experiment], parameters: Parameters) -> list[Experiment]:
     """Return the experiments of a trial, by fold."""
-    return [replace(each, settings=settings_of(each.settings, parameters)) for each in experiments]
+    return [replace(each, settings=make_settings(each.settings, parameters)) for each in experiments]
 
 
-def result_of(experiments: Sequence[Experiment], parameters: Parameters) -> Result:
+def read_result(experiments: Sequence[Experiment], parameters: Parameters) -> Result:
     """Return the finished runs of a trial, pooled over folds.
 
     Raises:
         DataError: if one has not been run
     """
-    return pooled(experiments_of(experiments, parameters))[0]
+    return pooled(plan_trial(experiments, parameters))[0]
 
 
-def tuned(
+def tune(
     experiments: Sequence[Experiment],
     trials: int,
     *,
@@ -99,31 +99,33 @@ def tuned(
     """
     from optuna.trial import create_trial
 
-    study = study_of(experiments, seed=seed)
+    study = open_study(experiments, seed=seed)
     with shared_pool(jobs):
         while (number := len(study.trials)) < trials:
-            parameters = proposed(study.trials, experiments, seed=seed)
-            tried = experiments_of(experiments, parameters)
+            parameters = propose(study.trials, experiments, seed=seed)
+            tried = plan_trial(experiments, parameters)
             seconds = sum(run.provenance["seconds"] for run in run_many(tried, jobs=jobs, progress=False, data=data))
-            metrics = result_of(experiments, parameters).metrics()
+            metrics = read_result(experiments, parameters).metrics()
             about = {"low": metrics.uar.low, "high": metrics.uar.high, "seconds": seconds}
             if len(study.trials) == number:  # else another process has just done the same
                 value = metrics.uar.value
                 study.add_trial(
                     create_trial(params=dict(parameters), distributions=space(), value=value, user_attrs=about)
                 )
-            line(f"trial {number + 1} of {trials}: UAR {metrics.uar} %, best so far {100 * study.best_value:.1f} %")
+            progress_line(
+                f"trial {number + 1} of {trials}: UAR {metrics.uar} %, best so far {100 * study.best_value:.1f} %"
+            )
     return study
 
 
-def proposed(
+def propose(
     finished: "Sequence[optuna.trial.FrozenTrial]", experiments: Sequence[Experiment], *, seed: int
 ) -> Parameters:
     """Return what to try after these trials; it depends on them and on the seed alone."""
     import optuna
 
     if not finished:
-        return parameters_of(experiments[0].settings)
+        return suggest_parameters(experiments[0].settings)
     sampler = optuna.samplers.TPESampler(
         n_startup_trials=FIRST_AT_RANDOM, seed=int(digest(seed, len(finished))[:8], 16)
     )
@@ -132,7 +134,7 @@ def proposed(
     return thinking.ask(space()).params
 
 
-def study_of(experiments: Sequence[Experiment], *, seed: int) -> "optuna.Study":
+def open_study(experiments: Sequence[Experiment], *, seed: int) -> "optuna.Study":
     """Open the study of these experiments, empty if there is none yet.
 
     Raises:
@@ -141,7 +143,7 @@ def study_of(experiments: Sequence[Experiment], *, seed: int) -> "optuna.Study":
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    path = path_of(experiments, seed=seed)
+    path = study_path(experiments, seed=seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with contextlib.closing(sqlite3.connect(path)) as database:
@@ -155,7 +157,7 @@ def study_of(experiments: Sequence[Experiment], *, seed: int) -> "optuna.Study":
         ) from error
 
 
-def path_of(experiments: Sequence[Experiment], *, seed: int) -> Path:
+def study_path(experiments: Sequence[Experiment], *, seed: int) -> Path:
     """Return where the study lies, beside its runs: other recordings, folds, settings or space, another study."""
     configs = [each.config for each in experiments]
     name = digest(configs, {name: repr(where) for name, where in space().items()}, seed)
@@ -206,7 +208,7 @@ def importances(study: "optuna.Study", *, seed: int = 0) -> dict[str, float]:
     return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
 
 
-def gained(study: "optuna.Study", experiments: Sequence[Experiment]) -> Comparison:
+def improvement(study: "optuna.Study", experiments: Sequence[Experiment]) -> Comparison:
     """Return by how much the best trial is above the first on the same clips; the best of many is lucky, too."""
-    first, best = (result_of(experiments, trial.params) for trial in (study.trials[0], study.best_trial))
+    first, best = (read_result(experiments, trial.params) for trial in (study.trials[0], study.best_trial))
     return paired_test(uar, first.answers(), best.answers())

@@ -17,11 +17,11 @@ import numpy as np
 from sernb.features import RecordingFunctionals
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import Fitted, System, Task
-from sernb.systems.learning.inner_cross_validation import inner_folds, inner_temperature, middle
-from sernb.systems.learning.kernel_ridge import answers_of, coefficients_of, targets_of
-from sernb.systems.learning.kernel_svm import machine_of
-from sernb.systems.learning.kernels import kernel_of, limited, rows_of
-from sernb.systems.majority import tenfold
+from sernb.systems.learning.inner_cross_validation import fit_inner_temperature, make_inner_folds, middle
+from sernb.systems.learning.kernel_ridge import make_targets, predict_probabilities, solve_coefficients
+from sernb.systems.learning.kernel_svm import fit_svm
+from sernb.systems.learning.kernels import compute_kernel, limit, stack_rows
+from sernb.systems.majority import tenfold_split
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ def fit(settings: Settings, task: Task) -> Fitted:
     Penalty and temperature are those of the inner folds; these keep speakers apart, too, where the protocol does and
     there are enough of them.
     """
-    from sernb.evaluation import uar, with_temperature
+    from sernb.evaluation import apply_temperature, uar
 
     heard, classes = task.heard_without_epochs, len(task.classes)
-    rows, truth, speakers = rows_of(heard.features), heard.truth, heard.speakers
-    statistics = rows_of(task.statistics.features) if task.statistics else None
+    rows, truth, speakers = stack_rows(heard.features), heard.truth, heard.speakers
+    statistics = stack_rows(task.statistics.features) if task.statistics else None
 
     def trained(kept: np.ndarray | slice, penalties: Sequence[float]) -> Answer:
         return _trained(settings, penalties, rows[kept], truth[kept], speakers[kept], classes, statistics)
 
-    inner = inner_folds(task, truth, settings.inner_folds, shuffled=True)
+    inner = make_inner_folds(task, truth, settings.inner_folds, shuffled=True)
     penalty, temperature, reached = middle(settings.penalties), 1.0, {}
     if inner.rows:
         held = np.concatenate([held for _, held in inner.rows])
@@ -63,7 +63,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
         tried = [np.concatenate(parts) for parts in zip(*(answers for answers, _ in judged), strict=True)]
         best = int(np.argmax([uar(truth[held], answers) for answers in tried]))
         penalty = settings.penalties[best]
-        temperature = inner_temperature(task, truth[held], tried[best], by_speaker=inner.by_speaker)
+        temperature = fit_inner_temperature(task, truth[held], tried[best], by_speaker=inner.by_speaker)
         reached = {
             "inner UAR": uar(truth[held], tried[best]),
             "inner clips whose speaker was found": float((found == speakers[held]).mean()),
@@ -71,8 +71,8 @@ def fit(settings: Settings, task: Task) -> Fitted:
     answer = trained(slice(None), [penalty])
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
-        (answers,), _ = answer(rows_of(features))
-        return with_temperature(answers, temperature)
+        (answers,), _ = answer(stack_rows(features))
+        return apply_temperature(answers, temperature)
 
     chosen = {"penalty": penalty, "temperature": temperature, **reached, "inner folds": inner.about}
     return Fitted(scores=scores, chosen=chosen)
@@ -90,27 +90,27 @@ def _trained(
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler().fit(rows if statistics is None else statistics)
-    scaled = limited(scaler.transform(rows))
+    scaled = limit(scaler.transform(rows))
     names, numbers = np.unique(speakers, return_inverse=True)
-    finder = machine_of(kernel_of(scaled, scaled), numbers, settings.speaker_penalty) if len(names) > 1 else None
+    finder = fit_svm(compute_kernel(scaled, scaled), numbers, settings.speaker_penalty) if len(names) > 1 else None
     own = [scaled[numbers == number] for number in range(len(names))]
     mean = np.stack([clips.mean(axis=0) for clips in own])  # (speakers, values)
     deviation = np.stack([clips.std(axis=0) for clips in own]) + settings.least_deviation
 
     def relative(scaled: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        return limited((scaled - mean[numbers]) / deviation[numbers])
+        return limit((scaled - mean[numbers]) / deviation[numbers])
 
     def kernel(left: np.ndarray, of_left: np.ndarray) -> np.ndarray:
-        return kernel_of(left, trained) * (1 + settings.own * (of_left[:, None] == numbers))
+        return compute_kernel(left, trained) * (1 + settings.own * (of_left[:, None] == numbers))
 
     trained = relative(scaled, numbers)
-    solved = coefficients_of(kernel(trained, numbers), targets_of(truth, classes), penalties)
+    solved = solve_coefficients(kernel(trained, numbers), make_targets(truth, classes), penalties)
 
     def answer(rows: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-        heard = limited(scaler.transform(rows))
-        found = finder.predict(kernel_of(heard, scaled)) if finder else np.zeros(len(rows), int)
+        heard = limit(scaler.transform(rows))
+        found = finder.predict(compute_kernel(heard, scaled)) if finder else np.zeros(len(rows), int)
         values = kernel(relative(heard, found), found)
-        return [answers_of(values, coefficients) for coefficients in solved], names[found]
+        return [predict_probabilities(values, coefficients) for coefficients in solved], names[found]
 
     return answer
 
@@ -126,7 +126,7 @@ SYSTEM = System(
     settings=Settings(),
     quick={},
     fit=fit,
-    published_split=tenfold,
+    published_split=tenfold_split,
     published_choice="inner cross-validation, speakers shared",
     tests_choose=False,
 )

@@ -114,7 +114,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Figure:
+class PublishedScore:
     """A figure that the authors report, and what to know when comparing."""
 
     metric: str  # "war", "uar" or "top3"
@@ -145,7 +145,7 @@ class System:
     published_on: tuple[str, ...] = ()  # corpora and pools that its authors tested; none: the system is ours
     views: tuple[View, ...] = (ORIGINAL,)  # for test-time augmentation
     training_views: tuple[View, ...] = ()  # copies of training clips, made after the split, beside the originals
-    reported: tuple[Figure, ...] = ()
+    reported: tuple[PublishedScore, ...] = ()
     chooses_epoch: bool = False  # keeps the best of its epochs, as the validation part says; else this part trains, too
     network: Callable | None = None  # settings, shape of a clip's features, number of classes → Keras model
     counts_statistics: bool = True  # the authors' parameter count has the moving statistics of batch normalisation
@@ -219,11 +219,11 @@ class System:
         return dataclasses.replace(self.settings, **self.quick, **members)
 
 
-def narrowed(units: int, width: float) -> int:
+def scale_units(units: int, width: float) -> int:
     """Return how many units a layer has at a share of its published width: at least one.
 
     Examples:
-        >>> narrowed(256, 1 / 8), narrowed(4, 1 / 32)
+        >>> scale_units(256, 1 / 8), scale_units(4, 1 / 32)
         (32, 1)
     """
     return max(1, round(width * units))

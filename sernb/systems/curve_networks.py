@@ -23,7 +23,7 @@ import pandas as pd
 from sernb.audio.augmentation import OneOf, Pitch, RandomGain, RandomStretch, Shift, SteadyNoise, View
 from sernb.features import Curves
 from sernb.protocols.labels import ALL_EIGHT
-from sernb.systems.base import REDUCED, Figure, Fitted, System, Task, narrowed
+from sernb.systems.base import REDUCED, Fitted, PublishedScore, System, Task, scale_units
 
 SOURCE = "yousefkotp, Speech-Emotion-Recognition (2023)"
 CHOICE = "best epoch on the validation clips (5 % of the rest), speakers shared"
@@ -62,7 +62,7 @@ class Settings:
 
     def of(self, units: int) -> int:
         """Return the width of a layer that has ``units`` as published."""
-        return narrowed(units, self.width)
+        return scale_units(units, self.width)
 
 
 def pytorch(settings: Settings, inputs: int) -> dict:
@@ -113,9 +113,9 @@ def ready(settings: Settings, model):
 
 def fit(network: Callable, settings: Settings, task: Task) -> Fitted:
     """Train on clips and their five copies; keep the epoch with the highest accuracy on the validation part."""
-    from sernb.systems.learning.training import StepDecay, train_on
+    from sernb.systems.learning.training import StepDecay, fit_network
 
-    return train_on(
+    return fit_network(
         task,
         lambda shape, classes: ready(settings, network(settings, shape, classes)),
         epochs=settings.epochs,
@@ -146,7 +146,7 @@ def record(
     network: Callable,
     settings: Settings,
     quick: dict[str, object],
-    reported: tuple[Figure, ...],
+    reported: tuple[PublishedScore, ...],
     variants: dict[str, tuple[str, dict[str, object]]],
 ) -> System:
     """Return the record of a network and of its variants, ``16khz`` and ``narrow-16khz`` among them.
@@ -188,7 +188,9 @@ def record(
     return dataclasses.replace(system, variants=tuple(others))
 
 
-def figures(war: float, uar: float, caveat: str) -> tuple[Figure, ...]:
+def figures(war: float, uar: float, caveat: str) -> tuple[PublishedScore, ...]:
     """Return the two figures that follow from a published confusion matrix of 2,233 test clips of CREMA-D."""
     caveat = f"2,233 test clips, one run; speakers shared; {caveat}"
-    return tuple(Figure(*each, "as-published", caveat, corpus="crema_d") for each in (("war", war), ("uar", uar)))
+    return tuple(
+        PublishedScore(*each, "as-published", caveat, corpus="crema_d") for each in (("war", war), ("uar", uar))
+    )

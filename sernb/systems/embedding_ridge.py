@@ -11,7 +11,7 @@ from sernb.features import Embedding
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import Fitted, System, Task
 from sernb.systems.learning.ridge import fit_ridge
-from sernb.systems.majority import tenfold
+from sernb.systems.majority import tenfold_split
 from sernb.systems.on_encoder import on_all_encoders
 
 
@@ -47,7 +47,7 @@ SYSTEM = on_all_encoders(
         settings=Settings(),
         quick={},
         fit=fit,
-        published_split=tenfold,
+        published_split=tenfold_split,
         published_choice="inner cross-validation, speakers shared",
         tests_choose=False,
     )

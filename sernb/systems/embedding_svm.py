@@ -4,7 +4,7 @@ from sernb.features import Embedding
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import System
 from sernb.systems.functionals_svm import Settings, fit
-from sernb.systems.majority import tenfold
+from sernb.systems.majority import tenfold_split
 from sernb.systems.on_encoder import on_all_encoders
 
 SYSTEM = on_all_encoders(
@@ -19,7 +19,7 @@ SYSTEM = on_all_encoders(
         settings=Settings(kernel="rbf"),
         quick={},
         fit=fit,
-        published_split=tenfold,
+        published_split=tenfold_split,
         published_choice="inner cross-validation, speakers shared",
         tests_choose=False,
     )

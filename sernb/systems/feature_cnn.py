@@ -27,7 +27,7 @@ from sernb.audio.augmentation import TEST_VIEWS, Chain, PeakNoise, PitchUp, Shif
 from sernb.features import FrameValues
 from sernb.features.normalisation import Normaliser
 from sernb.protocols.labels import SEVEN
-from sernb.systems.base import Figure, Fitted, System, Task, narrowed
+from sernb.systems.base import Fitted, PublishedScore, System, Task, scale_units
 
 EPSILON = 1e-7  # Keras's, against division by zero
 
@@ -69,11 +69,11 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     values = keras.Input(shape)
     x = layers.Reshape((shape[1], 1))(values)
     for filters, kernel in zip(settings.filters, settings.kernels, strict=True):
-        x = layers.Conv1D(narrowed(filters, settings.width), kernel, padding="same", activation="relu")(x)
+        x = layers.Conv1D(scale_units(filters, settings.width), kernel, padding="same", activation="relu")(x)
         x = layers.BatchNormalization()(x)
         x = layers.Dropout(settings.dropout)(x)
         x = layers.MaxPooling1D(settings.pool, settings.stride, padding="same")(x)  # 440, 220, 110, 55, 28 steps
-    x = layers.Dense(narrowed(settings.dense, settings.width), activation="relu")(layers.Flatten()(x))
+    x = layers.Dense(scale_units(settings.dense, settings.width), activation="relu")(layers.Flatten()(x))
     x = layers.Dropout(settings.dense_dropout)(layers.BatchNormalization()(x))
     return keras.Model(values, layers.Dense(classes, activation="softmax")(x))
 
@@ -117,9 +117,9 @@ def _named(values):
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Standardise each value over the training clips and their copies; train; keep the lowest validation loss."""
-    from sernb.systems.learning.training import Plateau, one_hot, train_on
+    from sernb.systems.learning.training import Plateau, fit_network, one_hot
 
-    return train_on(
+    return fit_network(
         task,
         lambda shape, classes: ready(settings, network(settings, shape, classes)),
         epochs=settings.epochs,
@@ -158,14 +158,14 @@ SYSTEM = System(
     views=TEST_VIEWS,
     training_views=(PeakNoise(), PitchUp(), Chain("pitch-up-peak-noise", (PitchUp(), PeakNoise()))),
     reported=(
-        Figure(
+        PublishedScore(
             "war",
             0.5906,
             "as-published",
             "2,433 clips of four corpora; speakers and takes shared; TESS has two speakers, SAVEE four",
             corpus="ravdess+crema_d+tess+savee",
         ),
-        Figure(
+        PublishedScore(
             "uar",
             0.62,
             "as-published",

@@ -11,7 +11,7 @@ from sernb.features import Functionals
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import Fitted, System, Task
 from sernb.systems.learning.ridge import fit_ridge
-from sernb.systems.majority import tenfold
+from sernb.systems.majority import tenfold_split
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ SYSTEM = System(
     settings=Settings(),
     quick={},
     fit=fit,
-    published_split=tenfold,
+    published_split=tenfold_split,
     published_choice="inner cross-validation, speakers shared",
     tests_choose=False,
 )

@@ -15,10 +15,10 @@ from sernb.config import DataError
 from sernb.features import Functionals
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import Fitted, System, Task
-from sernb.systems.learning.inner_cross_validation import inner_folds, inner_temperature, middle
-from sernb.systems.learning.kernel_svm import answers_of, machine_of
-from sernb.systems.learning.kernels import kernel_of, limited, rows_of
-from sernb.systems.majority import tenfold
+from sernb.systems.learning.inner_cross_validation import fit_inner_temperature, make_inner_folds, middle
+from sernb.systems.learning.kernel_svm import fit_svm, predict_probabilities
+from sernb.systems.learning.kernels import compute_kernel, limit, stack_rows
+from sernb.systems.majority import tenfold_split
 
 KERNELS = ("linear", "rbf")
 
@@ -48,13 +48,13 @@ def fit(settings: Settings, task: Task) -> Fitted:
     """
     from sklearn.preprocessing import StandardScaler
 
-    from sernb.evaluation import uar, with_temperature
+    from sernb.evaluation import apply_temperature, uar
 
     heard, classes = task.heard_without_epochs, len(task.classes)
-    rows, truth = rows_of(heard.features), heard.truth
-    inner = inner_folds(task, truth, settings.inner_folds)
-    scaler = StandardScaler().fit(rows_of(task.statistics.features) if task.statistics else rows)
-    scaled = limited(scaler.transform(rows))
+    rows, truth = stack_rows(heard.features), heard.truth
+    inner = make_inner_folds(task, truth, settings.inner_folds)
+    scaler = StandardScaler().fit(stack_rows(task.statistics.features) if task.statistics else rows)
+    scaled = limit(scaler.transform(rows))
 
     grid = list(product(settings.penalties, settings.gammas if settings.kernel == "rbf" else (None,)))
     (penalty, gamma), temperature, reached = middle(grid), 1.0, {}
@@ -62,10 +62,10 @@ def fit(settings: Settings, task: Task) -> Fitted:
         validated = np.concatenate([held for _, held in inner.rows])
         tried = {}
         for point in grid:
-            kernel = kernel_of(scaled, scaled, point[1])
+            kernel = compute_kernel(scaled, scaled, point[1])
             answers = [
-                answers_of(
-                    machine_of(kernel[np.ix_(kept, kept)], truth[kept], point[0]), kernel[np.ix_(held, kept)], classes
+                predict_probabilities(
+                    fit_svm(kernel[np.ix_(kept, kept)], truth[kept], point[0]), kernel[np.ix_(held, kept)], classes
                 )
                 for kept, held in inner.rows
             ]
@@ -74,12 +74,14 @@ def fit(settings: Settings, task: Task) -> Fitted:
         penalty, gamma = max(tried, key=lambda point: tried[point][0])
         inner_uar, answers = tried[penalty, gamma]
         reached = {"inner UAR": inner_uar}
-        temperature = inner_temperature(task, truth[validated], answers, by_speaker=inner.by_speaker)
-    machine = machine_of(kernel_of(scaled, scaled, gamma), truth, penalty)
+        temperature = fit_inner_temperature(task, truth[validated], answers, by_speaker=inner.by_speaker)
+    machine = fit_svm(compute_kernel(scaled, scaled, gamma), truth, penalty)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
-        heard = limited(scaler.transform(rows_of(features)))
-        return with_temperature(answers_of(machine, kernel_of(heard, scaled, gamma), classes), temperature)
+        heard = limit(scaler.transform(stack_rows(features)))
+        return apply_temperature(
+            predict_probabilities(machine, compute_kernel(heard, scaled, gamma), classes), temperature
+        )
 
     chosen = {
         "C": penalty,
@@ -102,7 +104,7 @@ SYSTEM = System(
     settings=Settings(),
     quick={},
     fit=fit,
-    published_split=tenfold,
+    published_split=tenfold_split,
     published_choice="inner cross-validation, speakers shared",
     tests_choose=False,
 )

@@ -22,13 +22,13 @@ from sernb.systems.learning.layers import EachWindow
 SECONDS = 3  # of a clip that a network is measured on, where lengths differ: an acted sentence
 
 
-def unfilled(build: Callable[[], keras.Model]) -> keras.Model:
+def without_weights(build: Callable[[], keras.Model]) -> keras.Model:
     """Build a network without memory for its weights: it can be measured, not used."""
     with keras.StatelessScope(initialize_variables=False):
         return build()
 
 
-def network_of(system: System, *, classes: int | None = None, profile: str = "full") -> keras.Model | None:
+def build_network(system: System, *, classes: int | None = None, profile: str = "full") -> keras.Model | None:
     """Return the unfilled network of a system, or nothing where it has none.
 
     Args:
@@ -37,7 +37,7 @@ def network_of(system: System, *, classes: int | None = None, profile: str = "fu
     if system.network is None:
         return None
     settings, shape = system.settings_for(profile), _shape_of(system)
-    return unfilled(lambda: system.network(settings, shape, classes or len(system.labels.classes)))
+    return without_weights(lambda: system.network(settings, shape, classes or len(system.labels.classes)))
 
 
 def _shape_of(system: System) -> tuple[int, int]:
@@ -47,7 +47,7 @@ def _shape_of(system: System) -> tuple[int, int]:
     return system.features(noise).shape
 
 
-def restored(experiment: "Experiment", weights: dict[str, np.ndarray]) -> Callable:
+def restore_network(experiment: "Experiment", weights: dict[str, np.ndarray]) -> Callable:
     """Return what the network of a finished run answers: features of clips → (clips, classes).
 
     Args:
@@ -68,18 +68,18 @@ def restored(experiment: "Experiment", weights: dict[str, np.ndarray]) -> Callab
     return lambda clips: predictions(model, clips, together=system.together or np.stack, at_once=at_once)
 
 
-def parameters_of(system: System, *, classes: int | None = None, profile: str = "full") -> int | None:
+def count_parameters(system: System, *, classes: int | None = None, profile: str = "full") -> int | None:
     """Return the number of parameters as the system's authors count, or nothing where there is no network.
 
     Authors who work with Keras count the moving statistics of batch normalisation, those who work with PyTorch do not.
     """
-    if (network := network_of(system, classes=classes, profile=profile)) is None:
+    if (network := build_network(system, classes=classes, profile=profile)) is None:
         return None
     counted = network.weights if system.counts_statistics else network.trainable_weights
     return sum(prod(weight.shape) for weight in counted)
 
 
-def multiply_adds(model: keras.Model) -> int:
+def count_multiply_adds(model: keras.Model) -> int:
     """Return the multiply-adds for one clip, of convolutions, dense and recurrent layers.
 
     Not counted: biases, normalisation, activations, pooling, and what has no weights.
@@ -93,7 +93,7 @@ def multiply_adds(model: keras.Model) -> int:
 def _multiply_adds(layer: keras.Layer) -> int:
     layers = keras.layers
     if isinstance(layer, keras.Model):
-        return multiply_adds(layer)
+        return count_multiply_adds(layer)
     if isinstance(layer, EachWindow):
         return layer.windows * _multiply_adds(layer.layer)
     if isinstance(layer, layers.LSTM):
@@ -119,11 +119,11 @@ class Step:
     inputs: tuple[int, ...]  # numbers of the steps whose outputs it takes
 
 
-def steps_of(model: keras.Model) -> list[Step]:
+def list_steps(model: keras.Model) -> list[Step]:
     """Return the graph of a network, models inside it opened, in the order in which it computes.
 
     Raises:
-        TypeError: as :func:`multiply_adds`
+        TypeError: as :func:`count_multiply_adds`
     """
     steps: list[Step] = []
     _add_steps(model, (), 1, "", steps)

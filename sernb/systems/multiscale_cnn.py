@@ -23,7 +23,7 @@ import pandas as pd
 from sernb.audio.augmentation import TEST_VIEWS
 from sernb.features import Mfcc
 from sernb.protocols.labels import ALL_EIGHT
-from sernb.systems.base import Figure, Fitted, System, Task
+from sernb.systems.base import Fitted, PublishedScore, System, Task
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ def fit(settings: Settings, task: Task) -> Fitted:
 
 def trained(network: Callable, settings: Settings, task: Task) -> Fitted:
     """Train a network of this family."""
-    from sernb.systems.learning.training import train_on
+    from sernb.systems.learning.training import fit_network
 
-    return train_on(
+    return fit_network(
         task,
         lambda shape, classes: ready(settings, network(settings, shape, classes)),
         targets=targets(settings, task),
@@ -129,8 +129,8 @@ def tenfold(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.nda
 
 
 FIGURES = (
-    Figure("war", 0.8993, "as-published", "best epoch chosen on the test fold; speakers and takes shared"),
-    Figure("uar", 0.897, "as-published", "recomputed: the authors' own 89.8 % is macro precision"),
+    PublishedScore("war", 0.8993, "as-published", "best epoch chosen on the test fold; speakers and takes shared"),
+    PublishedScore("uar", 0.897, "as-published", "recomputed: the authors' own 89.8 % is macro precision"),
 )
 TOO_FEW_EPOCHS = (
     "100 epochs are too few. On the first of our folds, which is not the authors' first, the best epoch of 100 reaches "

@@ -30,7 +30,7 @@ from sernb.config import DataError
 from sernb.corpora.record import DIMENSIONS
 from sernb.features import LogMelPicture
 from sernb.protocols.labels import MULTITASK_EIGHT, MULTITASK_EIGHT_OFFICIAL, values_of
-from sernb.systems.base import Examples, Figure, Fitted, System, Task, narrowed
+from sernb.systems.base import Examples, Fitted, PublishedScore, System, Task, scale_units
 
 COMBINATIONS = ("emotion", "sum", "fixed", "log-variance", "weighted")
 # Each task that has two classes: the column of the index and the classes in the order of the answers.
@@ -102,7 +102,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
         zip(settings.filters, settings.kernels, settings.pools, strict=True), start=1
     ):
         x = layers.Conv2D(
-            narrowed(filters, settings.width),
+            scale_units(filters, settings.width),
             kernel,
             padding="same",
             activation="relu",
@@ -115,7 +115,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
         x = layers.Multiply(name="attended")([x, gate])
     x = layers.Flatten()(x)
     x = layers.Dropout(settings.dropout)(x)
-    x = layers.Dense(narrowed(settings.dense, settings.width), activation="relu", **start)(x)
+    x = layers.Dense(scale_units(settings.dense, settings.width), activation="relu", **start)(x)
     x = layers.Dropout(settings.dropout)(x)
     heads = []
     for task in settings.tasks:
@@ -248,9 +248,9 @@ def pictures_of(clips: tuple[np.ndarray, ...]) -> tuple[list[np.ndarray], np.nda
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train on the pictures of all views; keep the weights of the epoch with the lowest loss on the validation part."""
-    from sernb.systems.learning.training import Plateau, compiled, keras, predictions, seeded, train
+    from sernb.systems.learning.training import Plateau, compiled, keras, predictions, seed_everything, train
 
-    seeded(task.seed)
+    seed_everything(task.seed)
     classes = len(task.classes)
     heard = task.heard
     pictures, owner = pictures_of(heard.features)
@@ -386,7 +386,7 @@ SYSTEM = System(
     views=VIEWS,
     training_views=VIEWS[1:],
     reported=(
-        Figure(
+        PublishedScore(
             "war",
             0.4200,
             "as-published",
@@ -394,21 +394,21 @@ SYSTEM = System(
             "largest class alone gives about 29 %",
             corpus="iemocap",
         ),
-        Figure(
+        PublishedScore(
             "top3",
             0.8101,
             "as-published",
             "as the 42.0 %; always naming the three largest classes gives about 60 to 65 %",
             corpus="iemocap",
         ),
-        Figure(
+        PublishedScore(
             "war",
             0.2140,
             "corpus-independent",
             "trained on IEMOCAP; 1,056 clips, excited and frustrated struck from the answers; the largest class alone "
             "gives 18.2 %",
         ),
-        Figure(
+        PublishedScore(
             "top3",
             0.5900,
             "corpus-independent",

@@ -53,7 +53,7 @@ MODULES = {
 }
 
 
-def system_named(name: str) -> System:
+def get_system(name: str) -> System:
     """Return the record of a system, or of a variant of one; ``SYSTEM@ENCODER`` reads another pretrained encoder.
 
     Raises:
@@ -63,7 +63,7 @@ def system_named(name: str) -> System:
     if encoder:
         from sernb.systems.on_encoder import with_encoder
 
-        return with_encoder(system_named(name), encoder)
+        return with_encoder(get_system(name), encoder)
     for known in SYSTEMS:
         if name == known or name.startswith(f"{known}-"):
             module = importlib.import_module(f"sernb.systems.{MODULES.get(known, known.replace('-', '_'))}")

@@ -14,13 +14,13 @@ from functools import partial
 
 import numpy as np
 
-from sernb.audio.augmentation import band
+from sernb.audio.augmentation import draw_band
 from sernb.features import SpeechMel
 from sernb.features.normalisation import Normaliser
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import Fitted, System, Task
-from sernb.systems.majority import tenfold
-from sernb.systems.sernet_numpy import SMALLEST_VARIANCE, DilatedNetwork, network_of
+from sernb.systems.majority import tenfold_split
+from sernb.systems.sernet_numpy import SMALLEST_VARIANCE, DilatedNetwork, network_from_arrays
 
 STANDARDISED = "standardised"
 FAR = 1e4  # taken from the level of frames that are not there, before the softmax
@@ -90,8 +90,8 @@ def altered(
     mean = np.append(heard[..., :-1].sum(axis=(0, 1)) / heard[..., -1].sum(), 0).astype(np.float32)
     bent = _bent(settings, rng, heard - mean * heard[..., -1:])
     for clip in bent:
-        clip[:, band(clip.shape[1] - 1, 0, settings.masked_bands, rng)] = 0
-        clip[band(len(clip), 0, settings.masked_frames, rng), :-1] = 0
+        clip[:, draw_band(clip.shape[1] - 1, 0, settings.masked_bands, rng)] = 0
+        clip[draw_band(len(clip), 0, settings.masked_frames, rng), :-1] = 0
     mixed, targets = _mixed(settings, rng, bent, targets) if settings.mixup else (bent, targets)
     return mixed + mean, targets
 
@@ -177,7 +177,7 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int):
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train for all epochs; where speakers are kept apart, validation speakers train, too."""
-    from sernb.systems.learning.training import compiled, keras, train_on
+    from sernb.systems.learning.training import compiled, fit_network, keras
 
     heard = task.heard_without_epochs
     scale = Normaliser((task.statistics or heard).features)
@@ -199,7 +199,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.smoothing)
         return compiled(model, optimizer, loss)
 
-    return train_on(
+    return fit_network(
         replace(task, train=heard, copies=(), validation=heard[:0]),
         build,
         epochs=settings.epochs,
@@ -215,7 +215,7 @@ def light(settings: Settings, weights: dict[str, np.ndarray]) -> DilatedNetwork:
     Raises:
         ValueError: if the weights are not those of this network
     """
-    return network_of(weights, settings.dilations, attention=bool(settings.attention))
+    return network_from_arrays(weights, settings.dilations, attention=bool(settings.attention))
 
 
 SYSTEM = System(
@@ -229,7 +229,7 @@ SYSTEM = System(
     settings=Settings(),
     quick={"epochs": 20},
     fit=fit,
-    published_split=tenfold,
+    published_split=tenfold_split,
     published_choice="the last epoch",
     tests_choose=False,
     network=network,

@@ -68,7 +68,9 @@ def _softmax(level: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=0)
 
 
-def network_of(weights: Mapping[str, np.ndarray], dilations: Sequence[int], *, attention: bool) -> DilatedNetwork:
+def network_from_arrays(
+    weights: Mapping[str, np.ndarray], dilations: Sequence[int], *, attention: bool
+) -> DilatedNetwork:
     """Return the network that the weights of a run make.
 
     Args:

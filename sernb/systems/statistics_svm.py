@@ -29,10 +29,10 @@ from sernb.audio.augmentation import TEST_VIEWS
 from sernb.config import DataError
 from sernb.features import Statistics
 from sernb.protocols.labels import CALM_AS_NEUTRAL, LabelSet
-from sernb.systems.base import Figure, Fitted, System, Task
-from sernb.systems.learning.inner_cross_validation import inner_folds, middle
-from sernb.systems.learning.kernel_svm import probabilities
-from sernb.systems.learning.kernels import rows_of
+from sernb.systems.base import Fitted, PublishedScore, System, Task
+from sernb.systems.learning.inner_cross_validation import make_inner_folds, middle
+from sernb.systems.learning.kernel_svm import scores_from_decisions
+from sernb.systems.learning.kernels import stack_rows
 
 KERNELS = {
     "linear": {"kernel": "linear"},
@@ -69,12 +69,12 @@ def fit(settings: Settings, task: Task) -> Fitted:
     from sklearn.svm import SVC
 
     heard = task.heard_without_epochs
-    rows = rows_of(heard.features)
+    rows = stack_rows(heard.features)
     genders = np.unique(heard.genders, return_inverse=True)[1]
     target = genders * len(task.classes) + heard.truth if settings.gendered else heard.truth
-    inner = inner_folds(task, target, settings.inner_folds)
+    inner = make_inner_folds(task, target, settings.inner_folds)
 
-    seen = rows_of(task.statistics.features) if task.statistics else rows
+    seen = stack_rows(task.statistics.features) if task.statistics else rows
     scaler, selector = StandardScaler().fit(seen), SelectFpr(f_classif, alpha=settings.significance)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Features .* are constant")  # the minimum of the flux always is
@@ -101,8 +101,8 @@ def fit(settings: Settings, task: Task) -> Fitted:
         machine.set_params(**best).fit(projected(rows), target)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
-        decision = machine.decision_function(projected(rows_of(features)))
-        return probabilities(decision, machine.classes_, len(task.classes))
+        decision = machine.decision_function(projected(stack_rows(features)))
+        return scores_from_decisions(decision, machine.classes_, len(task.classes))
 
     chosen = {
         **best,
@@ -140,7 +140,7 @@ SYSTEM = System(
     tests_choose=False,
     views=TEST_VIEWS,
     reported=(
-        Figure(
+        PublishedScore(
             "war", 0.6803, "as-published", "269 test clips; the README prints 68.3 %, the notebook's output 68.03 %"
         ),
     ),
@@ -173,7 +173,7 @@ def _reported_variant(classes: str, components: int | None, kernel: str, percent
         labels=WITHOUT_SURPRISE if classes == "six" else CALM_AS_NEUTRAL,
         settings=Settings(kernel=kernel, components=components, gendered=classes == "fourteen"),
         views=SYSTEM.views[:1],
-        reported=(Figure("war", round(percent / 100, 4), "as-published", caveat),),
+        reported=(PublishedScore("war", round(percent / 100, 4), "as-published", caveat),),
     )
 
 

@@ -19,7 +19,7 @@ import pandas as pd
 from sernb.audio.augmentation import DrawnNoise
 from sernb.features import LogMelWindows
 from sernb.protocols.labels import CALM_AS_NEUTRAL
-from sernb.systems.base import Figure, Fitted, System, Task, narrowed
+from sernb.systems.base import Fitted, PublishedScore, System, Task, scale_units
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     image = keras.Input((settings.frames, bands, 1))
     x = image
     for filters, pool in zip(settings.filters, settings.pools, strict=True):
-        x = layers.Conv2D(narrowed(filters, settings.width), 3, padding="same")(x)
+        x = layers.Conv2D(scale_units(filters, settings.width), 3, padding="same")(x)
         x = layers.BatchNormalization()(x)
         x = layers.ELU()(x)
         x = layers.MaxPooling2D(pool)(x)
@@ -71,7 +71,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     log_mel = keras.Input(shape)
     x = layers.Reshape((windows, settings.frames, bands, 1))(log_mel)
     x = EachWindow(local, windows)(x)  # (5, 128)
-    units = narrowed(settings.units, settings.width)
+    units = scale_units(settings.units, settings.width)
     for cell in range(settings.cells):
         last = cell == settings.cells - 1
         x = layers.LSTM(units, dropout=settings.dropout, return_sequences=not last)(x)
@@ -90,9 +90,9 @@ def ready(settings: Settings, model):
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train on clips and their noisy copies; keep the epoch with the highest accuracy on the validation part."""
-    from sernb.systems.learning.training import train_on
+    from sernb.systems.learning.training import fit_network
 
-    return train_on(
+    return fit_network(
         task,
         lambda shape, classes: ready(settings, network(settings, shape, classes)),
         epochs=settings.epochs,
@@ -125,7 +125,7 @@ SYSTEM = System(
     tests_choose=True,
     training_views=(DrawnNoise("noise 1"), DrawnNoise("noise 2")),
     reported=(
-        Figure(
+        PublishedScore(
             "war",
             0.766,
             "as-published",

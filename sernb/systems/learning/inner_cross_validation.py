@@ -17,7 +17,7 @@ class InnerFolds(NamedTuple):
     about: str  # how they were cut, for what a run says that it chose
 
 
-def inner_folds(task: Task, target: np.ndarray, count: int, *, shuffled: bool = False) -> InnerFolds:
+def make_inner_folds(task: Task, target: np.ndarray, count: int, *, shuffled: bool = False) -> InnerFolds:
     """Cut ``task.heard_without_epochs`` into folds to choose settings by, stratified by what is learned.
 
     They keep speakers apart where the protocol does and there are enough speakers for ``count`` folds. Where no class
@@ -61,7 +61,7 @@ def middle(tried: Sequence) -> object:
     return tried[len(tried) // 2]
 
 
-def inner_temperature(task: Task, truth: np.ndarray, answers: np.ndarray, *, by_speaker: bool) -> float:
+def fit_inner_temperature(task: Task, truth: np.ndarray, answers: np.ndarray, *, by_speaker: bool) -> float:
     """Return the temperature at which the answers of inner folds are as sure as they should be.
 
     It is 1 where these folds could not keep speakers apart as the protocol does: answers to speakers that trained say
@@ -69,7 +69,7 @@ def inner_temperature(task: Task, truth: np.ndarray, answers: np.ndarray, *, by_
 
     Args:
         answers: ``(clips, classes)``, in the order of ``truth``
-        by_speaker: as :func:`inner_folds` returns it
+        by_speaker: as :func:`make_inner_folds` returns it
     """
     from sernb.evaluation import fit_temperature
 

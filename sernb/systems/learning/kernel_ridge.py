@@ -10,23 +10,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sernb.systems.learning.linear_classifier import unlearned_last
+from sernb.systems.learning.linear_classifier import rank_unseen_last
 
 
-def targets_of(truth: np.ndarray, classes: int) -> np.ndarray:
+def make_targets(truth: np.ndarray, classes: int) -> np.ndarray:
     """Return what is learned of each clip, ``(clips, classes)``: -1, for its own class one less than there are classes.
 
     Of a class that no clip has nothing is learned: 0, and so are its coefficients.
 
     Examples:
-        >>> targets_of(np.array([1, 2]), 3)
+        >>> make_targets(np.array([1, 2]), 3)
         array([[ 0.,  2., -1.],
                [ 0., -1.,  2.]])
     """
     return np.where(np.isin(np.arange(classes), truth), classes * np.eye(classes)[truth] - 1, 0)
 
 
-def coefficients_of(kernel: np.ndarray, targets: np.ndarray, penalties: Sequence[float]) -> list[np.ndarray]:
+def solve_coefficients(kernel: np.ndarray, targets: np.ndarray, penalties: Sequence[float]) -> list[np.ndarray]:
     """Solve ``(kernel + penalty · mean of its diagonal · 1) coefficients = targets`` for each penalty.
 
     Args:
@@ -41,7 +41,7 @@ def coefficients_of(kernel: np.ndarray, targets: np.ndarray, penalties: Sequence
 
 
 def coefficients_by_cholesky(kernel: np.ndarray, targets: np.ndarray, penalties: Sequence[float]) -> list[np.ndarray]:
-    """Solve as :func:`coefficients_of`, to rounding; ten times as fast where the penalties are few and not small."""
+    """Solve as :func:`solve_coefficients`, to rounding; ten times as fast where the penalties are few and not small."""
     from scipy.linalg import cho_factor, cho_solve
 
     size, diagonal = np.trace(kernel) / len(kernel), np.diag_indices_from(kernel)
@@ -53,12 +53,12 @@ def coefficients_by_cholesky(kernel: np.ndarray, targets: np.ndarray, penalties:
     return solved
 
 
-def answers_of(kernel: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+def predict_probabilities(kernel: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     """Turn kernel values, (clips, trained), into scores, (clips, classes), rows sum to 1.
 
     Args:
-        coefficients: solved for :func:`targets_of`; where all of a class are 0, it was never learned and comes last
+        coefficients: solved for :func:`make_targets`; where all of a class are 0, it was never learned and comes last
     """
     from scipy.special import softmax
 
-    return softmax(unlearned_last(kernel @ coefficients, coefficients.any(axis=0)), axis=1)
+    return softmax(rank_unseen_last(kernel @ coefficients, coefficients.any(axis=0)), axis=1)

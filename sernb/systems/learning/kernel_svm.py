@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from sklearn.svm import SVC
 
 
-def probabilities(decision: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
+def scores_from_decisions(decision: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
     """Return the softmax of decision values by class, ``(clips, classes)``.
 
     Args:
@@ -27,13 +27,13 @@ def probabilities(decision: np.ndarray, targets: np.ndarray, classes: int) -> np
     return softmax(by_class, axis=1)
 
 
-def machine_of(kernel: np.ndarray, targets: np.ndarray, penalty: float) -> "SVC":
+def fit_svm(kernel: np.ndarray, targets: np.ndarray, penalty: float) -> "SVC":
     """Fit a one-against-one SVM on kernel values, (clips, clips)."""
     from sklearn.svm import SVC
 
     return SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr", break_ties=True).fit(kernel, targets)
 
 
-def answers_of(machine: "SVC", kernel: np.ndarray, classes: int) -> np.ndarray:
+def predict_probabilities(machine: "SVC", kernel: np.ndarray, classes: int) -> np.ndarray:
     """Turn kernel values, (clips, trained), into scores, (clips, classes), rows sum to 1."""
-    return probabilities(machine.decision_function(kernel), machine.classes_, classes)
+    return scores_from_decisions(machine.decision_function(kernel), machine.classes_, classes)

@@ -5,17 +5,17 @@ import numpy as np
 from sernb.systems.learning.linear_classifier import LIMIT
 
 
-def rows_of(features: tuple[np.ndarray, ...]) -> np.ndarray:
+def stack_rows(features: tuple[np.ndarray, ...]) -> np.ndarray:
     """Return features of one row a clip as a matrix, ``(clips, values)``, float64."""
     return np.concatenate(features).astype(np.float64)
 
 
-def limited(scaled: np.ndarray) -> np.ndarray:
+def limit(scaled: np.ndarray) -> np.ndarray:
     """Return standardised features, none of them further than ``LIMIT`` from 0."""
     return np.clip(scaled, -LIMIT, LIMIT)
 
 
-def kernel_of(left: np.ndarray, right: np.ndarray, gamma: float | None = None) -> np.ndarray:
+def compute_kernel(left: np.ndarray, right: np.ndarray, gamma: float | None = None) -> np.ndarray:
     """Return the linear kernel, or with ``gamma`` the RBF kernel, both a column of the rows; (left, right)."""
     product = left @ right.T / left.shape[1]
     if gamma is None:

@@ -11,7 +11,7 @@ ARRAYS = ("mean", "deviation", "planes")
 
 
 @dataclass(frozen=True)
-class LinearMachine:
+class LinearClassifier:
     """Standardisation, a plane for each class, and the temperature at which what they say becomes probabilities."""
 
     mean: np.ndarray  # (values,)
@@ -43,7 +43,7 @@ class LinearMachine:
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Return probabilities of clips, shape ``(clips, classes)``, from their features, shape ``(clips, values)``."""
-        said = unlearned_last(self.standardised(rows) @ self.planes.T.astype(np.float64), self.planes.any(axis=1))
+        said = rank_unseen_last(self.standardised(rows) @ self.planes.T.astype(np.float64), self.planes.any(axis=1))
         said /= self.temperature
         powers = np.exp(said - said.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
@@ -66,7 +66,7 @@ class LinearMachine:
         return {name: getattr(self, name).astype(np.float32) for name in ARRAYS}
 
 
-def unlearned_last(said: np.ndarray, learned: np.ndarray) -> np.ndarray:
+def rank_unseen_last(said: np.ndarray, learned: np.ndarray) -> np.ndarray:
     """Return what is said of clips, ``(clips, classes)``, with classes that were never learned below all others.
 
     Args:
@@ -75,7 +75,7 @@ def unlearned_last(said: np.ndarray, learned: np.ndarray) -> np.ndarray:
     return np.where(learned, said, said.min(axis=1, keepdims=True) - 1)
 
 
-def machine_of(arrays: Mapping[str, np.ndarray], **numbers: float) -> LinearMachine:
+def classifier_from_arrays(arrays: Mapping[str, np.ndarray], **numbers: float) -> LinearClassifier:
     """Return the machine that arrays by name make, with the ``numbers`` that it needs besides.
 
     Raises:
@@ -83,4 +83,4 @@ def machine_of(arrays: Mapping[str, np.ndarray], **numbers: float) -> LinearMach
     """
     if missing := [name for name in ARRAYS if name not in arrays]:
         raise ValueError(f"{missing[0]}: is missing")
-    return LinearMachine(**{name: arrays[name] for name in ARRAYS}, **numbers)
+    return LinearClassifier(**{name: arrays[name] for name in ARRAYS}, **numbers)

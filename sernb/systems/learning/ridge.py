@@ -6,10 +6,15 @@ from typing import Protocol
 import numpy as np
 
 from sernb.systems.base import Fitted, Task
-from sernb.systems.learning.inner_cross_validation import inner_folds, inner_temperature, middle
-from sernb.systems.learning.kernel_ridge import answers_of, coefficients_by_cholesky, coefficients_of, targets_of
-from sernb.systems.learning.kernels import kernel_of, limited, rows_of
-from sernb.systems.learning.linear_classifier import LinearMachine
+from sernb.systems.learning.inner_cross_validation import fit_inner_temperature, make_inner_folds, middle
+from sernb.systems.learning.kernel_ridge import (
+    coefficients_by_cholesky,
+    make_targets,
+    predict_probabilities,
+    solve_coefficients,
+)
+from sernb.systems.learning.kernels import compute_kernel, limit, stack_rows
+from sernb.systems.learning.linear_classifier import LinearClassifier
 
 
 class Grid(Protocol):
@@ -35,12 +40,15 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
     from sernb.evaluation import uar
 
     examples, classes = task.heard_without_epochs, len(task.classes)
-    rows, truth = rows_of(examples.features), examples.truth
-    scaler = StandardScaler().fit(rows_of(task.statistics.features) if task.statistics else rows)
-    scaled = limited(scaler.transform(rows))
-    kernels, targets = [kernel_of(scaled[:, each], scaled[:, each]) for each in groups], targets_of(truth, classes)
-    inner = inner_folds(task, truth, grid.inner_folds, shuffled=True)
-    solve = coefficients_by_cholesky if mix else coefficients_of  # where there is nothing to mix, digits stay
+    rows, truth = stack_rows(examples.features), examples.truth
+    scaler = StandardScaler().fit(stack_rows(task.statistics.features) if task.statistics else rows)
+    scaled = limit(scaler.transform(rows))
+    kernels, targets = (
+        [compute_kernel(scaled[:, each], scaled[:, each]) for each in groups],
+        make_targets(truth, classes),
+    )
+    inner = make_inner_folds(task, truth, grid.inner_folds, shuffled=True)
+    solve = coefficients_by_cholesky if mix else solve_coefficients  # where there is nothing to mix, digits stay
     validated = [truth[held] for _, held in inner.rows]
 
     def tried(weights: np.ndarray) -> dict[float, tuple[float, np.ndarray]]:
@@ -49,7 +57,7 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
         for kept, held in inner.rows:
             solved = solve(kernel[np.ix_(kept, kept)], targets[kept], grid.penalties)
             for penalty, coefficients in zip(grid.penalties, solved, strict=True):
-                predictions[penalty].append(answers_of(kernel[np.ix_(held, kept)], coefficients))
+                predictions[penalty].append(predict_probabilities(kernel[np.ix_(held, kept)], coefficients))
         return {
             penalty: (float(np.mean([uar(*each) for each in zip(validated, said, strict=True)])), np.concatenate(said))
             for penalty, said in predictions.items()
@@ -70,14 +78,14 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
         tries = [(name, penalty) for name in results for penalty in grid.penalties]
         name, penalty = max(tries, key=lambda each: results[each[0]][each[1]][0])
         inner_uar, predictions = results[name][penalty]
-        temperature = inner_temperature(task, np.concatenate(validated), predictions, by_speaker=inner.by_speaker)
+        temperature = fit_inner_temperature(task, np.concatenate(validated), predictions, by_speaker=inner.by_speaker)
         reached = {"inner UAR": inner_uar}
     share = weights[name] / weights[name].sum()
     (coefficients,) = solve(mixed(kernels, weights[name]), targets, [penalty])
     planes = np.zeros((classes, scaled.shape[1]))
     for each, part in zip(groups, share, strict=True):
         planes[:, each] = part * (coefficients.T @ scaled[:, each]) / scaled[:, each].shape[1]
-    machine = LinearMachine(scaler.mean_, scaler.scale_, planes, temperature)
+    machine = LinearClassifier(scaler.mean_, scaler.scale_, planes, temperature)
     chosen = {
         "penalty": penalty,
         "temperature": temperature,
@@ -86,7 +94,7 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
     }
     if mix:
         chosen |= {"layers": name, "layer weights": " ".join(f"{each:.2f}" for each in share)}
-    return Fitted(scores=lambda features: machine(rows_of(features)), chosen=chosen, weights=machine.arrays)
+    return Fitted(scores=lambda features: machine(stack_rows(features)), chosen=chosen, weights=machine.arrays)
 
 
 def mixed(kernels: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:

@@ -134,7 +134,7 @@ def compiled(
     return model
 
 
-def seeded(seed: int) -> None:
+def seed_everything(seed: int) -> None:
     """Seed the initial weights and everything random in layers; on TensorFlow, ask for deterministic kernels."""
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
@@ -143,14 +143,14 @@ def seeded(seed: int) -> None:
         tensorflow.config.experimental.enable_op_determinism()
 
 
-def train_on(task: Task, build: Callable[[tuple[int, ...], int], keras.Model], **options: object) -> Fitted:
+def fit_network(task: Task, build: Callable[[tuple[int, ...], int], keras.Model], **options: object) -> Fitted:
     """Build a network for a task and train it on its clips and their copies, one-hot classes as targets.
 
     Args:
         build: shape of a clip's features and number of classes → compiled model; called after seeding
         options: of :func:`train`; ``targets`` where they are not the classes
     """
-    seeded(task.seed)
+    seed_everything(task.seed)
     heard = task.heard
     if "targets" not in options:
         options["targets"] = one_hot(heard.truth, len(task.classes))
