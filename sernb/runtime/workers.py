@@ -67,8 +67,12 @@ def _end_with(lifeline: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         lifeline.recv_bytes()
     _over.set()
-    os.kill(os.getpid(), signal.SIGINT)
-    _idle.wait(GRACE)
+    if hasattr(signal, "pthread_kill"):  # of a signal to the process another thread may take notice, and no sleep ends
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:
+        os.kill(os.getpid(), signal.SIGINT)
+    if _idle.wait(GRACE):  # a pool ends as usual; left by one process, it would end the others before they are tidy
+        multiprocessing.parent_process().join()
     os._exit(1)
 
 
@@ -79,10 +83,10 @@ def _ignore(*_: object) -> None:
 def do(work: Callable[[Item], Result], item: Item) -> Result:
     """Return ``work(item)``, in a process of a pool; only meanwhile can it be interrupted."""
     _idle.clear()
-    if _over.is_set():
-        os._exit(1)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        if _over.is_set():
+            raise KeyboardInterrupt
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return work(item)
     finally:
         signal.signal(signal.SIGINT, _ignore)
