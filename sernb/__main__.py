@@ -461,8 +461,7 @@ def report(options: argparse.Namespace) -> int:
 
 def experiment(options: argparse.Namespace) -> int:
     """Run a study."""
-    from sernb.results.result import made_table
-    from sernb.results.tables import caption, results_table, seeds_table
+    from sernb.results.tables import caption, made_table, results_table, seeds_table
     from sernb.runs.planning import OPTIONS
     from sernb.runs.runner import run_many
     from sernb.runtime.files import atomic_or_through

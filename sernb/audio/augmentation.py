@@ -288,8 +288,9 @@ def apply_view(clip: str, view: View, signal: np.ndarray, sampling_rate: Hertz) 
         array([0.5], dtype=float32)
     """
     heard = view.of(clip) if hasattr(view, "of") else view
-    return heard(signal, sampling_rate, _chance(clip, view))
+    return heard(signal, sampling_rate, rng_of(clip, view))
 
 
-def _chance(clip: str, view: View) -> np.random.Generator:
+def rng_of(clip: str, view: View) -> np.random.Generator:
+    """Return the generator of one view of one clip: the same at every call."""
     return np.random.default_rng(zlib.crc32(f"{clip} {view.name}".encode()))

@@ -6,8 +6,6 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-# -- Sound -- #
-
 FRAMES = 150  # of 10 ms, in each picture
 FALLING_OFF = 40.0  # dB under the loudest cell; what is quieter counts as silence, as padding does
 STEP = 6  # frames between which change is measured

@@ -19,8 +19,6 @@ from sernb.features import Features
 from sernb.runtime.files import atomic_or_through
 from sernb.runtime.progress import progress_bar
 
-# -- For work elsewhere -- #
-
 
 def write_csv(
     path: Path, corpus: Pool, features: Features, *, data: str | Path | None = None, progress: bool = False

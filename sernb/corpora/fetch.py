@@ -23,7 +23,16 @@ from sernb.config import DataError, digest, recordings_folder, work_folder
 from sernb.corpora.files import find_files, list_names
 from sernb.corpora.index import committed_index
 from sernb.corpora.record import Archive, Corpus
-from sernb.runtime.download import _require_room, shown_address
+from sernb.runtime.archive import BadArchive, unpack
+from sernb.runtime.download import (
+    Patience,
+    download,
+    partial_path,
+    require_room,
+    require_web_address,
+    shown_address,
+    size_of_file,
+)
 from sernb.runtime.files import checksum
 from sernb.runtime.locks import hold
 from sernb.runtime.progress import progress_bar, progress_line
@@ -31,8 +40,6 @@ from sernb.runtime.threads import map_in_order
 
 if TYPE_CHECKING:
     import pandas as pd
-from sernb.runtime.archive import _BadArchive, unpack
-from sernb.runtime.download import Patience, _part, _require_web_address, _size, download
 
 CONNECTIONS = 4  # for corpora of single files
 MOST_FAILURES = 5  # single files that may fail before the rest is not tried
@@ -71,7 +78,7 @@ def fetch(
     if not corpus.index_path.exists() or not (url or corpus.archive or corpus.files_at):
         raise DataError(f"{corpus.name}: cannot be fetched; {corpus.on_request or corpus.get}")
     for address in filter(None, (url, corpus.archive and corpus.archive.url, corpus.files_at)):
-        _require_web_address(address, plain=address == url)
+        require_web_address(address, plain=address == url)
     target = Path(into or recordings_folder() / corpus.name).expanduser().absolute()
     if target.exists() and not target.is_dir():
         raise DataError(f"{target}: is a file, not a folder; choose another folder with --into")
@@ -143,8 +150,8 @@ def _fetch_archive(corpus, archive, missing, target, work, patience, announce, p
     stored = work / f"{digest(archive.url)}-{archive.name}"
     published = int(missing.bytes.sum())
     if not stored.exists():
-        left = (archive.bytes or published) - _size(_part(stored))
-        _require_room(work, max(0, left) + published)
+        left = (archive.bytes or published) - size_of_file(partial_path(stored))
+        require_room(work, max(0, left) + published)
         # Where no size is published, WAV files hardly shrink and a Kaggle archive holds everything twice.
         most = archive.bytes or 4 * int(committed_index(corpus).bytes.sum()) + 10_000_000
         with progress_bar(archive.bytes, f"fetch {corpus.name}", "B", shown=progress) as shown:
@@ -163,7 +170,7 @@ def _fetch_archive(corpus, archive, missing, target, work, patience, announce, p
             _place(unpacked, target)
         finally:
             shutil.rmtree(unpacked, ignore_errors=True)
-    except _BadArchive as error:
+    except BadArchive as error:
         shutil.rmtree(work, ignore_errors=True)
         raise DataError(
             f"{shown_address(archive.url)}: {error}; it was removed: run the same command again, or see "
@@ -173,13 +180,13 @@ def _fetch_archive(corpus, archive, missing, target, work, patience, announce, p
 
 def _verify(archive: Archive, stored: Path) -> None:
     if archive.bytes is not None and stored.stat().st_size != archive.bytes:
-        raise _BadArchive(f"{stored.stat().st_size} bytes came, but {archive.bytes} were published")
+        raise BadArchive(f"{stored.stat().st_size} bytes came, but {archive.bytes} were published")
     if archive.checksum:
         method, _, expected = archive.checksum.partition(":")
         with stored.open("rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.new(method, usedforsecurity=False)).hexdigest()
         if found != expected:
-            raise _BadArchive(f"its {method} is {found}, but {expected} was published")
+            raise BadArchive(f"its {method} is {found}, but {expected} was published")
 
 
 def _place(unpacked: Path, target: Path) -> None:
@@ -201,7 +208,7 @@ def _move(path: Path, place: Path) -> None:
 
 
 def _fetch_files(prefix: str, missing, target: Path, work: Path, patience: Patience, progress: bool) -> None:
-    _require_room(work, int(missing.bytes.sum()))
+    require_room(work, int(missing.bytes.sum()))
 
     def get(row) -> None:
         place, stored = target / row.path, work / row.path

@@ -27,7 +27,6 @@ from sernb.corpora.registry import get_corpus
 
 if TYPE_CHECKING:
     import pandas as pd
-import pandas as pd
 
 AVAILABLE = "available"
 MOST_FOLDS = 5

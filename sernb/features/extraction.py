@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sernb.audio.augmentation import Mask, View, apply_view, rng_of
+
 if TYPE_CHECKING:
     from sernb.features import Features
-from sernb.audio.augmentation import Mask, View, _chance, apply_view
 
 
 def extract_features(clip: str, view: View, signal: np.ndarray, features: "Features") -> np.ndarray:
@@ -15,7 +16,7 @@ def extract_features(clip: str, view: View, signal: np.ndarray, features: "Featu
     A mask changes the features; any other view changes the signal, or the section of it that the features hear.
     """
     if isinstance(view, Mask):
-        return view.on_features(features(signal), _chance(clip, view))
+        return view.on_features(features(signal), rng_of(clip, view))
     if not hasattr(features, "section"):
         return features(apply_view(clip, view, signal, features.sampling_rate))
     return features.of_section(apply_view(clip, view, features.section(signal), features.sampling_rate))

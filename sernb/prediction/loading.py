@@ -1,11 +1,13 @@
-"""TODO sernb.prediction.loading."""
+"""A folder → a model that predicts: the bundled one, one like it, or a finished run."""
 
 import hashlib
 from pathlib import Path
 
+import numpy as np
+
 from sernb.config import DataError
 from sernb.prediction.domain_check import MEASURES
-from sernb.prediction.model import Adaptation, Model, _moments, check_features, refuse_mismatch
+from sernb.prediction.model import Adaptation, Model, check_features, refuse_mismatch
 from sernb.runtime.bounded import arrays_in, content_of, json_in, number, words
 from sernb.systems.learning.linear_classifier import classifier_from_arrays
 
@@ -95,3 +97,10 @@ def _refuse_odd(model: Model, width: int) -> None:
     number(model.about["readiness"]["voice"]["stop"], "readiness: voice: stop")
     for name in ("longest", "unsure_below"):
         number(model.about[name], name, low=0)
+
+
+def _moments(arrays: dict[str, np.ndarray], name: str, width: int) -> np.ndarray:
+    values = arrays[name]
+    if values.shape != (width,) or values.dtype.kind != "f" or not np.isfinite(values).all():
+        raise ValueError(f"{name}: {width} finite numbers are expected")
+    return values.astype(np.float64)

@@ -98,13 +98,6 @@ class Model:
         return known[f"{coverage:g}"]
 
 
-def _moments(arrays: dict[str, np.ndarray], name: str, width: int) -> np.ndarray:
-    values = arrays[name]
-    if values.shape != (width,) or values.dtype.kind != "f" or not np.isfinite(values).all():
-        raise ValueError(f"{name}: {width} finite numbers are expected")
-    return values.astype(np.float64)
-
-
 def refuse_mismatch(machine: LinearClassifier, classes: int, width: int) -> None:
     """Raise ValueError where a machine is for other classes or features."""
     if machine.planes.shape != (classes, width):

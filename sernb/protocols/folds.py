@@ -11,7 +11,7 @@ import pandas as pd
 from sernb.config import Infeasible
 from sernb.corpora.pool import Pool
 from sernb.corpora.record import SpeakerFold
-from sernb.protocols.protocol import UTTERANCE, Protocol, _commonest
+from sernb.protocols.protocol import UTTERANCE, Protocol
 
 
 @dataclass(frozen=True)
@@ -153,3 +153,7 @@ def group_utterances(clips: pd.DataFrame) -> np.ndarray:
     nodes = file.max() + 1
     links = coo_array((np.ones(len(clips)), (utterance, file)), shape=(nodes, nodes))
     return connected_components(links, directed=False)[1][utterance]
+
+
+def _commonest(truth: np.ndarray) -> int:
+    return int(np.unique(truth, return_counts=True)[1].max())

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from sernb.config import DataError
 
 # Columns that two takes of one utterance share.
@@ -148,7 +146,3 @@ def get_protocol(name: str) -> Protocol:
     if name not in PROTOCOLS:
         raise DataError(f"no protocol is named {name!r}; known: {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
-
-
-def _commonest(truth: np.ndarray) -> int:
-    return int(np.unique(truth, return_counts=True)[1].max())

@@ -48,9 +48,6 @@ class NotebookFailed(Exception):  # noqa: N818
         return f"{self.page.stem} failed in {where}: {error} (see {self.page})"
 
 
-# -- Running -- #
-
-
 def read_parameters(source: Path) -> dict[str, object]:
     """Return the parameters of a notebook with their defaults, in order.
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import sernb
 from sernb.config import ROOT, Infeasible
+from sernb.reporting.tables import are_numbers, escape
 from sernb.runtime.files import atomic
 from sernb.runtime.provenance import commit
 
 if TYPE_CHECKING:
     import bs4
     import nbformat
-from sernb.reporting.tables import _all_numbers, escape
 
 TEMPLATE = ROOT / "reports" / "template"
 LONGEST_OUTPUT = 60_000  # characters of printed text on a page; the executed notebook keeps all
@@ -35,14 +35,16 @@ class Navigation:
     next: tuple[str, str] | None = None
 
 
-def _title_and_question(notebook: "nbformat.NotebookNode") -> tuple[str, str]:
+def title_and_question(notebook: "nbformat.NotebookNode") -> tuple[str, str]:
+    """Return the first heading of a notebook and the paragraph after it, as plain text; "" where there is none."""
     text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     found = re.search(r"^#\s+(.+?)\s*#*\s*$\s*(.*?)(?:\n\s*\n|\Z)", text, re.MULTILINE | re.DOTALL)
-    title, question = (_plain(part) for part in found.groups()) if found else ("", "")
+    title, question = (plain_text(part) for part in found.groups()) if found else ("", "")
     return title, "" if found and found.group(2).lstrip().startswith("#") else question
 
 
-def _plain(markdown: str) -> str:
+def plain_text(markdown: str) -> str:
+    """Return Markdown without its marks, on one line."""
     words = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
     return " ".join(re.sub(r"[*`]|(?<!\w)_|_(?!\w)", "", words).split())
 
@@ -63,7 +65,7 @@ def export(executed: Path, page: Path, *, navigation: Navigation | None = None) 
 
     notebook = read_notebook(executed)
     notebook.metadata.pop("widgets", None)
-    title = _title_and_question(notebook)[0] or Path(page).stem
+    title = title_and_question(notebook)[0] or Path(page).stem
     banner = _prepare_cells(notebook)
     kinds = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain"]
     exporter = HTMLExporter(
@@ -74,10 +76,10 @@ def export(executed: Path, page: Path, *, navigation: Navigation | None = None) 
         config=Config({"NbConvertBase": {"display_data_priority": kinds}}),
     )
     # Pictures in prose must be attachments of the cell; a file beside the notebook would be an address.
-    ours = {"title": title, "banner": banner, "navigation": navigation, "made": _made(notebook), **_shared()}
+    ours = {"title": title, "banner": banner, "navigation": navigation, "made": _made(notebook), **template_values()}
     document, _ = exporter.from_notebook_node(notebook, {"sernb": ours})
     with atomic(Path(page)) as temporary:
-        temporary.write_text(_finish(document, title), encoding="utf-8")
+        temporary.write_text(finish_document(document, title), encoding="utf-8")
     return page
 
 
@@ -97,7 +99,8 @@ def _made(notebook: "nbformat.NotebookNode") -> dict[str, str]:
     return made | {"Made by": f"sernb {sernb.__version__}, commit {commit()}"}
 
 
-def _shared() -> dict[str, object]:
+def template_values() -> dict[str, object]:
+    """Return what every page's template is given: the style sheet and the version."""
     return {"css": (TEMPLATE / "page.css").read_text(encoding="utf-8"), "version": sernb.__version__}
 
 
@@ -139,7 +142,7 @@ def _shorten(text: str) -> str:
     return f"{text[:half]}\n\n[{left_out:,} characters left out here; the executed notebook has them]\n\n{text[-half:]}"
 
 
-def _finish(document: str, title: str) -> str:
+def finish_document(document: str, title: str) -> str:
     """Do what needs the whole page: nothing active or foreign in it, one h1, anchors, contents, tables in boxes."""
     from bs4 import BeautifulSoup
 
@@ -227,7 +230,7 @@ def _box_table(soup: "bs4.BeautifulSoup", table: "bs4.Tag") -> None:
         if len(heads) == len(bodies) == 1 and len(rows) - 1 >= FEWEST_TO_SORT and not spanned:
             table["class"] = [*table.get("class", []), "sortable"]
         for column in zip(*rows, strict=True):
-            if _all_numbers([cell.get_text(" ", strip=True) for cell in column if cell.name == "td"]):
+            if are_numbers([cell.get_text(" ", strip=True) for cell in column if cell.name == "td"]):
                 for cell in column:
                     cell["class"] = [*cell.get("class", []), "number"]
         if len(rows[0]) >= MANY_COLUMNS:  # else they would squeeze sentences into towers

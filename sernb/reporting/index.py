@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sernb.config import Infeasible
+from sernb.reporting.html import (
+    TEMPLATE,
+    Navigation,
+    finish_document,
+    link,
+    one_line,
+    plain_text,
+    read_notebook,
+    template_values,
+    title_and_question,
+)
+from sernb.reporting.tables import table_html
 from sernb.runtime.files import atomic
 
 if TYPE_CHECKING:
     import nbformat
     import pandas as pd
-from sernb.reporting.html import (
-    TEMPLATE,
-    Navigation,
-    _finish,
-    _plain,
-    _shared,
-    _title_and_question,
-    link,
-    one_line,
-    read_notebook,
-)
-from sernb.reporting.tables import table_html
 
 THUMBNAIL = (360, 270)  # pixels at most
 
@@ -51,7 +51,7 @@ class Page:
 
 def describe(source: Path, page: Path, *, failed: bool = False) -> Page:
     """Return the index entry of a notebook: title = first heading, question = the paragraph after it."""
-    title, question = _title_and_question(read_notebook(source))
+    title, question = title_and_question(read_notebook(source))
     return Page(Path(page), title or Path(source).stem, question, failed)
 
 
@@ -86,7 +86,7 @@ def summarise_page(page: Page, source: Path) -> Page:
     return dataclasses.replace(
         page,
         stale=_changed(notebook, source),
-        headline=_plain(first.group(1)) if first else "".join(left_out),
+        headline=plain_text(first.group(1)) if first else "".join(left_out),
         picture=_small(pictures[0]) if pictures else "",
     )
 
@@ -169,12 +169,12 @@ def _write(page: Path, template: str, title: str, about: Mapping[str, object]) -
 
     loader = jinja2.FileSystemLoader(TEMPLATE)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    shared = _shared()
+    shared = template_values()
     css = markupsafe.Markup(shared["css"])  # noqa: S704
     document = environment.get_template(template).render(about, css=css, version=shared["version"])
     page = Path(page)
     with atomic(page) as temporary:
-        temporary.write_text(_finish(document, title), encoding="utf-8")
+        temporary.write_text(finish_document(document, title), encoding="utf-8")
     return page
 
 

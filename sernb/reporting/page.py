@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 
 
-# -- In notebooks -- #
-
-
 def show(figure: "matplotlib.figure.Figure", alt: str) -> None:
     """Display a figure as PNG with the alternative text ``alt``, and close it.
 

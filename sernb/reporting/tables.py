@@ -16,7 +16,8 @@ NUMBER = re.compile(
 )
 
 
-def _all_numbers(texts: Sequence[str]) -> bool:
+def are_numbers(texts: Sequence[str]) -> bool:
+    """Say whether the texts of a column are numbers (and gaps): such a column is set flush right."""
     return any(re.search(r"\d", text) for text in texts) and all(NUMBER.fullmatch(text) for text in texts)
 
 
@@ -36,7 +37,7 @@ def table_html(frame: "pd.DataFrame", caption: str, *, index: bool = False) -> s
     filled = frame.astype(object).where(frame.notna(), GAP)
     rows = [[str(value) for value in row] for row in filled.to_numpy()]
     # JupyterLab sets every cell flush right, so both directions are said.
-    sides = ["right" if _all_numbers(column) else "left" for column in zip(*rows, strict=True)] or ["left"] * len(names)
+    sides = ["right" if are_numbers(column) else "left" for column in zip(*rows, strict=True)] or ["left"] * len(names)
 
     def cells(texts: Sequence[str], heads: int, scope: str) -> str:
         return "".join(

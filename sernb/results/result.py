@@ -1,6 +1,6 @@
 """Finished runs → results: folds pooled, metrics with intervals, published figures beside. Reads run folders only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sernb.audio.augmentation import ORIGINAL
-from sernb.config import DataError, digest
+from sernb.config import digest
 from sernb.evaluation import (
     Metrics,
     Predictions,
@@ -212,41 +212,3 @@ def collect_results(experiments: Sequence[Experiment]) -> list[Result]:
     order = list(dict.fromkeys(experiment.system.name for experiment in experiments))
     results = [Result(*zip(*pairs, strict=True)) for pairs in grouped.values()]
     return sorted(results, key=lambda result: order.index(result.system.name))
-
-
-def _never_validated(result: Result) -> str | None:
-    """Return UAR on the speakers that never validate, for systems whose design looked at validation speakers: ours."""
-    ours = result.system.features and not result.system.published_on
-    return str(result.never_validated.uar) if ours and result.never_validated else None
-
-
-def made_table(experiments: Sequence[Experiment], *, dirty: bool) -> pd.DataFrame:
-    """Return what made the rows of :func:`results_table`, in its order, as columns.
-
-    Raises:
-        DataError: if a run was made by uncommitted code, unless that is asked for
-    """
-    results = collect_results(experiments)
-    unclean = [run.folder for result in results if not _clean(result) for run in result.runs]
-    if unclean and not dirty:
-        lines = [f"{folder}: was made by uncommitted code; remove it and give the command again" for folder in unclean]
-        raise DataError.of_many(lines, "more; or give --dirty, which marks their rows")
-    return pd.DataFrame([result.made for result in results])
-
-
-def _clean(result: Result) -> bool:
-    return result.made["Clean"] == "yes"
-
-
-def _over_clips(resampled: set[str]) -> Iterator[str]:
-    if "clips" in resampled:
-        yield f"Intervals over clips are marked (clips): {CLIPS}."
-
-
-def _unseen_by_design(results: Sequence[Result]) -> Iterator[str]:
-    speakers = {each.never_validated.speakers for each in results if _never_validated(each)}
-    if speakers:
-        yield (
-            f"{NEVER_VALIDATED} is of the {', '.join(map(str, sorted(speakers)))} test speakers that validate in no "
-            "fold: the design of our own systems looked at the others."
-        )

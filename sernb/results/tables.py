@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from sernb.audio.augmentation import ORIGINAL
+from sernb.config import DataError
 from sernb.evaluation import (
     FEWEST_SPEAKERS,
     RESAMPLES,
@@ -18,13 +19,10 @@ from sernb.protocols.protocol import (
     PROTOCOLS,
 )
 from sernb.results.result import (
+    CLIPS,
     MEAN_OF_VIEWS,
     NEVER_VALIDATED,
     Result,
-    _clean,
-    _never_validated,
-    _over_clips,
-    _unseen_by_design,
     collect_results,
 )
 from sernb.runs.experiment import Experiment
@@ -253,3 +251,41 @@ def views_table(result: Result) -> pd.DataFrame:
 def _reported(result: Result, metric: str) -> str | None:
     figure = result.reported(metric)
     return f"{100 * figure.value:.1f}" if figure else None
+
+
+def _never_validated(result: Result) -> str | None:
+    """Return UAR on the speakers that never validate, for systems whose design looked at validation speakers: ours."""
+    ours = result.system.features and not result.system.published_on
+    return str(result.never_validated.uar) if ours and result.never_validated else None
+
+
+def made_table(experiments: Sequence[Experiment], *, dirty: bool) -> pd.DataFrame:
+    """Return what made the rows of :func:`results_table`, in its order, as columns.
+
+    Raises:
+        DataError: if a run was made by uncommitted code, unless that is asked for
+    """
+    results = collect_results(experiments)
+    unclean = [run.folder for result in results if not _clean(result) for run in result.runs]
+    if unclean and not dirty:
+        lines = [f"{folder}: was made by uncommitted code; remove it and give the command again" for folder in unclean]
+        raise DataError.of_many(lines, "more; or give --dirty, which marks their rows")
+    return pd.DataFrame([result.made for result in results])
+
+
+def _clean(result: Result) -> bool:
+    return result.made["Clean"] == "yes"
+
+
+def _over_clips(resampled: set[str]) -> Iterator[str]:
+    if "clips" in resampled:
+        yield f"Intervals over clips are marked (clips): {CLIPS}."
+
+
+def _unseen_by_design(results: Sequence[Result]) -> Iterator[str]:
+    speakers = {each.never_validated.speakers for each in results if _never_validated(each)}
+    if speakers:
+        yield (
+            f"{NEVER_VALIDATED} is of the {', '.join(map(str, sorted(speakers)))} test speakers that validate in no "
+            "fold: the design of our own systems looked at the others."
+        )

@@ -143,7 +143,7 @@ class Experiment:
     @cached_property
     def learned(self) -> tuple[str, ...]:
         """The classes that some clip of the training has; the others are ranked last."""
-        return _classes_of(self, dict(zip(self.clips["clip"], self.clips["truth"], strict=True)))
+        return classes_among(self, dict(zip(self.clips["clip"], self.clips["truth"], strict=True)))
 
     @property
     def tests_choose(self) -> bool:
@@ -161,7 +161,8 @@ class Plan(list[Experiment]):
     left_out: tuple[str, ...] = ()  # what else was asked for and the recordings do not allow, a sentence each
 
 
-def _classes_of(experiment: Experiment, truth: Mapping[str, str]) -> tuple[str, ...]:
+def classes_among(experiment: Experiment, truth: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the classes that some training clip of an experiment has, by the truth of each clip."""
     learned = {truth[clip] for clip in experiment.trained}
     return tuple(name for name in experiment.labels.classes if name in learned)
 

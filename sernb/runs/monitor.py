@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from sernb.runs.experiment import Experiment
-from sernb.runs.run_folder import Run, count_epochs, read_run
+from sernb.runs.run_folder import count_epochs, read_run
 from sernb.runtime.progress import progress_bar
 
 
@@ -32,12 +32,6 @@ def watch(experiments: Sequence[Experiment], *, shown: bool = True) -> Iterator[
             over.set()
             thread.join()
             update()
-
-
-def _line(run_: Run) -> str:
-    config, metrics = run_.config, run_.metrics
-    name = f"{config['system']} · {config['protocol']} · fold {config['fold']}"
-    return f"{name}: UAR {100 * metrics['uar']:.1f} % of {metrics['clips']} clips, {run_.provenance['seconds']:.0f} s"
 
 
 def _done(experiment: Experiment) -> int:

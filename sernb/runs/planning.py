@@ -13,7 +13,7 @@ from sernb.corpora.pool import matching, parse_pool
 from sernb.protocols.folds import Fold, make_folds
 from sernb.protocols.labels import LabelSet, get_label_set
 from sernb.protocols.protocol import get_protocol
-from sernb.runs.experiment import Added, Experiment, Plan, _classes_of
+from sernb.runs.experiment import Added, Experiment, Plan, classes_among
 from sernb.runs.feasibility import LeftOut, refuse_infeasible, sentences, why_not, without
 from sernb.systems.registry import get_system
 
@@ -131,7 +131,7 @@ def _folds(template: Experiment, wanted: Sequence[int] | None) -> tuple[list[Exp
             continue
         seen = times[list(narrowed.train)].tolist() if carries else [1] * len(narrowed.train)
         experiment = replace(template, fold=narrowed, folds=len(folds), times_trained=tuple(seen))
-        if reason := why_not(experiment, _classes_of(experiment, truth)):
+        if reason := why_not(experiment, classes_among(experiment, truth)):
             reasons[fold.number] = reason
         else:
             experiments.append(experiment)

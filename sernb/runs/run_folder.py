@@ -13,7 +13,7 @@ import pandas as pd
 from sernb.config import DataError
 from sernb.corpora.feature_cache import CONTENTS
 from sernb.runtime.bounded import json_in
-from sernb.runtime.files import Damaged, atomic, unwritable
+from sernb.runtime.files import Damaged, atomic, checksum, unwritable
 
 SET_ASIDE = "set-aside"
 RUN_FILES = ("config", "provenance", "metrics")
@@ -137,8 +137,8 @@ def read_run(folder: Path) -> Run | None:
 
 
 def _refuse_changed(folder: Path, files: tuple[tuple[str, int | None, str], ...]) -> None:
-    for name, _, checksum in files:
-        if not checksum or _sha256(folder / name) != checksum:
+    for name, _, written in files:
+        if not written or _sha256(folder / name) != written:
             raise Damaged(f"{folder}: {name} {WRONG}")
 
 
@@ -158,8 +158,7 @@ def _sha256(path: Path) -> str:
 
 @lru_cache(maxsize=2**14)
 def _sha256_of(path: Path, *state: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return checksum(path)
 
 
 def sibling(run: Path, ending: str) -> Path:

@@ -24,7 +24,7 @@ from sernb.protocols.labels import LabelSet
 from sernb.protocols.leak_audit import Leak, audit, refuse_leaks
 from sernb.protocols.protocol import COPY, SAME_FILE, SAME_SOUND
 from sernb.runs.experiment import Experiment
-from sernb.runs.monitor import _line, watch
+from sernb.runs.monitor import watch
 from sernb.runs.run_folder import Run, count_epochs, write_run
 from sernb.runs.run_state import begin_training, look_up, refuse_other_backend, set_aside_damaged
 from sernb.runtime.cluster import run_on_cluster
@@ -429,3 +429,9 @@ def _headline(predictions: pd.DataFrame, experiment: Experiment, chosen: dict, l
         "shared by design": {leak.kind: leak.count for leak in leaks},
         "dropped": experiment.dropped,
     }
+
+
+def _line(run_: Run) -> str:
+    config, metrics = run_.config, run_.metrics
+    name = f"{config['system']} · {config['protocol']} · fold {config['fold']}"
+    return f"{name}: UAR {100 * metrics['uar']:.1f} % of {metrics['clips']} clips, {run_.provenance['seconds']:.0f} s"

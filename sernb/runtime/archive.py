@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sernb.runtime.download import BLOCK
 from sernb.runtime.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
-from sernb.runtime.download import BLOCK
 
 MOST_ENTRIES = 100_000  # in an archive
 
 
-class _BadArchive(Exception):  # noqa: N818 - becomes a DataError that names the archive
+class BadArchive(Exception):  # noqa: N818 - becomes a DataError that names the archive
     """The archive cannot be what was published."""
 
 
@@ -52,7 +52,7 @@ def unpack(
         files = [entry for entry in entries if not entry.is_dir()]
         chosen, copies = _chosen(files, {path: spellings(path) for path in index.path})
         if not chosen:
-            raise _BadArchive("holds none of the published recordings")
+            raise BadArchive("holds none of the published recordings")
         rows = [row for row in index.itertuples() if row.path in chosen]
         with progress_bar(len(rows), "unpack", "clip", shown=progress) as shown:
             for row in rows:
@@ -74,7 +74,7 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
         with archive.open("rb") as file:
             page = file.read(100).lstrip()[:1] == b"<"
-        raise _BadArchive("a web page came, not the archive" if page else "is no whole zip archive") from error
+        raise BadArchive("a web page came, not the archive" if page else "is no whole zip archive") from error
     with opened:
         yield opened
 
@@ -82,20 +82,20 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
 def _refuse(entries: list[zipfile.ZipInfo]) -> None:
     """Refuse an archive that no honest publisher made."""
     if len(entries) > MOST_ENTRIES:
-        raise _BadArchive(f"holds {len(entries)} files, more than any corpus")
+        raise BadArchive(f"holds {len(entries)} files, more than any corpus")
     for entry in entries:
         name = entry.orig_filename
         outside = name.startswith("/") or ".." in name.split("/") or name[1:2] == ":"
         if outside or "\\" in name or "\0" in name:
-            raise _BadArchive(f"holds a name that leads outside its folder: {name!r}")
+            raise BadArchive(f"holds a name that leads outside its folder: {name!r}")
         if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise _BadArchive(f"holds a link or device: {name!r}")
+            raise BadArchive(f"holds a link or device: {name!r}")
         if entry.flag_bits & 1:
-            raise _BadArchive(f"is encrypted: {name!r}")
+            raise BadArchive(f"is encrypted: {name!r}")
     # Two names that a Mac or Windows disk cannot tell apart are one name.
     names = Counter(unicodedata.normalize("NFC", entry.filename).casefold() for entry in entries)
     if twice := next((name for name, count in names.items() if count > 1), None):
-        raise _BadArchive(f"holds {twice!r} twice")
+        raise BadArchive(f"holds {twice!r} twice")
 
 
 def _chosen(
@@ -122,7 +122,7 @@ def _chosen(
 
 def _take_out(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, row, path: Path) -> None:
     if entry.file_size != row.bytes:
-        raise _BadArchive(f"{entry.filename} in it has {entry.file_size} bytes, but {row.bytes} were published")
+        raise BadArchive(f"{entry.filename} in it has {entry.file_size} bytes, but {row.bytes} were published")
     path.parent.mkdir(parents=True, exist_ok=True)
     found = hashlib.sha256()
     with path.open("wb") as file:
@@ -130,7 +130,7 @@ def _take_out(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, row, path: Path)
             found.update(block)
             file.write(block)
     if found.hexdigest() != row.sha256:
-        raise _BadArchive(f"{entry.filename} in it is not the published file (sha256 differs)")
+        raise BadArchive(f"{entry.filename} in it is not the published file (sha256 differs)")
 
 
 def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
@@ -139,7 +139,7 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes
             while block := source.read(BLOCK):
                 yield block
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError) as error:
-        raise _BadArchive(f"{entry.filename} in it is damaged ({error})") from error
+        raise BadArchive(f"{entry.filename} in it is damaged ({error})") from error
 
 
 def _some(names: list[str]) -> str:

@@ -95,15 +95,15 @@ def download(
     Raises:
         DataError: if the server does not deliver, or the file has another size
     """
-    part, furthest, pauses = _part(path), 0, iter(patience.pauses)
+    part, furthest, pauses = partial_path(path), 0, iter(patience.pauses)
     name = shown_address(url)
     while True:
         try:
             _transfer(url, part, size=size, most=most, timeout=patience.timeout, reached=reached)
             break
         except _Interrupted as broken:
-            if _size(part) > furthest:
-                furthest, pauses = _size(part), iter(patience.pauses)
+            if size_of_file(part) > furthest:
+                furthest, pauses = size_of_file(part), iter(patience.pauses)
             pause = next(pauses, None)
             if pause is None:
                 raise DataError(f"{name}: {broken}; later, the same command goes on from where it stopped") from broken
@@ -116,7 +116,7 @@ def download(
 
 
 def _transfer(url: str, part: Path, *, size: int | None, most: int, timeout: float, reached) -> None:
-    kept, known, name = _size(part), _read_note(part), shown_address(url)
+    kept, known, name = size_of_file(part), _read_note(part), shown_address(url)
     if kept and kept == (size or known.get("total")):
         return
     headers = {"User-Agent": f"sernb/{__version__}", "Accept-Encoding": "identity"}
@@ -211,7 +211,8 @@ def _total(response) -> int | None:
     return int(said) if said.isdecimal() else None
 
 
-def _part(path: Path) -> Path:
+def partial_path(path: Path) -> Path:
+    """Return where a download lies until it is whole."""
     return path.with_name(f"{path.name}.part")
 
 
@@ -226,11 +227,12 @@ def _read_note(part: Path) -> dict:
         return {}
 
 
-def _size(path: Path) -> int:
+def size_of_file(path: Path) -> int:
+    """Return the bytes of a file, 0 where there is none."""
     return path.stat().st_size if path.exists() else 0
 
 
-def _require_web_address(url: str, *, plain: bool) -> None:
+def require_web_address(url: str, *, plain: bool) -> None:
     """Refuse all but https; plain http is for this machine, and for whoever names such an address."""
     try:
         parts = urllib.parse.urlsplit(url)
@@ -263,11 +265,11 @@ def fetch_file(
     Raises:
         DataError: if the server does not deliver, what it delivers is not what was published, or the disk is full
     """
-    _require_web_address(url, plain=given)
+    require_web_address(url, plain=given)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         stored = path.with_name(f".{path.name}.fetched")
-        _require_room(path.parent, max(0, (size or 0) - _size(_part(stored))))
+        require_room(path.parent, max(0, (size or 0) - size_of_file(partial_path(stored))))
         with progress_bar(size, f"fetch {path.parent.name}", "B", shown=progress) as shown:
             shown.unit_scale = True
             download(
@@ -314,7 +316,8 @@ def _hidden(text: str) -> str:
     return re.sub(r"[a-z][a-z0-9+.-]*://\S+", lambda match: shown_address(match[0]), text, flags=re.IGNORECASE)
 
 
-def _require_room(folder: Path, needed: int) -> None:
+def require_room(folder: Path, needed: int) -> None:
+    """Raise DataError where the disk of a folder has fewer bytes free than needed."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise DataError(

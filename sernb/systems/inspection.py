@@ -13,11 +13,11 @@ import numpy as np
 
 from sernb.config import DataError
 from sernb.systems.base import System
+from sernb.systems.learning.layers import EachWindow
 from sernb.systems.learning.training import PREDICTION_BATCH, keras, predictions
 
 if TYPE_CHECKING:
     from sernb.runs.experiment import Experiment
-from sernb.systems.learning.layers import EachWindow
 
 SECONDS = 3  # of a clip that a network is measured on, where lengths differ: an acted sentence
 

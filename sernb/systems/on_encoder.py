@@ -35,12 +35,8 @@ def with_encoder(system: System, encoder: str) -> System:
 
 def on_all_encoders(system: System) -> System:
     """Return a system with a variant for each other encoder of the registry."""
-    return dataclasses.replace(system, variants=tuple(each for each in _others(system)))
-
-
-def _others(system: System) -> list[System]:
     made = [with_encoder(system, name) for name in ENCODERS]
-    return [each for each in made if each is not system]
+    return dataclasses.replace(system, variants=tuple(each for each in made if each is not system))
 
 
 def _as_name(encoder: str) -> str:

@@ -4,10 +4,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 from sernb.config import DataError
+from sernb.systems.base import System
 
 if TYPE_CHECKING:
     pass
-from sernb.systems.base import System
 
 SYSTEMS = (
     "majority",

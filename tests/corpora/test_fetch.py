@@ -37,7 +37,7 @@ from sernb.corpora.local_index import read_index
 from sernb.corpora.record import Archive, Corpus
 from sernb.corpora.registry import get_corpus
 from sernb.runtime import download as download_module
-from sernb.runtime.archive import _BadArchive, unpack
+from sernb.runtime.archive import BadArchive, unpack
 from sernb.runtime.download import Patience
 
 DEMO = get_corpus("demo")
@@ -570,7 +570,7 @@ def test_spoiled_archives_end_in_whole_files_or_in_one_refusal(mini, contents, t
         folder = tmp_path / f"unpacked-{number}"
         try:
             unpack(tmp_path / "spoiled.zip", index, folder, spellings=partial(list_names, mini))
-        except _BadArchive:
+        except BadArchive:
             refused += 1
         else:
             assert all(contents[path] == content for path, content in held(folder).items())

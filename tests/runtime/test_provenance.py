@@ -11,8 +11,7 @@ import pytest
 from sernb.__main__ import main
 from sernb.config import ROOT, DataError
 from sernb.results import committed
-from sernb.results.result import made_table
-from sernb.results.tables import results_table
+from sernb.results.tables import made_table, results_table
 from sernb.runs.planning import plan
 from sernb.runs.run_folder import read_run, write_run
 from sernb.runs.runner import run_many
