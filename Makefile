@@ -1,7 +1,7 @@
 # Plain POSIX make, so that the make of any Linux or macOS will do.
 # Every path is relative and every program is started as `python -m ...`: the checkout may lie under a name with spaces.
 .POSIX:
-.PHONY: help env report test lab lint bench fuzz lock ready
+.PHONY: help env report test lab lint bench fuzz reference lock ready
 
 PYTHON ?= python3
 ARGS =
@@ -43,6 +43,9 @@ bench: ready ## measure speed and memory
 
 fuzz: ready ## spoil thousands of recordings and read them (ARGS="--files 500")
 	$(RUN) -m benchmarks.mutations --through predict $(ARGS)
+
+reference: ready ## measure what is missing among the committed results (ARGS="--list")
+	$(RUN) -m tools.measure $(ARGS)
 
 lock: ready ## write requirements.lock again from pyproject.toml (ARGS=--upgrade: newest versions)
 	@$(CLEAN); set -e; \
