@@ -13,6 +13,8 @@ from sernb.features.curves import Curves
 from sernb.features.embedding import Embedding
 from sernb.features.functionals import Functionals
 from sernb.features.image import LogMelPicture
+from sernb.features.joined import Joined
+from sernb.features.levelled import LevelledEmbedding, LevelledFunctionals
 from sernb.features.mel import LogMel, Mfcc
 from sernb.features.normalisation import Normaliser
 from sernb.features.prosody import F0, Level
@@ -31,7 +33,10 @@ __all__ = [
     "Features",
     "FrameValues",
     "Functionals",
+    "Joined",
     "Level",
+    "LevelledEmbedding",
+    "LevelledFunctionals",
     "LogMel",
     "LogMelPicture",
     "LogMelWindows",

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from sernb.systems.base import System
+from sernb.systems.embedding_ridge import ROBUST as ROBUST_EMBEDDING
 from sernb.systems.embedding_ridge import SYSTEM as EMBEDDING
 from sernb.systems.embedding_ridge import Settings as EmbeddingSettings
+from sernb.systems.functionals_ridge import ROBUST as ROBUST_FUNCTIONALS
 from sernb.systems.functionals_ridge import SYSTEM as FUNCTIONALS
 from sernb.systems.functionals_ridge import Settings as FunctionalsSettings
 from sernb.systems.on_encoder import on_all_encoders
+from sernb.systems.robust import ROBUST, with_variant
 from sernb.systems.sernet import SYSTEM as SERNET
 from sernb.systems.sernet import Settings as SernetSettings
 
@@ -35,6 +38,15 @@ class WithFunctionals(Settings):
     """With ridge regression on functionals."""
 
     functionals_ridge: FunctionalsSettings = FUNCTIONALS.settings
+
+
+@dataclass(frozen=True)
+class RobustWithFunctionals:
+    """The same of the variants for strangers."""
+
+    shares: tuple[float, ...]
+    embedding_ridge_robust: EmbeddingSettings = ROBUST_EMBEDDING.settings
+    functionals_ridge_robust: FunctionalsSettings = ROBUST_FUNCTIONALS.settings
 
 
 @dataclass(frozen=True)
@@ -81,10 +93,10 @@ def joined(settings: Settings, scores: list[np.ndarray]) -> np.ndarray:
     return softmax(sum(share * each for share, each in zip(settings.shares, logarithms, strict=True)), axis=1)
 
 
-def _product(name: str, title: str, settings: Settings, *members: System) -> System:
+def _product(name: str, title: str, settings: Settings | RobustWithFunctionals, *members: System) -> System:
     names = [each.name for each in members]
     return dataclasses.replace(
-        EMBEDDING,
+        members[0],
         name=name,
         title=title,
         about=f"The product of what {', '.join(names[:-1])} and {names[-1]} predict.",
@@ -96,17 +108,23 @@ def _product(name: str, title: str, settings: Settings, *members: System) -> Sys
     )
 
 
+_FUNCTIONALS = _product(
+    "embedding-functionals",
+    "Pretrained encoder and functionals",
+    WithFunctionals((1.0, 0.5)),
+    EMBEDDING,
+    FUNCTIONALS,
+)
+_ROBUST = _product(
+    f"{_FUNCTIONALS.name}-{ROBUST}",
+    f"{_FUNCTIONALS.title}: for strangers",
+    RobustWithFunctionals(_FUNCTIONALS.settings.shares),
+    ROBUST_EMBEDDING,
+    ROBUST_FUNCTIONALS,
+)
 _PAIR = _product("embedding-pair", "Two pretrained encoders", Pair((1.0, 1.0)), EMBEDDING, BASE)
 SYSTEMS = (
-    on_all_encoders(
-        _product(
-            "embedding-functionals",
-            "Pretrained encoder and functionals",
-            WithFunctionals((1.0, 0.5)),
-            EMBEDDING,
-            FUNCTIONALS,
-        )
-    ),
+    with_variant(on_all_encoders(_FUNCTIONALS), _ROBUST),
     on_all_encoders(
         _product(
             "embedding-sernet-functionals",

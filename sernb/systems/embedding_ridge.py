@@ -13,6 +13,7 @@ from sernb.systems.base import Fitted, System, Task
 from sernb.systems.learning.ridge import fit_ridge
 from sernb.systems.majority import tenfold_split
 from sernb.systems.on_encoder import on_all_encoders
+from sernb.systems.robust import make_robust, with_variant
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     return fit_ridge(task, settings, groups, mix=settings.layers == "chosen" and layers > 1)
 
 
-SYSTEM = on_all_encoders(
+_SYSTEM = on_all_encoders(
     System(
         name="embedding-ridge",
         title="Pretrained encoder and ridge regression",
@@ -52,3 +53,5 @@ SYSTEM = on_all_encoders(
         tests_choose=False,
     )
 )
+ROBUST = make_robust(_SYSTEM, settings=Settings(layers="all"))  # mixtures would take minutes with so many copies
+SYSTEM = with_variant(_SYSTEM, ROBUST)

@@ -12,6 +12,7 @@ from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import Fitted, System, Task
 from sernb.systems.learning.ridge import fit_ridge
 from sernb.systems.majority import tenfold_split
+from sernb.systems.robust import make_robust, with_variant
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     return fit_ridge(task, settings)
 
 
-SYSTEM = System(
+_SYSTEM = System(
     name="functionals-ridge",
     title="Functionals and ridge regression",
     source="ours",
@@ -42,3 +43,5 @@ SYSTEM = System(
     published_choice="inner cross-validation, speakers shared",
     tests_choose=False,
 )
+ROBUST = make_robust(_SYSTEM)
+SYSTEM = with_variant(_SYSTEM, ROBUST)

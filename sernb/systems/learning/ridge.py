@@ -16,6 +16,8 @@ from sernb.systems.learning.kernel_ridge import (
 from sernb.systems.learning.kernels import compute_kernel, limit, stack_rows
 from sernb.systems.learning.linear_classifier import LinearClassifier
 
+MANY = 2500  # clips, beyond which eigenvalues take minutes
+
 
 class Grid(Protocol):
     """What is searched, as settings say it."""
@@ -48,7 +50,8 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
         make_targets(truth, classes),
     )
     inner = make_inner_folds(task, truth, grid.inner_folds, shuffled=True)
-    solve = coefficients_by_cholesky if mix else solve_coefficients  # where there is nothing to mix, digits stay
+    # Where there is nothing to mix and clips are few, digits stay.
+    solve = coefficients_by_cholesky if mix or len(truth) > MANY else solve_coefficients
     validated = [truth[held] for _, held in inner.rows]
 
     def tried(weights: np.ndarray) -> dict[float, tuple[float, np.ndarray]]:
