@@ -8,7 +8,8 @@
 - ``test FIRST SECOND PROTOCOL``: by how much the second is better on the committed page of comparisons; ``… p`` and
   ``… holm`` its p value, as it is and corrected for all pairs of the page
 - ``literature NAME``: a score of :mod:`sernb.results.literature`
-- ``model PATH``: an entry of the scores of the bundled model, such as ``foreign/UAR``; ``… value`` without interval
+- ``model PATH``, ``encoder-model PATH``: an entry of the scores of a bundled model, without an encoder or with, such as
+  ``foreign/UAR``; ``… value`` without interval
 - ``corpus NAME FIELD``: a count of a corpus record, ``clips`` or ``speakers``
 - ``full size``: the published systems that have rows at full size and length
 """
@@ -21,7 +22,7 @@ import pandas as pd
 
 from sernb.config import DataError
 from sernb.corpora.registry import get_corpus
-from sernb.prediction.loading import SHIPPED
+from sernb.prediction.loading import SHIPPED, WITH_ENCODER
 from sernb.results.committed import REFERENCE, read_rows, read_table
 from sernb.results.literature import LITERATURE
 from sernb.systems.registry import SYSTEMS, get_system
@@ -34,6 +35,7 @@ CORPORA_HEADING = (
     "| corpus | clips | speakers | licence | source | `sernb fetch` |"  # a test compares it with the records
 )
 PAGE = "60_compare_systems.html"
+BUNDLED = {"model": SHIPPED, "encoder-model": WITH_ENCODER}
 _VALUE = re.compile(r"[\d.]+")
 # What belongs to a score, and stands nowhere outside of marks: 65.9, [61.4, ± 0.4, p = 0.01, 5 %, 3 points, 1440 …
 UNMARKED = re.compile(r"\d\.\d|\[[−-]?\d|±|\bp [=<]|\d\s%|\d\spoints?\b|\d{3,}")
@@ -65,10 +67,9 @@ def score(key: str) -> str:
         if kind == "literature":
             (found,) = (each.value for each in LITERATURE if (each.name, each.corpus) == (rest, "ravdess"))
             return f"{100 * found:.1f}"
-        if kind == "model":
-            entry = _entry(
-                json.loads((SHIPPED / "model.json").read_text("utf-8"))["figures"], rest.removesuffix(" value")
-            )
+        if kind in BUNDLED:
+            about = json.loads((BUNDLED[kind] / "model.json").read_text("utf-8"))
+            entry = _entry(about["figures"], rest.removesuffix(" value"))
             return _VALUE.match(entry)[0] if rest.endswith(" value") else entry
         if kind == "corpus":
             return str(getattr(get_corpus(rest.split()[0]), rest.split()[1]))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sernb.audio.reading import load
 from sernb.corpora.pool import Pool
 from sernb.corpora.preparation import prepare
 from sernb.features import Functionals
@@ -32,6 +33,8 @@ def family(name: str) -> str:
         ('pitch', 'mel bands', 'formants', 'modulation')
     """
     about = re.split(r"[:,]", name.removeprefix("Δ "))[0]
+    if name.startswith("layer "):
+        return "pretrained encoder"
     if name in RHYTHM:
         return "rhythm"
     if " at " in about:
@@ -62,7 +65,7 @@ def attribute(model: Model, prediction: Prediction) -> pd.DataFrame:
     """
     if model.machine is None or prediction.row is None:
         raise ValueError("reasons are known of a linear machine's answer to a whole recording only")
-    names = Functionals().names
+    names = model.features.names
     moved = model.machine.reasons(prediction.row, model.classes.index(prediction.best))
     table = pd.DataFrame({"family": [family(name) for name in names], "name": names, "moved": moved})
     grouped = table.groupby("family")
@@ -80,10 +83,11 @@ def place_among_clips(
     Returns:
         one row a clip, columns ``AUDIBLE``; empty where the corpus has no such clip; and one value a column
     """
-    names = Functionals().names
-    columns = [names.index(name) for name in AUDIBLE.values()]
-    table = prepare(pool, Functionals(), data=data)
+    features = Functionals()  # at the recording's own level, whatever the model reads
+    columns = [features.names.index(name) for name in AUDIBLE.values()]
+    table = prepare(pool, features, data=data)
     clips = pool.index[pool.index.emotion == emotion]["clip"]
     values = np.array([table[clip][0, columns] for clip in clips], float).reshape(-1, len(columns))
-    own = pd.Series(prediction.row[columns].astype(float), index=list(AUDIBLE))
+    row = features(load(prediction.path, features.sampling_rate))[0]
+    own = pd.Series(row[columns].astype(float), index=list(AUDIBLE))
     return pd.DataFrame(values, columns=list(AUDIBLE)), own

@@ -12,11 +12,12 @@ import numpy as np
 
 from sernb.audio.decoders import Hertz, Seconds
 from sernb.audio.filterbank import mel_bands
-from sernb.features import Functionals
+from sernb.features import Functionals, Joined, LevelledFunctionals
 from sernb.features.descriptors import BANDS, HERTZ, WINDOW
+from sernb.features.levelled import gain_to
 from sernb.systems.learning.linear_classifier import LinearClassifier
 
-IN_DOMAIN, SHAKY, NO_TRUST = VERDICTS = ("in domain", "shaky", "do not trust")
+IN_DOMAIN, BORDERLINE, OUT_OF_DOMAIN = VERDICTS = ("in domain", "borderline", "out of domain")
 NEAR_PEAK = 0.97  # of the highest amplitude
 HEARD = 60.0  # dB below the strongest mel band: what lies lower is not there
 FLOOR = 1e-10  # power
@@ -57,17 +58,25 @@ class DomainCheck:
     measures: Mapping[str, float]
 
 
-def measure(signal: np.ndarray, row: np.ndarray, sampling_rate: Hertz, machine: LinearClassifier) -> dict[str, float]:
+def measure(
+    signal: np.ndarray, row: np.ndarray, features: Functionals | Joined, classifier: LinearClassifier
+) -> dict[str, float]:
     """Measure one clip, or one window of a longer recording.
 
     Args:
         signal: samples, shape ``(samples,)``
-        row: its functionals, shape ``(values,)``
-        machine: whose mean and deviation are those of the training corpus
+        row: its features, shape ``(values,)``
+        features: of what kind they are: functionals, or functionals beside others
+        classifier: whose mean and deviation are those of the training corpus
     """
+    sampling_rate, far = features.sampling_rate, distance(row, classifier)
+    if isinstance(features, Joined):
+        row, features = row[features.columns(Functionals)], features.part(Functionals)
     levels, peak = frame_levels(signal, sampling_rate), np.abs(signal).max()
     voiced = float(row[_COLUMN["voiced share"]] * row[_COLUMN["seconds"]])
     level = float(row[_COLUMN["level, voiced: mean"]]) if voiced else float(levels.max())
+    if voiced and isinstance(features, LevelledFunctionals):
+        level -= gain_to(signal, sampling_rate, features.level)
     heard = np.flatnonzero(row[_BANDS] > row[_BANDS].max() - HEARD)
     return {
         "voice": voiced,
@@ -76,13 +85,13 @@ def measure(signal: np.ndarray, row: np.ndarray, sampling_rate: Hertz, machine: 
         "bandwidth": float(band_edges(sampling_rate)[heard[-1]]),
         "SNR": level - background(levels),
         "pitch": float(27.5 * 2 ** (row[_COLUMN["F0: p50"]] / 12)),
-        "distance": distance(row, machine),
+        "distance": far,
     }
 
 
-def distance(row: np.ndarray, machine: LinearClassifier) -> float:
-    """Return how far a clip lies from the mean of the training clips: root mean square over all functionals."""
-    return float(np.sqrt(np.mean(machine.standardised(row[None]) ** 2)))
+def distance(row: np.ndarray, classifier: LinearClassifier) -> float:
+    """Return how far a clip lies from the mean of the training clips: root mean square over all features."""
+    return float(np.sqrt(np.mean(classifier.standardised(row[None]) ** 2)))
 
 
 def frame_levels(signal: np.ndarray, sampling_rate: Hertz) -> np.ndarray:
@@ -115,8 +124,8 @@ def check_domain(measures: Mapping[str, float], bounds: Mapping[str, Mapping[str
     """Compare a recording with the bounds of the training corpus.
 
     Args:
-        bounds: by measure ``low`` and ``high``: beyond them it is shaky; ``stop``, where there is one: beyond it the
-            answer is not to be trusted
+        bounds: by measure ``low`` and ``high``, beyond which it is borderline, and for some ``stop``, beyond which it
+            is out of domain
     """
     reasons, verdict = [], IN_DOMAIN
     for name, about in MEASURES.items():
@@ -126,7 +135,7 @@ def check_domain(measures: Mapping[str, float], bounds: Mapping[str, Mapping[str
         if not (below or above):
             continue
         stopped = stop is not None and (value < stop if below else value > stop)
-        verdict = NO_TRUST if stopped or verdict == NO_TRUST else SHAKY
+        verdict = OUT_OF_DOMAIN if stopped or verdict == OUT_OF_DOMAIN else BORDERLINE
         limit, comparison = (low, "or more") if below else (high, "or less")
         reasons.append(
             f"{about.low if below else about.high}: {_three(value * about.scale)} {about.unit}, where training clips "
@@ -139,11 +148,16 @@ def _three(value: float) -> str:
     return f"{float(f'{value:.3g}'):g}"  # three digits that count, and no exponent before the million
 
 
-def bounds_of(measured: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float | None]]:
-    """Return the bounds that clips of the training corpus give, each measured as a clip of a speaker never heard.
+def bounds_of(
+    measured: Sequence[Mapping[str, float]], *, any_level: bool = False
+) -> dict[str, dict[str, float | None]]:
+    """Return the bounds that clips of the training corpus give, each measured as a clip of an unseen speaker.
 
-    Shaky is what lies beyond the outer hundredth of the clips, and of distances beyond the outer twentieth. Not to be
-    trusted is what has less voice than any clip, or is farther away than all but one in two hundred of them.
+    Borderline is what lies beyond the outer hundredth of the clips, and of distances beyond the outer twentieth. Out of
+    domain is what has less voice than any clip, or is farther away than all but one in two hundred of them.
+
+    Args:
+        any_level: the model brings every recording to one level, so that its level says nothing
     """
 
     def of(name: str, share: float) -> float:
@@ -153,6 +167,8 @@ def bounds_of(measured: Sequence[Mapping[str, float]]) -> dict[str, dict[str, fl
         name: {"low": of(name, 0.01) if about.low else None, "high": of(name, 0.99) if about.high else None}
         for name, about in MEASURES.items()
     }
+    if any_level:
+        found["level"] = {"low": None, "high": None}
     found["voice"]["stop"] = of("voice", 0.0)
     found["distance"] |= {"high": of("distance", 0.95), "stop": of("distance", 0.995)}
     return found

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from sernb.config import DataError
+from sernb.encoders.registry import DEFAULT, record_of
 from sernb.prediction.domain_check import MEASURES
-from sernb.prediction.model import Adaptation, Model, check_features, refuse_mismatch
+from sernb.prediction.model import MODELS, Adaptation, Model, check_features, refuse_mismatch
 from sernb.runtime.bounded import arrays_in, content_of, json_in, number, words
 from sernb.systems.learning.linear_classifier import classifier_from_arrays
 
-SHIPPED = Path(__file__).resolve().parent / "models" / "functionals-ridge"
+SHIPPED = MODELS / "functionals-ridge"  # needs nothing else
+WITH_ENCODER = MODELS / "embedding-functionals"  # where its encoder's weights are there
 FORMAT, FORMAT_VERSION = "sernb-model", 1
 KINDS = ("ridge",)
 
@@ -25,7 +27,7 @@ def load_model(folder: str | Path | None = None) -> Model:
     Raises:
         DataError: if it is neither, is damaged, or was made for another version
     """
-    folder = Path(folder) if folder else SHIPPED
+    folder = Path(folder) if folder else bundled()
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder; give the folder of a model or of a run")
     if (folder / "model.json").is_file():
@@ -35,6 +37,11 @@ def load_model(folder: str | Path | None = None) -> Model:
 
         return load_run(folder)
     raise DataError(f"{folder}: holds neither model.json nor config.json; give the folder of a model or of a run")
+
+
+def bundled() -> Path:
+    """Return the folder of the bundled model: the better one where the weights of its encoder are there."""
+    return WITH_ENCODER if record_of(DEFAULT).path.is_file() else SHIPPED
 
 
 def _shipped(folder: Path) -> Model:

@@ -5,17 +5,20 @@ it is used, and a network is built by this workbook's own code: nothing from the
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from sernb.audio.decoders import Hertz, Seconds
 from sernb.config import DataError, plain
+from sernb.encoders.registry import DEFAULT, ENCODERS
 from sernb.features import VERSION as FEATURES_VERSION
-from sernb.features import Features, Functionals
+from sernb.features import Features, Functionals, Joined, LevelledEmbedding, LevelledFunctionals
+from sernb.runtime.bounded import number
 from sernb.systems.learning.linear_classifier import LinearClassifier
 
+MODELS = Path(__file__).resolve().parent / "models"  # the bundled ones
 MOST = 1e30  # of a weight: scores stay finite
 SMALLEST = 1e-16  # variance of a value that never changes: it becomes 0
 
@@ -56,6 +59,29 @@ class Model:
     machine: LinearClassifier | None = None  # instead of a network
     adaptation: Adaptation | None = None
 
+    def only(self, classes: Sequence[str]) -> "Model":
+        """Return a model that predicts some of the classes only; of its prediction sets nothing is known then.
+
+        Raises:
+            DataError: if a class is unknown, or there are fewer than two
+        """
+        unknown = [name for name in classes if name not in self.classes]
+        if unknown or len(set(classes)) < 2:
+            what = f"{unknown[0]!r} is none of its classes" if unknown else "two classes at least are needed"
+            raise DataError(f"{self.name}: {what}; known: {', '.join(self.classes)}")
+        at = [number for number, name in enumerate(self.classes) if name in classes]
+        about = {name: value for name, value in self.about.items() if name != "sets"}
+        kept = {"about": about, "classes": tuple(self.classes[number] for number in at)}
+        if self.machine is None:
+
+            def scores(clips: Sequence[np.ndarray]) -> np.ndarray:
+                found = self.network(clips)[:, at]
+                return found / np.maximum(found.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+
+            return replace(self, network=scores, **kept)
+        adaptation = self.adaptation and replace(self.adaptation, machine=_rows_of(self.adaptation.machine, at))
+        return replace(self, machine=_rows_of(self.machine, at), adaptation=adaptation, **kept)
+
     def scores(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         """Return probabilities, shape ``(clips, classes)``, from the features of each clip."""
         return self.network(clips) if self.network else self.machine(np.concatenate(clips))
@@ -69,6 +95,19 @@ class Model:
     def longest(self) -> Seconds | None:
         """Recordings up to this length are answered as a whole, as the training clips were; None: all."""
         return self.about.get("longest")
+
+    @property
+    def introduction(self) -> str:
+        """One line: what predicts, and what a better model would need."""
+        trained = self.about.get("trained_on", {})
+        if self.folder.parent != MODELS:
+            return f"predictions by {self.name} ({self.folder})"
+        if encoders := trained.get("encoders"):
+            return f"predictions by the bundled model {self.name}, with {', '.join(encoders)}"
+        return (
+            f"predictions by the bundled model {self.name}; `sernb fetch {DEFAULT}` (75 MB) brings what the better one "
+            "reads"
+        )
 
     @property
     def unsure(self) -> float:
@@ -98,6 +137,10 @@ class Model:
         return known[f"{coverage:g}"]
 
 
+def _rows_of(classifier: LinearClassifier, classes: Sequence[int]) -> LinearClassifier:
+    return replace(classifier, planes=classifier.planes[list(classes)])
+
+
 def refuse_mismatch(machine: LinearClassifier, classes: int, width: int) -> None:
     """Raise ValueError where a machine is for other classes or features."""
     if machine.planes.shape != (classes, width):
@@ -107,16 +150,36 @@ def refuse_mismatch(machine: LinearClassifier, classes: int, width: int) -> None
         raise ValueError(f"planes: numbers up to {MOST:g} are expected")
 
 
-def check_features(settings: dict | None, version: int | None, folder: Path) -> Functionals:
-    """Return the features of a model, if they are those of this version of the workbook.
+def check_features(settings: dict | None, version: int | None, folder: Path) -> Functionals | Joined:
+    """Return the features of a model, if this version of the workbook has them: functionals, or an encoder's beside.
 
     Raises:
-        DataError: if they are not
+        DataError: if it does not
     """
-    features = Functionals()
-    if settings != plain(features) or version != FEATURES_VERSION:
+    try:
+        features = _features_from(settings)
+        same = plain(features) == settings and version == FEATURES_VERSION
+    except (KeyError, TypeError, ValueError, DataError):
+        same = False
+    if not same:
         raise DataError(
-            f"{folder}: was made for other features than this version's (version {FEATURES_VERSION} of Functionals); "
-            "make it again with this version"
+            f"{folder}: was made for other features than this version's (version {FEATURES_VERSION} of Functionals, "
+            "or of a known encoder's embeddings beside them); make it again with this version"
         )
     return features
+
+
+def _features_from(settings: dict) -> Functionals | Joined:
+    given = {name: value for name, value in settings.items() if name not in ("type", "pitch", "parts", "weights")}
+    match settings["type"]:
+        case "Functionals":
+            return Functionals()
+        case "LevelledFunctionals":
+            return LevelledFunctionals(**{name: number(each, name) for name, each in given.items()})
+        case "Joined":
+            embedding, functionals = settings["parts"]
+            if embedding["type"] != LevelledEmbedding.__name__ or embedding["encoder"] not in ENCODERS:
+                raise ValueError("parts: an encoder of the registry is expected")  # no path that a file names is opened
+            given = {name: value for name, value in embedding.items() if name not in ("type", "weights")}
+            return Joined((LevelledEmbedding(**given), _features_from(functionals)))
+    raise ValueError("type: unknown")

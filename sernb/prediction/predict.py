@@ -16,7 +16,7 @@ from sernb.audio.decoders import AudioError, Hertz, Seconds
 from sernb.audio.reading import SHORTEST
 from sernb.config import DataError
 from sernb.prediction import domain_check
-from sernb.prediction.domain_check import NO_TRUST, DomainCheck
+from sernb.prediction.domain_check import OUT_OF_DOMAIN, DomainCheck
 from sernb.prediction.model import Model
 from sernb.prediction.recordings import find_recordings, read_blocks, recording_of
 
@@ -82,7 +82,7 @@ class Prediction:
     def doubts(self) -> tuple[str, ...]:
         """Why there is no answer; empty where there is one."""
         found = []
-        if self.readiness and self.readiness.verdict == NO_TRUST:
+        if self.readiness and self.readiness.verdict == OUT_OF_DOMAIN:
             found.append("the recording is too unlike the training corpus")
         if self.confidence < self.unsure_below:
             found.append(f"the likeliest emotion has {100 * self.confidence:.0f} % only")
@@ -108,7 +108,9 @@ class Prediction:
         """Return what is said of a window: an emotion, "not sure" or "no speech"."""
         if window.scores is None:
             return NO_SPEECH
-        sure = window.scores.max() >= self.unsure_below and not (self.readiness and self.readiness.verdict == NO_TRUST)
+        sure = window.scores.max() >= self.unsure_below and not (
+            self.readiness and self.readiness.verdict == OUT_OF_DOMAIN
+        )
         return self.classes[int(window.scores.argmax())] if sure else NOT_SURE
 
 
@@ -290,7 +292,7 @@ def _piece(model: Model, path: Path, start: Seconds, end: Seconds, signal: np.nd
     features = _features(model, path, signal)
     if "readiness" not in model.about:
         return Piece(start, end, signal, features, None)
-    measures = domain_check.measure(signal, features[0], model.sampling_rate, model.machine)
+    measures = domain_check.measure(signal, features[0], model.features, model.machine)
     return Piece(start, end, signal, features, measures)
 
 

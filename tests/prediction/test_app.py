@@ -115,7 +115,7 @@ def test_nothing_is_kept_unless_asked_and_only_that_is_deleted(app):
 
 PREDICTED = {
     "file": "horn.wav", "seconds": 1.5, "answer": "not sure", "not_sure_because": ["it is unlike the corpus"],
-    "set": {"coverage": 0.9, "emotions": ["fearful", "sad"]}, "recording": {"verdict": "do not trust", "reasons": []},
+    "set": {"coverage": 0.9, "emotions": ["fearful", "sad"]}, "recording": {"verdict": "out of domain", "reasons": []},
 }  # fmt: skip
 
 

@@ -7,7 +7,6 @@ import sys
 import zipfile
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +21,7 @@ from sernb.audio.reading import load
 from sernb.config import ROOT, DataError
 from sernb.features.normalisation import average_moments, compute_moments, shrink, standardise
 from sernb.prediction import attribution, domain_check, figures
+from sernb.prediction.calibration import cross_coverage, in_sets, least_confidence, threshold, thresholds
 from sernb.prediction.formats import as_csv, as_data, as_labels, as_textgrid, stretches
 from sernb.prediction.loading import SHIPPED, load_model
 from sernb.prediction.model_card import write_card
@@ -37,11 +37,11 @@ from sernb.prediction.predict import (
     predict,
 )
 from sernb.prediction.recordings import find_recordings, read_blocks, recording_of
-from sernb.prediction.training import coverages, differences, in_sets, threshold, thresholds
 from sernb.runs.planning import plan
 from sernb.runs.run_folder import write_run
 from sernb.runs.runner import prepare_for, run
 from sernb.systems.learning.linear_classifier import LinearClassifier, classifier_from_arrays
+from tools.bundled_models import differences
 
 RATE = 16_000
 DEMO = ROOT / "data" / "demo"
@@ -138,7 +138,7 @@ def test_arrays_that_do_not_belong_together_are_refused(fitted, spoil, message):
 def test_the_shipped_model_is_small_and_has_its_card(model):
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= 2e6
     text = (SHIPPED / "README.md").read_text("utf-8")
-    assert text == write_card(model.about), "python -m sernb.prediction.training writes the card from model.json"
+    assert text == write_card(model.about), "python -m tools.bundled_models writes the card from model.json"
     for words in ("CC BY-NC-SA 4.0", "must not be used for", "non-commercial", "24 speakers"):
         assert words in text
 
@@ -287,7 +287,7 @@ def test_not_sure_and_sets():
     assert said().emotions == ("angry", "calm")
     assert said(scores=(0.4, 0.35, 0.25)).answer == NOT_SURE
     assert said(scores=(0.4, 0.35, 0.25), threshold=0.5).emotions == ("angry",)
-    far = domain_check.DomainCheck(domain_check.NO_TRUST, ("it is far",), {})
+    far = domain_check.DomainCheck(domain_check.OUT_OF_DOMAIN, ("it is far",), {})
     assert said(readiness=far).answer == NOT_SURE
     assert said(threshold=None).emotions == ("angry",)
 
@@ -396,28 +396,36 @@ def test_thresholds_of_several_draws_are_those_of_all_of_them(rng):
     truth, speakers = rng.integers(0, 3, 300), np.repeat([f"s{n}" for n in range(30)], 10)
     draws = rng.dirichlet(np.ones(3), (4, 300))
     held = tuple(speakers == name for name in np.unique(speakers))
-    corpus = SimpleNamespace(truth=truth, speakers=speakers, held=held)
     expected = threshold(np.tile(truth, 4), draws.reshape(-1, 3), np.tile(speakers, 4), 0.8)
-    assert thresholds(corpus, draws)["0.8"] == expected
-    (row, *_) = coverages(corpus, draws)
+    assert thresholds(truth, draws, speakers)["0.8"] == expected
+    (row, *_) = cross_coverage(truth, draws, speakers, held)
     assert row["stated"] == 0.8
     assert 75 < float(row["covered"].split()[0]) < 92
 
 
-# -- Readiness -- #
+def test_firm_predictions_are_right_as_often_as_wanted(rng):
+    confidence = rng.uniform(0, 1, 2000)
+    right = rng.uniform(0, 1, 2000) < confidence
+    least = least_confidence(confidence, right, 0.8)
+    assert right[confidence >= least].mean() >= 0.8
+    assert 0.55 < least < 0.65  # above c a share of (1 + c) / 2 is right
+    assert least_confidence(confidence, np.zeros(2000, bool)) == 1.0
+
+
+# -- Domain check -- #
 
 
 def test_what_is_measured_on_a_clip(model, clip, rng):
     signal = load(clip, RATE)
     row = model.features(signal)[0]
-    found = domain_check.measure(signal, row, RATE, model.machine)
-    louder = domain_check.measure(2 * signal, model.features(2 * signal)[0], RATE, model.machine)
+    found = domain_check.measure(signal, row, model.features, model.machine)
+    louder = domain_check.measure(2 * signal, model.features(2 * signal)[0], model.features, model.machine)
     assert louder["level"] - found["level"] == pytest.approx(6.02, abs=0.05)
     noise = 10 ** (-20 / 20) * signal.std() * rng.standard_normal(len(signal)).astype(np.float32)
-    noisy = domain_check.measure(signal + noise, model.features(signal + noise)[0], RATE, model.machine)
+    noisy = domain_check.measure(signal + noise, model.features(signal + noise)[0], model.features, model.machine)
     assert noisy["SNR"] < 30 < found["SNR"]
     clipped = np.clip(signal, -0.1 * np.abs(signal).max(), 0.1 * np.abs(signal).max())
-    assert domain_check.measure(clipped, row, RATE, model.machine)["clipping"] > 20 * found["clipping"]
+    assert domain_check.measure(clipped, row, model.features, model.machine)["clipping"] > 20 * found["clipping"]
     scaled = np.clip((row - model.machine.mean) / model.machine.deviation, -6, 6)
     assert found["distance"] == pytest.approx(np.sqrt(np.mean(np.square(scaled, dtype=float))), rel=1e-5)
 
@@ -428,10 +436,13 @@ def test_a_verdict_has_its_reasons():
     bounds["distance"]["stop"], bounds["voice"]["stop"] = 2.0, 0.2
     assert domain_check.check_domain(inside, bounds) == domain_check.DomainCheck(domain_check.IN_DOMAIN, (), inside)
     shaky = domain_check.check_domain({**inside, "pitch": 1.6, "distance": 1.9}, bounds)
-    assert shaky.verdict == domain_check.SHAKY
+    assert shaky.verdict == domain_check.BORDERLINE
     assert len(shaky.reasons) == 2
-    assert domain_check.check_domain({**inside, "distance": 2.1, "level": 0.1}, bounds).verdict == domain_check.NO_TRUST
-    assert domain_check.check_domain({**inside, "voice": 0.1}, bounds).verdict == domain_check.NO_TRUST
+    assert (
+        domain_check.check_domain({**inside, "distance": 2.1, "level": 0.1}, bounds).verdict
+        == domain_check.OUT_OF_DOMAIN
+    )
+    assert domain_check.check_domain({**inside, "voice": 0.1}, bounds).verdict == domain_check.OUT_OF_DOMAIN
 
 
 def test_real_clips_are_in_domain_and_spoiled_ones_are_not(model, recordings, rng):
@@ -442,7 +453,7 @@ def test_real_clips_are_in_domain_and_spoiled_ones_are_not(model, recordings, rn
     assert predict(model, path).readiness.verdict == domain_check.IN_DOMAIN
     for spoiled in (signal + 0.1 * signal.std() * rng.standard_normal(len(signal)), Telephone()(signal, RATE, rng)):
         row = model.features(spoiled.astype(np.float32))[0]
-        measures = domain_check.measure(spoiled, row, RATE, model.machine)
+        measures = domain_check.measure(spoiled, row, model.features, model.machine)
         assert domain_check.check_domain(measures, model.about["readiness"]).verdict != domain_check.IN_DOMAIN
 
 

@@ -1,0 +1,88 @@
+"""A final model of a corpus: a folder that is read, predicts, and says what was measured."""
+
+import json
+
+import numpy as np
+import pytest
+
+from sernb.audio.reading import load
+from sernb.config import ROOT
+from sernb.features import Functionals, Joined, LevelledFunctionals
+from sernb.prediction.final_model import train_final_model
+from sernb.prediction.loading import load_model
+from sernb.prediction.predict import predict
+from sernb.prediction.training import train
+from sernb.prediction.training_corpus import read_corpus
+from sernb.systems.registry import get_system
+
+CLIP = ROOT / "data" / "demo" / "Actor_01" / "03-01-05-01-01-01-01.flac"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A final model of the demo corpus."""
+    made = tmp_path_factory.mktemp("model")
+    train_final_model("functionals-ridge-robust", "demo", "demo", made)
+    return made
+
+
+def test_a_final_model_predicts_and_does_not_depend_on_the_level(folder, tmp_path):
+    import soundfile
+
+    model = load_model(folder)
+    assert isinstance(model.features, LevelledFunctionals)
+    assert model.classes == ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+    found = predict(model, CLIP)
+    soundfile.write(tmp_path / "quiet.wav", 0.05 * load(CLIP, 16_000), 16_000, subtype="FLOAT")
+    quiet = predict(model, tmp_path / "quiet.wav")
+    np.testing.assert_allclose(quiet.scores, found.scores, atol=0.01)
+    assert quiet.readiness.verdict == found.readiness.verdict
+
+
+def test_its_card_and_its_figures_are_of_the_same_measurement(folder):
+    about = json.loads((folder / "model.json").read_text("utf-8"))
+    card = (folder / "README.md").read_text("utf-8")
+    for figure in (about["figures"]["held-out speakers"]["UAR"], *about["figures"]["strangers"].values()):
+        assert figure in card
+    assert list(about["figures"]["strangers"]) == ["noise", "room", "telephone", "device"]
+    assert 0 < about["unsure_below"] <= 1
+    assert set(about["sets"]) == {"as_heard", "adapted", "adapted 1", "adapted 4", "adapted 16"}
+
+
+def test_a_model_of_fewer_classes_renormalises(folder):
+    model = load_model(folder)
+    fewer = model.only(["sad", "angry"])
+    assert fewer.classes == ("sad", "angry")
+    row = model.features(load(CLIP, 16_000))
+    whole = model.scores([row])[0][[2, 3]]
+    np.testing.assert_allclose(fewer.scores([row])[0], whole / whole.sum(), atol=1e-9)
+    assert fewer.threshold(0.9) is None
+
+
+def test_a_product_of_linear_classifiers_is_one(monkeypatch):
+    from sernb.prediction import training_corpus
+
+    system = get_system("functionals-ridge-robust")
+    single = read_corpus(system, "demo")
+    kept = single.folds[0] == False  # noqa: E712
+    alone = train(single, kept, single.rows, ())
+    twice = np.concatenate([single.rows] * 2, axis=1)
+
+    class Settings:
+        shares = (1.0, 0.5)
+
+    class Product:
+        members = (system, system)
+        settings = Settings
+
+    monkeypatch.setattr(training_corpus, "members_of", lambda each: each.members)
+    import dataclasses
+
+    product = train(dataclasses.replace(single, system=Product), kept, twice, ())
+    held = ~kept
+    expected = alone(single.rows[held]) ** 1.5
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(product(twice[held]), expected, atol=1e-6)
+    assert Joined((Functionals(), Functionals())).width == twice.shape[1]
