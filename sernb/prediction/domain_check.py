@@ -11,9 +11,9 @@ from functools import lru_cache
 import numpy as np
 
 from sernb.audio.decoders import Hertz, Seconds
-from sernb.audio.filterbank import mel_bands
+from sernb.audio.filterbank import hann, mel_bands
 from sernb.features import Functionals, Joined, LevelledFunctionals
-from sernb.features.descriptors import BANDS, HERTZ, WINDOW
+from sernb.features.descriptors import BANDS, HERTZ, HOP, WINDOW
 from sernb.features.levelled import gain_to
 from sernb.systems.learning.linear_classifier import LinearClassifier
 
@@ -22,10 +22,10 @@ NEAR_PEAK = 0.97  # of the highest amplitude
 HEARD = 60.0  # dB below the strongest mel band: what lies lower is not there
 FLOOR = 1e-10  # power
 FRAME: Seconds = 0.02
+LOUD = 98  # percentile of the frames in a band
 QUIETEST = 5  # per cent of the frames that are taken for background
 
 _COLUMN = {name: number for number, name in enumerate(Functionals().names)}
-_BANDS = [_COLUMN[f"mel {k}, all: p98"] for k in range(1, BANDS + 1)]
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,11 @@ def measure(
     level = float(row[_COLUMN["level, voiced: mean"]]) if voiced else float(levels.max())
     if voiced and isinstance(features, LevelledFunctionals):
         level -= gain_to(signal, sampling_rate, features.level)
-    heard = np.flatnonzero(row[_BANDS] > row[_BANDS].max() - HEARD)
     return {
         "voice": voiced,
         "level": level,
         "clipping": float((np.abs(signal) >= NEAR_PEAK * peak).mean()),
-        "bandwidth": float(band_edges(sampling_rate)[heard[-1]]),
+        "bandwidth": measure_bandwidth(signal, sampling_rate),
         "SNR": level - background(levels),
         "pitch": float(27.5 * 2 ** (row[_COLUMN["F0: p50"]] / 12)),
         "distance": far,
@@ -105,6 +104,15 @@ def frame_levels(signal: np.ndarray, sampling_rate: Hertz) -> np.ndarray:
 def background(levels: np.ndarray) -> float:
     """Return the level of what is heard between words, in decibels."""
     return float(np.percentile(levels, QUIETEST))
+
+
+def measure_bandwidth(signal: np.ndarray, sampling_rate: Hertz) -> float:
+    """Return the upper edge, in hertz, of the highest mel band that is heard in the loudest frames."""
+    padded = np.pad(signal, (0, max(0, WINDOW - len(signal)))).astype(np.float64)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP] * hann(WINDOW)
+    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2 @ mel_bands(sampling_rate, WINDOW, BANDS)
+    levels = 10 * np.log10(np.percentile(power, LOUD, axis=0) + FLOOR)
+    return float(band_edges(sampling_rate)[np.flatnonzero(levels > levels.max() - HEARD)[-1]])
 
 
 @lru_cache

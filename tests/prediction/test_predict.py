@@ -167,7 +167,7 @@ def test_what_differs_between_two_makes_is_named(copied):
     assert differences(SHIPPED, copied()) == []
     about = json.loads((SHIPPED / "model.json").read_text("utf-8"))
     other = copied(unsure_below=0.6, limit=about["limit"] + 1e-9)
-    assert differences(SHIPPED, other) == ["/unsure_below: 0.5 and 0.6"]
+    assert differences(SHIPPED, other) == [f"/unsure_below: {about['unsure_below']} and 0.6"]
 
 
 # -- Any recording -- #
@@ -446,14 +446,15 @@ def test_a_verdict_has_its_reasons():
 
 
 def test_real_clips_are_in_domain_and_spoiled_ones_are_not(model, recordings, rng):
-    from sernb.audio.degradation import Telephone
+    from scipy.signal import butter, sosfiltfilt
 
     path = recordings / "ravdess" / "Actor_01" / "03-01-05-01-01-01-01.wav"
     signal = load(path, RATE)
     assert predict(model, path).readiness.verdict == domain_check.IN_DOMAIN
-    for spoiled in (signal + 0.1 * signal.std() * rng.standard_normal(len(signal)), Telephone()(signal, RATE, rng)):
+    muffled = sosfiltfilt(butter(8, 1500, fs=RATE, output="sos"), signal)
+    for spoiled in (signal + signal.std() * rng.standard_normal(len(signal)), muffled):
         row = model.features(spoiled.astype(np.float32))[0]
-        measures = domain_check.measure(spoiled, row, model.features, model.machine)
+        measures = domain_check.measure(spoiled.astype(np.float32), row, model.features, model.machine)
         assert domain_check.check_domain(measures, model.about["readiness"]).verdict != domain_check.IN_DOMAIN
 
 
@@ -493,7 +494,7 @@ def test_a_foreign_or_broken_model_is_refused(copied, tmp_path):
         ({"kind": "keras"}, "update the workbook"),
         ({"features_version": 99}, "other features"),
         ({"weights_sha256": "0" * 64}, "sha256 differs"),
-        ({"classes": about["classes"][:3]}, "planes: 8 x 7828 numbers for 3 classes and 7828 features"),
+        ({"classes": about["classes"][:3]}, "planes: 7 x 7828 numbers for 3 classes and 7828 features"),
         ({"temperatures": {}}, "as_heard is missing"),
         ({"readiness": {}}, "voice is missing"),
         ({"sets": {"as_heard": {"0.9": "many"}}}, "do not make a model"),
