@@ -1,6 +1,5 @@
 """The environment: what is declared, pinned and used agree, and `make env` says plainly what it misses."""
 
-import ast
 import json
 import os
 import re
@@ -8,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from sources import ROOT, imports
 
-ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 LOCK_LINES = [line for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
@@ -27,49 +26,36 @@ RUNTIME = [Requirement(line) for line in SETTINGS["project"]["dependencies"]]
 DEVELOPMENT = [Requirement(line) for line in SETTINGS["project"]["optional-dependencies"]["dev"]]
 SUPPORTED = ("3.11", "3.12", "3.13")
 
-IMPORTED_AS = {"pillow": "PIL", "scikit-learn": "sklearn"}
-# No line imports these two: JupyterLab is started by `make lab`, and ipykernel is the kernel the notebooks name.
-NOT_IMPORTED = {"jupyterlab": "Makefile", "ipykernel": "notebooks"}
-# Parts of declared packages, always installed with them.
-COMES_WITH = {
-    "IPython": "ipykernel",
-    "bs4": "nbconvert",
-    "jinja2": "nbconvert",
-    "jupyter_client": "ipykernel",
-    "markupsafe": "nbconvert",
-    "nbclient": "nbconvert",
-    "nbformat": "nbconvert",
-    "threadpoolctl": "scikit-learn",
-    "traitlets": "nbconvert",
+EXTRAS = [
+    Requirement(line)
+    for extra, lines in SETTINGS["project"]["optional-dependencies"].items()
+    if extra != "dev"
+    for line in lines
+]
+# No line imports these; where they are used instead.
+NOT_IMPORTED = {
+    "codespell": ("Makefile", "-m codespell_lib"),
+    "import-linter": ("Makefile", "from importlinter.cli import"),
+    "jupyterlab": ("Makefile", "-m jupyterlab "),
+    "nbstripout": (".pre-commit-config.yaml", "-m nbstripout "),
+    "pre-commit": ("CONTRIBUTING.md", "-m pre_commit "),
+    "pytest-xdist": ("Makefile", "--numprocesses="),
+    "ruff": ("Makefile", "-m ruff "),
+    "uv": ("Makefile", "-m uv "),
 }
-# Asked for by name only where a user wants them; the code says how to install them.
-OPTIONAL = {"dask", "distributed", "ipywidgets", "jax", "onnxruntime", "pyarrow", "torch", "transformers"}
+DISTRIBUTIONS = packages_distributions()
 
 
-def notebook_sources() -> list[str]:
-    sources = []
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            source = "".join(cell["source"])
-            if cell["cell_type"] == "code" and not source.lstrip().startswith("%%"):
-                sources.append(re.sub(r"^\s*[%!].*$", "", source, flags=re.MULTILINE))
-    return sources
+def used(*folders: str) -> set[str]:
+    """Distributions that these folders import. One that is not installed is taken to be named as its module."""
+    modules = {name.partition(".")[0] for folder in folders for name in imports(folder)}
+    ours = {"sernb", "tests", "benchmarks", "tools"} | {path.stem for path in (ROOT / "tests").rglob("*.py")}
+    modules -= ours | set(sys.stdlib_module_names)
+    return {canonicalize_name(name) for module in modules for name in DISTRIBUTIONS.get(module, [module])}
 
 
-def imports() -> set[str]:
-    modules = set()
-    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "sernb").rglob("*.py"))] + notebook_sources()
-    for source in sources:
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Import):
-                modules.update(alias.name.split(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                modules.add(node.module.split(".")[0])
-    return modules - {"__future__"}
-
-
-def import_name(requirement: Requirement) -> str:
-    return IMPORTED_AS.get(requirement.name, requirement.name.replace("-", "_"))
+def names(requirements: list[Requirement]) -> set[str]:
+    return {canonicalize_name(requirement.name) for requirement in requirements}
 
 
 def pins_for(name: str, python: str) -> list[Requirement]:
@@ -126,24 +112,44 @@ def test_declared_pythons_agree():
 # -- what is declared and what is used --
 
 
-@pytest.mark.parametrize("requirement", RUNTIME, ids=lambda requirement: requirement.name)
-def test_every_runtime_dependency_is_used(requirement):
-    where = NOT_IMPORTED.get(requirement.name)
-    if where == "Makefile":
-        assert f"-m {requirement.name} " in MAKEFILE
-    elif where == "notebooks":
-        for path in (ROOT / "notebooks").glob("*.ipynb"):
-            kernel = json.loads(path.read_text(encoding="utf-8"))["metadata"]["kernelspec"]["name"]
-            assert kernel == "python3", f"{path.name} asks for the kernel {kernel!r}"
-    else:
-        assert import_name(requirement) in imports(), f"{requirement.name} is declared, but nothing imports it"
+@pytest.mark.parametrize(
+    ("folders", "declared"),
+    [
+        (("sernb", "notebooks"), names(RUNTIME + EXTRAS)),
+        (("tests", "benchmarks", "tools", "data/demo"), names(RUNTIME + EXTRAS + DEVELOPMENT)),
+    ],
+    ids=["package", "development"],
+)
+def test_every_import_is_declared(folders, declared):
+    assert used(*folders) <= declared, f"declare in pyproject.toml: {sorted(used(*folders) - declared)}"
 
 
-def test_every_import_is_declared():
-    declared = {import_name(requirement) for requirement in RUNTIME}
-    known = declared | set(COMES_WITH) | OPTIONAL | set(sys.stdlib_module_names) | {"sernb"}
-    assert imports() <= known, f"declare in pyproject.toml: {sorted(imports() - known)}"
-    assert set(COMES_WITH.values()) <= {requirement.name for requirement in RUNTIME}
+@pytest.mark.parametrize(
+    ("folders", "declared"),
+    [
+        (("sernb", "notebooks"), names(RUNTIME)),
+        (("sernb", "tests"), names(EXTRAS)),  # tests: jax, which the package names only as a word for Keras
+        (("sernb", "tests", "benchmarks", "tools", "data/demo"), names(DEVELOPMENT)),
+    ],
+    ids=["package", "extras", "development"],
+)
+def test_every_dependency_is_used(folders, declared):
+    unused = declared - used(*folders)
+    for name in sorted(unused & set(NOT_IMPORTED)):
+        file, word = NOT_IMPORTED[name]
+        assert word in (ROOT / file).read_text(encoding="utf-8"), f"{name} is declared, but {file} no longer uses it"
+    assert unused <= set(NOT_IMPORTED), f"nothing imports {sorted(unused - set(NOT_IMPORTED))}: take it out"
+
+
+def test_exceptions_are_declared_and_not_imported():
+    assert set(NOT_IMPORTED) <= names(RUNTIME + DEVELOPMENT)
+    assert not set(NOT_IMPORTED) & used("sernb", "notebooks", "tests", "benchmarks", "tools")
+
+
+def test_every_notebook_asks_for_the_kernel_of_its_environment():
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        kernel = json.loads(path.read_text(encoding="utf-8"))["metadata"]["kernelspec"]["name"]
+        assert kernel == "python3", f"{path.name} asks for the kernel {kernel!r}"
 
 
 def test_every_package_folder_is_installed():
