@@ -52,8 +52,8 @@ lock: ready ## write requirements.lock again from pyproject.toml (ARGS=--upgrade
 	new=requirements.lock.new; trap 'rm -f $$new $$new.pins' EXIT; \
 	cp requirements.lock $$new.pins; \
 	$(VENV_PYTHON) -m uv --quiet pip compile --universal --python-version 3.11 --no-emit-index-url --no-annotate \
-	    --no-header --extra dev $(ARGS) pyproject.toml --output-file $$new.pins; \
-	{ echo '# Exact versions of every package, for Python 3.11 to 3.13 on Linux, macOS and Windows.'; \
+	    --no-header --generate-hashes --extra dev $(ARGS) pyproject.toml --output-file $$new.pins; \
+	{ echo '# Exact versions of every package and SHA-256 of its files, for Python 3.11 to 3.13 on Linux, macOS and Windows.'; \
 	  echo '# Made by `make lock` from pyproject.toml: change that file, not this one.'; \
 	  cat $$new.pins; } > $$new; \
 	mv $$new requirements.lock
@@ -87,13 +87,14 @@ ready:
 	    "$$base" -m venv .venv || stop "python -m venv failed, see above. Then run the same command again."; \
 	else echo "Bringing .venv in line with requirements.lock."; fi; \
 	printf '%s\n' "$$here" >.venv/.making; rm -f .venv/.ready; \
-	uv=$$(sed -n 's/^uv==\([^ ;]*\).*/\1/p' requirements.lock); \
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock >.venv/uv.lock; \
 	quiet=; [ -t 2 ] || quiet=--quiet; \
-	with_uv() { $(VENV_PYTHON) -m pip install --quiet "uv==$$uv" \
-	    && $(VENV_PYTHON) -m uv $$quiet pip install --compile-bytecode --python $(VENV_PYTHON) -r requirements.lock \
+	with_uv() { $(VENV_PYTHON) -m pip install --quiet --require-hashes -r .venv/uv.lock \
+	    && $(VENV_PYTHON) -m uv $$quiet pip install --compile-bytecode --python $(VENV_PYTHON) \
+	        --require-hashes -r requirements.lock \
 	    && $(VENV_PYTHON) -m uv $$quiet pip install --python $(VENV_PYTHON) --no-deps --no-build-isolation -e .; }; \
 	with_pip() { echo "uv could not install the packages; trying pip."; \
-	    $(VENV_PYTHON) -m pip install $$quiet -r requirements.lock \
+	    $(VENV_PYTHON) -m pip install $$quiet --require-hashes -r requirements.lock \
 	    && $(VENV_PYTHON) -m pip install $$quiet --no-deps --no-build-isolation -e .; }; \
 	with_uv || with_pip || stop "the packages could not be installed, the reason stands above.\
 	 Check the network and the free disk space (4 GB), then run the same command again."; \

@@ -19,8 +19,9 @@ from sources import ROOT, imports
 
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-LOCK_LINES = [line for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
-PINS = [Requirement(line) for line in LOCK_LINES]
+LOCK = "".join(re.findall(r"^[^#].*\n", (ROOT / "requirements.lock").read_text(encoding="utf-8"), flags=re.MULTILINE))
+LOCKED = [line.split(" --hash=") for line in re.sub(r" \\\n +", " ", LOCK).splitlines()]
+PINS = [Requirement(pin) for pin, *_ in LOCKED]
 
 RUNTIME = [Requirement(line) for line in SETTINGS["project"]["dependencies"]]
 DEVELOPMENT = [Requirement(line) for line in SETTINGS["project"]["optional-dependencies"]["dev"]]
@@ -79,8 +80,21 @@ def pins_for(name: str, python: str) -> list[Requirement]:
 
 
 def test_lock_names_no_place():
-    for line in LOCK_LINES:
-        assert re.fullmatch(r"[a-z0-9.-]+==[^\s/:@]+( ; [^/:@]+)?", line), f"not a plain pin: {line}"
+    for pin, *_ in LOCKED:
+        assert re.fullmatch(r"[a-z0-9.-]+==[^\s/:@]+( ; [^/:@]+)?", pin), f"not a plain pin: {pin}"
+
+
+def test_every_pin_has_hashes():
+    for pin, *hashes in LOCKED:
+        assert hashes, f"run `make lock`: {pin} has no hash"
+        assert all(re.fullmatch("sha256:[0-9a-f]{64}", each) for each in hashes), f"not plain SHA-256: {pin} {hashes}"
+
+
+def test_every_way_to_install_requires_hashes():
+    for name in ("Makefile", "CONTRIBUTING.md", "README.md", ".ci/run"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert text.count("-r requirements.lock") == text.count("--require-hashes -r requirements.lock"), name
+    assert MAKEFILE.count("--require-hashes -r") == 3  # uv, by pip; all else by uv, or by pip
 
 
 @pytest.mark.parametrize("python", SUPPORTED)
@@ -164,7 +178,7 @@ def test_conda_uses_the_same_lock():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     *packages, pip = environment["dependencies"]
     assert packages == ["python=3.12", "pip"], "packages come from PyPI, never from both"
-    assert pip == {"pip": ["-r requirements.lock", "-e ."]}
+    assert pip == {"pip": ["-r requirements.lock"]}, "pip takes no folder where hashes are required"
 
 
 def test_commit_hooks_are_local():
@@ -197,7 +211,7 @@ case "$*" in
   *_base_executable*) echo "$0" ;;
   "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
   "-m uv "*) [ ! -e "{folder}/uv-fails" ] ;;
-  "-m pip install"*) case "$*" in *"uv=="*) ;; *) [ ! -e "{folder}/pip-fails" ] ;; esac ;;
+  "-m pip install"*) case "$*" in *"uv.lock"*) ;; *) [ ! -e "{folder}/pip-fails" ] ;; esac ;;
 esac
 """
 
@@ -303,7 +317,7 @@ def test_newer_lock_updates_the_environment(checkout):
 def test_pip_takes_over_from_uv(checkout):
     (checkout.folder / "uv-fails").touch()
     assert checkout.make("env").returncode == 0
-    assert "-m pip install --quiet -r requirements.lock" in checkout.log.read_text(encoding="utf-8")
+    assert "-m pip install --quiet --require-hashes -r requirements.lock" in checkout.log.read_text(encoding="utf-8")
 
 
 @needs_make
