@@ -1,5 +1,6 @@
 """The environment: what is declared, pinned and used agree, and `make env` says plainly what it misses."""
 
+import email
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.metadata import entry_points, packages_distributions
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from sources import ROOT, imports
+
+from sernb.corpora.registry import get_corpus
 
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -169,6 +173,48 @@ def test_every_notebook_asks_for_the_kernel_of_its_environment():
 def test_every_package_folder_is_installed():
     folders = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "sernb").rglob("__init__.py")}
     assert folders == set(SETTINGS["tool"]["setuptools"]["packages"])
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> zipfile.ZipFile:
+    """The package, built as pip builds it."""
+    folder = tmp_path_factory.mktemp("source")
+    shutil.copytree(ROOT / "sernb", folder / "sernb", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    build = f"from {SETTINGS['build-system']['build-backend']} import build_wheel; build_wheel('dist')"
+    subprocess.run([sys.executable, "-c", build], cwd=folder, capture_output=True, check=True)
+    (path,) = (folder / "dist").glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_wheel_holds_the_whole_package(wheel):
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "sernb").rglob("*") if path.is_file()}
+    built = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert built == {name for name in files if "__pycache__" not in name}
+
+
+def test_licence_names_code_and_weights(wheel):
+    (about,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
+    metadata = email.message_from_bytes(wheel.read(about))
+    assert metadata["License-Expression"] == "MIT AND CC-BY-NC-SA-4.0"
+    for name in metadata.get_all("License-File"):
+        held = wheel.read(f"{about.removesuffix('METADATA')}licenses/{name}")
+        assert held == (ROOT / name).read_bytes()
+    assert b"Permission is hereby granted, free of charge" in (ROOT / "LICENSE").read_bytes()
+
+
+@pytest.mark.parametrize("model", sorted((ROOT / "sernb/prediction/models").iterdir()), ids=lambda model: model.name)
+def test_bundled_model_has_the_licence_of_its_recordings(model):
+    licence = get_corpus("ravdess").licence
+    assert licence == "CC BY-NC-SA 4.0"
+    assert json.loads((model / "model.json").read_text(encoding="utf-8"))["trained_on"]["licence"] == licence
+    assert f"Licence of the recordings: {licence}." in (model / "README.md").read_text(encoding="utf-8")
+    text = (model / "LICENSE.txt").read_text(encoding="utf-8")
+    assert text.startswith("Creative Commons Attribution-NonCommercial-ShareAlike 4.0 International\n")
+    assert re.findall(r"^Section (\d) –", text, flags=re.MULTILINE) == list("12345678")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"[{licence}]({model.relative_to(ROOT).as_posix()}/LICENSE.txt)" in readme
 
 
 # -- the other doors --
