@@ -72,11 +72,16 @@ ready:
 	    case $$here in *:*) stop "Python cannot work in a folder with a colon in its path: move the checkout." ;; esac; \
 	    [ "$$(uname -sm)" != 'Darwin x86_64' ] || stop "TensorFlow has no packages for Intel Macs: use another machine."; \
 	    if ! fits "$(PYTHON)"; then \
-	        other=; for name in python3.13 python3.12 python3.11; do if fits $$name; then other=$$name; fi; done; \
-	        if [ -n "$$other" ]; then next="Run: make env PYTHON=$$other"; \
-	        else next="Install one of these, then run: make env PYTHON=python3.12"; fi; \
+	        other=; for name in "$$(uv python find --managed-python --no-python-downloads 3.12 2>/dev/null || :)" \
+	            python3.13 python3.12 python3.11; do if fits "$$name"; then other=$$name; fi; done; \
+	        if [ -n "$$other" ]; then next="Run: make env PYTHON='$$other'"; \
+	        elif command -v uv >/dev/null; then \
+	            next="Run: uv python install 3.12 && make env PYTHON=\"\$$(uv python find --managed-python 3.12)\""; \
+	        else next="Install one of these, for example with uv (https://docs.astral.sh/uv): uv python install 3.12.\
+	 Then run: make env PYTHON=python3.12"; fi; \
 	        found=$$(version "$(PYTHON)"); \
-	        stop "sernb needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $${found:-not a Python that runs}. $$next"; \
+	        case $$found in 3.1[4-9] | 3.[2-9]?) lacks=" TensorFlow has no release for Python $$found yet." ;; *) lacks= ;; esac; \
+	        stop "sernb needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $${found:-not a Python that runs}.$$lacks $$next"; \
 	    fi; \
 	    "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || stop "$(PYTHON) lacks the modules venv and ensurepip.\
 	 On Debian or Ubuntu run: apt install python$$(version "$(PYTHON)")-venv, then make env again."; \

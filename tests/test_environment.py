@@ -279,10 +279,11 @@ class Checkout:
         self.python.write_text(text, encoding="utf-8")
         self.python.chmod(0o755)
 
-    def make(self, *words: str, python: str | None = None) -> subprocess.CompletedProcess:
+    def make(self, *words: str, python: str | None = None, programs: Path | None = None) -> subprocess.CompletedProcess:
         self.log.write_text("", encoding="utf-8")
         words = ["make", *words, f"PYTHON={python or self.python}"]
-        return subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=False)
+        environment = {**os.environ, "PATH": str(programs)} if programs else None
+        return subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=False, env=environment)
 
     @property
     def installed(self) -> bool:
@@ -320,8 +321,36 @@ def test_unfit_python_is_named_in_one_line(checkout, version):
     checkout.write_python(version=version)
     line = complaint(checkout.make("env"))
     assert f"is {version}." in line
-    assert "make env PYTHON=python3.1" in line
+    assert "make env PYTHON=" in line
+    assert ("TensorFlow has no release for Python 3.14 yet." in line) == (version == "3.14")
     assert not (checkout.folder / ".venv").exists()
+
+
+@needs_make
+@pytest.mark.parametrize(
+    ("python_there", "uv", "next_step"),
+    [
+        ("python3.13", None, "Run: make env PYTHON='python3.13'"),
+        ("python3.13", "exit 2", "Run: make env PYTHON='python3.13'"),
+        (None, 'echo "$here/python by uv"', "Run: make env PYTHON='{programs}/python by uv'"),
+        (None, "exit 2", 'Run: uv python install 3.12 && make env PYTHON="$(uv python find --managed-python 3.12)"'),
+        (None, None, "uv python install 3.12. Then run: make env PYTHON=python3.12"),
+    ],
+    ids=["another", "another and uv", "one of uv", "only uv", "nothing"],
+)
+def test_unfit_python_is_told_with_a_next_step_that_works(checkout, tmp_path, python_there, uv, next_step):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("make", "cat", "find", "sed", "uname"):  # and nothing else of this machine
+        (programs / name).symlink_to(shutil.which(name))
+    texts = {"python by uv": "echo 3.12", **({python_there: "echo 3.13"} if python_there else {})}
+    texts |= {"uv": f'here="{programs}"; {uv}'} if uv else {}
+    for name, text in texts.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+    checkout.write_python(version="3.14")
+    line = complaint(checkout.make("env", programs=programs))
+    assert line.endswith(next_step.format(programs=programs))
 
 
 @needs_make
