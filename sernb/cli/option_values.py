@@ -1,13 +1,15 @@
 """Values of options, checked at the door: text of the command line → a value, or one line on what was expected."""
 
-import argparse
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import click
+
 MOST_NUMBERS = 1000  # that a range may name
 LARGEST_SEED = 2**32 - 1
+WHOLE, DECIMAL = r"-?[0-9]{1,12}", r"[0-9]{1,12}(?:\.[0-9]*)?|\.[0-9]+"
 
 
 def as_absolute(folder: str) -> str:
@@ -18,20 +20,15 @@ def as_absolute(folder: str) -> str:
 def as_file(text: str) -> Path:
     """Return a path; it must name something."""
     if not text.strip():
-        raise argparse.ArgumentTypeError("a name is expected, not nothing")
+        raise click.BadParameter("a name is expected, not nothing")
     return Path(text).expanduser()
-
-
-def as_folder(text: str) -> str:
-    """Return the absolute path of a folder; it must name something."""
-    return as_absolute(str(as_file(text)))
 
 
 def as_names(text: str) -> list[str]:
     """Return names that stand between commas, at least one."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
+        raise click.BadParameter(f"{text!r} names nothing")
     return names
 
 
@@ -42,9 +39,9 @@ def as_numbers(text: str) -> list[int]:
         match = re.fullmatch(r"\s*([0-9]{1,10})(?:-([0-9]{1,10}))?\s*", part)
         chosen = range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
         if not chosen:
-            raise argparse.ArgumentTypeError(f"{part!r} is no number or range such as 0-4")
+            raise click.BadParameter(f"{part!r} is no number or range such as 0-4")
         if len(numbers) + len(chosen) > MOST_NUMBERS:
-            raise argparse.ArgumentTypeError(f"{part!r} makes more than {MOST_NUMBERS} numbers")
+            raise click.BadParameter(f"{part!r} makes more than {MOST_NUMBERS} numbers")
         numbers |= dict.fromkeys(chosen)
     return list(numbers)
 
@@ -54,40 +51,20 @@ def as_seeds(text: str) -> list[int]:
     return [as_seed(str(number)) for number in as_numbers(text)]
 
 
-def as_seed(text: str) -> int:
-    """Return a seed that every library takes."""
-    return int(_number(text, f"a seed: a whole number from 0 to {LARGEST_SEED}", lambda value: value <= LARGEST_SEED))
+def _number(what: str, form: str, allowed: Callable[[float], bool]) -> Callable[[str], int | float]:
+    def convert(text: str) -> int | float:
+        if not re.fullmatch(form, text.strip()) or not allowed(float(text)):
+            raise click.BadParameter(f"{text!r} is not {what}")
+        return int(text) if form is WHOLE else float(text)
+
+    return convert
 
 
-def as_count(text: str) -> int:
-    """Return a number of clips."""
-    return int(_number(text, "a number of clips: 1 or more", lambda value: 1 <= value <= 10**9))
-
-
-def as_port(text: str) -> int:
-    """Return the number of a port."""
-    return int(_number(text, "a port: 1 to 65535, or 0 for any that is free", lambda value: value <= 65535))
-
-
-def as_points(text: str) -> float:
-    """Return a tolerance in points."""
-    return _number(text, "a number of points: 0 or more", lambda value: value <= 100, whole=False)
-
-
-def as_share(text: str) -> float:
-    """Return a share between 0 and 1."""
-    return _number(text, "a share: more than 0 and less than 1, such as 0.9", lambda value: 0 < value < 1, whole=False)
-
-
-def _number(text: str, what: str, allowed: Callable[[float], bool], *, whole: bool = True) -> float:
-    form = r"\s*[0-9]{1,12}\s*" if whole else r"\s*(?:[0-9]{1,12}(?:\.[0-9]*)?|\.[0-9]+)\s*"
-    if not re.fullmatch(form, text) or not allowed(float(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-    return float(text)
-
-
-def as_jobs(text: str) -> int:
-    """Return a number of processes."""
-    if not re.fullmatch(r"-1|[1-9][0-9]{0,5}", text.strip()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes: 1 or more, or -1 for one a core")
-    return int(text)
+as_seed = _number(f"a seed: a whole number from 0 to {LARGEST_SEED}", WHOLE, lambda value: 0 <= value <= LARGEST_SEED)
+as_count = _number("a number of clips: 1 or more", WHOLE, lambda value: 1 <= value <= 10**9)
+as_jobs = _number(
+    "a number of processes: 1 or more, or -1 for one a core", WHOLE, lambda value: value == -1 or 1 <= value < 10**6
+)
+as_port = _number("a port: 1 to 65535, or 0 for any that is free", WHOLE, lambda value: 0 <= value <= 65535)
+as_points = _number("a number of points: 0 or more", DECIMAL, lambda value: value <= 100)
+as_share = _number("a share: more than 0 and less than 1, such as 0.9", DECIMAL, lambda value: 0 < value < 1)

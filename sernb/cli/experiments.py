@@ -1,0 +1,95 @@
+"""Commands that train and test systems, and say how far that is."""
+
+import json
+import sys
+
+import click
+
+from sernb.cli.option_values import as_file, as_points, as_seed
+from sernb.cli.options import PROBLEMS, command, data_option, jobs_option, json_option, option, plan_options, say
+from sernb.config import DataError, work_folder
+
+COLUMNS = ("System", "Protocol", "Options", "Seed", "UAR", "UAR floor", "WAR", "Top-3", "Clips", "Speakers", "Folds")
+
+
+@command()
+@plan_options(required=True)
+@option("--csv", type=as_file, metavar="FILE", help="Write the results table to FILE, what made each row included.")
+@option("--dirty", is_flag=True, help="Write it even so; rows of uncommitted code are marked.")
+@jobs_option
+@option("--cluster", metavar="ADDRESS", help="Scheduler of Dask that does the runs, as tcp://127.0.0.1:8786.")
+def experiment(csv, dirty, jobs, cluster, **chosen) -> None:
+    """Train and test systems; what is done is not done again."""
+    from sernb.results.tables import caption, made_table, results_table, seeds_table
+    from sernb.runs.planning import OPTIONS
+    from sernb.runs.runner import run_many
+    from sernb.runtime.files import atomic_or_through
+    from sernb.runtime.provenance import UNCOMMITTED_CODE, refuse_uncommitted
+
+    if csv and not dirty:
+        refuse_uncommitted()
+    experiments = _plan(**chosen)
+    for sentence in experiments.left_out:
+        print(f"sernb: left out: {sentence}", file=sys.stderr)
+    run_many(experiments, jobs=jobs, cluster=cluster, data=chosen["data"])
+    table = results_table(experiments)
+    if csv:
+        made = made_table(experiments, dirty=dirty)
+        with atomic_or_through(csv) as unfinished:
+            given = {f"--{name.replace('_', '-')}": chosen[name] for name in OPTIONS}
+            given = {name: value for name, value in given.items() if value not in (None, "", "natural")}
+            table = table.assign(Corpus=chosen["corpus"], **given, **made)
+            table.drop(columns=UNCOMMITTED_CODE, errors="ignore").to_csv(unfinished, index=False)
+    columns = (*COLUMNS[:4], UNCOMMITTED_CODE, *COLUMNS[4:])
+    print(table[[column for column in columns if column in table]].to_string(index=False))
+    if len(chosen["seeds"]) > 1:
+        print(seeds_table(experiments).to_string(index=False))
+    print(caption(experiments))
+
+
+@command()
+@click.argument("system", metavar="SYSTEM", help="Of a row in reports/reference.")
+@click.argument("protocol", metavar="PROTOCOL", help="Of the row.")
+@option("--corpus", default="ravdess", metavar="C", help="Of the row.")
+@option("--seed", type=as_seed, default="0", metavar="N", help="Of the row.")
+@option("--tolerance", type=as_points, metavar="POINTS", help="Allowed (default: 0.5; of another backend 1).")
+@jobs_option
+@data_option
+def verify(system, protocol, corpus, seed, tolerance, jobs, data) -> int | None:
+    """Make a committed result again, from the recordings, and compare."""
+    from sernb.results.reproduce import find_row, format_command, reproduce, tolerance_for
+
+    row = find_row(system, protocol, corpus, seed)
+    say(f"{row.System} {row.Protocol} on {row.Corpus}, folds {row.Folds}, made again as by `{format_command(row)}`")
+    usual, note = tolerance_for(row)
+    if note:
+        say(note)
+    allowed = usual if tolerance is None else tolerance
+    scores = reproduce(row, jobs=jobs, data=data)
+    for each in scores:
+        print(f"{each.name}: {each.committed:g} committed, {each.again:g} made again, difference {each.difference:+g}")
+    missed = ", ".join(each.name for each in scores if abs(each.difference) > allowed)
+    print(f"within {allowed:g} points: {f'differ by more: {missed}' if missed else 'all agree'}")
+    return PROBLEMS if missed else None
+
+
+@command()
+@plan_options(required=False)
+@json_option
+def status(as_json, **chosen) -> None:
+    """What is done, running, failed and left of an experiment, or of all runs."""
+    from sernb.runs.status import find_runs, format_progress, read_progress, summarise
+
+    named = [chosen[name] for name in ("systems", "corpus", "protocol")]
+    if any(named) and not all(named):
+        raise DataError("status needs --systems, --corpus and --protocol together, or none of them: then all runs")
+    work = work_folder()
+    runs = [each.folder for each in _plan(**chosen)] if all(named) else find_runs(work)
+    progress = [read_progress(run, work) for run in runs]
+    print(json.dumps(summarise(progress), indent=1) if as_json else "\n".join(format_progress(progress)))
+
+
+def _plan(systems, encoder, corpus, protocol, **options):
+    from sernb.runs.planning import plan
+
+    return plan([f"{name}@{encoder}" if encoder else name for name in systems], corpus, protocol, **options)

@@ -1,0 +1,115 @@
+"""The ``sernb`` command: finds the command that is asked for, and makes one line and an exit code of every error.
+
+A file of commands is imported for its commands alone, and what is heavy by the command itself: ``--help`` is instant.
+"""
+
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from sernb import __version__
+from sernb.cli.option_values import as_absolute
+from sernb.cli.options import DONE, PROBLEMS, USAGE, print_into_nothing
+from sernb.config import DataError, fault_line
+from sernb.runtime.environment import find_home
+
+MODULES = {
+    "recordings": ("corpora", "encoders", "fetch", "check", "audit", "prepare"),
+    "notebooks": ("run", "report"),
+    "experiments": ("experiment", "verify", "status"),
+    "predictions": ("predict", "app"),
+}
+COMMANDS = {name: f"sernb.cli.{module}" for module, names in MODULES.items() for name in names}
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+
+
+class LazyGroup(click.Group):
+    """Commands that are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """Import a command; an unknown one is refused with the known ones."""
+        if cmd_name not in COMMANDS:
+            message = f"No such command {cmd_name!r}; known: {', '.join(COMMANDS)}."
+            raise click.NoSuchCommand(cmd_name, message, COMMANDS, ctx)
+        return getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+
+
+@click.group(cls=LazyGroup, no_args_is_help=False, context_settings=SETTINGS)
+@click.version_option(__version__, message="sernb %(version)s")
+def sernb() -> None:
+    """A research workbook for speech emotion recognition."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand; return 0: done, 1: the input or the data has problems, 2: wrong usage."""
+    _let_any_letter_be_printed()
+    try:
+        try:
+            for name in ("SERNB_DATA", "SERNB_ENCODERS", "SERNB_WORK"):  # notebooks run in their own folder
+                if os.environ.get(name):
+                    os.environ[name] = as_absolute(os.environ[name])
+            find_home()
+            with sernb.make_context("sernb", list(sys.argv[1:] if arguments is None else arguments)) as context:
+                return sernb.invoke(context) or DONE
+        finally:
+            sys.stdout.flush()  # here, where it can still be caught that nobody reads
+    except click.exceptions.Exit as done:  # after --help, --version
+        return done.exit_code
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "sernb"
+        message = " ".join(error.format_message().split()).rstrip(".")
+        usage = f"{error.ctx.get_usage()}\n" if error.ctx else ""
+        print(f"{usage}{path}: error: {message}; see `{path} --help`", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("\nsernb: stopped; what is finished stays, the same command goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has gone, as in `sernb corpora | head -1`
+        print_into_nothing()
+        return DONE
+    except Exception as error:
+        if sys.flags.dev_mode and not isinstance(error, DataError | MemoryError | OSError):
+            raise
+        for line in _describe(error):
+            print(f"sernb: {line}", file=sys.stderr)
+        return PROBLEMS
+
+
+def _describe(error: Exception) -> Sequence[str]:
+    if isinstance(error, DataError):
+        return error.args
+    if isinstance(error, MemoryError):
+        advice = "close other programs, or take fewer processes (--jobs 1) or clips; what is finished stays"
+        return [f"memory ran out: {advice}"]
+    if isinstance(error, OSError):
+        named = f"{error.filename}: " if error.filename else ""
+        return [f"{named}{error.strerror or error}{_next_step(error)}"]
+    # `python -X dev -m sernb …` shows where it comes from
+    return [f"{fault_line(error)}: this is a fault of sernb; please report it with this line"]
+
+
+def _let_any_letter_be_printed() -> None:
+    """Print what a terminal cannot show as an escape; where there is no terminal and no file, print into nothing."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started this
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
+        elif stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _next_step(error: OSError) -> str:
+    if error.errno == errno.ENOMEM:
+        return "; close other programs, or take fewer processes (--jobs 1)"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "temporary directory" in str(error):
+        place = "" if error.filename else f" in {os.environ.get('TMPDIR', 'the folder for temporary files')}"
+        return f"{place}; free space, or name another folder in TMPDIR, then give the same command again"
+    return ""

@@ -1,0 +1,69 @@
+"""Commands that run notebooks."""
+
+import sys
+
+import click
+
+from sernb.cli.option_values import as_absolute, as_file, as_names, as_seed
+from sernb.cli.options import POOL, command, data_option, option, profile_option, say
+from sernb.config import NOTEBOOKS, REPORTS, DataError
+
+out_option = option("--out", type=as_file, metavar="DIR", help="Folder of the pages (default: reports/<corpus>).")
+
+
+@command()
+@click.argument("notebook", metavar="NOTEBOOK", type=as_file, help="A file, or the name of one of ours, as 30_train.")
+@option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; lists with commas.")
+@out_option
+def run(notebook, parameters, out) -> None:
+    """Run one notebook without a screen: executed notebook and HTML page."""
+    from sernb.corpora.pool import folder_name, parse_pool
+    from sernb.reporting.execution import NotebookFailed, parse_parameters, read_parameters
+    from sernb.reporting.execution import run as run_notebook
+
+    source = notebook if notebook.is_file() else NOTEBOOKS / f"{notebook.name.removesuffix('.ipynb')}.ipynb"
+    known = ", ".join(path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb")))
+    if not source.is_file():
+        raise DataError(f"{notebook}: no such notebook; known: {known}")
+    try:
+        defaults = read_parameters(source)
+    except Exception as error:  # whatever nbformat trips over first
+        raise DataError(f"{source}: is no notebook that can be read; known: {known}") from error
+    try:
+        values = parse_parameters(source, list(parameters))
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    if values.get("data"):
+        values["data"] = as_absolute(str(values["data"]))
+    if values.get("corpus"):  # a folder of one's own has a name that holds wherever a notebook runs
+        values["corpus"] = parse_pool(str(values["corpus"]), values.get("data")).name
+    corpus = values.get("corpus", defaults.get("corpus", "demo"))
+    try:
+        print(run_notebook(source, (out or REPORTS / folder_name(str(corpus))) / f"{source.stem}.html", values))
+    except NotebookFailed as failure:
+        raise DataError(str(failure)) from failure
+
+
+@command()
+@option("--corpus", default="demo", metavar="C", help=POOL)
+@data_option
+@profile_option(default="quick")
+@option("--systems", type=as_names, metavar="A,B", help="Default: one of each publication, and ours.")
+@option("--development", is_flag=True, help="With the choice of features, architecture and augmentation.")
+@option("--studies", is_flag=True, help="With the studies of gender, noise, speakers and leaks.")
+@option("--seed", type=as_seed, default="0", metavar="N", help="Of everything random.")
+@out_option
+def report(corpus, data, systems, **settings) -> None:
+    """Run all notebooks on a corpus and write a report with an index page."""
+    from sernb.encoders.fetching import hint
+    from sernb.reporting.execution import NotebookFailed
+    from sernb.reporting.report import report as make_report
+    from sernb.systems.registry import SHOWN
+
+    try:
+        index = make_report(corpus, systems=systems or SHOWN, data=data or "", announce=say, **settings)
+    except NotebookFailed as failure:
+        raise DataError(str(failure)) from failure
+    print(f"report: {index}")
+    if advice := hint():
+        print(f"sernb: {advice}", file=sys.stderr)

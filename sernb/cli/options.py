@@ -1,0 +1,95 @@
+"""What commands share: how their words are read, and the options that several of them take."""
+
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable
+
+import click
+
+from sernb.cli.option_values import as_absolute, as_count, as_jobs, as_names, as_numbers, as_seeds
+from sernb.config import NOTEBOOKS, PROFILES, DataError
+
+DONE, PROBLEMS, USAGE = 0, 1, 2
+POOL = "A corpus, several as in ravdess+tess, or some clips as in ravdess:gender=female and tess:available."
+ANYWHERE = ("corpora", "encoders", "audit", "predict", "app")  # commands that need no checkout
+
+say = functools.partial(print, flush=True)
+
+
+class Command(click.Command):
+    """A command that tells its required options, whose errors know it, and that may need the checkout."""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Return the parts of the usage line, required options among them."""
+        options = [each for each in self.params if isinstance(each, click.Option) and each.required]
+        return [*(f"{each.opts[0]} {each.metavar}" for each in options), *super().collect_usage_pieces(ctx)]
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the first line of the help, whole."""
+        return self.help.partition("\n")[0].removesuffix(".")
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words of the command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+    def invoke(self, ctx: click.Context) -> int | None:
+        """Do what is asked for."""
+        if self.name not in ANYWHERE and not NOTEBOOKS.is_dir():
+            raise DataError("the notebooks of the workbook are not here: give this command in its checkout")
+        return super().invoke(ctx)
+
+
+class Option(click.Option):
+    """An option whose help names its default, if it has one, and that takes no other option for its value."""
+
+    def __init__(self, names: list[str], **settings):
+        super().__init__(names, **{"show_default": bool(settings.get("default")), **settings})
+
+    def type_cast_value(self, ctx: click.Context, value: object) -> object:
+        """Return the value."""
+        if isinstance(value, str) and re.match(r"-\D", value):
+            raise click.BadParameter(f"{self.metavar} is expected, not {value!r}", ctx, self)
+        return super().type_cast_value(ctx, value)
+
+
+def print_into_nothing() -> None:
+    """Let what is printed from here on go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+command = functools.partial(click.command, cls=Command)
+option = functools.partial(click.option, cls=Option)
+profile_option = functools.partial(
+    option, "--profile", type=click.Choice(PROFILES), help="quick: fewer epochs and two folds of each protocol."
+)
+data_option = option("--data", type=as_absolute, metavar="DIR", help="Recordings (else in $SERNB_DATA, else data/raw).")
+jobs_option = option("--jobs", type=as_jobs, default="-1", metavar="N", help="Processes; -1: one a core.")
+json_option = option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def plan_options(*, required: bool) -> Callable:
+    """Return a decorator that adds the options that say which runs are meant."""
+    options = [
+        option("--systems", required=required, type=as_names, metavar="A,B", help="One or more, with commas."),
+        option(
+            "--encoder", default="", metavar="NAME", help="Of embedding-*: see `sernb encoders`; or onnx:FILE, hf:NAME."
+        ),
+        option("--corpus", required=required, metavar="C", help=POOL),
+        option("--protocol", required=required, type=as_names, metavar="P", help="One or more, with commas."),
+        option("--labels", metavar="L", help="A label set (default: each system's own)."),
+        option("--sampling", default="natural", metavar="S", help="natural, or balanced: the corpora train alike."),
+        option("--train-on", default="", metavar="CONDITIONS", help="Train on some clips only, as gender=female."),
+        option("--test-on", default="", metavar="CONDITIONS", help="Test on some clips only, as corpus=tess."),
+        option("--train-clips", type=as_count, metavar="N", help="Train on N clips of each fold, drawn at random."),
+        option("--folds", type=as_numbers, metavar="0-4", help="Numbers or ranges, with commas (default: all)."),
+        option("--seeds", type=as_seeds, default="0", metavar="0-4", help="Numbers or ranges, with commas."),
+        profile_option(default="full"),
+        data_option,
+    ]
+    return lambda function: functools.reduce(lambda made, add: add(made), reversed(options), function)
