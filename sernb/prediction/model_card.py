@@ -141,8 +141,8 @@ quieter, in 16 bits, gets the same prediction in {figures["same prediction, 18 d
 cent {foreign["UAR"]}, chance level {foreign["UAR floor"]}; mean confidence {foreign["mean confidence"]} %, calibration
 error {foreign["calibration error"]}. This is what to expect on your recordings, at best.
 
-Nothing was trained or fitted on it. Two choices were made after a look at it: that strangers are of another gender,
-too, and that more of the firm predictions for them have to be right; both make the model less sure.
+Nothing was trained or fitted on it. One choice was made after a look at it: that what stands for strangers is of
+another gender, too, which makes the model less sure.
 
 {elsewhere}
 
