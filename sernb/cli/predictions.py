@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from sernb.cli.option_values import as_absolute, as_file, as_port, as_share
+from sernb.cli.option_values import as_absolute, as_file, as_names, as_port, as_share
 from sernb.cli.options import PROBLEMS, command, json_option, option, print_into_nothing, say
 from sernb.config import DataError
 
@@ -23,11 +23,14 @@ model_option = option("--model", type=as_absolute, default="", metavar="DIR", he
 )
 @option("--coverage", type=as_share, default="0.9", metavar="SHARE", help="Of the sets of emotions: 0.8, 0.9 or 0.95.")
 @option("--speaker-clips", metavar="DIR", help="Recordings of the same voice, emotions unknown: adapt to it.")
+@option("--classes", type=as_names, metavar="A,B", help="Choose among these only; no sets then.")
 @json_option
 @option("--csv", type=as_file, metavar="FILE", help="Write a row for each recording, or window, to FILE.")
 @option("--textgrid", type=as_file, metavar="DIR", help="Write timelines for Praat into DIR.")
 @option("--labels", type=as_file, metavar="DIR", help="Write timelines for Audacity into DIR.")
-def predict(files, model, timeline, views, coverage, speaker_clips, as_json, csv, textgrid, labels) -> int | None:
+def predict(
+    files, model, timeline, views, coverage, speaker_clips, classes, as_json, csv, textgrid, labels
+) -> int | None:
     """Predict the emotion in your recordings with a trained model, and how sure it is.
 
     What is wrong with one recording does not keep the others from being predicted.
@@ -39,6 +42,8 @@ def predict(files, model, timeline, views, coverage, speaker_clips, as_json, csv
 
     loaded = load_model(model)
     loaded.threshold(coverage)
+    loaded = loaded.only(classes) if classes else loaded
+    say(f"sernb: {loaded.introduction}", file=sys.stderr)
     voice = None
     if speaker_clips:
         voice = adapt_to_speaker(loaded, speaker_clips)
