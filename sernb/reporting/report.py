@@ -34,7 +34,8 @@ from sernb.results.tables import caption, results_table
 from sernb.runs.experiment import Plan
 from sernb.runs.monitor import watch
 from sernb.runs.planning import plan
-from sernb.runs.runner import prepare_for, read_runs, refuse_leaks_of
+from sernb.runs.runner import prepare_for, read_runs
+from sernb.runs.split_audit import refuse_leaks_of
 from sernb.runtime.files import atomic
 from sernb.runtime.provenance import provenance
 from sernb.systems.registry import SHOWN, get_system

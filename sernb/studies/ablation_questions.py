@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sernb.features import FrameValues
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.studies.ablation import Question, Variant
-from sernb.systems import feature_cnn, multitask_cnn
+from sernb.systems import feature_cnn, multitask_cnn, multitask_losses
 
 # -- What the pages ask -- #
 
@@ -143,7 +143,7 @@ LOSSES = Question(
             "emotion alone": {"settings": {"combination": "emotion"}},
             **{
                 f"all tasks: {combination}": {"settings": {"combination": combination}}
-                for combination in multitask_cnn.COMBINATIONS[1:]
+                for combination in multitask_losses.COMBINATIONS[1:]
             },
         },
         training_views=(),

@@ -219,7 +219,7 @@ def test_a_part_of_tess_that_lies_here_is_used(recordings, tess_recordings):
 
 
 def test_each_corpus_of_a_pool_has_its_row(monkeypatch, tmp_path):
-    monkeypatch.setattr("sernb.runs.runner.audit_experiment", lambda experiment: [])  # RAVDESS may not be here
+    monkeypatch.setattr("sernb.runs.split_audit.audit_experiment", lambda experiment: [])  # RAVDESS may not be here
     monkeypatch.setattr("sernb.runs.runner.prepare_for", lambda *args, **options: None)
     experiments = plan(["majority"], "demo+savee", ["speaker-independent"], labels="six", seeds=[0, 1])
     run_many(experiments, jobs=1, progress=False)

@@ -24,7 +24,7 @@ from sernb.results.literature import Card, list_differences
 from sernb.results.protocol_cards import protocol_cards
 from sernb.results.result import Result, collect_results
 from sernb.results.tables import caption, reported_table, results_table
-from sernb.runs import runner
+from sernb.runs import runner, split_audit
 from sernb.runs.experiment import Experiment
 from sernb.runs.planning import plan
 from sernb.runs.run_folder import read_run, write_run
@@ -600,7 +600,7 @@ def test_a_figure_that_was_missed_says_why(tmp_path, monkeypatch, value, because
 def test_the_ensemble_learns_from_validation_clips_or_averages(tmp_path, monkeypatch, protocol):
     """Where the test part itself chooses, there are no validation clips: test clips never teach it."""
     monkeypatch.setenv("SERNB_WORK", str(tmp_path))
-    monkeypatch.setattr(runner, "audit_experiment", lambda experiment: [])
+    monkeypatch.setattr(split_audit, "audit_experiment", lambda experiment: [])
     monkeypatch.setattr(runner, "_size", lambda experiment: {})
     (whole,) = plan(["cnn-ensemble-narrow"], "demo", [protocol], folds=[0])
     for skill, member in enumerate(whole.members):

@@ -30,7 +30,8 @@ from sernb.runs import runner
 from sernb.runs.experiment import Added, Experiment
 from sernb.runs.planning import plan
 from sernb.runs.run_folder import write_run
-from sernb.runs.runner import audit_experiment, prepare_for, run_many
+from sernb.runs.runner import prepare_for, run_many
+from sernb.runs.split_audit import audit_experiment
 from sernb.studies import cross_corpus, gender, leaks, noise, speaker_adaptation, speakers
 from sernb.studies.differences import results_by_variant
 from sernb.studies.noise import PUBLISHED, Condition

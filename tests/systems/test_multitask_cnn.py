@@ -9,9 +9,9 @@ import pytest
 from sernb.audio.augmentation import ORIGINAL
 from sernb.config import DataError
 from sernb.corpora.record import DIMENSIONS
-from sernb.systems import multitask_cnn
+from sernb.systems import multitask_cnn, multitask_losses
 from sernb.systems.base import Examples, Task
-from sernb.systems.multitask_cnn import COMBINATIONS, Settings
+from sernb.systems.multitask_cnn import Settings
 from sernb.systems.registry import get_system
 
 SIDE = 24
@@ -114,7 +114,7 @@ def by_hand(settings: Settings, target: np.ndarray, answer: np.ndarray, trained:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("combination", COMBINATIONS)
+@pytest.mark.parametrize("combination", multitask_losses.COMBINATIONS)
 @pytest.mark.parametrize("missing", ["nothing", "some", "a task in this batch", "a task everywhere"])
 def test_losses_follow_their_formulas_and_leave_out_missing_labels(rng, combination, missing):
     settings = dataclasses.replace(SMALL, combination=combination)
@@ -132,7 +132,7 @@ def test_losses_follow_their_formulas_and_leave_out_missing_labels(rng, combinat
         answer[:, pair] -= np.log(np.exp(logits[:, pair]).sum(axis=1, keepdims=True))
     learned = rng.normal(0, 1, 6 if combination == "log-variance" else 5)
     answer = np.hstack([answer, np.tile(learned, (12, 1))])
-    loss = multitask_cnn.loss_of(settings, 3, trained)
+    loss = multitask_losses.loss_of(settings, 3, trained)
     found = float(loss(target.astype(np.float32), answer.astype(np.float32)))
     assert found == pytest.approx(by_hand(settings, target, answer, trained), rel=1e-5)
 
@@ -142,7 +142,7 @@ def test_published_weights_of_the_losses_begin_at_078():
     answer = np.zeros((1, 17))
     answer[0, 1:8] = -9
     target = np.array([[0, 0, 1, 1, 1]], np.float32)
-    loss = multitask_cnn.loss_of(Settings(), 8, Settings().tasks)
+    loss = multitask_losses.loss_of(Settings(), 8, Settings().tasks)
     assert float(loss(target, answer.astype(np.float32))) == pytest.approx(1 + 3 * 0.7788, abs=1e-3)
 
 
@@ -204,21 +204,21 @@ def test_a_finished_run_gives_its_filters_and_maps(rng):
 
 def test_dimensions_are_scaled_by_the_extremes_of_training_clips(rng):
     train, other = examples(rng, 9), examples(rng, 9)
-    ranges = multitask_cnn.ranges_of(SMALL, train)
+    ranges = multitask_losses.ranges_of(SMALL, train)
     assert ranges == {"valence": (1, 5), "arousal": (2, 4)}
     other.about["arousal"] = ["5", *[""] * 8]
-    found = multitask_cnn.targets(SMALL, other, ranges)
+    found = multitask_losses.targets(SMALL, other, ranges)
     assert found[0, 3] == pytest.approx(1.5)
     assert np.isnan(found[1:, 3]).all()
     assert np.isnan(found[:, 4]).all()
     np.testing.assert_array_equal(found[:, 1], other.about.gender == "female")
     np.testing.assert_array_equal(np.isnan(found[:, 5]), other.truth == 0)
     other.about["tally_valence"] = "3"
-    assert (multitask_cnn.targets(SMALL, other, ranges)[:, 2] == 0.5).all()
-    official = multitask_cnn.targets(dataclasses.replace(SMALL, tallied=False), other, ranges)[:, 2]
+    assert (multitask_losses.targets(SMALL, other, ranges)[:, 2] == 0.5).all()
+    official = multitask_losses.targets(dataclasses.replace(SMALL, tallied=False), other, ranges)[:, 2]
     assert set(official) == {0, 1}
     fixed = dataclasses.replace(SMALL, label_range=(1.0, 5.0))
-    assert set(multitask_cnn.ranges_of(fixed, train).values()) == {(1.0, 5.0)}
+    assert set(multitask_losses.ranges_of(fixed, train).values()) == {(1.0, 5.0)}
 
 
 def test_split_has_equal_shares_of_each_class():
