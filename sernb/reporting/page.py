@@ -1,7 +1,8 @@
-"""Figures, tables and sound shown in a notebook."""
+"""What every notebook does: open its corpus, run what is missing, show tables, figures, sounds and sentences."""
 
 import base64
 import io
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sernb.reporting.tables import escape, table_html
@@ -10,6 +11,11 @@ if TYPE_CHECKING:
     import matplotlib.figure
     import numpy as np
     import pandas as pd
+
+    from sernb.corpora.pool import Pool
+    from sernb.figures import Drawing
+    from sernb.runs.experiment import Experiment
+    from sernb.runs.run_folder import Run
 
 
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
@@ -37,11 +43,94 @@ def show(figure: "matplotlib.figure.Figure", alt: str) -> None:
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
 
 
-def show_table(frame: "pd.DataFrame", caption: str, *, index: bool = False) -> None:
-    """Display a table with a caption; see `table_html`."""
+def show_all(drawings: "Iterable[Drawing]", otherwise: str = "") -> None:
+    """Display each of some figures, see :func:`show`; where there is none, print ``otherwise``."""
+    shown = [show(*drawing) for drawing in drawings]
+    if otherwise and not shown:
+        print(otherwise)
+
+
+def show_table(frame: "pd.DataFrame", caption: str, *, index: bool = False, otherwise: str = "") -> None:
+    """Display a table with a caption, see `table_html`; where it has no row, print ``otherwise`` instead, if given."""
     from IPython.display import display
 
+    if frame.empty and otherwise:
+        print(otherwise)
+        return
     display({"text/html": table_html(frame, caption, index=index), "text/plain": f"{caption}\n{frame}"}, raw=True)
+
+
+def show_list(sentences: Sequence[str]) -> None:
+    """Display sentences as a list; the first of a page is its headline in the index of a report."""
+    from IPython.display import Markdown, display
+
+    display(Markdown("\n".join(f"- {sentence}" for sentence in sentences)))
+
+
+def show_protocol_cards(
+    experiments: "Sequence[Experiment]",
+    caption: str = "Protocol cards; the last column counts test clips, as the audit found them",
+    *,
+    without: Sequence[str] = (),
+) -> None:
+    """Display what the scores of finished experiments mean, see `sernb.results.protocol_cards`.
+
+    Args:
+        without: columns that the page shows elsewhere
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    from sernb.results.protocol_cards import protocol_cards
+
+    cards = protocol_cards(experiments)
+    if len(cards):
+        show_table(cards.drop(columns=list(without)).drop_duplicates(), caption)
+
+
+def show_provenance(**about: object) -> None:
+    """Display what made the page: its parameters, then commit, software, machine and time."""
+    from sernb.runtime.provenance import provenance_table
+
+    show_table(provenance_table(**about), "What made this page")
+
+
+def open_pool(corpus: str, data: str = "") -> "Pool":
+    """Return the corpus or pool that a page is about, and say so where it holds synthetic speech.
+
+    Args:
+        corpus: an expression, see :mod:`sernb.corpora.pool`
+        data: the folder of the recordings
+
+    Raises:
+        DataError: if it is none, or its recordings are not available
+    """
+    from sernb.corpora.pool import parse_pool
+
+    pool = parse_pool(corpus, data)
+    if not pool.evidence:
+        print("The clips are synthetic: this page shows the machinery and is no evidence about emotion.")
+    return pool
+
+
+def run(experiments: "Sequence[Experiment]", *, data: str = "") -> "list[Run]":
+    """Run the experiments that are not finished, print how long all took, and return their runs.
+
+    Raises:
+        DataError: as :func:`sernb.runs.runner.run_many`
+    """
+    from sernb.runs.runner import run_many
+
+    runs = run_many(experiments, data=data)
+    print(f"{len(runs)} runs; {sum(each.provenance['seconds'] for each in runs):.0f} s of one core in all")
+    return runs
+
+
+def pick_clip(pool: "Pool", data: str = "") -> None:
+    """Offer any clip by menus in JupyterLab; a page stays as it is. See `sernb.reporting.clip_picker`."""
+    from sernb.reporting.clip_picker import pick
+
+    pick(pool, data)
 
 
 def play(signal: "np.ndarray", sampling_rate: int, caption: str) -> None:
