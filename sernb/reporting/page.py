@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from sernb.corpora.pool import Pool
     from sernb.figures import Drawing
-    from sernb.runs.experiment import Experiment
+    from sernb.results.result import Result
+    from sernb.runs.experiment import Experiment, Plan
     from sernb.runs.run_folder import Run
 
 
@@ -88,6 +89,24 @@ def show_protocol_cards(
         show_table(cards.drop(columns=list(without)).drop_duplicates(), caption)
 
 
+def show_summary(results: "Sequence[Result]") -> None:
+    """Display one row a system, protocols side by side."""
+    from sernb.results.summary import summary_caption, summary_table
+
+    show_table(summary_table(results), summary_caption(results))
+
+
+def show_results(experiments: "Sequence[Experiment]") -> None:
+    """Display every score of finished experiments, one row a system and protocol.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    from sernb.results.tables import caption, results_table
+
+    show_table(results_table(experiments, headings=True), caption(experiments))
+
+
 def show_provenance(**about: object) -> None:
     """Display what made the page: its parameters, then commit, software, machine and time."""
     from sernb.runtime.provenance import provenance_table
@@ -111,6 +130,27 @@ def open_pool(corpus: str, data: str = "") -> "Pool":
     if not pool.evidence:
         print("The clips are synthetic: this page shows the machinery and is no evidence about emotion.")
     return pool
+
+
+def read_results(
+    systems: Sequence[str],
+    corpus: str,
+    protocols: Sequence[str] = (),
+    *,
+    profile: str,
+    seed: int = 0,
+    data: str = "",
+) -> "tuple[Plan, list[Result]]":
+    """Return the experiments of a report, see :func:`sernb.runs.planning.plan_report`, and their finished results.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    from sernb.results.result import collect_results
+    from sernb.runs.planning import plan_report
+
+    experiments = plan_report(systems, corpus, protocols, profile=profile, seed=seed, data=data)
+    return experiments, collect_results(experiments)
 
 
 def run(experiments: "Sequence[Experiment]", *, data: str = "") -> "list[Run]":

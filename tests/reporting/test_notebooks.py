@@ -6,8 +6,6 @@ import nbformat
 import pytest
 
 from sernb.config import NOTEBOOKS
-from sernb.reporting.execution import read_parameters
-from sernb.systems.registry import SYSTEMS
 
 PAGES = sorted(NOTEBOOKS.glob("*.ipynb"))
 MOST = 4  # names of ours
@@ -35,17 +33,9 @@ def test_notebook_imports_few_names_of_ours_and_defines_nothing(source):
     names = imported_names(tree)
     assert 1 <= len(names) <= MOST, names
     assert "sernb.reporting.page" in names
-    defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-    assert not [node for node in ast.walk(tree) if isinstance(node, defined)]
+    assert not [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
 
 
 def test_all_kinds_of_import_are_counted():
     code = "import sernb.audio.reading as r, numpy\nfrom sernb import figures, config as c\nfrom sernb.audio import *"
     assert len(imported_names(ast.parse(code))) == 4
-
-
-@pytest.mark.parametrize("source", PAGES, ids=lambda source: source.stem)
-def test_no_notebook_lists_systems_by_itself(source):
-    """Several at once are ``SHOWN`` of the registry; a study of one system names it."""
-    given = read_parameters(source).get("systems", [])
-    assert not set(given) & set(SYSTEMS), "write systems = [] and let sernb.systems.registry.SHOWN say which"

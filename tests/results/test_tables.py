@@ -540,7 +540,7 @@ def test_pages_of_results_need_neither_tensorflow_nor_trainings(folder):
 @pytest.mark.parametrize("name", ["30_train", "40_test", "60_compare_systems"])
 def test_every_results_page_has_the_protocol_card(name):
     cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
-    assert any("protocol_cards(experiments)" in cell.source for cell in cells)
+    assert any("show_protocol_cards(experiments)" in cell.source for cell in cells)
 
 
 def reported_for(system: str, corpus: str, **options) -> list[tuple[str, float]]:
