@@ -197,7 +197,7 @@ def attention(inside: "NetworkInterior", title: str) -> Drawing:
     time, band = np.unravel_index(gate.mean(axis=-1).argmax(), gate.shape[:2])
     return Drawing(
         figure,
-        f"Attention in clip {inside.clip}, {inside.truth} answered {inside.answer}. The gate lies between "
+        f"Attention in clip {inside.clip}, {inside.truth} predicted as {inside.answer}. The gate lies between "
         f"{gate.min():.2f} and {gate.max():.2f}, its mean is {gate.mean():.2f}; it opens widest "
         f"{100 * time / len(gate):.0f} % into the picture and {100 * band / gate.shape[1]:.0f} % up the mel scale.",
     )

@@ -109,17 +109,19 @@ def write_index(
     title: str,
     lead: str,
     results: "str | pd.DataFrame | None",
+    figure: tuple[str, str] | None = None,
     pages: Sequence[Page],
     provenance: Mapping[str, object] | None = None,
     caption: str = "Results",
     navigation: Navigation | None = None,
 ) -> Path:
-    """Write the first page of a report: results, then the pages with their questions, then where it all comes from.
+    """Write the first page of a report: finding, figure, pages with their questions, results, where it all comes from.
 
     Args:
         page: HTML file to write
         title: heading of the report
-        lead: the paragraph under it
+        lead: the paragraph under it: what was found
+        figure: of all results, as PNG in base64, and its alternative text
         results: a table, or HTML made by `table_html` (taken as it is)
         pages: the report's pages in reading order
         provenance: what the reader needs to make it again, shown as names and values
@@ -136,6 +138,7 @@ def write_index(
     about = {
         "title": title,
         "lead": lead,
+        "figure": figure,
         "results": markupsafe.Markup(results or ""),  # noqa: S704
         "pages": [
             {**dataclasses.asdict(entry), "state": entry.state, "href": link(entry.path, page)} for entry in pages

@@ -31,17 +31,23 @@ def show(figure: "matplotlib.figure.Figure", alt: str) -> None:
     from IPython.display import display
     from matplotlib import pyplot
 
-    from sernb.figures.style import our_style
-
     if not alt.strip():
         raise ValueError("show needs a text for those who cannot see the figure: what it shows and what to read off it")
+    picture = encode_png(figure)
+    pyplot.close(figure)
+    alt = " ".join(alt.split())
+    data = {"image/png": picture, "text/plain": alt}
+    display(data, raw=True, metadata={"image/png": {"alt": alt}})
+
+
+def encode_png(figure: "matplotlib.figure.Figure") -> str:
+    """Return a figure in our style as PNG in base64."""
+    from sernb.figures.style import our_style
+
     buffer = io.BytesIO()
     with our_style():
         figure.savefig(buffer, format="png", dpi=120, bbox_inches="tight", metadata={"Software": None})
-    pyplot.close(figure)
-    alt = " ".join(alt.split())
-    data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}
-    display(data, raw=True, metadata={"image/png": {"alt": alt}})
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def show_all(drawings: "Iterable[Drawing]", otherwise: str = "") -> None:

@@ -256,7 +256,7 @@ def compute_coverages(result: Result) -> dict[str, pd.DataFrame]:
 
 
 def coverage_table(result: Result) -> pd.DataFrame:
-    """Return WAR when only the surest clips are answered; at least as many are kept as the row says."""
+    """Return WAR of the most confident predictions only; at least as many are kept as the row says."""
     rows = []
     for share in KEPT:
         row = {"Clips answered": f"{100 * share:.0f} %"}
@@ -325,7 +325,9 @@ def attributes_table(result: Result) -> pd.DataFrame:
             rows += [{"Task": name, **words, "Clips": int(known.sum())}] if words else []
     for task, (metrics, _) in of_two(result).items():
         words = {"UAR (%)": str(metrics.uar), "WAR (%)": str(metrics.war)}
-        rows.append({"Task": task, **words, "WAR floor (%)": f"{100 * metrics.war_floor:.1f}", "Clips": metrics.clips})
+        rows.append(
+            {"Task": task, **words, "WAR chance level (%)": f"{100 * metrics.war_floor:.1f}", "Clips": metrics.clips}
+        )
     return pd.DataFrame(rows)
 
 

@@ -167,7 +167,7 @@ def caption(variants: Mapping[str, Result]) -> str:
     metrics = next(iter(variants.values())).metrics()
     return (
         f"Validation speakers only: {metrics.clips} clips of {metrics.speakers} speakers, "
-        f"{next(iter(variants.values())).folds} folds. Per cent, 95 % intervals over {metrics.resampled}; UAR floor "
+        f"{next(iter(variants.values())).folds} folds. Per cent, 95 % intervals over {metrics.resampled}; chance level "
         f"{100 * metrics.uar_floor:.1f}. p is conditional on one training of each. Times are of one core"
     )
 

@@ -128,10 +128,10 @@ def cells_table(found: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {
             "Trained on": row.trained,
-            "Clips heard": row.heard,
+            "Training clips": row.heard,
             "Tested on": row.tested,
             "UAR": str(row.metrics.uar),
-            "UAR floor": f"{100 * row.metrics.uar_floor:.1f}",
+            "UAR chance level": f"{100 * row.metrics.uar_floor:.1f}",
             "WAR": str(row.metrics.war),
             "Test clips": row.metrics.clips,
             "Test speakers": row.metrics.speakers,
@@ -263,7 +263,7 @@ def published_table(results: Mapping[tuple[str, str], Result]) -> pd.DataFrame:
                 "WAR": str(metrics.war),
                 "of recordings alone": str(result.metrics_where(recorded).war),
                 "WAR reported": f"{100 * REPORTED[kind, name]:.1f}" if theirs and (kind, name) in REPORTED else "–",
-                "WAR floor": f"{100 * metrics.war_floor:.1f}",
+                "WAR chance level": f"{100 * metrics.war_floor:.1f}",
                 "UAR": str(metrics.uar),
                 "Clips": metrics.clips,
                 "of that copies": int((~recorded).sum()),

@@ -32,7 +32,7 @@ class Leak:
 
 
 LEAKS = (
-    Leak("other take of the same utterance in training", "random", "random-twins-apart"),
+    Leak("repeated take of the same utterance in training", "random", "random-twins-apart"),
     Leak("same speaker in training", "random-twins-apart", CLEAN),
     Leak("both, as in random folds", "random", CLEAN),
     Leak("statistics fitted on all clips", "leaky-statistics", CLEAN),
@@ -107,7 +107,7 @@ def leak_effects_table(variants: Mapping[str, Result], found: Mapping[str, Compa
         rows.append(
             {
                 "Leak": leak.name,
-                "Worth (points)": str(difference_of(found[leak.name])),
+                "Effect (points)": str(difference_of(found[leak.name])),
                 "p after Holm": format_p(corrected[leak.name]) if leak.name in corrected else "–",
                 "UAR with it": str(leaky.metrics().uar),
                 "UAR without": str(clean.metrics().uar),

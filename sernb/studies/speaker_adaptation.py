@@ -271,10 +271,10 @@ def adaptation_table(found: pd.DataFrame) -> pd.DataFrame:
     """Return the curve for reading: per cent, gains in points."""
     rows = [
         {
-            "Clips at hand": "all own" if row["count"] is None else row["count"],
+            "Available clips": "all" if row["count"] is None else row["count"],
             "UAR": str(row.uar),
-            "Gained over none (points)": "–" if row["count"] == 0 else str(row.gained),
-            "UAR of clips not at hand": "–" if row.unseen is None else str(row.unseen),
+            "Gain over none (points)": "–" if row["count"] == 0 else str(row.gained),
+            "UAR of clips not available": "–" if row.unseen is None else str(row.unseen),
         }
         for _, row in found.iterrows()
     ]
@@ -284,7 +284,7 @@ def adaptation_table(found: pd.DataFrame) -> pd.DataFrame:
 def conclusions(found: pd.DataFrame) -> list[str]:
     """Return what was found, in sentences."""
     full = found.iloc[-1].gained
-    said = [describe_difference("All own clips at hand instead of none", full)]
+    said = [describe_difference("All own clips available instead of none", full)]
     enough = [row for _, row in found.iterrows() if row["count"] and row.gained.low > 0]
     if not enough or full.value <= 0:
         return [*said, "No number of clips that was tried shows a gain."]

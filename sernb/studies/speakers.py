@@ -70,7 +70,7 @@ def spread_table(results: Sequence[Result]) -> pd.DataFrame:
                 "s.d. (points)": _points(deviation["observed"]),
                 "by few clips": _points(deviation["by clips"]),
                 "between speakers": _points(deviation["between"]),
-                "WAR floor": f"{100 * result.metrics().war_floor:.1f}",
+                "WAR chance level": f"{100 * result.metrics().war_floor:.1f}",
                 "Speakers": len(found),
                 "Clips": len(result.clips),
             }

@@ -150,9 +150,9 @@ def test_cards_count_what_the_folds_share(experiments):
         assert card["Test clips"] == tests
     assert "majority" not in cards.index.get_level_values("System")
     strict = cards.loc[("multiscale-cnn", "speaker-independent")]
-    assert (strict["Speakers apart"], strict["Twins apart"]) == ("yes", "yes")
+    assert (strict["Speaker-disjoint"], strict["Repetitions disjoint"]) == ("yes", "yes")
     assert cards.loc[("multiscale-cnn", OTHER_CORPUS), "Validation clips a fold"] == "0", "the test part chose"
-    assert strict["What chose epoch or settings"] == "best epoch on validation speakers"
+    assert strict["Model selection"] == "best epoch on validation speakers"
 
 
 # -- One result in detail -- #

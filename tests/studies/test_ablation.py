@@ -188,7 +188,7 @@ def test_inside_of_a_network_that_was_trained():
     drawings = list(networks.plot_interior(seen))
     assert len(drawings) == 4
     assert all(len(drawing.alt) > 40 for drawing in drawings)
-    assert f"{seen.truth} answered {seen.answer}" in drawings[-1].alt
+    assert f"{seen.truth} predicted as {seen.answer}" in drawings[-1].alt
 
 
 # -- The search -- #

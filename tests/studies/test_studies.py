@@ -117,7 +117,7 @@ def test_cells_are_of_the_corpus_that_was_tested(rng):
     demo = (result.clips["corpus"] == "demo").to_numpy()
     assert cell.metrics.uar.value == pytest.approx(balanced_accuracy_score(truth[demo], prediction[demo]), abs=1e-12)
     assert (cell.metrics.clips, cell.training) == (240, 480 - 120), "a speaker of the others validates"
-    assert "above the floor" in " ".join(cross_corpus.conclusions(found))
+    assert "above the chance level" in " ".join(cross_corpus.conclusions(found))
     assert "\n" not in studies.matrix(found, "Title").alt
     assert len(cross_corpus.cells_table(found)) == 4
 
