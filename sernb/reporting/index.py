@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import nbformat
     import pandas as pd
 
+STATES = {"failed": "failed", "stale": "outdated", "fine": "complete"}  # as readers see them
 THUMBNAIL = (360, 270)  # pixels at most
 
 
@@ -145,6 +146,7 @@ def write_index(
         ],
         "provenance": list((provenance or {}).items()),
         "navigation": navigation,
+        "words": STATES,
     }
     return _write(page, "report.html.j2", title, about)
 
@@ -159,7 +161,7 @@ def write_overview(page: Path, reports: Sequence[Mapping[str, object]]) -> Path:
     listed = []
     for report in reports:
         counts = Counter(entry.state for entry in report["pages"])
-        states = ", ".join(f"{counts[state]} {state}" for state in ("failed", "stale", "fine") if counts[state])
+        states = ", ".join(f"{counts[state]} {word}" for state, word in STATES.items() if counts[state])
         worst = next((state for state in ("failed", "stale") if counts[state]), "fine")
         href = link(report["index"], page)
         listed.append({**report, "href": href, "states": f"{len(report['pages'])} pages: {states}", "worst": worst})

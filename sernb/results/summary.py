@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from sernb.results.result import Result
+from sernb.results.result import CLIPS, Result
 
 
 def comparable_results(results: Sequence[Result]) -> list[Result]:
@@ -36,9 +36,16 @@ def _tested(result: Result) -> str:
     metrics, whole = result.metrics(), len(result.experiments[0].clips)
     clips = f"{metrics.clips} clips" if metrics.clips == whole else f"{metrics.clips} of {whole} clips"
     done, _, folds = result.folds.partition(" of ")
-    return f"{clips} of {metrics.speakers} speakers, " + (
-        f"{folds} folds" if done == folds else f"{done} of {folds} folds"
-    )
+    number = folds if done == folds else f"{done} of {folds}"
+    return f"{clips} of {metrics.speakers} speakers, {number} fold{'s' * (folds != '1')}"
+
+
+def _over_clips(results: Sequence[Result]) -> list[str]:
+    """Return the protocols of which all intervals are over clips: it is told once, not in each cell."""
+    units: dict[str, set[str]] = defaultdict(set)
+    for result in results:
+        units[result.protocol].add(result.metrics().resampled)
+    return [protocol for protocol, found in units.items() if found == {"clips"}]
 
 
 def headline(results: Sequence[Result]) -> str:
@@ -53,13 +60,15 @@ def headline(results: Sequence[Result]) -> str:
 
 def summary_table(results: Sequence[Result]) -> pd.DataFrame:
     """Return one row a system: UAR with interval under each protocol, chance level, classes; most classes first."""
-    rows = []
+    rows, over_clips = [], _over_clips(results)
     protocols = list(dict.fromkeys(result.protocol for result in results))
     for key in dict.fromkeys((result.system.name, result.options, result.seed) for result in results):
         own = {each.protocol: each for each in results if (each.system.name, each.options, each.seed) == key}
         first, chances = next(iter(own.values())), [100 * each.metrics().uar_floor for each in own.values()]
         row = {"System": f"{key[0]} ({key[1]})" if key[1] else key[0]}
-        row |= {f"UAR {name}": str(own[name].metrics().uar) if name in own else None for name in protocols}
+        for name in protocols:
+            text = str(own[name].metrics().uar) if name in own else None
+            row[f"UAR {name}"] = text.removesuffix(" (clips)") if text and name in over_clips else text
         low, high = (f"{extreme(chances):.1f}" for extreme in (min, max))
         rows.append(row | {"Chance level": low if low == high else f"{low}–{high}", "Classes": len(first.classes)})
     table = pd.DataFrame(rows)
@@ -73,7 +82,9 @@ def summary_caption(results: Sequence[Result]) -> str:
         if result.system.features or len(results) == 1:
             tested[result.protocol].append(_tested(result))
     each = "; ".join(f"{name} {' or '.join(dict.fromkeys(words))}" for name, words in tested.items())
+    over_clips = _over_clips(results)
+    narrow = f" Intervals of {', '.join(over_clips)} are over clips: {CLIPS}." if over_clips else ""
     return (
         "UAR in per cent with 95 % intervals, by protocol. Chance level: the best constant prediction. Systems with "
-        f"different numbers of classes cannot be ranked by these scores. Tested: {each}."
+        f"different numbers of classes cannot be ranked by these scores. Tested: {each}.{narrow}"
     )
