@@ -3,6 +3,7 @@
 Every function returns a :class:`Drawing`; ``show(*drawing)`` puts it on a page.
 """
 
+from sernb.figures import ablation, studies
 from sernb.figures.corpora import cepstra, class_counts, durations, spectrograms
 from sernb.figures.evaluation import (
     answers,
@@ -23,6 +24,7 @@ from sernb.figures.training import training_curves
 __all__ = [
     "PALETTE",
     "Drawing",
+    "ablation",
     "answers",
     "cepstra",
     "class_counts",
@@ -39,6 +41,7 @@ __all__ = [
     "recalls",
     "reliability",
     "spectrograms",
+    "studies",
     "training_curves",
     "trimming",
     "values_with_intervals",

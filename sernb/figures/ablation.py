@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from sernb.figures.style import ACCENT, INK, WIDTH, Drawing, canvas, styled
 
 if TYPE_CHECKING:
-    from sernb.studies.feature_maps import NetworkInterior
+    from sernb.studies.networks import NetworkInterior
     from sernb.systems.inspection import Step
 
 COLUMNS = 4  # panels side by side
@@ -24,36 +24,36 @@ MOST_MAPS = 16
 
 @styled
 def learning_curves(found: pd.DataFrame, title: str) -> Drawing:
-    """Training loss and, where speakers choose the epoch, their accuracy: a panel each for every arm, a line a fold.
+    """Training loss and, where speakers choose the epoch, their accuracy: a panel a variant, a line a fold.
 
     Args:
-        found: columns arm, fold, epoch, loss, accuracy (NaN where nobody chooses), chosen
+        found: columns variant, fold, epoch, loss, accuracy (NaN where nobody chooses), chosen
     """
-    arms = list(dict.fromkeys(found.arm))
+    variants = list(dict.fromkeys(found.variant))
     found = found.assign(accuracy=100 * found.accuracy)
     curves = [("loss", "training loss", 1.05 * found.loss.max())]  # column, name, highest on the axis
     if found.accuracy.notna().any():
         curves.append(("accuracy", "accuracy (%)", 100))
-    blocks = -(-len(arms) // COLUMNS)
-    columns = min(len(arms), COLUMNS)
+    blocks = -(-len(variants) // COLUMNS)
+    columns = min(len(variants), COLUMNS)
     figure = Figure(figsize=(WIDTH, 1.95 * len(curves) * blocks + 0.3), layout="constrained")
     panels = figure.subplots(len(curves) * blocks, columns, squeeze=False, sharex=True, sharey="row")
-    stacks = panels.reshape(blocks, len(curves), columns).transpose(0, 2, 1).reshape(-1, len(curves))  # one an arm
+    stacks = panels.reshape(blocks, len(curves), columns).transpose(0, 2, 1).reshape(-1, len(curves))  # one an variant
     folds = sorted(set(found.fold))
     colours = sns.color_palette("crest", len(folds))
     words = []
-    for arm, stack in zip(arms, stacks, strict=False):  # the last may have no arm
+    for variant, stack in zip(variants, stacks, strict=False):  # the last may have no variant
         epochs = []
         for fold, colour in zip(folds, colours, strict=True):
-            part = found[(found.arm == arm) & (found.fold == fold)]
+            part = found[(found.variant == variant) & (found.fold == fold)]
             chosen = part[part.chosen]
             for axes, (column, _, _) in zip(stack, curves, strict=True):
                 axes.plot(part.epoch, part[column], color=colour, lw=1.2, marker="." * (len(part) == 1))
                 axes.plot(chosen.epoch, chosen[column], "o", color="white", mec=colour, mew=1.6, ms=6)
             epochs += [f"{epoch}" for epoch in chosen.epoch]
-        last = found[found.arm == arm].groupby("fold").loss.last().mean()
-        words.append(f"{arm}: loss at the end {last:.2f}, chosen epochs {', '.join(epochs)}")
-        stack[0].set_title(_broken(arm, 24), fontsize=8.5, fontweight="normal")
+        last = found[found.variant == variant].groupby("fold").loss.last().mean()
+        words.append(f"{variant}: loss at the end {last:.2f}, chosen epochs {', '.join(epochs)}")
+        stack[0].set_title(_broken(variant, 24), fontsize=8.5, fontweight="normal")
         for axes, (_, _, highest) in zip(stack, curves, strict=True):
             axes.set_ylim(0, highest)
             axes.grid(axis="y")
@@ -63,7 +63,7 @@ def learning_curves(found: pd.DataFrame, title: str) -> Drawing:
     for stack in stacks[::columns]:
         for axes, (_, name, _) in zip(stack, curves, strict=True):
             axes.set_ylabel(name)
-    for axes in stacks[len(arms) :].flat:
+    for axes in stacks[len(variants) :].flat:
         axes.set_visible(False)
     figure.suptitle(f"{title}, chosen epochs marked, a line a fold", x=0.01, ha="left", fontsize=11, weight="bold")
     also = ", and accuracy of the speakers who choose the epoch," if len(curves) > 1 else ""
@@ -197,7 +197,7 @@ def attention(inside: "NetworkInterior", title: str) -> Drawing:
     time, band = np.unravel_index(gate.mean(axis=-1).argmax(), gate.shape[:2])
     return Drawing(
         figure,
-        f"Attention in clip {inside.clip}, {inside.truth} answered {inside.answer}. The gate lies between "
+        f"Attention in clip {inside.clip}, {inside.truth} predicted as {inside.answer}. The gate lies between "
         f"{gate.min():.2f} and {gate.max():.2f}, its mean is {gate.mean():.2f}; it opens widest "
         f"{100 * time / len(gate):.0f} % into the picture and {100 * band / gate.shape[1]:.0f} % up the mel scale.",
     )

@@ -34,8 +34,8 @@ def confusion(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
     diagonal = ", ".join(f"{name} {value:.0f} %" for name, value in zip(classes, np.diag(share), strict=True))
     return Drawing(
         figure,
-        f"Confusion matrix, true class in rows. Rightly predicted: {diagonal}. Commonest confusion: "
-        f"{classes[worst[0]]} taken for {classes[worst[1]]}, {off[worst]:.0f} %.",
+        f"Confusion matrix, true class in rows. Correct: {diagonal}. Commonest confusion: "
+        f"{classes[worst[0]]} predicted as {classes[worst[1]]}, {off[worst]:.0f} %.",
     )
 
 
@@ -45,12 +45,12 @@ def recalls(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
     figure, axes = canvas(height=0.33 * len(classes) + 1.0)
     for row, (name, recall) in enumerate(zip(classes, metrics.recall, strict=True)):
         _interval(axes, row, recall, PALETTE.get(name, ACCENT))
-    _floor(axes, metrics.uar_floor, "chance")
+    _floor(axes, metrics.uar_floor, "chance level")
     axes.set(title=title, xlabel="recall (%)", xlim=(0, 100), yticks=range(len(classes)), yticklabels=classes)
     _top_down(axes, len(classes))
     words = ", ".join(f"{name} {recall} %" for name, recall in zip(classes, metrics.recall, strict=True))
     return Drawing(
-        figure, f"Recall of each emotion with 95 % interval: {words}. Chance is {100 * metrics.uar_floor:.1f} %."
+        figure, f"Recall of each emotion with 95 % interval: {words}. Chance level: {100 * metrics.uar_floor:.1f} %."
     )
 
 
@@ -61,12 +61,12 @@ def values_with_intervals(rows: dict[str, Interval], title: str, axis: str, *, f
     for row, interval in enumerate(rows.values()):
         _interval(axes, row, interval, ACCENT)
     if floor is not None:
-        _floor(axes, floor, "floor")
+        _floor(axes, floor, "chance level")
         axes.set_xlim(0, 100)  # a share, then
     axes.set(title=title, xlabel=axis, yticks=range(len(rows)), yticklabels=list(rows))
     _top_down(axes, len(rows))
     words = "; ".join(f"{name} {interval}" for name, interval in rows.items())
-    beyond = "" if floor is None else f" The floor is {100 * floor:.1f}."
+    beyond = "" if floor is None else f" Chance level: {100 * floor:.1f}."
     return Drawing(figure, f"{axis} with 95 % intervals: {words}.{beyond}")
 
 
@@ -112,7 +112,7 @@ def comparison(results: pd.DataFrame, title: str, others: pd.DataFrame | None = 
         marker, colour = PROTOCOL_LOOKS.get(name, OTHER_LOOK)
         label = "as published; of systems of ours random 10-fold" if name == "as-published" else name
         axes.plot([], [], marker, color=colour, label=label)
-    axes.plot([], [], color=FLOOR, lw=2, label="floor")
+    axes.plot([], [], color=FLOOR, lw=2, label="chance level")
     if results.reported.notna().any():
         axes.plot([], [], "*", color="white", mec=INK, ms=11, label="reported by the authors")
     if len(others):
@@ -158,7 +158,7 @@ def reliability(curves: dict[str, pd.DataFrame], errors: dict[str, float], title
             f"{100 * highest.accuracy:.0f} %"
         )
     clips = int(next(iter(curves.values())).clips.sum())
-    axes.set(title=title, xlabel="highest score, mean of the bin (%)", ylabel="rightly predicted (%)")
+    axes.set(title=title, xlabel="highest score, mean of the bin (%)", ylabel="correct (%)")
     axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
     axes.legend(fontsize=8.5, loc="upper left", title=f"n = {clips} clips", alignment="left")
     return Drawing(figure, f"Reliability diagram of {clips} clips, bins of equally many. {'. '.join(words)}.")
@@ -178,10 +178,10 @@ def coverage(curves: dict[str, pd.DataFrame], title: str) -> Drawing:
         seen = curve[curve.clips >= 20]  # of fewer clips a share says little
         axes.plot(100 * seen.coverage, 100 * seen.accuracy, look, color=colour, lw=2, label=f"by {name}")
         half = curve[curve.coverage >= 0.5].iloc[0]
-        words.append(f"by {name}: {100 * half.accuracy:.1f} % of the surest half, {100 * curve.accuracy.iloc[-1]:.1f} "
-                     "% of all")  # fmt: skip
+        both = f"{100 * half.accuracy:.1f} % of the most confident half, {100 * curve.accuracy.iloc[-1]:.1f} % of all"
+        words.append(f"by {name}: {both}")
     clips = int(next(iter(curves.values())).clips.iloc[-1])
-    axes.set(title=title, xlabel=f"clips answered (%; 100 % is n = {clips})", ylabel="WAR (%)", xlim=(0, 100))
+    axes.set(title=title, xlabel=f"coverage (% of clips; 100 % is n = {clips})", ylabel="WAR (%)", xlim=(0, 100))
     axes.legend(fontsize=8.5)
     return Drawing(figure, f"WAR when unsure clips are left out, {clips} clips: {'; '.join(words)}.")
 

@@ -27,7 +27,7 @@ def occlusion_maps(clips: Sequence["Explanation"], title: str) -> Drawing:
             picture.T, origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, picture.shape[1]),
             vmin=picture.max() - 80,
         )  # fmt: skip
-        upper.set_title(f"{each.clip}\n{each.truth}, answered {each.prediction}", fontsize=8.5, fontweight="normal")
+        upper.set_title(f"{each.clip}\n{each.truth}, predicted as {each.prediction}", fontsize=8.5, fontweight="normal")
         image = lower.imshow(
             100 * each.importance.T, origin="lower", aspect="auto", cmap="PuOr_r", vmin=-most, vmax=most,
             extent=(0, seconds, 0, cut.grid.bands),
@@ -37,7 +37,7 @@ def occlusion_maps(clips: Sequence["Explanation"], title: str) -> Drawing:
                                                            range(0, cut.grid.bands + 1, 2)])  # fmt: skip
         span, band = np.unravel_index(each.importance.argmax(), each.importance.shape)
         words.append(
-            f"{each.clip}, {each.truth} answered {each.prediction}: most is lost without "
+            f"{each.clip}, {each.truth} predicted as {each.prediction}: most is lost without "
             f"{span * seconds / cut.shape[0]:.2f} to {(span + 1) * seconds / cut.shape[0]:.2f} s at "
             f"{cut.edges[band]:.0f} to {cut.edges[band + 1]:.0f} Hz, {100 * each.importance.max():.0f} points"
         )

@@ -17,7 +17,7 @@ LINES = ((ACCENT, "o", "-"), ("#b8860b", "s", "--"), ("#3b8b6f", "D", ":"))
 
 @styled
 def matrix(found: pd.DataFrame, title: str) -> Drawing:
-    """UAR by what was trained on (rows) and tested on (columns), with interval, floor and clips in each cell.
+    """UAR by what was trained on (rows) and tested on (columns), with interval, chance level and clips in each cell.
 
     Args:
         found: columns trained, tested, metrics (:class:`sernb.evaluation.Metrics`)
@@ -31,7 +31,7 @@ def matrix(found: pd.DataFrame, title: str) -> Drawing:
         shares[at] = 100 * uar.value
         texts[at] = (
             f"{100 * uar.value:.1f}\n[{100 * uar.low:.1f}, {100 * uar.high:.1f}]\n"
-            f"floor {100 * cell.metrics.uar_floor:.1f}\nn = {cell.metrics.clips}"
+            f"chance {100 * cell.metrics.uar_floor:.1f}\nn = {cell.metrics.clips}"
         )
     figure, axes = canvas(height=0.85 * len(rows) + 1.3, width=min(WIDTH, 1.5 * len(columns) + 3.2))
     axes.grid(visible=False)
@@ -43,7 +43,7 @@ def matrix(found: pd.DataFrame, title: str) -> Drawing:
     axes.set(title=title, xlabel="tested on", ylabel="trained on")
     axes.tick_params(axis="both", rotation=0, length=0)
     words = "; ".join(
-        f"{cell.trained} to {cell.tested} {cell.metrics.uar} %, floor {100 * cell.metrics.uar_floor:.1f}, "
+        f"{cell.trained} to {cell.tested} {cell.metrics.uar} %, chance level {100 * cell.metrics.uar_floor:.1f}, "
         f"{cell.metrics.clips} clips"
         for cell in found.itertuples()
     )
@@ -84,12 +84,12 @@ def robustness_curves(found: pd.DataFrame, title: str) -> Drawing:
         axes.set_xticks(range(len(labels)), labels)
         unit = shown.condition.iloc[-1].rpartition(f"{shown.strength.iloc[-1]:g} ")[2]
         axes.set(xlabel=f"{kind} ({unit})", ylim=(0, 100))
-        axes.axhline(100 * found.floor.iloc[0], color=FLOOR, lw=1.2, ls="--", label="floor")
+        axes.axhline(100 * found.floor.iloc[0], color=FLOOR, lw=1.2, ls="--", label="chance level")
         axes.grid(axis="y")
     panels[0].set_ylabel(f"UAR (%), n = {found.clips.iloc[0]} clips")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     _legend_below(figure, panels[0])
-    return Drawing(figure, f"UAR by strength, floor {100 * found.floor.iloc[0]:.1f} %. {'; '.join(words)}.")
+    return Drawing(figure, f"UAR by strength, chance level {100 * found.floor.iloc[0]:.1f} %. {'; '.join(words)}.")
 
 
 @styled
@@ -125,7 +125,7 @@ def by_speaker(found: pd.DataFrame, title: str, *, floor: float) -> Drawing:
 
     Args:
         found: columns speaker, gender, uar, clips
-        floor: UAR of one fixed answer
+        floor: the chance level of UAR
     """
     figure, axes = canvas(height=3.4)
     places = np.arange(len(found))
@@ -133,7 +133,7 @@ def by_speaker(found: pd.DataFrame, title: str, *, floor: float) -> Drawing:
         part = found.gender.replace("", "not given") == gender
         axes.bar(places[part], 100 * found.uar[part], color=colour, hatch=hatch, ec="white", label=gender)
     axes.axhline(100 * found.uar.mean(), color=INK, lw=1, label="mean of speakers")
-    axes.axhline(100 * floor, color=FLOOR, lw=1.2, ls="--", label="floor")
+    axes.axhline(100 * floor, color=FLOOR, lw=1.2, ls="--", label="chance level")
     names = [name.partition("-")[2] or name for name in found.speaker]  # without the corpus
     axes.set_xticks(places, names, rotation=90 if len(found) > 12 else 0, fontsize=8)
     axes.set(ylabel="UAR (%)", ylim=(0, 100))
@@ -145,30 +145,32 @@ def by_speaker(found: pd.DataFrame, title: str, *, floor: float) -> Drawing:
     _legend_below(figure, axes, columns=4)
     words = ", ".join(f"{name} {100 * row.uar:.0f}" for name, row in zip(names, found.itertuples(), strict=True))
     return Drawing(
-        figure, f"UAR by speaker in per cent, mean {100 * found.uar.mean():.1f}, floor {100 * floor:.1f}: {words}."
+        figure,
+        f"UAR by speaker in per cent, mean {100 * found.uar.mean():.1f}, chance level {100 * floor:.1f}: {words}.",
     )
 
 
 @styled
 def adaptation_curve(found: pd.DataFrame, title: str, *, floor: float) -> Drawing:
-    """UAR against the number of a new speaker's unlabelled clips, over all clips and over those not at hand.
+    """UAR against the number of a new speaker's unlabelled clips, over all clips and over those not available.
 
     Args:
         found: columns count (None: all), uar, unseen (intervals)
     """
     figure, axes = canvas(height=3.4)
-    labels = ["all own" if count is None else str(count) for count in found["count"]]
+    labels = ["all" if count is None else str(count) for count in found["count"]]
     places = np.arange(len(found))
     _band(axes, places, list(found.uar), LINES[0], "all test clips")
     some = found.unseen.notna().to_numpy()
-    _band(axes, places[some], list(found.unseen[some]), LINES[1], "clips that were not at hand", band=False)
-    axes.axhline(100 * floor, color=FLOOR, lw=1.2, ls="--", label="floor")
+    _band(axes, places[some], list(found.unseen[some]), LINES[1], "clips that were not available", band=False)
+    axes.axhline(100 * floor, color=FLOOR, lw=1.2, ls="--", label="chance level")
     axes.set_xticks(places, labels)
     axes.set(title=title, xlabel="unlabelled clips of the new speaker", ylabel="UAR (%)", ylim=(0, 100))
     axes.grid(axis="y")
     _legend_below(figure, axes)
     return Drawing(
-        figure, f"UAR with 95 % interval by clips at hand: {_listed(labels, found.uar)}. Floor {100 * floor:.1f} %."
+        figure,
+        f"UAR with 95 % interval by available clips: {_listed(labels, found.uar)}. Chance level {100 * floor:.1f} %.",
     )
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import nbformat
     import pandas as pd
 
+STATES = {"failed": "failed", "stale": "outdated", "fine": "complete"}  # as readers see them
 THUMBNAIL = (360, 270)  # pixels at most
 
 
@@ -109,17 +110,19 @@ def write_index(
     title: str,
     lead: str,
     results: "str | pd.DataFrame | None",
+    figure: tuple[str, str] | None = None,
     pages: Sequence[Page],
     provenance: Mapping[str, object] | None = None,
     caption: str = "Results",
     navigation: Navigation | None = None,
 ) -> Path:
-    """Write the first page of a report: results, then the pages with their questions, then where it all comes from.
+    """Write the first page of a report: finding, figure, pages with their questions, results, where it all comes from.
 
     Args:
         page: HTML file to write
         title: heading of the report
-        lead: the paragraph under it
+        lead: the paragraph under it: what was found
+        figure: of all results, as PNG in base64, and its alternative text
         results: a table, or HTML made by `table_html` (taken as it is)
         pages: the report's pages in reading order
         provenance: what the reader needs to make it again, shown as names and values
@@ -136,12 +139,14 @@ def write_index(
     about = {
         "title": title,
         "lead": lead,
+        "figure": figure,
         "results": markupsafe.Markup(results or ""),  # noqa: S704
         "pages": [
             {**dataclasses.asdict(entry), "state": entry.state, "href": link(entry.path, page)} for entry in pages
         ],
         "provenance": list((provenance or {}).items()),
         "navigation": navigation,
+        "words": STATES,
     }
     return _write(page, "report.html.j2", title, about)
 
@@ -156,7 +161,7 @@ def write_overview(page: Path, reports: Sequence[Mapping[str, object]]) -> Path:
     listed = []
     for report in reports:
         counts = Counter(entry.state for entry in report["pages"])
-        states = ", ".join(f"{counts[state]} {state}" for state in ("failed", "stale", "fine") if counts[state])
+        states = ", ".join(f"{counts[state]} {word}" for state, word in STATES.items() if counts[state])
         worst = next((state for state in ("failed", "stale") if counts[state]), "fine")
         href = link(report["index"], page)
         listed.append({**report, "href": href, "states": f"{len(report['pages'])} pages: {states}", "worst": worst})

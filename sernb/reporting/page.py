@@ -1,7 +1,8 @@
-"""Figures, tables and sound shown in a notebook."""
+"""What every notebook does: open its corpus, run what is missing, show tables, figures, sounds and sentences."""
 
 import base64
 import io
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sernb.reporting.tables import escape, table_html
@@ -10,6 +11,12 @@ if TYPE_CHECKING:
     import matplotlib.figure
     import numpy as np
     import pandas as pd
+
+    from sernb.corpora.pool import Pool
+    from sernb.figures import Drawing
+    from sernb.results.result import Result
+    from sernb.runs.experiment import Experiment, Plan
+    from sernb.runs.run_folder import Run
 
 
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
@@ -24,24 +31,152 @@ def show(figure: "matplotlib.figure.Figure", alt: str) -> None:
     from IPython.display import display
     from matplotlib import pyplot
 
-    from sernb.figures.style import our_style
-
     if not alt.strip():
         raise ValueError("show needs a text for those who cannot see the figure: what it shows and what to read off it")
-    buffer = io.BytesIO()
-    with our_style():
-        figure.savefig(buffer, format="png", dpi=120, bbox_inches="tight", metadata={"Software": None})
+    picture = encode_png(figure)
     pyplot.close(figure)
     alt = " ".join(alt.split())
-    data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}
+    data = {"image/png": picture, "text/plain": alt}
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
 
 
-def show_table(frame: "pd.DataFrame", caption: str, *, index: bool = False) -> None:
-    """Display a table with a caption; see `table_html`."""
+def encode_png(figure: "matplotlib.figure.Figure") -> str:
+    """Return a figure in our style as PNG in base64."""
+    from sernb.figures.style import our_style
+
+    buffer = io.BytesIO()
+    with our_style():
+        figure.savefig(buffer, format="png", dpi=120, bbox_inches="tight", metadata={"Software": None})
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def show_all(drawings: "Iterable[Drawing]", otherwise: str = "") -> None:
+    """Display each of some figures, see :func:`show`; where there is none, print ``otherwise``."""
+    shown = [show(*drawing) for drawing in drawings]
+    if otherwise and not shown:
+        print(otherwise)
+
+
+def show_table(frame: "pd.DataFrame", caption: str, *, index: bool = False, otherwise: str = "") -> None:
+    """Display a table with a caption, see `table_html`; where it has no row, print ``otherwise`` instead, if given."""
     from IPython.display import display
 
+    if frame.empty and otherwise:
+        print(otherwise)
+        return
     display({"text/html": table_html(frame, caption, index=index), "text/plain": f"{caption}\n{frame}"}, raw=True)
+
+
+def show_list(sentences: Sequence[str]) -> None:
+    """Display sentences as a list; the first of a page is its headline in the index of a report."""
+    from IPython.display import Markdown, display
+
+    display(Markdown("\n".join(f"- {sentence}" for sentence in sentences)))
+
+
+def show_protocol_cards(
+    experiments: "Sequence[Experiment]",
+    caption: str = "Protocol cards; the last column counts test clips, as the audit found them",
+    *,
+    without: Sequence[str] = (),
+) -> None:
+    """Display what the scores of finished experiments mean, see `sernb.results.protocol_cards`.
+
+    Args:
+        without: columns that the page shows elsewhere
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    from sernb.results.protocol_cards import protocol_cards
+
+    cards = protocol_cards(experiments)
+    if len(cards):
+        show_table(cards.drop(columns=list(without)).drop_duplicates(), caption)
+
+
+def show_summary(results: "Sequence[Result]") -> None:
+    """Display one row a system, protocols side by side."""
+    from sernb.results.summary import summary_caption, summary_table
+
+    show_table(summary_table(results), summary_caption(results))
+
+
+def show_results(experiments: "Sequence[Experiment]") -> None:
+    """Display every score of finished experiments, one row a system and protocol.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    from sernb.results.tables import caption, results_table
+
+    show_table(results_table(experiments, headings=True), caption(experiments))
+
+
+def show_provenance(**about: object) -> None:
+    """Display what made the page: its parameters, then commit, software, machine and time."""
+    from sernb.runtime.provenance import provenance_table
+
+    show_table(provenance_table(**about), "What made this page")
+
+
+def open_pool(corpus: str, data: str = "") -> "Pool":
+    """Return the corpus or pool that a page is about, and say so where it holds synthetic speech.
+
+    Args:
+        corpus: an expression, see :mod:`sernb.corpora.pool`
+        data: the folder of the recordings
+
+    Raises:
+        DataError: if it is none, or its recordings are not available
+    """
+    from sernb.corpora.pool import parse_pool
+
+    pool = parse_pool(corpus, data)
+    if not pool.evidence:
+        print("The clips are synthetic: this page shows the machinery and is no evidence about emotion.")
+    return pool
+
+
+def read_results(
+    systems: Sequence[str],
+    corpus: str,
+    protocols: Sequence[str] = (),
+    *,
+    profile: str,
+    seed: int = 0,
+    data: str = "",
+) -> "tuple[Plan, list[Result]]":
+    """Return the experiments of a report, see :func:`sernb.runs.planning.plan_report`, and their finished results.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    from sernb.results.result import collect_results
+    from sernb.runs.planning import plan_report
+
+    experiments = plan_report(systems, corpus, protocols, profile=profile, seed=seed, data=data)
+    return experiments, collect_results(experiments)
+
+
+def run(experiments: "Sequence[Experiment]", *, data: str = "") -> "list[Run]":
+    """Run the experiments that are not finished, print how long all took, and return their runs.
+
+    Raises:
+        DataError: as :func:`sernb.runs.runner.run_many`
+    """
+    from sernb.runs.runner import run_many
+
+    runs = run_many(experiments, data=data)
+    print(f"{len(runs)} runs; {sum(each.provenance['seconds'] for each in runs):.0f} s of one core in all")
+    return runs
+
+
+def pick_clip(pool: "Pool", data: str = "") -> None:
+    """Offer any clip by menus in JupyterLab; a page stays as it is. See `sernb.reporting.clip_picker`."""
+    from sernb.reporting.clip_picker import pick
+
+    pick(pool, data)
 
 
 def play(signal: "np.ndarray", sampling_rate: int, caption: str) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sernb import figures
 from sernb.config import NOTEBOOKS, REPORTS, DataError, Infeasible
 from sernb.corpora.pool import Pool, parse_pool
 from sernb.corpora.record import Corpus
 from sernb.encoders.registry import DEFAULT, ENCODERS
-from sernb.protocols.protocol import COMPARED
 from sernb.reporting.execution import NotebookFailed, read_parameters, run
 from sernb.reporting.html import Navigation, link
 from sernb.reporting.index import (
@@ -26,14 +26,15 @@ from sernb.reporting.index import (
     write_index,
     write_overview,
 )
+from sernb.reporting.page import encode_png
 from sernb.reporting.processes import begin, outcomes
 from sernb.reporting.tables import table_html
-from sernb.results.analysis import best_result
 from sernb.results.result import collect_results
-from sernb.results.tables import caption, results_table
+from sernb.results.summary import headline, summary_caption, summary_table
+from sernb.results.tables import comparison_table
 from sernb.runs.experiment import Plan
 from sernb.runs.monitor import watch
-from sernb.runs.planning import plan
+from sernb.runs.planning import plan_report
 from sernb.runs.runner import prepare_for, read_runs
 from sernb.runs.split_audit import refuse_leaks_of
 from sernb.runtime.files import atomic
@@ -101,7 +102,7 @@ def report(
         get_system(name)
     begin()
     try:
-        experiments = plan(systems, corpus, COMPARED, profile=profile, seeds=[seed], data=data)
+        experiments = plan_report(systems, corpus, profile=profile, seed=seed, data=data)
     except Infeasible as error:  # nothing can be trained: the pages say so, and show what there is
         experiments = Plan()
         experiments.left_out = error.args
@@ -185,19 +186,23 @@ def _write_index(
     seed: int,
     above: Navigation | None,
 ) -> None:
-    results, headline = None, ""
+    table = figure = None
+    lead = "".join(f"Left out: {sentence}. " for sentence in experiments.left_out)
+    finding = ""
     with contextlib.suppress(DataError):  # a failed page says why
-        best = best_result(collect_results(experiments), "", "")
-        results = table_html(results_table(experiments, headings=True), caption(experiments))
-        headline = f"{best.system.name}, {best.heading}: UAR {best.metrics().uar} %"
-    lead = f"{corpus.about} Licence: {corpus.licence}. {corpus.citation}"
-    if not results:
-        lead += "".join(f" Left out: {sentence}." for sentence in experiments.left_out)
+        results = collect_results(experiments)
+        lead = finding = headline(results)
+        table = table_html(summary_table(results), summary_caption(results))
+        drawing = figures.comparison(comparison_table(experiments), f"{corpus.title}: UAR with 95 % intervals")
+        figure = encode_png(drawing.figure), drawing.alt
     if not corpus.evidence:
-        lead = f"{NO_EVIDENCE} {lead}"
+        lead = f"{lead} {NO_EVIDENCE}".strip()
     made = provenance(seconds=0)
-    seconds = sum(run_.provenance["seconds"] for run_ in read_runs(experiments)) if results else 0
+    seconds = sum(run_.provenance["seconds"] for run_ in read_runs(experiments)) if table else 0
     about = {
+        "Corpus": corpus.about,
+        "Citation": corpus.citation,
+        "Licence": corpus.licence,
         "Command": command,
         "Commit": made["commit"],
         "Software": f"sernb {made['sernb']}, Python {made['python']}, "
@@ -209,8 +214,9 @@ def _write_index(
         "Seed": seed,
         "Finished": made["finished"],
     }  # fmt: skip
-    write_index(index, title=title, lead=lead, results=results, pages=pages, provenance=about, navigation=above)
-    summary = {"title": title, "headline": headline, "made": f"{made['finished']}: {command}"}
+    given = {"results": table, "figure": figure, "pages": pages, "provenance": about, "navigation": above}
+    write_index(index, title=title, lead=lead, **given)
+    summary = {"title": title, "headline": finding, "made": f"{made['finished']}: {command}"}
     listed = [
         {"path": page.path.name, "title": page.title, "question": page.question, "failed": page.failed}
         for page in pages

@@ -39,6 +39,7 @@ from sernb.evaluation import (
 )
 from sernb.protocols.labels import values_of
 from sernb.results.result import MEAN_OF_VIEWS, Result
+from sernb.results.summary import comparable_results
 from sernb.systems.multitask_cnn import STRONG
 
 # What is said of two in the predictions, as a probability or as 0 or 1 → the column that it is about, and both values.
@@ -53,8 +54,8 @@ KEPT = (1.0, 0.8, 0.6, 0.4)  # shares of the clips
 def best_result(results: Sequence[Result], system: str = "", protocol: str = "") -> Result:
     """Return the result to show in detail: of this system, under this protocol; where either is empty, the best.
 
-    Best is the highest UAR among systems that listen, with speakers apart and nothing transductive as far as there are
-    such results. It chooses what a page shows and nothing else.
+    Best is the highest UAR among results that can be compared, see :func:`sernb.results.summary.comparable_results`.
+    It chooses what a page shows and nothing else.
 
     Raises:
         DataError: if there is none of this name
@@ -63,9 +64,7 @@ def best_result(results: Sequence[Result], system: str = "", protocol: str = "")
     if not found:
         known = ", ".join(f"{result.system.name} under {result.protocol}" for result in results)
         raise DataError(f"no result of {system or 'any system'} under {protocol or 'any protocol'}; there are: {known}")
-    listening = [result for result in found if result.system.features] or found
-    strict = [result for result in listening if result.protocol == "speaker-independent"] or listening
-    return max(strict, key=lambda result: result.metrics().uar.value)
+    return max(comparable_results(found), key=lambda result: result.metrics().uar.value)
 
 
 # -- Groups -- #
@@ -257,7 +256,7 @@ def compute_coverages(result: Result) -> dict[str, pd.DataFrame]:
 
 
 def coverage_table(result: Result) -> pd.DataFrame:
-    """Return WAR when only the surest clips are answered; at least as many are kept as the row says."""
+    """Return WAR of the most confident predictions only; at least as many are kept as the row says."""
     rows = []
     for share in KEPT:
         row = {"Clips answered": f"{100 * share:.0f} %"}
@@ -326,7 +325,9 @@ def attributes_table(result: Result) -> pd.DataFrame:
             rows += [{"Task": name, **words, "Clips": int(known.sum())}] if words else []
     for task, (metrics, _) in of_two(result).items():
         words = {"UAR (%)": str(metrics.uar), "WAR (%)": str(metrics.war)}
-        rows.append({"Task": task, **words, "WAR floor (%)": f"{100 * metrics.war_floor:.1f}", "Clips": metrics.clips})
+        rows.append(
+            {"Task": task, **words, "WAR chance level (%)": f"{100 * metrics.war_floor:.1f}", "Clips": metrics.clips}
+        )
     return pd.DataFrame(rows)
 
 

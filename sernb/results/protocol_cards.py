@@ -36,10 +36,10 @@ SHARED = {
 
 
 def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return for each system that listens what its figures mean: whom and what it heard, what chose, what scaled.
+    """Return for each system that uses audio what its scores mean: what is disjoint, model selection, statistics.
 
-    What is apart is counted in the folds as they were run. Heard is what trains and what validates; where the test part
-    itself chooses, what trains.
+    Counted in the folds as they were run: test clips against what trains and what validates; where model selection is
+    on the test part itself, against what trains.
 
     Raises:
         DataError: if an experiment has not been run
@@ -58,11 +58,11 @@ def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
             {
                 "System": result.system.name,
                 "Protocol": result.heading,
-                "Speakers apart": _apart(result, ["speaker"]),
-                "Sentences apart": _apart(result, ["sentence"]),
-                "Twins apart": _apart(result, UTTERANCE),
-                "What chose epoch or settings": _choice(result),
-                "What fitted statistics": PROTOCOLS[result.protocol].statistics,
+                "Speaker-disjoint": _apart(result, ["speaker"]),
+                "Sentence-disjoint": _apart(result, ["sentence"]),
+                "Repetitions disjoint": _apart(result, UTTERANCE),
+                "Model selection": _choice(result),
+                "Normalisation statistics": PROTOCOLS[result.protocol].statistics,
                 "Training clips a fold": _range(trained),
                 "Validation clips a fold": _range(validates),
                 "Test clips": len(result.clips),
@@ -109,7 +109,7 @@ def _choice(result: Result) -> str:
     if protocol.split == "published":
         return result.system.published_choice
     if protocol.planted == "choice":
-        return "best epoch on the test part: a leak on purpose"
+        return "best epoch on the test part: a deliberately introduced leak"
     members = result.system.members or (result.system,)
     return "; ".join(dict.fromkeys(_choice_of(member, protocol, folds) for member in members))
 

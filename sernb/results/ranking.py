@@ -56,7 +56,7 @@ def overview(results: Sequence[Result]) -> pd.DataFrame:
             row[f"UAR {protocol}"] = str(found.metrics().uar) if found else None
         size, seconds = network_size(own[0]), np.mean([training_seconds(result) for result in own])
         row |= {
-            "UAR floor": f"{100 * max(result.metrics().uar_floor for result in own):.1f}",
+            "UAR chance level": f"{100 * max(result.metrics().uar_floor for result in own):.1f}",
             "Parameters": f"{size['parameters']:,}" if "parameters" in size else None,
             "Multiply-adds a clip": f"{size['multiply_adds']:,}" if "multiply_adds" in size else None,
             "Training a fold (s)": f"{seconds:.0f}",

@@ -36,7 +36,8 @@ def results_table(experiments: Sequence[Experiment], *, headings: bool = False) 
     """Return the results for reading: per cent, intervals in brackets, floors and published figures beside.
 
     Args:
-        headings: name protocols as :attr:`Result.heading` does, for pages; files have their keys
+        headings: name protocols as :attr:`Result.heading` does and columns in the field's words, for pages; files have
+            their keys
 
     Raises:
         DataError: if an experiment has not been run
@@ -68,7 +69,8 @@ def results_table(experiments: Sequence[Experiment], *, headings: bool = False) 
             "Folds": result.folds,
         }
         rows.append(row)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.rename(columns=lambda name: name.replace("floor", "chance level")) if headings else table
 
 
 def caption(experiments: Sequence[Experiment]) -> str:
@@ -80,7 +82,7 @@ def caption(experiments: Sequence[Experiment]) -> str:
         how = f"speakers where there are {FEWEST_SPEAKERS} or more, else clips"
     sentences = [
         f"Per cent, with 95 % intervals from {RESAMPLES} resamplings of {how}. UAR is the mean recall over emotions, "
-        "WAR the share of clips rightly predicted. Floors are what one fixed answer (top-3: one fixed order) reaches "
+        "WAR the share of correct predictions. Chance levels: the best constant prediction (top-3: ranking) "
         "on the same clips. TTA averages the scores over several views of each clip.",
         *_over_clips(resampled),
         *_unseen_by_design(results),
@@ -116,7 +118,7 @@ def _words(counts: dict[str, int]) -> str:
 def _planted(results: Sequence[Result]) -> Iterator[str]:
     names = dict.fromkeys(result.protocol for result in results if PROTOCOLS[result.protocol].planted)
     if names:
-        yield f"{', '.join(names)}: leaks on purpose, which measure what a leak is worth; no results."
+        yield f"{', '.join(names)}: deliberately introduced leaks, which measure the effect of a leak; no results."
 
 
 def corpora_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
@@ -135,9 +137,9 @@ def corpora_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
                     "Protocol": result.heading,
                     "Corpus": corpus,
                     "UAR": str(metrics.uar),
-                    "UAR floor": f"{100 * metrics.uar_floor:.1f}",
+                    "UAR chance level": f"{100 * metrics.uar_floor:.1f}",
                     "WAR": str(metrics.war),
-                    "WAR floor": f"{100 * metrics.war_floor:.1f}",
+                    "WAR chance level": f"{100 * metrics.war_floor:.1f}",
                     "Clips": metrics.clips,
                     "Speakers": metrics.speakers,
                 }
@@ -204,7 +206,7 @@ def published_differences(experiments: Sequence[Experiment]) -> pd.DataFrame:
                     "UAR, speakers shared": str(published.metrics().uar),
                     "UAR speaker-independent": str(independent.metrics().uar),
                     "Difference (points)": str(unpaired_difference(uar, published.answers(), independent.answers())),
-                    "UAR floor": f"{100 * independent.metrics().uar_floor:.1f}",
+                    "UAR chance level": f"{100 * independent.metrics().uar_floor:.1f}",
                     "Clips": f"{len(published.clips)} / {len(independent.clips)}",
                 }
             )

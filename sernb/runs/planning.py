@@ -12,10 +12,10 @@ from sernb.config import PROFILES, DataError, Infeasible
 from sernb.corpora.pool import matching, parse_pool
 from sernb.protocols.folds import Fold, make_folds
 from sernb.protocols.labels import LabelSet, get_label_set
-from sernb.protocols.protocol import get_protocol
+from sernb.protocols.protocol import COMPARED, get_protocol
 from sernb.runs.experiment import Added, Experiment, Plan, classes_among
 from sernb.runs.feasibility import LeftOut, refuse_infeasible, sentences, why_not, without
-from sernb.systems.registry import get_system
+from sernb.systems.registry import SHOWN, get_system
 
 QUICK_FOLDS = 2
 SAMPLINGS = ("natural", "balanced")
@@ -102,6 +102,27 @@ def plan(
     if not planned and left_out:
         raise Infeasible(*planned.left_out)
     return planned
+
+
+def plan_report(
+    systems: Sequence[str],
+    corpus: str,
+    protocols: Sequence[str] = (),
+    *,
+    profile: str,
+    seed: int = 0,
+    data: str | Path | None = None,
+) -> Plan:
+    """List the experiments of a report: by default one system of each publication and ours, under three protocols.
+
+    Args:
+        systems: names; empty: ``SHOWN`` of :mod:`sernb.systems.registry`
+        protocols: names; empty: ``COMPARED`` of :mod:`sernb.protocols.protocol`
+
+    Raises:
+        DataError, Infeasible: as :func:`plan`
+    """
+    return plan(systems or SHOWN, corpus, protocols or COMPARED, profile=profile, seeds=[seed], data=data)
 
 
 def _folds(template: Experiment, wanted: Sequence[int] | None) -> tuple[list[Experiment], list[str]]:

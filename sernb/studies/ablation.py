@@ -5,53 +5,32 @@ own fold. The clips that are scored choose no epoch and no setting either: other
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from sernb.audio.augmentation import ORIGINAL, View
+from sernb import figures
+from sernb.audio.augmentation import ORIGINAL
 from sernb.evaluation import Comparison, format_p, holm, paired_test, uar
-from sernb.features import Features
 from sernb.protocols.labels import LabelSet
 from sernb.results.ranking import network_size, training_seconds
 from sernb.results.result import Result
 from sernb.runs.experiment import Experiment
 from sernb.runs.planning import plan
+from sernb.studies.ablation_questions import PAGES, Question, Variant
 from sernb.studies.differences import describe_difference, predictions_for, results_by_variant, rows_by_clip
 
 PROTOCOL = "development"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One variant: a system, and what is different about it."""
-
-    name: str
-    system: str
-    settings: Mapping[str, object] = field(default_factory=dict)  # changes of the profile's settings
-    features: Features | None = None  # instead of the system's own
-    training_views: tuple[View, ...] | None = None  # instead of the system's own
-    quick: Mapping[str, object] = field(default_factory=dict)  # settings in the quick profile
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked: the first arm is the one that all others are held against."""
-
-    name: str
-    arms: tuple[Variant, ...]
-    labels: LabelSet | None = None  # instead of the systems' own
-    quick: Mapping[str, object] = field(default_factory=dict)  # settings of all arms in the quick profile, for a demo
 
 
 # -- From questions to results -- #
 
 
 def plan_variant(
-    arm: Variant,
+    variant: Variant,
     corpus: str,
     *,
     labels: LabelSet | None = None,
@@ -59,27 +38,27 @@ def plan_variant(
     seed: int = 0,
     data: str | Path | None = None,
 ) -> list[Experiment]:
-    """List the experiments of one arm, by fold.
+    """List the experiments of one variant, by fold.
 
     Raises:
         DataError: as :func:`sernb.runs.planning.plan`, or if the corpus has no validation speakers
     """
     planned = plan(
-        [arm.system],
+        [variant.system],
         corpus,
         [PROTOCOL],
         profile=profile,
         seeds=[seed],
         labels=labels,
         views=[ORIGINAL],
-        training_views=arm.training_views,
+        training_views=variant.training_views,
         data=data,
     )
     return [
         replace(
             each,
-            system=replace(each.system, features=arm.features or each.system.features),
-            settings=replace(each.settings, **arm.settings) if arm.settings else each.settings,
+            system=replace(each.system, features=variant.features or each.system.features),
+            settings=replace(each.settings, **variant.settings) if variant.settings else each.settings,
         )
         for each in planned
     ]
@@ -88,43 +67,57 @@ def plan_variant(
 def plan_questions(
     questions: Sequence[Question], corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None
 ) -> dict[str, dict[str, list[Experiment]]]:
-    """List the experiments of questions, by name of the question and of the arm."""
+    """List the experiments of questions, by name of the question and of the variant."""
     options = {"profile": profile, "seed": seed, "data": data}
     return {
         question.name: {
-            arm.name: plan_variant(arm, corpus, labels=question.labels, **options)
-            for arm in _arms_of(question, profile)
+            variant.name: plan_variant(variant, corpus, labels=question.labels, **options)
+            for variant in _variants_of(question, profile)
         }
         for question in questions
     }
 
 
-def _arms_of(question: Question, profile: str) -> list[Variant]:
+def plan_page(
+    page: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None
+) -> dict[str, dict[str, list[Experiment]]]:
+    """List the experiments of a page of model development; see :func:`plan_questions`.
+
+    Args:
+        page: ``features``, ``architecture``, ``augmentation`` or ``sernet``
+    """
+    return plan_questions(PAGES[page], corpus, profile=profile, seed=seed, data=data)
+
+
+def _variants_of(question: Question, profile: str) -> list[Variant]:
     if profile != "quick":
-        return list(question.arms)
-    return [replace(arm, settings={**question.quick, **arm.settings, **arm.quick}) for arm in question.arms]
+        return list(question.variants)
+    return [
+        replace(variant, settings={**question.quick, **variant.settings, **variant.quick})
+        for variant in question.variants
+    ]
 
 
 def list_experiments(planned: Mapping[str, Mapping[str, Sequence[Experiment]]]) -> list[Experiment]:
-    """Return every experiment once; questions may share arms."""
-    arms = chain.from_iterable(arms.values() for arms in planned.values())
-    return list({each.folder: each for each in chain.from_iterable(arms)}.values())
+    """Return every experiment once; questions may share variants."""
+    variants = chain.from_iterable(variants.values() for variants in planned.values())
+    return list({each.folder: each for each in chain.from_iterable(variants)}.values())
 
 
 def results_by_question(
     planned: Mapping[str, Mapping[str, Sequence[Experiment]]],
 ) -> dict[str, dict[str, Result]]:
-    """Return the finished runs of each arm, pooled over folds.
+    """Return the finished runs of each variant, pooled over folds.
 
     Raises:
         DataError: if an experiment has not been run
     """
-    return {question: results_by_variant(arms) for question, arms in planned.items()}
+    return {question: results_by_variant(variants) for question, variants in planned.items()}
 
 
-def differences(arms: Mapping[str, Result]) -> dict[str, Comparison]:
-    """Return by how much UAR each arm is above the first one, on the same clips, tested over speakers."""
-    (_, base), *others = arms.items()
+def differences(variants: Mapping[str, Result]) -> dict[str, Comparison]:
+    """Return by how much UAR each variant is above the first one, on the same clips, tested over speakers."""
+    (_, base), *others = variants.items()
     clips = list(rows_by_clip(base))
     return {name: paired_test(uar, predictions_for(base, clips), predictions_for(each, clips)) for name, each in others}
 
@@ -137,12 +130,12 @@ def _corrected(found: Mapping[str, Comparison]) -> dict[str, float]:
 # -- Tables and sentences -- #
 
 
-def variants_table(arms: Mapping[str, Result]) -> pd.DataFrame:
-    """Return the arms of a question for reading; all figures are of validation speakers."""
-    found = differences(arms)
+def variants_table(variants: Mapping[str, Result]) -> pd.DataFrame:
+    """Return the variants of a question for reading; all figures are of validation speakers."""
+    found = differences(variants)
     corrected = _corrected(found)
     rows = []
-    for name, result in arms.items():
+    for name, result in variants.items():
         metrics, size = result.metrics(), network_size(result)
         row = {
             "Variant": name,
@@ -169,12 +162,12 @@ def _chosen(result: Result) -> str | None:
     return "; ".join(said) or None
 
 
-def caption(arms: Mapping[str, Result]) -> str:
+def caption(variants: Mapping[str, Result]) -> str:
     """Return what a reader must know to read the table of a question."""
-    metrics = next(iter(arms.values())).metrics()
+    metrics = next(iter(variants.values())).metrics()
     return (
         f"Validation speakers only: {metrics.clips} clips of {metrics.speakers} speakers, "
-        f"{next(iter(arms.values())).folds} folds. Per cent, 95 % intervals over {metrics.resampled}; UAR floor "
+        f"{next(iter(variants.values())).folds} folds. Per cent, 95 % intervals over {metrics.resampled}; chance level "
         f"{100 * metrics.uar_floor:.1f}. p is conditional on one training of each. Times are of one core"
     )
 
@@ -197,14 +190,14 @@ def parts_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()))
 
 
-def histories(arms: Mapping[str, Result]) -> pd.DataFrame:
+def histories(variants: Mapping[str, Result]) -> pd.DataFrame:
     """Return how the trainings of networks went.
 
     Returns:
-        columns arm, fold, epoch, loss, accuracy (of those who choose; NaN without any), chosen (true once a fold)
+        columns variant, fold, epoch, loss, accuracy (of those who choose; NaN without any), chosen (true once a fold)
     """
     tables = []
-    for name, result in arms.items():
+    for name, result in variants.items():
         for experiment, run in zip(result.experiments, result.runs, strict=True):
             history = run.history
             if history.empty:
@@ -213,7 +206,7 @@ def histories(arms: Mapping[str, Result]) -> pd.DataFrame:
             tables.append(
                 pd.DataFrame(
                     {
-                        "arm": name,
+                        "variant": name,
                         "fold": experiment.fold.number,
                         "epoch": history.epoch,
                         "loss": history.loss,
@@ -222,16 +215,37 @@ def histories(arms: Mapping[str, Result]) -> pd.DataFrame:
                     }
                 )
             )
-    columns = ["arm", "fold", "epoch", "loss", "accuracy", "chosen"]
+    columns = ["variant", "fold", "epoch", "loss", "accuracy", "chosen"]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+# -- Figures -- #
+
+
+def plot_uars(variants: Mapping[str, Result], title: str) -> figures.Drawing:
+    """Plot the UAR of each variant, with the chance level."""
+    chance = next(iter(variants.values())).metrics().uar_floor
+    values = {name: result.metrics().uar for name, result in variants.items()}
+    return figures.values_with_intervals(values, f"{title}, validation speakers", "UAR (%)", floor=chance)
+
+
+def plot_differences(variants: Mapping[str, Result], title: str) -> figures.Drawing:
+    """Plot the difference of each variant from the first one."""
+    found = {name: each.difference for name, each in differences(variants).items()}
+    return figures.studies.differences(found, title, "UAR against the first (points)")
+
+
+def plot_learning_curves(variants: Mapping[str, Result], title: str) -> figures.Drawing:
+    """Plot how the trainings of networks went, a panel each variant."""
+    return figures.ablation.learning_curves(histories(variants), title)
 
 
 def conclusions(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
     """Return what was found, in sentences that claim no more than the intervals and the tests do."""
     said = []
-    for arms in results.values():
-        found = differences(arms)
-        corrected, first = _corrected(found), next(iter(arms))
+    for variants in results.values():
+        found = differences(variants)
+        corrected, first = _corrected(found), next(iter(variants))
         said += [
             describe_difference(f"{name[0].upper()}{name[1:]}, against {first}", each.difference, corrected[name])
             for name, each in found.items()

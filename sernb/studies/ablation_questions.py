@@ -1,17 +1,41 @@
 """The questions of the development pages: which variants answer each."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from sernb.features import FrameValues
-from sernb.protocols.labels import ALL_EIGHT
-from sernb.studies.ablation import Question, Variant
+from sernb.audio.augmentation import View
+from sernb.features import Features, FrameValues
+from sernb.protocols.labels import ALL_EIGHT, LabelSet
 from sernb.systems import feature_cnn, multitask_cnn, multitask_losses
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One variant: a system, and what is different about it."""
+
+    name: str
+    system: str
+    settings: Mapping[str, object] = field(default_factory=dict)  # changes of the profile's settings
+    features: Features | None = None  # instead of the system's own
+    training_views: tuple[View, ...] | None = None  # instead of the system's own
+    quick: Mapping[str, object] = field(default_factory=dict)  # settings in the quick profile
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: all other variants are compared with the first one."""
+
+    name: str
+    variants: tuple[Variant, ...]
+    labels: LabelSet | None = None  # instead of the systems' own
+    quick: Mapping[str, object] = field(default_factory=dict)  # settings of all in the quick profile
+
 
 # -- What the pages ask -- #
 
 
-def _arms(system: str, arms: Mapping[str, Mapping[str, object]], **common: object) -> tuple[Variant, ...]:
-    return tuple(Variant(name, **{"system": system, **common, **changes}) for name, changes in arms.items())
+def _variants(system: str, named: Mapping[str, Mapping[str, object]], **common: object) -> tuple[Variant, ...]:
+    return tuple(Variant(name, **{"system": system, **common, **changes}) for name, changes in named.items())
 
 
 BASELINES = Question(
@@ -37,7 +61,7 @@ STATISTICS = Question(
 )
 MACHINE = Question(
     "machine",
-    _arms(
+    _variants(
         "statistics-svm",
         {
             "as published: RBF kernel, 140 components, gender learned": {},
@@ -59,7 +83,7 @@ CURVES = Question(
 )
 VALUES = Question(
     "values",
-    _arms(
+    _variants(
         "feature-cnn-narrow",
         {
             "as published": {},
@@ -74,7 +98,7 @@ FEATURES = (BASELINES, STATISTICS, MACHINE, VALUES, CURVES)
 
 SCALES = Question(
     "scales",
-    _arms(
+    _variants(
         "multiscale-cnn",
         {
             "as published: eight blocks, dilations 1 to 128": {},
@@ -86,7 +110,7 @@ SCALES = Question(
 )
 ATTENTION = Question(
     "attention",
-    _arms(
+    _variants(
         "multitask-cnn-narrow",
         {"with attention, as published": {}, "without attention": {"settings": {"attention": None}}},
         training_views=(),
@@ -94,7 +118,7 @@ ATTENTION = Question(
 )
 MEMORY = Question(
     "memory",
-    _arms(
+    _variants(
         "timedistributed-cnn-lstm-narrow",
         {"one LSTM cell, as in the code": {}, "two, as in the text": {"settings": {"cells": 2}}},
         training_views=(),
@@ -103,7 +127,7 @@ MEMORY = Question(
 )
 SOFTMAX = Question(
     "softmax",
-    _arms(
+    _variants(
         "dummynet-energy-narrow",
         {"softmax twice, as published": {}, "softmax once": {"settings": {"softmax_twice": False}}},
         training_views=(),
@@ -114,7 +138,7 @@ ARCHITECTURE = (SCALES, ATTENTION, MEMORY, SOFTMAX)
 _NOISE, _PITCH, _BOTH = feature_cnn.SYSTEM.training_views
 COPIES = Question(
     "copies",
-    _arms(
+    _variants(
         "feature-cnn-narrow",
         {
             "no copies": {"training_views": ()},
@@ -126,7 +150,7 @@ COPIES = Question(
 )
 VIEWS = Question(
     "views",
-    _arms(
+    _variants(
         "multitask-cnn-narrow",
         {
             "no copies": {"training_views": ()},
@@ -137,7 +161,7 @@ VIEWS = Question(
 )
 LOSSES = Question(
     "losses",
-    _arms(
+    _variants(
         "multitask-cnn-narrow",
         {
             "emotion alone": {"settings": {"combination": "emotion"}},
@@ -153,7 +177,7 @@ AUGMENTATION = (COPIES, VIEWS, LOSSES)
 
 NETWORK = Question(
     "network",
-    _arms(
+    _variants(
         "sernet",
         {
             "as it is": {},
@@ -166,7 +190,7 @@ NETWORK = Question(
 )
 ALTERATIONS = Question(
     "alterations",
-    _arms(
+    _variants(
         "sernet",
         {
             "as it is": {},
@@ -183,7 +207,7 @@ ALTERATIONS = Question(
 )
 LENGTH = Question(
     "length",
-    _arms(
+    _variants(
         "sernet",
         {
             "as it is": {},
@@ -206,3 +230,6 @@ JOINED = Question(
     ),
 )
 OURS = (NETWORK, ALTERATIONS, LENGTH, JOINED)
+
+# By page of model development.
+PAGES = {"features": FEATURES, "architecture": ARCHITECTURE, "augmentation": AUGMENTATION, "sernet": OURS}

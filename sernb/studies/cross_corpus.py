@@ -127,9 +127,9 @@ def cells_table(found: pd.DataFrame) -> pd.DataFrame:
             "Trained on": row.trained if row.trained != row.tested else f"{row.trained}, other speakers",
             "Tested on": row.tested,
             "UAR": str(row.metrics.uar),
-            "UAR floor": f"{100 * row.metrics.uar_floor:.1f}",
+            "UAR chance level": f"{100 * row.metrics.uar_floor:.1f}",
             "WAR": str(row.metrics.war),
-            "WAR floor": f"{100 * row.metrics.war_floor:.1f}",
+            "WAR chance level": f"{100 * row.metrics.war_floor:.1f}",
             "Training clips": row.training,
             "Test clips": row.metrics.clips,
             "Test speakers": row.metrics.speakers,
@@ -147,7 +147,7 @@ def conclusions(found: pd.DataFrame) -> list[str]:
         over = row.metrics.uar.low > row.metrics.uar_floor
         said.append(
             f"{row.system}, {row.trained} to {row.tested}: UAR {row.metrics.uar} %, "
-            f"{'above' if over else 'not shown to be above'} the floor of {100 * row.metrics.uar_floor:.1f} %"
+            f"{'above' if over else 'not shown to be above'} the chance level of {100 * row.metrics.uar_floor:.1f} %"
             f"{', for these speakers alone' * (row.metrics.resampled == 'clips')}."
         )
     return said or ["There is one corpus only: how a system does on another one was not tested."]
@@ -183,7 +183,7 @@ def drop_classes(
 def missing_corpora(data: str | Path | None = None) -> str:
     """Return which of the two corpora of the zero-shot test is not here, in words; empty if both are."""
     missing = [get_corpus(name).title for name in ("iemocap", "ravdess") if find_available(name, data).pool is None]
-    return f"{' and '.join(missing)} not at hand: the zero-shot test of system 002 was not run." if missing else ""
+    return f"{' and '.join(missing)} not available: the zero-shot test of multitask-cnn was not run." if missing else ""
 
 
 def plan_zero_shot(
@@ -222,7 +222,7 @@ def zero_shot(experiments: Sequence[Experiment], view: str = ORIGINAL.name) -> M
 
 
 def zero_shot_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return the zero-shot test beside what the system's authors report, and the floors; accuracies in per cent.
+    """Return the zero-shot test beside what the system's authors report, and the chance levels; accuracies in per cent.
 
     Emotion, gender, and intensity by the predicted arousal; of the recording alone, and of the mean over all views.
 
@@ -241,7 +241,7 @@ def zero_shot_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
             {
                 "Task": f"{task}{answered}",
                 "Here": str(here),
-                "Floor": f"{100 * floor:.1f}",
+                "Chance level": f"{100 * floor:.1f}",
                 "Clips": found.clips,
                 "Reported": f"{100 * REPORTED[f'{task}{answered}']:.1f}",
             }

@@ -7,7 +7,7 @@ from sernb.results.result import Result, collect_results
 from sernb.runs.experiment import Experiment, Plan
 
 
-class Arms(dict[str, Plan]):
+class Variants(dict[str, Plan]):
     """Experiments of a study, by what is different about them."""
 
     left_out: tuple[str, ...] = ()  # what the recordings do not allow, a sentence each
@@ -39,13 +39,13 @@ def describe_difference(what: str, difference: Interval, p: float | None = None)
     return f"{what}: {'' if found else 'no difference is shown, '}{points}{tested}."
 
 
-def results_by_variant(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, Result]:
-    """Return the finished runs of each arm, pooled.
+def results_by_variant(variants: Mapping[str, Sequence[Experiment]]) -> dict[str, Result]:
+    """Return the finished runs of each variant, pooled.
 
     Raises:
         DataError: if an experiment has not been run
     """
-    return {name: collect_results(experiments)[0] for name, experiments in arms.items()}
+    return {name: collect_results(experiments)[0] for name, experiments in variants.items()}
 
 
 def rows_by_clip(result: Result) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What a frozen speech encoder knows, layer by layer: of emotions, of speakers, and at what cost."""
+"""A frozen speech encoder layer by layer: what it represents of emotions and speakers, and at what cost."""
 
 import time
 from collections.abc import Mapping
@@ -81,14 +81,14 @@ def neighbours(corpus: Pool, features: Embedding, *, data: str | Path | None = N
     return pd.DataFrame(rows)
 
 
-def costs(corpus: Pool, arms: Mapping[str, Result], *, data: str | Path | None = None) -> pd.DataFrame:
+def costs(corpus: Pool, variants: Mapping[str, Result], *, data: str | Path | None = None) -> pd.DataFrame:
     """Return what each system needs a clip on one core, and what it reaches, formatted for display."""
     from threadpoolctl import threadpool_limits
 
     files = corpus.files(data)
     chosen = files.iloc[np.linspace(0, len(files) - 1, min(TIMED, len(files))).astype(int)]
     rows = []
-    for name, result in arms.items():
+    for name, result in variants.items():
         kinds = {each.features for each in result.system.members or (result.system,)}
         seconds = 0.0
         with threadpool_limits(1):
@@ -115,6 +115,7 @@ def finding(results: Mapping[str, Mapping[str, Result]], encoder: str) -> str:
     )
 
 
-def share_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the neighbours' table in per cent, formatted for display."""
+def neighbours_table(corpus: Pool, encoder: str, *, data: str | Path | None = None) -> pd.DataFrame:
+    """Return the nearest neighbours by layer in per cent, formatted for display."""
+    table = neighbours(corpus, Embedding(encoder), data=data)
     return table.assign(**{name: (100 * table[name]).map("{:.1f}".format) for name in table.columns if name != "layer"})

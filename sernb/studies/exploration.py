@@ -1,17 +1,20 @@
 """What to know of recordings before modelling: counts, speech without its silence, voices, who lies near whom.
 
 Everywhere: ``clips`` is an index or a part of it, one row a clip; features come as a mapping from the name of a clip.
-Nothing here draws, prints or reads files.
+Nothing here draws or prints.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from sernb.audio.decoders import Seconds
+from sernb.corpora.pool import Pool
+from sernb.corpora.preparation import prepare
 from sernb.corpora.record import DIMENSIONS, EMOTIONS
-from sernb.features import Level
+from sernb.features import F0, Level, LogMel
 
 TRIM = 40.0  # dB below the loudest frame, as in system 002
 MOST_MAPPED = 2000  # clips; distances and t-SNE grow with the square
@@ -21,7 +24,16 @@ NEIGHBOURS = 10
 # -- Which clips -- #
 
 
-def speakers_with_every_emotion(clips: pd.DataFrame) -> pd.DataFrame:
+def measure(pool: Pool, data: str | Path | None = None) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Return the labelled clips of a pool with pitch, level and trimmed duration, and all log-mel spectrograms.
+
+    Features are computed once and then read; columns as of :func:`voices`.
+    """
+    spectrograms, f0, levels = (prepare(pool, kind, data=data) for kind in (LogMel(), F0(), Level()))
+    return voices(pool.index[pool.index.emotion != ""], f0, levels, Level()), spectrograms
+
+
+def one_clip_per_emotion(clips: pd.DataFrame) -> pd.DataFrame:
     """Return one clip an emotion, of one speaker and, as far as there is one, of one sentence, in order of emotions.
 
     The speaker is the first whose one sentence is there in the most emotions.
@@ -50,16 +62,6 @@ def rated(clips: pd.DataFrame) -> pd.DataFrame:
 # -- Counts -- #
 
 
-def findings_by_kind(findings: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a kind of finding: level, kind, number of files, and the first of them with what is said of it.
-
-    Args:
-        findings: of :func:`sernb.corpora.findings_table`
-    """
-    kinds = findings.groupby(["level", "kind"], sort=False)
-    return kinds.agg(files=("path", "size"), first=("path", "first"), detail=("detail", "first")).reset_index()
-
-
 def counts(clips: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Return clips by emotion and the values of other columns, as text with per cents of all, with totals.
 
@@ -80,8 +82,10 @@ def counts(clips: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return shown.rename_axis(columns=None).reset_index()
 
 
-def speakers(clips: pd.DataFrame) -> pd.DataFrame:
+def speakers_table(clips: pd.DataFrame) -> pd.DataFrame:
     """Return one row for all speakers of a gender with the same clips of each emotion, those with most clips first."""
+    if clips.empty:
+        return pd.DataFrame()
     by_emotion = pd.crosstab(clips.speaker, clips.emotion)
     by_emotion = by_emotion[[emotion for emotion in EMOTIONS if emotion in by_emotion]]
     about = clips.groupby("speaker").agg(gender=("gender", "first"), seconds=("seconds", "sum"))

@@ -57,23 +57,21 @@ def plan_variants(
     if min(sizes.values()) < 2:
         raise Infeasible(f"{pool.name}: some folds have fewer than two training clips of a gender; add recordings")
     numbers = [each.fold.number for each in chosen["all"]]
-    arms = {
+    variants = {
         name: plan([system], corpus, [PROTOCOL], train_on=condition, train_clips=sizes[name], folds=numbers, **given)
         for name, condition in VARIANTS.items()
     }
-    return _same_folds({EVERY_CLIP: chosen["all"]} | arms, len(numbers))
+    return _same_folds({EVERY_CLIP: chosen["all"]} | variants, len(numbers))
 
 
-def _same_folds(arms: Mapping[str, Sequence[Experiment]], count: int) -> dict[str, list[Experiment]]:
-    """Return the first folds that all arms have, at least ``count`` and so many that both genders are tested."""
-    every = arms["all"]
-    common = set.intersection(*({each.fold.number for each in arm} for arm in arms.values()))
+def _same_folds(variants: Mapping[str, Sequence[Experiment]], count: int) -> dict[str, list[Experiment]]:
+    """Return the first folds that all variants have, at least ``count`` and so many that both genders are tested."""
+    every = variants["all"]
+    common = set.intersection(*({each.fold.number for each in variant} for variant in variants.values()))
     numbers = [each.fold.number for each in every if each.fold.number in common]
     gender = every[0].clips.set_index("clip").gender
     for taken in range(min(count, len(numbers)), len(numbers) + 1):
-        kept = {
-            name: [each for each in arm if each.fold.number in numbers[:taken]] for name, arm in arms.items()
-        }  # fmt: skip
+        kept = {name: [each for each in part if each.fold.number in numbers[:taken]] for name, part in variants.items()}
         tested = {gender[clip] for each in kept["all"] for clip in each.fold.test}
         if {"female", "male"} <= tested:
             return kept
@@ -82,16 +80,16 @@ def _same_folds(arms: Mapping[str, Sequence[Experiment]], count: int) -> dict[st
     )
 
 
-def equal_sizes(arms: Mapping[str, Sequence[Experiment]]) -> dict[str, int]:
-    """Return for each arm how many training clips to take, so that all systems hear as much.
+def equal_sizes(variants: Mapping[str, Sequence[Experiment]]) -> dict[str, int]:
+    """Return for each variant how many training clips to take, so that all systems hear as much.
 
     A system that chooses no epoch learns from the validation clips, too: they count.
     """
     beside = {
         name: max(0 if each.system.chooses_epoch else len(each.fold.validation) for each in experiments)
-        for name, experiments in arms.items()
+        for name, experiments in variants.items()
     }
-    least = min(len(each.fold.train) + beside[name] for name, experiments in arms.items() for each in experiments)
+    least = min(len(each.fold.train) + beside[name] for name, experiments in variants.items() for each in experiments)
     return {name: least - validated for name, validated in beside.items()}
 
 
@@ -109,14 +107,14 @@ def _tested(result: Result) -> dict[str, np.ndarray]:
     return {"all": np.ones(len(gender), bool)} | {name: gender == name for name in ("female", "male")}
 
 
-def cells(arms: Mapping[str, Result]) -> pd.DataFrame:
+def cells(variants: Mapping[str, Result]) -> pd.DataFrame:
     """Return one row for each training and each test group: trained, tested, heard, metrics.
 
     Raises:
         DataError: if a gender is not tested
     """
     rows = []
-    for trained, result in arms.items():
+    for trained, result in variants.items():
         for tested, mask in _tested(result).items():
             if not mask.any():
                 raise DataError(f"{result.experiments[0].corpus.name}: no {tested} speaker is tested; take more folds")
@@ -130,10 +128,10 @@ def cells_table(found: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {
             "Trained on": row.trained,
-            "Clips heard": row.heard,
+            "Training clips": row.heard,
             "Tested on": row.tested,
             "UAR": str(row.metrics.uar),
-            "UAR floor": f"{100 * row.metrics.uar_floor:.1f}",
+            "UAR chance level": f"{100 * row.metrics.uar_floor:.1f}",
             "WAR": str(row.metrics.war),
             "Test clips": row.metrics.clips,
             "Test speakers": row.metrics.speakers,
@@ -148,12 +146,12 @@ def _part(result: Result, mask: np.ndarray, scores: np.ndarray | None = None) ->
     return Predictions(result.truth[mask], scores[mask], result.clips.speaker.to_numpy()[mask])
 
 
-def comparisons(arms: Mapping[str, Result]) -> dict[str, tuple[Comparison, float]]:
+def comparisons(variants: Mapping[str, Result]) -> dict[str, tuple[Comparison, float]]:
     """Return paired tests on the same clips: what is compared → test, and the smallest difference it could find.
 
     The two classifiers of a pair are each asked about the speakers of their own gender, which must be known.
     """
-    women, men, joint = arms["female"], arms["male"], arms["all"]
+    women, men, joint = variants["female"], variants["male"], variants["all"]
     masks = _tested(joint)
     pair = np.where(masks["female"][:, None], women.scores(), men.scores())
     female, male, known = masks["female"], masks["male"], masks["female"] | masks["male"]
@@ -164,7 +162,7 @@ def comparisons(arms: Mapping[str, Result]) -> dict[str, tuple[Comparison, float
         "male speakers: trained on men instead of women": [(women, male), (men, male)],
         "all speakers: one for each gender instead of one for all": [(joint, known), (joint, known, pair)],
         "all speakers: one for each gender instead of one trained on every clip": [
-            (arms[EVERY_CLIP], known),
+            (variants[EVERY_CLIP], known),
             (joint, known, pair),
         ],
     }
@@ -200,14 +198,14 @@ def between_genders(result: Result) -> Interval:
     return unpaired_difference(uar, _part(result, masks["male"]), _part(result, masks["female"]), seed=result.seed)
 
 
-def conclusions(arms: Mapping[str, Result], tested: Mapping[str, tuple[Comparison, float]]) -> list[str]:
+def conclusions(variants: Mapping[str, Result], tested: Mapping[str, tuple[Comparison, float]]) -> list[str]:
     """Return what was found, in sentences."""
     corrected = holm([each.p for each, _ in tested.values()])
     said = [
         describe_difference(what[0].upper() + what[1:], each.difference, p)
         for (what, (each, _)), p in zip(tested.items(), corrected, strict=True)
     ]
-    of_both = between_genders(arms[EVERY_CLIP])
+    of_both = between_genders(variants[EVERY_CLIP])
     return [*said, describe_difference("One classifier for all, women better than men by", of_both)]
 
 
@@ -265,7 +263,7 @@ def published_table(results: Mapping[tuple[str, str], Result]) -> pd.DataFrame:
                 "WAR": str(metrics.war),
                 "of recordings alone": str(result.metrics_where(recorded).war),
                 "WAR reported": f"{100 * REPORTED[kind, name]:.1f}" if theirs and (kind, name) in REPORTED else "–",
-                "WAR floor": f"{100 * metrics.war_floor:.1f}",
+                "WAR chance level": f"{100 * metrics.war_floor:.1f}",
                 "UAR": str(metrics.uar),
                 "Clips": metrics.clips,
                 "of that copies": int((~recorded).sum()),

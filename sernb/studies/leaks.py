@@ -16,7 +16,7 @@ from sernb.results.protocol_cards import SHARED
 from sernb.results.result import Result
 from sernb.runs.experiment import Plan
 from sernb.runs.planning import plan
-from sernb.studies.differences import Arms, describe_difference, predictions_for, rows_by_clip
+from sernb.studies.differences import Variants, describe_difference, predictions_for, rows_by_clip
 
 CLEAN = "speaker-independent"
 COPY = Noise()  # of which copies are made, before or after the split
@@ -24,7 +24,7 @@ COPY = Noise()  # of which copies are made, before or after the split
 
 @dataclass(frozen=True)
 class Leak:
-    """One leak: the arm that has it, and the arm that differs from it in nothing else."""
+    """One leak: the variant that has it, and the variant that differs from it in nothing else."""
 
     name: str
     leaky: str
@@ -32,7 +32,7 @@ class Leak:
 
 
 LEAKS = (
-    Leak("other take of the same utterance in training", "random", "random-twins-apart"),
+    Leak("repeated take of the same utterance in training", "random", "random-twins-apart"),
     Leak("same speaker in training", "random-twins-apart", CLEAN),
     Leak("both, as in random folds", "random", CLEAN),
     Leak("statistics fitted on all clips", "leaky-statistics", CLEAN),
@@ -40,7 +40,7 @@ LEAKS = (
 )
 
 
-def plan_variants(system: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None) -> Arms:
+def plan_variants(system: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None) -> Variants:
     """List the experiments of a system by protocol, all folds of each: what is compared are the same test clips.
 
     Raises:
@@ -55,22 +55,22 @@ def plan_variants(system: str, corpus: str, *, profile: str, seed: int = 0, data
     wanted = {protocol: (protocol, {}) for protocol in (CLEAN, "random", "random-twins-apart", "leaky-statistics")}
     copied = {"training_views": [COPY]}
     wanted |= {f"{protocol}, with copies": (protocol, copied) for protocol in (CLEAN, "leaky-augmentation")}
-    arms = _feasible({name: partial(every_fold, protocol, **more) for name, (protocol, more) in wanted.items()})
-    if not any(leak.leaky in arms and leak.clean in arms for leak in LEAKS):
-        raise Infeasible(*arms.left_out)
-    return arms
+    variants = _feasible({name: partial(every_fold, protocol, **more) for name, (protocol, more) in wanted.items()})
+    if not any(leak.leaky in variants and leak.clean in variants for leak in LEAKS):
+        raise Infeasible(*variants.left_out)
+    return variants
 
 
-def _feasible(planned: Mapping[str, Callable[[], Plan]]) -> Arms:
-    arms, left_out = Arms(), []
+def _feasible(planned: Mapping[str, Callable[[], Plan]]) -> Variants:
+    variants, left_out = Variants(), []
     for name, of_arm in planned.items():
         try:
-            arms[name] = of_arm()
-            left_out += arms[name].left_out
+            variants[name] = of_arm()
+            left_out += variants[name].left_out
         except Infeasible as error:
             left_out += error.args
-    arms.left_out = tuple(dict.fromkeys(left_out))
-    return arms
+    variants.left_out = tuple(dict.fromkeys(left_out))
+    return variants
 
 
 def leak_effect(clean: Result, leaky: Result) -> Comparison | Interval:
@@ -81,10 +81,10 @@ def leak_effect(clean: Result, leaky: Result) -> Comparison | Interval:
     return unpaired_difference(uar, clean.answers(), leaky.answers(), seed=clean.seed)
 
 
-def leak_effects(arms: Mapping[str, Result]) -> dict[str, Comparison | Interval]:
+def leak_effects(variants: Mapping[str, Result]) -> dict[str, Comparison | Interval]:
     """Return what each leak is worth to a system, of those that were measured."""
-    there = [leak for leak in LEAKS if leak.clean in arms and leak.leaky in arms]
-    return {leak.name: leak_effect(arms[leak.clean], arms[leak.leaky]) for leak in there}
+    there = [leak for leak in LEAKS if leak.clean in variants and leak.leaky in variants]
+    return {leak.name: leak_effect(variants[leak.clean], variants[leak.leaky]) for leak in there}
 
 
 def difference_of(found: Comparison | Interval) -> Interval:
@@ -98,16 +98,16 @@ def _corrected(found: Mapping[str, Comparison | Interval]) -> dict[str, float]:
     return dict(zip(tested, holm(list(tested.values())).tolist(), strict=True)) if tested else {}
 
 
-def leak_effects_table(arms: Mapping[str, Result], found: Mapping[str, Comparison | Interval]) -> pd.DataFrame:
+def leak_effects_table(variants: Mapping[str, Result], found: Mapping[str, Comparison | Interval]) -> pd.DataFrame:
     """Return what each leak is worth for reading; p corrected by Holm's method for the paired tests."""
     corrected = _corrected(found)
     rows = []
     for leak in (leak for leak in LEAKS if leak.name in found):
-        leaky, clean = arms[leak.leaky], arms[leak.clean]
+        leaky, clean = variants[leak.leaky], variants[leak.clean]
         rows.append(
             {
                 "Leak": leak.name,
-                "Worth (points)": str(difference_of(found[leak.name])),
+                "Effect (points)": str(difference_of(found[leak.name])),
                 "p after Holm": format_p(corrected[leak.name]) if leak.name in corrected else "–",
                 "UAR with it": str(leaky.metrics().uar),
                 "UAR without": str(clean.metrics().uar),
@@ -128,10 +128,10 @@ def training_clips(result: Result) -> int:
     return round(np.mean([len(each.fold.train) + joined * len(each.fold.validation) for each in result.experiments]))
 
 
-def counts_table(arms: Mapping[str, Result]) -> pd.DataFrame:
+def counts_table(variants: Mapping[str, Result]) -> pd.DataFrame:
     """Return what the audit counted: test clips that share something with training, by protocol, of how many."""
     rows = []
-    for name, result in arms.items():
+    for name, result in variants.items():
         row = {"Protocol": name, "Test clips": len(result.clips)} | dict.fromkeys(SHARED.values(), 0)
         for run in result.runs:
             for kind, count in run.metrics["shared by design"].items():
@@ -148,7 +148,7 @@ CHOSEN, BEST = "chosen on validation speakers", "best on the test part"
 LAST = "last epoch"
 
 
-def plan_epochs(network: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None) -> Arms:
+def plan_epochs(network: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None) -> Variants:
     """List the trainings of a network watched on validation speakers, and again on the test part.
 
     Whatever watches does not touch the training: both go through the same weights, epoch by epoch. Without a network,
@@ -156,20 +156,20 @@ def plan_epochs(network: str, corpus: str, *, profile: str, seed: int = 0, data:
     """
     protocols = {CHOSEN: CLEAN, BEST: "leaky-choice"} if network else {}
     given = {"profile": profile, "seeds": [seed], "data": data}
-    arms = _feasible({name: partial(plan, [network], corpus, [each], **given) for name, each in protocols.items()})
-    if len(arms) < len(protocols):
-        arms.clear()
-    return arms
+    variants = _feasible({name: partial(plan, [network], corpus, [each], **given) for name, each in protocols.items()})
+    if len(variants) < len(protocols):
+        variants.clear()
+    return variants
 
 
-def epochs(arms: Mapping[str, Result]) -> pd.DataFrame:
+def epochs(variants: Mapping[str, Result]) -> pd.DataFrame:
     """Return accuracy by fold and epoch: fold, epoch, loss, validation (NaN without a validation part), test.
 
     Raises:
         ValueError: if the two trainings differ, so that their epochs cannot be compared
     """
     tables = []
-    for ours, theirs in zip(arms[CHOSEN].runs, arms[BEST].runs, strict=True):
+    for ours, theirs in zip(variants[CHOSEN].runs, variants[BEST].runs, strict=True):
         watched, leaky = ours.history, theirs.history
         if len(watched) != len(leaky) or not np.allclose(watched.loss, leaky.loss, rtol=1e-5):
             fold = ours.config["fold"]

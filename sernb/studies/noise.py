@@ -1,6 +1,6 @@
 """Noise: the stress test of a system, trained on clean and on noisy clips."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from sernb.results.result import Result
 from sernb.runs.experiment import Experiment
 from sernb.runs.planning import plan
 from sernb.studies.differences import describe_difference, excludes_zero
+from sernb.studies.examples import RATE, Sound
 
 CLIPS_OF_EACH = 4  # that may be heard in the babble; more would fill memory
 
@@ -89,6 +90,15 @@ def make_babble(pool: Pool, data: str | Path | None = None) -> tuple[Babble, ...
     return tuple(Babble(f"babble {snr} dB", snr, *made_from, bank=bank) for snr in RATIOS)
 
 
+def example_sounds(pool: Pool, tried: Sequence[Condition], data: str | Path | None = None) -> Iterator[Sound]:
+    """Return one clip as recorded and under one condition of each kind, to play; an angry one where there is one."""
+    clip = pool.index["clip"][pool.index.emotion.eq("angry").idxmax()]
+    signal = load(pool.files(data)[clip], RATE)
+    yield signal, RATE, f"{clip}, as recorded"
+    for condition in {each.kind: each for each in tried if each != PUBLISHED}.values():
+        yield apply_view(clip, condition.view, signal, RATE), RATE, f"{clip}, {condition}"
+
+
 # One noisy copy of each training clip, at a ratio drawn from four.
 TRAINED_ON: View = OneOf("white 0 to 20 dB", tuple(Noise(f"white {snr} dB", snr) for snr in RATIOS if snr >= 0))
 
@@ -114,14 +124,14 @@ def plan_variants(
     }
 
 
-def measure_robustness(arms: Mapping[str, Result], tried: Sequence[Condition]) -> pd.DataFrame:
-    """Return one row an arm and condition, the recordings as they are first (kind ``clean``).
+def measure_robustness(variants: Mapping[str, Result], tried: Sequence[Condition]) -> pd.DataFrame:
+    """Return one row a variant and condition, the recordings as they are first (kind ``clean``).
 
     Returns:
         columns trained, condition, kind, strength, uar and change against the clean clips (intervals), floor, clips
     """
     rows = []
-    for name, result in arms.items():
+    for name, result in variants.items():
         clean = result.answers()
         about = {"trained": name, "floor": result.metrics().uar_floor, "clips": len(result.clips)}
         rows.append(about | {"condition": "clean", "kind": "clean", "strength": np.inf, "uar": result.metrics().uar})
@@ -155,7 +165,7 @@ def _text(change: object) -> str:
     return "–" if isinstance(change, float) else str(change)
 
 
-def conclusions(arms: Mapping[str, Result], found: pd.DataFrame) -> list[str]:
+def conclusions(variants: Mapping[str, Result], found: pd.DataFrame) -> list[str]:
     """Return what was found, in sentences."""
     said = []
     for name, part in found[found.kind != "clean"].groupby("trained", sort=False):
@@ -163,9 +173,9 @@ def conclusions(arms: Mapping[str, Result], found: pd.DataFrame) -> list[str]:
         worst = min(part.itertuples(), key=lambda row: row.change.value)
         said.append(
             f"{name[0].upper()}{name[1:]}: under {len(worse)} of {len(part)} conditions the interval of the change is "
-            f"below 0; UAR falls most under {worst.condition}, to {worst.uar} % (floor {100 * worst.floor:.1f} %)."
+            f"below 0; UAR falls most under {worst.condition}, to {worst.uar} % (chance {100 * worst.floor:.1f} %)."
         )
-    clean, noisy = arms[CLEAN], arms[NOISY]
+    clean, noisy = variants[CLEAN], variants[NOISY]
     for view, condition in _views(found, clean).items():
         difference = paired_difference(
             uar, clean.answers(clean.scores(view)), noisy.answers(noisy.scores(view)), seed=clean.seed

@@ -23,6 +23,7 @@ from sernb.features.normalisation import SHRINKAGES, Moments, average_moments, c
 from sernb.runs.experiment import Experiment, Plan
 from sernb.runs.feasibility import refuse_single_clips
 from sernb.runs.planning import plan
+from sernb.runs.runner import prepare_for
 from sernb.runtime.files import atomic
 from sernb.runtime.workers import run_on_cores
 from sernb.studies.differences import describe_difference
@@ -224,7 +225,7 @@ def best_k(trained: AdaptedSystem, clips: Sequence[str], *, draws: int) -> float
 
 
 def adaptation_curve(
-    experiments: Sequence[Experiment], *, draws: int = DRAWS, jobs: int = -1
+    experiments: Sequence[Experiment], *, draws: int = DRAWS, jobs: int = -1, data: str | Path | None = None
 ) -> tuple[list[float], pd.DataFrame]:
     """Return the enrolment curve over all folds.
 
@@ -232,12 +233,14 @@ def adaptation_curve(
         experiments: folds of one system under ``speaker-independent``
         draws: how often the clips at hand are drawn anew
         jobs: processes; -1: as many as there are cores
+        data: the folder of the recordings, for features that are not prepared yet
 
     Returns:
         the k of each fold, and one row for each number of clips at hand: count (None: all), uar over all test clips,
         gained over none at hand, and unseen, the UAR over the clips that were not at hand; intervals
     """
     if left := [experiment for experiment in experiments if _read(_file(experiment, draws)) is None]:
+        prepare_for(left, data=data)
         list(run_on_cores(partial(measure_adaptation, draws=draws), left, jobs=jobs))
     folds = [measure_adaptation(experiment, draws=draws) for experiment in experiments]  # by now all are kept
     by_count: dict[int | None, list[Enrolment]] = {}
@@ -268,10 +271,10 @@ def adaptation_table(found: pd.DataFrame) -> pd.DataFrame:
     """Return the curve for reading: per cent, gains in points."""
     rows = [
         {
-            "Clips at hand": "all own" if row["count"] is None else row["count"],
+            "Available clips": "all" if row["count"] is None else row["count"],
             "UAR": str(row.uar),
-            "Gained over none (points)": "–" if row["count"] == 0 else str(row.gained),
-            "UAR of clips not at hand": "–" if row.unseen is None else str(row.unseen),
+            "Gain over none (points)": "–" if row["count"] == 0 else str(row.gained),
+            "UAR of clips not available": "–" if row.unseen is None else str(row.unseen),
         }
         for _, row in found.iterrows()
     ]
@@ -281,7 +284,7 @@ def adaptation_table(found: pd.DataFrame) -> pd.DataFrame:
 def conclusions(found: pd.DataFrame) -> list[str]:
     """Return what was found, in sentences."""
     full = found.iloc[-1].gained
-    said = [describe_difference("All own clips at hand instead of none", full)]
+    said = [describe_difference("All own clips available instead of none", full)]
     enough = [row for _, row in found.iterrows() if row["count"] and row.gained.low > 0]
     if not enough or full.value <= 0:
         return [*said, "No number of clips that was tried shows a gain."]

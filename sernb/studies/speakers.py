@@ -6,7 +6,23 @@ import numpy as np
 import pandas as pd
 
 from sernb.evaluation import per_group
-from sernb.results.result import Result
+from sernb.results.result import Result, collect_results
+from sernb.runs.experiment import Experiment, Plan
+from sernb.runs.planning import plan
+
+
+def plan_systems(systems: Sequence[str], corpus: str, **options: object) -> Plan:
+    """List the speaker-independent experiments of some systems; options as of :func:`sernb.runs.planning.plan`."""
+    return plan(systems, corpus, ["speaker-independent"], **options)
+
+
+def read_results(experiments: Sequence[Experiment]) -> list[Result]:
+    """Return the results of the systems that use audio.
+
+    Raises:
+        DataError: if an experiment has not been run
+    """
+    return [result for result in collect_results(experiments) if result.system.features]
 
 
 def score_speakers(result: Result) -> pd.DataFrame:
@@ -54,7 +70,7 @@ def spread_table(results: Sequence[Result]) -> pd.DataFrame:
                 "s.d. (points)": _points(deviation["observed"]),
                 "by few clips": _points(deviation["by clips"]),
                 "between speakers": _points(deviation["between"]),
-                "WAR floor": f"{100 * result.metrics().war_floor:.1f}",
+                "WAR chance level": f"{100 * result.metrics().war_floor:.1f}",
                 "Speakers": len(found),
                 "Clips": len(result.clips),
             }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from sernb import figures
 from sernb.config import DataError, digest
 from sernb.evaluation import Comparison, paired_test, uar
 from sernb.results.result import Result
@@ -206,6 +207,17 @@ def importances(study: "optuna.Study", *, seed: int = 0) -> dict[str, float]:
     if len({trial.value for trial in study.trials}) < 2:
         return {}
     return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
+
+
+def plot_trials(study: "optuna.Study") -> figures.Drawing:
+    """Plot UAR by trial with the best so far."""
+    return figures.ablation.trials(trials_table(study), f"feature-cnn: {len(study.trials)} trials")
+
+
+def plot_importances(study: "optuna.Study", *, seed: int = 0) -> Iterator[figures.Drawing]:
+    """Plot what each hyper-parameter explains; nothing where :func:`importances` are none."""
+    if found := importances(study, seed=seed):
+        yield figures.ablation.importances(found, f"Importance of hyper-parameters after {len(study.trials)} trials")
 
 
 def improvement(study: "optuna.Study", experiments: Sequence[Experiment]) -> Comparison:

@@ -48,7 +48,7 @@ def test_rows_are_whole_within_the_frame_and_shares_begin_at_zero():
     assert axes.get_ylim() == (1.6, -0.6)
     assert axes.get_xlim() == (0, 100)
     assert "women (n = 10) 50.0 [40.0, 60.0]" in drawing.alt
-    assert "The floor is 25.0." in drawing.alt
+    assert "Chance level: 25.0." in drawing.alt
 
 
 def test_many_rows_make_no_endless_figure():

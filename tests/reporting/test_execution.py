@@ -405,7 +405,7 @@ def test_index_lists_results_first_then_pages(tmp_path: Path):
     assert soup.h1.text == soup.find(class_="lead").text == HARM
     assert [h2.find(string=True) for h2 in soup.find_all("h2")] == ["Results", "Pages", "Provenance"]
     assert [a["href"] for a in soup.select("ol.pages h3 > a:first-child")] == ["a%20b.html", "more/c.html"]
-    assert [state.text for state in soup.find_all(class_="state")] == ["Fine", "Failed"]
+    assert [state.text for state in soup.find_all(class_="state")] == ["Complete", "Failed"]
     assert "1 of 2 pages failed" in soup.find(class_="banner").text
     assert [cell.text for cell in soup.find_all("dd")] == ["abc", HARM]
 

@@ -172,7 +172,7 @@ def test_all_reports_are_listed_with_their_states(tmp_path: Path):
     assert problems_of_page(page) == []
     soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
     assert soup.find("a", href="a/index.html").text == "<A>"
-    assert soup.find(class_="state").text == "2 pages: 1 stale, 1 fine"
+    assert soup.find(class_="state").text == "2 pages: 1 outdated, 1 complete"
     assert "UAR 61.3" in soup.main.text
 
 

@@ -150,9 +150,9 @@ def test_cards_count_what_the_folds_share(experiments):
         assert card["Test clips"] == tests
     assert "majority" not in cards.index.get_level_values("System")
     strict = cards.loc[("multiscale-cnn", "speaker-independent")]
-    assert (strict["Speakers apart"], strict["Twins apart"]) == ("yes", "yes")
+    assert (strict["Speaker-disjoint"], strict["Repetitions disjoint"]) == ("yes", "yes")
     assert cards.loc[("multiscale-cnn", OTHER_CORPUS), "Validation clips a fold"] == "0", "the test part chose"
-    assert strict["What chose epoch or settings"] == "best epoch on validation speakers"
+    assert strict["Model selection"] == "best epoch on validation speakers"
 
 
 # -- One result in detail -- #
@@ -540,7 +540,7 @@ def test_pages_of_results_need_neither_tensorflow_nor_trainings(folder):
 @pytest.mark.parametrize("name", ["30_train", "40_test", "60_compare_systems"])
 def test_every_results_page_has_the_protocol_card(name):
     cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
-    assert any("protocol_cards(experiments)" in cell.source for cell in cells)
+    assert any("show_protocol_cards(experiments)" in cell.source for cell in cells)
 
 
 def reported_for(system: str, corpus: str, **options) -> list[tuple[str, float]]:

@@ -256,11 +256,11 @@ def test_a_class_that_is_never_right_is_so_in_every_copy():
 
 
 def test_the_gender_study_tests_both_genders_or_says_why_not(odd):
-    arms = gender.plan_variants("statistics-svm", odd(rows(6, TWO, 3)), profile="quick")
-    folds = {name: [each.fold.number for each in arm] for name, arm in arms.items()}
+    variants = gender.plan_variants("statistics-svm", odd(rows(6, TWO, 3)), profile="quick")
+    folds = {name: [each.fold.number for each in variant] for name, variant in variants.items()}
     assert len({tuple(numbers) for numbers in folds.values()}) == 1
-    (experiment, *_) = arms["all"]
-    tested = {clip for each in arms["all"] for clip in each.fold.test}
+    (experiment, *_) = variants["all"]
+    tested = {clip for each in variants["all"] for clip in each.fold.test}
     clips = experiment.clips
     assert set(clips[clips["clip"].isin(tested)].gender) == {"female", "male"}
     with pytest.raises(Infeasible, match="no speaker whose gender is female"):
@@ -270,9 +270,9 @@ def test_the_gender_study_tests_both_genders_or_says_why_not(odd):
 
 
 def test_the_leak_study_measures_what_can_be_measured(odd):
-    arms = leaks.plan_variants("statistics-svm", odd("six clips of one speaker"), profile="quick")
-    assert set(arms) == {"random", "random-twins-apart"}
-    assert any("has one speaker" in sentence for sentence in arms.left_out)
+    variants = leaks.plan_variants("statistics-svm", odd("six clips of one speaker"), profile="quick")
+    assert set(variants) == {"random", "random-twins-apart"}
+    assert any("has one speaker" in sentence for sentence in variants.left_out)
     assert leaks.plan_epochs("multiscale-cnn", odd("one class"), profile="quick") == {}
     with pytest.raises(Infeasible):
         leaks.plan_variants("statistics-svm", odd("one clip"), profile="quick")

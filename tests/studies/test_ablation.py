@@ -22,7 +22,7 @@ from sernb.runs.experiment import Experiment
 from sernb.runs.planning import plan
 from sernb.runs.run_folder import Run, read_run, write_run
 from sernb.runs.runner import run_many
-from sernb.studies import ablation, feature_maps, tuning
+from sernb.studies import ablation, networks, tuning
 from sernb.studies.ablation import Question, Variant
 from sernb.studies.ablation_questions import ARCHITECTURE, ATTENTION, AUGMENTATION, BASELINES, FEATURES, JOINED, OURS
 
@@ -111,8 +111,8 @@ def flat(value: object, name: str = "") -> dict[str, object]:
     ids=lambda q: q.name,
 )
 def test_a_variant_differs_from_the_first_in_one_thing(question, profile):
-    arms = ablation.plan_questions([question], "demo", profile=profile)[question.name]
-    (_, base), *others = arms.items()
+    variants = ablation.plan_questions([question], "demo", profile=profile)[question.name]
+    (_, base), *others = variants.items()
     for name, experiments in others:
         assert [each.fold for each in experiments] == [each.fold for each in base]
         ours, theirs = flat(experiments[0].config), flat(base[0].config)
@@ -124,7 +124,7 @@ def test_a_variant_differs_from_the_first_in_one_thing(question, profile):
 
 def test_arms_that_questions_share_are_run_once():
     planned = ablation.plan_questions(FEATURES, "demo", profile="quick")
-    every = [each for arms in planned.values() for experiments in arms.values() for each in experiments]
+    every = [each for variants in planned.values() for experiments in variants.values() for each in experiments]
     once = ablation.list_experiments(planned)
     assert len(once) == len({each.folder for each in every}) < len(every)
 
@@ -134,30 +134,30 @@ def test_arms_that_questions_share_are_run_once():
 
 def test_a_table_holds_the_differences_on_the_same_clips(planned):
     pretend(ablation.list_experiments(planned))
-    arms = ablation.results_by_question(planned)["pair"]
-    (name, found), *_ = ablation.differences(arms).items()
+    variants = ablation.results_by_question(planned)["pair"]
+    (name, found), *_ = ablation.differences(variants).items()
     assert name == "less dropout"
     recalls = []
-    for result in arms.values():
+    for result in variants.values():
         rows = pd.concat([run.predictions for run in result.runs])
         recalls.append(balanced_accuracy_score(rows.truth, rows[list(result.classes)].idxmax(axis=1)))
     assert found.difference.value == pytest.approx(recalls[1] - recalls[0], abs=1e-12)
     assert (found.units, found.difference.unit) == (10, "speakers")
-    table = ablation.variants_table(arms).set_index("Variant")
+    table = ablation.variants_table(variants).set_index("Variant")
     assert table["UAR"].str.split().str[0].tolist() == [f"{100 * recall:.1f}" for recall in recalls]
     assert table["Against the first (points)"].tolist() == ["–", str(found.difference)]
     assert table["Parameters"].tolist() == ["1,234"] * 2
     assert table["Multiply-adds a clip (million)"].tolist() == ["5.7"] * 2
     assert table["Chosen by fold"].tolist() == ["epoch 2, 2, 2, 2, 2"] * 2
-    assert "600 clips of 10 speakers" in ablation.caption(arms)
-    (sentence,) = ablation.conclusions({"pair": arms})
+    assert "600 clips of 10 speakers" in ablation.caption(variants)
+    (sentence,) = ablation.conclusions({"pair": variants})
     assert sentence.startswith("Less dropout, against as published:")
 
 
 def test_curves_mark_the_chosen_epoch_of_each_fold(planned):
     pretend(ablation.list_experiments(planned))
     found = ablation.histories(ablation.results_by_question(planned)["pair"])
-    assert found[found.chosen].groupby(["arm", "fold"]).epoch.agg(list).tolist() == [[2]] * 10
+    assert found[found.chosen].groupby(["variant", "fold"]).epoch.agg(list).tolist() == [[2]] * 10
     assert found[found.chosen].accuracy.unique().tolist() == [0.3]
     drawing = figures_ablation.learning_curves(found, "made")
     assert "chosen epochs 2, 2, 2, 2, 2" in drawing.alt
@@ -176,22 +176,19 @@ def test_where_nobody_chooses_an_epoch_no_accuracy_is_drawn(planned):
 
 @pytest.mark.slow
 def test_inside_of_a_network_that_was_trained():
-    arms = {"with attention": replace(ATTENTION.arms[0], settings={"epochs": 1, "width": 1 / 32})}
-    planned = {name: ablation.plan_variant(arm, "demo", profile="quick")[:1] for name, arm in arms.items()}
+    variants = {"with attention": replace(ATTENTION.variants[0], settings={"epochs": 1, "width": 1 / 32})}
+    planned = {name: ablation.plan_variant(variant, "demo", profile="quick")[:1] for name, variant in variants.items()}
     run_many(planned["with attention"], jobs=1, progress=False)
     (result,) = ablation.results_by_question({"attention": planned})["attention"].values()
-    seen = feature_maps.inspect_network(result)
+    seen = networks.inspect_network(result)
     row = result.runs[0].predictions.set_index("clip").loc[seen.clip]
     assert (seen.truth, seen.answer) == (row.truth, row[list(result.classes)].astype(float).idxmax())
     assert seen.picture.shape == (128, 128)
     assert seen.seen["filters 1"].shape == (7, 7, 1, 1)
-    for drawing in (
-        figures_ablation.filters(seen, "f"),
-        figures_ablation.feature_maps(seen, 2, "m"),
-        figures_ablation.attention(seen, "a"),
-    ):
-        assert len(drawing.alt) > 40
-    assert f"{seen.truth} answered {seen.answer}" in figures_ablation.attention(seen, "a").alt
+    drawings = list(networks.plot_interior(seen))
+    assert len(drawings) == 4
+    assert all(len(drawing.alt) > 40 for drawing in drawings)
+    assert f"{seen.truth} predicted as {seen.answer}" in drawings[-1].alt
 
 
 # -- The search -- #

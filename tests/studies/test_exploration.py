@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sernb.audio import reading
 from sernb.config import DataError
-from sernb.corpora import check, index, local_index, registry
+from sernb.corpora import index, local_index, registry
 from sernb.corpora.availability import find_available
 from sernb.corpora.registry import CORPORA
 from sernb.features import F0, Level, LogMel
@@ -103,7 +103,7 @@ def test_voices_of_a_made_clip_and_of_silence():
 
 
 def test_one_clip_an_emotion_of_one_speaker_and_sentence(clips):
-    chosen = exploration.speakers_with_every_emotion(clips)
+    chosen = exploration.one_clip_per_emotion(clips)
     assert chosen.emotion.tolist() == list(DEMO.emotions)
     assert len(set(chosen.speaker)) == len(set(chosen.sentence)) == 1
 
@@ -111,7 +111,7 @@ def test_one_clip_an_emotion_of_one_speaker_and_sentence(clips):
 def test_where_no_sentence_is_in_all_emotions_others_of_the_speaker_step_in(clips):
     clips = clips[(clips.sentence == "02") | (clips.emotion == "sad")]
     clips = clips[(clips.sentence == "01") | (clips.emotion != "sad")]
-    chosen = exploration.speakers_with_every_emotion(clips).set_index("emotion")
+    chosen = exploration.one_clip_per_emotion(clips).set_index("emotion")
     assert len(chosen) == 8
     assert len(set(chosen.speaker)) == 1
     assert chosen.sentence.drop("sad").tolist() == ["02"] * 7
@@ -148,24 +148,14 @@ def test_counts_are_those_of_the_table_with_per_cents(clips):
 
 
 def test_speakers_with_the_same_clips_share_a_line(clips):
-    table = exploration.speakers(clips)
+    table = exploration.speakers_table(clips)
     assert table[["speakers", "gender", "clips each"]].to_numpy().tolist() == [[4, "male", 30], [4, "female", 30]]
     assert table.neutral.tolist() == [2, 2]
     assert [who.split() for who in table.who] == [["01", "…", "07"], ["02", "…", "08"]]
     minutes = clips.groupby("gender").seconds.sum() / 60
     assert table.minutes.tolist() == [f"{minutes['male']:.1f}", f"{minutes['female']:.1f}"]
-    without_one = exploration.speakers(clips.drop(index=0))
+    without_one = exploration.speakers_table(clips.drop(index=0))
     assert sorted(without_one.speakers) == [1, 3, 4]
-
-
-def test_findings_are_summed_up_by_kind():
-    findings = [check.Finding("problem", "missing", f"{n}.wav", "is missing") for n in range(3)]
-    findings.append(check.Finding("note", "stereo", "x.wav", "has 2 channels"))
-    table = exploration.findings_by_kind(check.findings_table(findings))
-    assert table.to_numpy().tolist() == [
-        ["problem", "missing", 3, "0.wav", "is missing"],
-        ["note", "stereo", 1, "x.wav", "has 2 channels"],
-    ]
 
 
 # -- Who lies near whom -- #

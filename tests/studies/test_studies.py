@@ -117,7 +117,7 @@ def test_cells_are_of_the_corpus_that_was_tested(rng):
     demo = (result.clips["corpus"] == "demo").to_numpy()
     assert cell.metrics.uar.value == pytest.approx(balanced_accuracy_score(truth[demo], prediction[demo]), abs=1e-12)
     assert (cell.metrics.clips, cell.training) == (240, 480 - 120), "a speaker of the others validates"
-    assert "above the floor" in " ".join(cross_corpus.conclusions(found))
+    assert "above the chance level" in " ".join(cross_corpus.conclusions(found))
     assert "\n" not in studies.matrix(found, "Title").alt
     assert len(cross_corpus.cells_table(found)) == 4
 
@@ -211,23 +211,23 @@ def test_a_corpus_that_is_not_here_is_named(tmp_path):
 
 @pytest.mark.parametrize("system", ["statistics-svm", "multiscale-cnn"])
 def test_all_but_one_hear_equally_many_clips(system):
-    arms = gender.plan_variants(system, "demo", profile="quick")
+    variants = gender.plan_variants(system, "demo", profile="quick")
     joined = system == "statistics-svm"
     heard = {
         name: {len(each.fold.train) + joined * len(each.fold.validation) for each in experiments}
-        for name, experiments in arms.items()
+        for name, experiments in variants.items()
     }
     assert heard["all"] == heard["female"] == heard["male"]
     assert len(heard["all"]) == 1
     assert min(heard[gender.EVERY_CLIP]) > max(heard["all"])
-    women = arms["female"][0]
+    women = variants["female"][0]
     assert set(women.clips.set_index("clip").gender[list(women.fold.train)]) == {"female"}
 
 
 def test_gender_is_compared_on_the_same_clips(rng):
-    arms = gender.plan_variants("majority", "demo", profile="full")
-    pretend([each for arm in arms.values() for each in arm], rng)
-    results = results_by_variant(arms)
+    variants = gender.plan_variants("majority", "demo", profile="full")
+    pretend([each for variant in variants.values() for each in variant], rng)
+    results = results_by_variant(variants)
     truth, joint = answered(results["all"])
     _, women = answered(results["female"])
     _, men = answered(results["male"])
@@ -305,9 +305,9 @@ def test_recordings_are_scored_without_their_copies(rng):
 def test_stress_is_the_difference_from_the_same_clips(rng):
     tried = [Condition("white noise", snr, "dB SNR", Noise(f"white {snr} dB", snr)) for snr in (20, 10, 0)]
     tried.append(Condition("gain", -20, "dB", Gain("gain -20 dB", -20)))
-    arms = noise.plan_variants("majority", "demo", tried, profile="full")
-    pretend([each for arm in arms.values() for each in arm], rng)
-    results = results_by_variant(arms)
+    variants = noise.plan_variants("majority", "demo", tried, profile="full")
+    pretend([each for variant in variants.values() for each in variant], rng)
+    results = results_by_variant(variants)
     found = noise.measure_robustness(results, tried)
     for name, result in results.items():
         for condition in tried:
@@ -381,9 +381,9 @@ def test_enrolment_ends_at_a_speakers_own_statistics_and_begins_at_the_average_s
 
 
 def test_leaks_are_compared_clip_by_clip_whatever_their_order(rng):
-    arms = {name: plan(["majority"], "demo", [name]) for name in (INDEPENDENT, "random")}
-    pretend([each for arm in arms.values() for each in arm], rng)
-    results = results_by_variant(arms)
+    variants = {name: plan(["majority"], "demo", [name]) for name in (INDEPENDENT, "random")}
+    pretend([each for variant in variants.values() for each in variant], rng)
+    results = results_by_variant(variants)
     clean, leaky = results[INDEPENDENT], results["random"]
     assert clean.clips["clip"].tolist() != leaky.clips["clip"].tolist()
     found = leaks.leak_effect(clean, leaky)
@@ -392,14 +392,14 @@ def test_leaks_are_compared_clip_by_clip_whatever_their_order(rng):
     assert found.units == 8
     counted = leaks.counts_table(results)
     assert counted.speaker.tolist() == [3 * 4, 3 * 5]
-    partly = results_by_variant({"random": arms["random"][:2]})["random"]
+    partly = results_by_variant({"random": variants["random"][:2]})["random"]
     assert isinstance(leaks.leak_effect(clean, partly), Interval), "other clips cannot be paired"
 
 
 def test_every_leak_has_its_arms_and_all_folds():
-    arms = leaks.plan_variants("majority", "demo", profile="quick")
-    assert {name for leak in leaks.LEAKS for name in (leak.leaky, leak.clean)} == set(arms)
-    for experiments in arms.values():
+    variants = leaks.plan_variants("majority", "demo", profile="quick")
+    assert {name for leak in leaks.LEAKS for name in (leak.leaky, leak.clean)} == set(variants)
+    for experiments in variants.values():
         assert sorted(sum((each.fold.test for each in experiments), ())) == sorted(experiments[0].clips["clip"])
 
 

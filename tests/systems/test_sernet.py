@@ -227,7 +227,7 @@ def test_validation_speakers_train_and_so_calibrate_nothing_where_they_choose_no
         assert read_run(member.folder).validation.empty is not member.system.chooses_epoch
     (table,) = protocol_cards([whole]).to_dict("records")
     chose = ["the last epoch", "inner cross-validation, speakers apart", "best epoch on validation speakers"]
-    assert table["What chose epoch or settings"] == "; ".join(chose)
+    assert table["Model selection"] == "; ".join(chose)
 
 
 @pytest.mark.slow

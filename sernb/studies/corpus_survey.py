@@ -1,0 +1,117 @@
+"""One corpus as its preparation page shows it: source, whether the copy is the published one, features, examples."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sernb import figures
+from sernb.corpora.availability import Availability
+from sernb.corpora.check import check, findings_table
+from sernb.corpora.preparation import prepare
+from sernb.corpora.record import DIMENSIONS, Corpus
+from sernb.features import Level, LogMel
+from sernb.studies import examples
+from sernb.studies.exploration import extremes, loudness, one_clip_per_emotion, rated
+
+PLAYED = 5  # clips
+
+
+def facts_table(corpus: Corpus) -> pd.DataFrame:
+    """Return what is known of a corpus without its recordings: contents, citation, licence, where to get it."""
+    facts = {
+        "About": corpus.about,
+        "Citation": corpus.citation,
+        "Licence": corpus.licence,
+        "How to get it": corpus.on_request or corpus.get,
+        "Home": corpus.homepage,
+    }
+    return pd.DataFrame({"": list(facts), corpus.title: list(facts.values())})
+
+
+def quirks_table(corpus: Corpus) -> pd.DataFrame:
+    """Return what every loader of the corpus must know, one row each."""
+    return pd.DataFrame({"What to know": corpus.quirks})
+
+
+def check_copy(available: Availability) -> tuple[str, pd.DataFrame]:
+    """Decode every file and compare it with its published checksum.
+
+    Returns:
+        the outcome in a sentence, and one row a kind of finding: level, kind, number of files, the first of them with
+        what was found there
+    """
+    if available.folder is None:
+        return "There are no files to check.", pd.DataFrame()
+    findings = findings_table(check(available.corpus, available.folder))
+    problems = (findings["level"] == "problem").sum()
+    kinds = findings.groupby(["level", "kind"], sort=False)
+    return (
+        f"{len(available.clips)} of {available.corpus.clips} published clips: {problems} problems, "
+        f"{len(findings) - problems} notes",
+        kinds.agg(files=("path", "size"), first=("path", "first"), detail=("detail", "first")).reset_index(),
+    )
+
+
+def plot_counts(available: Availability) -> Iterator[figures.Drawing]:
+    """Plot clips by emotion and gender; nothing where no label is known."""
+    if len(available.clips):
+        yield figures.class_counts(available.clips, f"{available.corpus.title}: clips by emotion and gender")
+
+
+def plot_durations(available: Availability) -> Iterator[figures.Drawing]:
+    """Plot durations by emotion; nothing where no clip is known."""
+    if len(available.clips):
+        yield figures.durations(available.clips, f"{available.corpus.title}: durations")
+
+
+def plot_ratings(available: Availability) -> Iterator[figures.Drawing]:
+    """Plot valence, activation and dominance by emotion; nothing where no clip is rated."""
+    if len(clips := rated(available.clips)):
+        yield figures.ratings(clips, DIMENSIONS, f"{available.corpus.title}: ratings")
+
+
+def durations_table(available: Availability) -> pd.DataFrame:
+    """Return number, least, mean and greatest of the durations in seconds; empty where no clip is known."""
+    return extremes({available.corpus.title: available.clips.seconds} if len(available.clips) else {})
+
+
+def log_mels(available: Availability, data: str | Path | None = None) -> dict[str, np.ndarray]:
+    """Return the log-mel spectrogram of each clip by its name, shape ``(frames, bands)``; computed once, then read."""
+    return prepare(available.pool, LogMel(), data=data) if available.pool else {}
+
+
+def describe_size(spectrograms: Mapping[str, np.ndarray]) -> str:
+    """Return how large the features of all clips are, in words."""
+    if not spectrograms:
+        return "Features need the recordings."
+    frames = sum(map(len, spectrograms.values()))
+    megabytes = sum(each.nbytes for each in spectrograms.values()) / 1e6
+    return f"{len(spectrograms)} clips, {frames:,} frames of {LogMel().bands} mel bands, {megabytes:.0f} MB"
+
+
+def plot_examples(
+    available: Availability, spectrograms: Mapping[str, np.ndarray], data: str | Path | None = None
+) -> Iterator[figures.Drawing]:
+    """Plot one speaker in every emotion, as log-mel spectrogram and as MFCC; nothing without recordings."""
+    if available.pool:
+        chosen = one_clip_per_emotion(available.clips)
+        yield examples.plot_log_mels(chosen, spectrograms)
+        yield examples.plot_mfcc(available.pool, chosen, data)
+
+
+def example_sounds(available: Availability, data: str | Path | None = None) -> Iterator[examples.Sound]:
+    """Return the first of these clips, to play; nothing without recordings."""
+    if available.pool:
+        yield from examples.sounds(available.pool, one_clip_per_emotion(available.clips).head(PLAYED), data)
+
+
+def levels_table(available: Availability, data: str | Path | None = None) -> pd.DataFrame:
+    """Return the level of clips by emotion in dB of full scale, quietest first; empty without recordings."""
+    if not available.pool:
+        return pd.DataFrame()
+    levels = prepare(available.pool, Level(), data=data)
+    loud = available.clips.assign(decibels=[loudness(levels[clip]) for clip in available.clips["clip"]])
+    table = loud.groupby("emotion").decibels.describe(percentiles=[0.05, 0.5, 0.95])[["5%", "50%", "95%"]]
+    return table.round(1).sort_values("50%").set_axis(["5 % of clips below", "median", "95 % below"], axis=1)

@@ -1,0 +1,67 @@
+"""The page on one recording of yours: what the bundled model predicts for it, and what led to the prediction."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from sernb import figures
+from sernb.audio.reading import load
+from sernb.corpora.pool import Pool, find_recordings
+from sernb.prediction import attribution
+from sernb.prediction import figures as prediction_figures
+from sernb.prediction.model import Model
+from sernb.prediction.predict import Prediction
+from sernb.studies.examples import Sound
+
+
+def find_recording(recording: str, pool: Pool, clip: int = 0, data: str | Path | None = None) -> tuple[Path, str]:
+    """Return the path of a recording, and its name; where none is named, of a clip of the corpus by its number."""
+    if recording:
+        return Path(recording), Path(recording).name
+    row = pool.index.iloc[clip]
+    return find_recordings(pool, [row["clip"]], data)[row["clip"]], f"{row['clip']}, {row.emotion}"
+
+
+def read_sound(path: Path, model: Model, name: str) -> Sound:
+    """Return a recording to play, at the sampling rate of the model."""
+    return load(path, model.sampling_rate), model.sampling_rate, name
+
+
+def top_table(prediction: Prediction) -> pd.DataFrame:
+    """Return the three most probable emotions."""
+    rows = [(emotion, f"{100 * share:.0f} %") for emotion, share in prediction.top()]
+    return pd.DataFrame(rows, columns=["Emotion", "Probability"])
+
+
+def plot_timeline(prediction: Prediction, sound: Sound) -> figures.Drawing:
+    """Plot waveform and probabilities over time."""
+    return prediction_figures.heard(prediction, *sound)
+
+
+def contributions(model: Model, prediction: Prediction) -> pd.DataFrame:
+    """Return what each family of functionals adds; empty for a recording predicted in windows."""
+    return attribution.attribute(model, prediction) if prediction.row is not None else pd.DataFrame()
+
+
+def contributions_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the :func:`contributions`, formatted for display."""
+    return table.assign(moved=table.moved.map("{:+.2f}".format)).rename(columns=str.capitalize) if len(table) else table
+
+
+def plot_contributions(table: pd.DataFrame, prediction: Prediction, name: str) -> Iterator[figures.Drawing]:
+    """Plot the :func:`contributions` to the most probable emotion; nothing where there are none."""
+    if len(table):
+        title = f"{name}: contributions to {prediction.best}"
+        yield prediction_figures.why(table, prediction.best, title)
+
+
+def plot_among_clips(
+    pool: Pool, prediction: Prediction, name: str, data: str | Path | None = None
+) -> Iterator[figures.Drawing]:
+    """Plot the recording among the corpus's clips of the most probable emotion; nothing where it has none."""
+    if prediction.row is not None:
+        clips, own = attribution.place_among_clips(pool, prediction.best, prediction, data)
+        if len(clips):
+            title = f"{name} among {len(clips)} clips of {pool.title}, {prediction.best}"
+            yield prediction_figures.among_clips(clips, own, title)

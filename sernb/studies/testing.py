@@ -1,0 +1,163 @@
+"""The test page: figures, tables and sounds of one result in detail."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sernb import evaluation, figures
+from sernb.audio.reading import load
+from sernb.config import DataError
+from sernb.corpora.pool import Pool, find_recordings
+from sernb.features import LogMel
+from sernb.results import analysis, occlusion
+from sernb.results.occlusion import areas_table, seconds_of_views
+from sernb.results.result import Result
+from sernb.results.summary import describe_result, headline
+from sernb.results.tables import corpora_table, views_table
+from sernb.studies.examples import RATE, Sound
+
+__all__ = [
+    "areas_table",
+    "conclusions",
+    "corpora_table",
+    "error_recordings",
+    "errors_table",
+    "explain",
+    "explanation_sounds",
+    "name",
+    "plot_errors",
+    "plot_explanations",
+    "plot_groups",
+    "plot_predictions",
+    "plot_reliability",
+    "plot_top3",
+    "plot_two_classes",
+    "seconds_of_views",
+    "views_table",
+]
+
+HEARD = 0.25, 0.1  # shares of the most important cells
+
+
+def conclusions(results: Sequence[Result], chosen: Result) -> list[str]:
+    """Return what was found, in sentences: the best result, the one in detail, and its commonest confusion."""
+    confusion = chosen.metrics().confusion
+    wrong = confusion - np.diag(np.diag(confusion))
+    row, column = np.unravel_index(wrong.argmax(), wrong.shape)
+    best, detail = headline(results), f"{describe_result(chosen)}."
+    sentences = [best] if best.endswith(detail) else [best, f"In detail: {detail}"]
+    return [
+        *sentences,
+        f"Commonest confusion of {chosen.system.name}: {chosen.classes[row]} predicted as {chosen.classes[column]}, "
+        f"{wrong[row, column]} of {confusion[row].sum()} clips.",
+    ]
+
+
+def plot_groups(result: Result) -> Iterator[figures.Drawing]:
+    """Plot UAR by gender, intensity and speaker, as far as the corpus says them."""
+    for column in ("gender", "intensity", "speaker"):
+        if groups := analysis.score_groups(result, column):
+            title, chance = f"By {column}: {name(result)}", result.metrics().uar_floor
+            yield figures.values_with_intervals(groups, title, "UAR (%)", floor=chance)
+
+
+def name(result: Result) -> str:
+    """Return system and protocol as figures name them."""
+    return f"{result.system.name}, {result.heading}"
+
+
+def plot_top3(results: Sequence[Result]) -> Iterator[figures.Drawing]:
+    """Plot top-3 accuracy of the systems that use audio, with the highest chance level."""
+    using = [result for result in results if result.system.features]
+    if rows := {name(result): result.metrics().top3 for result in using}:
+        chance = max(result.metrics().top3_floor for result in using)
+        yield figures.values_with_intervals(rows, "Top-3, and the highest chance level", "top-3 (%)", floor=chance)
+
+
+def plot_reliability(result: Result) -> figures.Drawing:
+    """Plot the reliability of a result's scores, before and after the temperature where there is one."""
+    scores = {"as predicted": result.scores()}
+    if after := analysis.calibrate(result):
+        scores["after temperature"] = after.scores
+    curves = {label: evaluation.reliability(result.truth, each) for label, each in scores.items()}
+    errors = {label: evaluation.calibration_error(result.truth, each) for label, each in scores.items()}
+    return figures.reliability(curves, errors, name(result))
+
+
+# -- Single clips -- #
+
+
+def errors_table(result: Result) -> pd.DataFrame:
+    """Return the most confident errors, formatted for display."""
+    wrong = analysis.most_confident_errors(result)
+    return wrong.assign(score=[f"{100 * value:.1f} %" for value in wrong.score]).rename(columns=str.capitalize)
+
+
+def error_recordings(result: Result, pool: Pool, data: str | Path | None = None) -> list[tuple[str, Sound]]:
+    """Return the most confident errors whose recordings are available: a title each, and the sound to play."""
+    wrong = analysis.most_confident_errors(result)
+    files = find_recordings(pool, wrong["clip"], data)
+    found = []
+    for row in (row for row in wrong.itertuples() if row.clip in files):
+        caption = f"{1 + row.Index}. {row.clip}: {row.truth}, predicted {row.prediction}"
+        title = f"{1 + row.Index}. {row.truth},\npredicted {row.prediction}"
+        found.append((title, (load(files[row.clip], RATE), RATE, caption)))
+    return found
+
+
+def plot_errors(recordings: Sequence[tuple[str, Sound]]) -> Iterator[figures.Drawing]:
+    """Plot their log-mel spectrograms; nothing without recordings."""
+    if pictures := {title: LogMel()(signal) for title, (signal, _, _) in recordings}:
+        yield figures.spectrograms(pictures, LogMel(), "The most confident errors, in the order of the table")
+
+
+def plot_predictions(result: Result, sampled: pd.DataFrame) -> figures.Drawing:
+    """Plot the scores of some clips; ``sampled`` as of :func:`sernb.results.analysis.sample_clips`."""
+    scores = analysis.scores_of(result, sampled["clip"])
+    return figures.answers(scores, sampled.truth.tolist(), name(result))
+
+
+def plot_two_classes(result: Result) -> Iterator[figures.Drawing]:
+    """Plot the confusions of the other tasks with two classes, such as gender."""
+    for task, (metrics, classes) in analysis.of_two(result).items():
+        yield figures.confusion(metrics, classes, task)
+
+
+# -- Occlusion -- #
+
+
+def explain(
+    result: Result, results: Sequence[Result], *, clips: int, seed: int = 0, data: str = ""
+) -> tuple[occlusion.Listener | None, list[occlusion.Explanation]]:
+    """Explain predictions of a result's network, or of the best one under its protocol that can be rebuilt.
+
+    Returns:
+        the network and the explained clips; nothing, with the reasons printed, where there is no such network
+    """
+    alike = [each for each in results if each.protocol == result.protocol]
+    try:
+        network = occlusion.best_listener([result] if result.system.is_network else alike, data)
+        explained = occlusion.explain(network, clips=clips, data=data, seed=seed)
+    except DataError as error:
+        print(error)
+        return None, []
+    print(network.experiment)
+    return network, explained
+
+
+def plot_explanations(explained: Sequence[occlusion.Explanation]) -> Iterator[figures.Drawing]:
+    """Plot deletion and insertion curves, and the maps of the first two clips."""
+    if explained:
+        yield figures.deletion_and_insertion(explained, "Does the map find what matters?")
+        yield figures.occlusion_maps(explained[:2], "Score lost without each cell")
+
+
+def explanation_sounds(explained: Sequence[occlusion.Explanation]) -> Iterator[Sound]:
+    """Return the first two clips whole, and their most important cells alone, to play."""
+    for each in explained[:2]:
+        rate, caption = each.cut.sampling_rate, f"{each.clip}, {each.truth} predicted {each.prediction}"
+        yield each.cut.signal, rate, f"{caption}: the whole clip"
+        for share in HEARD:
+            yield each.most_important(share), rate, f"{caption}: the most important {100 * share:.0f} % of the cells"
