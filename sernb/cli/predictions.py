@@ -43,7 +43,6 @@ def predict(
     loaded = load_model(model)
     loaded.threshold(coverage)
     loaded = loaded.only(classes) if classes else loaded
-    say(f"sernb: {loaded.introduction}", file=sys.stderr)
     voice = None
     if speaker_clips:
         voice = adapt_to_speaker(loaded, speaker_clips)
@@ -68,6 +67,8 @@ def predict(
     if as_json:
         show(formats.as_json(found, coverage=coverage))
     predictions = [each for _, each in found if isinstance(each, Prediction)]
+    if predictions and not as_json:
+        show(loaded.introduction)
     if csv:
         with atomic_or_through(csv) as unfinished:
             unfinished.write_text(formats.as_csv(predictions, timeline=timeline), "utf-8", "backslashreplace")

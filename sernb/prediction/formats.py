@@ -63,6 +63,7 @@ def as_data(prediction: Prediction, *, coverage: float = COVERAGE) -> dict[str, 
     return {
         "file": printable(prediction.path),
         "seconds": round(prediction.seconds, 3),
+        "model": prediction.model,
         "answer": prediction.answer,
         "not_sure_because": list(prediction.doubts),
         "probabilities": _by_class(prediction, prediction.scores),

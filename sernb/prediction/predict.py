@@ -62,6 +62,7 @@ class Prediction:
     answered: int = 1  # windows that the answer is the mean of
     row: np.ndarray | None = field(default=None, repr=False)  # features of a recording that was answered as a whole
     notes: tuple[str, ...] = ()  # what is odd about the file and was read all the same
+    model: str = ""  # by name
 
     @property
     def best(self) -> str:
@@ -149,7 +150,7 @@ def predict(
     path = Path(path)
     scores, clips = voice or (model.scores, 0)
     threshold = model.threshold(coverage, clips=clips)
-    known = {"classes": model.classes, "unsure_below": model.unsure, "threshold": threshold}
+    known = {"classes": model.classes, "unsure_below": model.unsure, "threshold": threshold, "model": model.name}
     recording = recording_of(path)
     known["notes"] = recording.notes
     whole = model.longest is None or recording.seconds <= model.longest
