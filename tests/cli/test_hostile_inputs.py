@@ -111,7 +111,7 @@ PROBLEMS = {  # exit code 1: arguments, with {bad} for the folder of bad things 
     **{f"predict {{bad}}/good.flac --model {{bad}}/models/{name}": "" for name in MODELS},
 }
 USAGE = {  # exit code 2
-    "": "Missing command", "nosuch": "nosuch", "reprot": "report", "check": "Missing argument 'CORPUS'",
+    "": "Missing command", "nosuch": "nosuch", "reportt": "report", "check": "Missing argument 'CORPUS'",
     "check demo more": "more", "check demo --nosuch": "--nosuch", "check demo --jsn": "Did you mean '--json'",
     "check demo --data": "requires an argument", "check demo --json=1": "does not take a value",
     "check demo --data --json": "DIR is expected, not '--json'", f"{STUDY} --csv -x": "FILE is expected",
