@@ -65,6 +65,7 @@ def planned(systems, corpus, protocols, **options):
     return experiments, experiments.left_out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in ODD if name not in ("one gender", "one speaker with one clip")])
 def test_every_system_and_protocol_is_planned_or_left_out_with_one_sentence(odd, name):
     experiments, left_out = planned(SPLITS, odd(name), MEASURED)
@@ -126,6 +127,7 @@ def test_a_fold_that_can_be_done_is_done_without_the_others(odd):
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["two speakers with three clips each", "each class once"],
