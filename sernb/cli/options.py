@@ -77,9 +77,7 @@ def plan_options(*, required: bool) -> Callable:
     """Return a decorator that adds the options that say which runs are meant."""
     options = [
         option("--systems", required=required, type=as_names, metavar="A,B", help="One or more, with commas."),
-        option(
-            "--encoder", default="", metavar="NAME", help="Of embedding-*: see `sernb encoders`; or onnx:FILE, hf:NAME."
-        ),
+        option("--encoder", metavar="NAME", help="Of embedding-*: see `sernb encoders`; or onnx:FILE, hf:NAME."),
         option("--corpus", required=required, metavar="C", help=POOL),
         option("--protocol", required=required, type=as_names, metavar="P", help="One or more, with commas."),
         option("--labels", metavar="L", help="A label set (default: each system's own)."),

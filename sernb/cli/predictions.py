@@ -43,9 +43,8 @@ def predict(
     loaded = load_model(model)
     loaded.threshold(coverage)
     loaded = loaded.only(classes) if classes else loaded
-    voice = None
-    if speaker_clips:
-        voice = adapt_to_speaker(loaded, speaker_clips)
+    voice = adapt_to_speaker(loaded, speaker_clips) if speaker_clips else None
+    if voice:
         print(f"sernb: adapted to the voice of {voice[1]} clips", file=sys.stderr)
     windows = bool(timeline or textgrid or labels)
 
