@@ -154,7 +154,7 @@ def test_maps_and_their_test_are_described_by_the_data(rng):
     tested = Curves(1 - steps, np.stack([steps**4, steps]), np.stack([1 - steps**4, 1 - steps]))
     clips = [Explanation("clip", "s", "sad", "angry", cut, map_, tested)]
     drawing = figures.occlusion_maps(clips, "Maps")
-    assert "clip, sad answered angry: most is lost without 0.25 to 0.50 s" in drawing.alt
+    assert "clip, sad predicted as angry: most is lost without 0.25 to 0.50 s" in drawing.alt
     assert f"at {cut.edges[3]:.0f} to {cut.edges[4]:.0f} Hz, 40 points" in drawing.alt
     test = figures.deletion_and_insertion(clips, "Test")
     assert "deletion: 6 % by importance and 50 % at random with half of the cells taken away" in test.alt
