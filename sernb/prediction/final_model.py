@@ -57,7 +57,7 @@ def train_final_model(system_name: str, corpus_name: str, foreign_name: str, fol
         system_name: a linear system, or a product of such
         foreign_name: a corpus to measure on; nothing is chosen there
     """
-    system = get_system(system_name)
+    system, made = get_system(system_name), provenance(seconds=0)  # the commit is that at which training starts
     corpus = read_corpus(system, corpus_name)
     unseen, strange = (predict_unseen(corpus, strangers=each) for each in (False, True))
     truths = np.tile(corpus.truth, len(strange.scores))
@@ -139,7 +139,7 @@ def train_final_model(system_name: str, corpus_name: str, foreign_name: str, fol
         },
         "figures": figures,
         "weights_sha256": hashlib.sha256(packed.getvalue()).hexdigest(),
-        "provenance": {name: value for name, value in provenance(seconds=0).items() if name != "seconds"},
+        "provenance": {name: value for name, value in made.items() if name != "seconds"},
     }
     with atomic(folder / "weights.npz") as unfinished:
         unfinished.write_bytes(packed.getvalue())
