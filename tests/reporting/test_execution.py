@@ -391,7 +391,7 @@ def test_title_and_question_come_from_the_notebook(tmp_path: Path):
     assert page == Page(tmp_path / "10.html", "How loud is anger?", question, failed=True)
 
 
-def test_index_lists_results_first_then_pages(tmp_path: Path):
+def test_index_lists_pages_then_results(tmp_path: Path):
     index = tmp_path / "index.html"
     pages = [
         Page(tmp_path / "a b.html", HARM, "Why?", failed=False),
@@ -403,7 +403,7 @@ def test_index_lists_results_first_then_pages(tmp_path: Path):
     soup = read(index)
     assert problems_of_page(index) == []
     assert soup.h1.text == soup.find(class_="lead").text == HARM
-    assert [h2.find(string=True) for h2 in soup.find_all("h2")] == ["Results", "Pages", "Provenance"]
+    assert [h2.find(string=True) for h2 in soup.find_all("h2")] == ["Pages", "Results", "Provenance"]
     assert [a["href"] for a in soup.select("ol.pages h3 > a:first-child")] == ["a%20b.html", "more/c.html"]
     assert [state.text for state in soup.find_all(class_="state")] == ["Complete", "Failed"]
     assert "1 of 2 pages failed" in soup.find(class_="banner").text
