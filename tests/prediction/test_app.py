@@ -374,7 +374,7 @@ def test_record_see_keep_export_delete(page, app):
     page.get_by_role("button", name="Stop").click()
     page.locator("#result").wait_for()
     assert "Is this recording like those" in page.inner_text("#ready")
-    assert page.locator("#bars tbody tr").count() == 8
+    assert page.locator("#bars tbody tr").count() == 7
     assert page.locator("#line svg").get_attribute("aria-label").startswith("Probability of each emotion over time")
     assert not app.keeper.folder.exists()
     page.get_by_role("button", name="Keep this recording").click()
@@ -416,4 +416,4 @@ def test_what_needs_ffmpeg_is_decoded_by_the_browser(page, app, tmp_path, monkey
     (tmp_path / "me.m4a").write_bytes((tmp_path / "me.ogg").read_bytes())
     page.set_input_files("#file", tmp_path / "me.m4a")
     page.get_by_text("Heard me.m4a.").wait_for()
-    assert page.locator("#bars tbody tr").count() == 8
+    assert page.locator("#bars tbody tr").count() == 7
