@@ -41,7 +41,8 @@ _VALUE = re.compile(r"[\d.]+")
 UNMARKED = re.compile(r"\d\.\d|\[[−-]?\d|±|\bp [=<]|\d\s%|\d\spoints?\b|\d{3,}")
 # … but for these, which are no scores
 ALLOWED = re.compile(
-    r'the 95 % interval|CC BY-NC-SA 4\.0|"5 seeds\s±"|Python 3\.\d\d, 3\.\d\d or 3\.\d\d|wav2vec 2\.0|\(?\b20[12]\d\b[);,]'
+    r"CC BY-NC-SA 4\.0|"
+    r'the 95 % interval|"5 seeds\s±"|Python 3\.\d\d, 3\.\d\d or 3\.\d\d|wav2vec 2\.0|\(?\b20[12]\d\b[);,]'
 )
 
 
