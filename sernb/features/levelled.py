@@ -13,27 +13,25 @@ LOUDEST = 0.1  # share of the frames that the level is that of
 
 
 @dataclass(frozen=True)
-class LevelledEmbedding(Embedding):
-    """The embedding of a clip at one level, see :func:`at_level`."""
+class _Levelled:
+    """A kind of features that reads the signal at one level; in front of that kind among the bases."""
 
     level: float = -20.0  # dBFS
     dither: float = -40.0  # dB, relative to the level
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
-        """Return the embedding of the levelled signal, as :class:`Embedding` does."""
+        """Return the features of the levelled signal."""
         return super().__call__(at_level(signal, self.sampling_rate, self.level, self.dither))
 
 
 @dataclass(frozen=True)
-class LevelledFunctionals(Functionals):
+class LevelledEmbedding(_Levelled, Embedding):
+    """The embedding of a clip at one level, see :func:`at_level`."""
+
+
+@dataclass(frozen=True)
+class LevelledFunctionals(_Levelled, Functionals):
     """The functionals of a clip at one level, see :func:`at_level`."""
-
-    level: float = -20.0  # dBFS
-    dither: float = -40.0  # dB, relative to the level
-
-    def __call__(self, signal: np.ndarray) -> np.ndarray:
-        """Return the functionals of the levelled signal, as :class:`Functionals` does."""
-        return super().__call__(at_level(signal, self.sampling_rate, self.level, self.dither))
 
 
 def at_level(signal: np.ndarray, sampling_rate: Hertz, level: float, dither: float) -> np.ndarray:

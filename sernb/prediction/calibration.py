@@ -94,11 +94,11 @@ def least_confidence(confidence: np.ndarray, right: np.ndarray, wanted: float = 
     return float(confidence[order[enough[-1]]]) if len(enough) else 1.0
 
 
-def firm(confidence: np.ndarray, right: np.ndarray, speakers: np.ndarray, least: np.ndarray) -> dict[str, object]:
+def firm(confidence: np.ndarray, right: np.ndarray, speakers: np.ndarray, least: float) -> dict[str, object]:
     """Return how many predictions are firm, and how many of these and of the others are right.
 
     Args:
-        least: of each clip, the confidence from which on it is firm
+        least: the confidence from which on a prediction is firm
     """
     given = confidence >= least
     return {

@@ -77,8 +77,8 @@ def train_final_model(system_name: str, corpus_name: str, foreign_name: str, fol
     functionals = features.part(Functionals) if isinstance(features, Joined) else features
     every = [each["measures"] for all_of in measured.values() for each in all_of]
     bounds = domain_check.bounds_of(every, any_level=isinstance(functionals, LevelledFunctionals))
-    right = scores.argmax(axis=2) == corpus.truth
-    least = least_confidence(scores.max(axis=2).ravel(), right.ravel())
+    confidence, right = scores.max(axis=2).ravel(), (scores.argmax(axis=2) == corpus.truth).ravel()
+    least = least_confidence(confidence, right)
     everything = np.ones(len(corpus), bool)
     classifier = train(corpus, everything, corpus.rows, corpus.copies)
     classifier = _with_temperature(classifier, temperatures["as_heard"])
@@ -86,7 +86,6 @@ def train_final_model(system_name: str, corpus_name: str, foreign_name: str, fol
     own = _with_temperature(own, temperatures["adapted"])
     adaptation = Adaptation(own, *(values.astype(np.float32) for values in others), k=strange.k)
     plain_scores = apply_temperature(unseen.scores[0], temperatures["as_heard"])
-    confidence = scores.max(axis=2)
     figures = {
         "held-out speakers": figures_of(corpus, plain_scores),
         "adapted, all own clips": figures_of(corpus, unseen.enrolled[None].mean(axis=0)),
@@ -97,9 +96,7 @@ def train_final_model(system_name: str, corpus_name: str, foreign_name: str, fol
             str(n or "all"): cross_coverage(corpus.truth, each, corpus.speakers, corpus.folds)
             for n, each in enrolled.items()
         },
-        "sure": firm(
-            confidence.ravel(), right.ravel(), np.tile(corpus.speakers, len(scores)), np.full(confidence.size, least)
-        ),
+        "sure": firm(confidence, right, np.tile(corpus.speakers, len(scores)), least),
         "readiness": {name or "clips of unseen speakers": verdicts(each, bounds) for name, each in measured.items()},
         "same prediction, 18 dB quieter": _same(measured, corpus),
         "foreign": measure_foreign(foreign_name, corpus, classifier, bounds, sets["as_heard"], least),
@@ -154,7 +151,7 @@ def figures_of(corpus: Corpus, scores: np.ndarray) -> dict[str, object]:
     found = evaluate(corpus.truth, scores, corpus.speakers)
     genders = corpus.clips.gender.to_numpy(str)
     by_gender = {
-        name: str(bootstrap_interval(uar, Predictions(corpus.truth[at], scores[at], corpus.speakers[at])))
+        name: _uar(corpus.truth[at], scores[at], corpus.speakers[at])
         for name in sorted(set(genders))
         for at in [genders == name]
     }
@@ -176,10 +173,7 @@ def figures_of(corpus: Corpus, scores: np.ndarray) -> dict[str, object]:
 def _strangers(corpus: Corpus, scores: np.ndarray) -> dict[str, str]:
     """Return the UAR of each kind of copy; scores are ``(copies, clips, classes)``."""
     names = [view.name for view in corpus.system.training_views] or ["as recorded"]
-    return {
-        name: str(bootstrap_interval(uar, Predictions(corpus.truth, each, corpus.speakers)))
-        for name, each in zip(names, scores, strict=True)
-    }
+    return {name: _uar(corpus.truth, each, corpus.speakers) for name, each in zip(names, scores, strict=True)}
 
 
 def _same(measured: Mapping[str, Sequence[Mapping]], corpus: Corpus) -> str:
@@ -192,7 +186,12 @@ def _same(measured: Mapping[str, Sequence[Mapping]], corpus: Corpus) -> str:
 def _enrolment_interval(corpus: Corpus, scores: np.ndarray) -> str:
     """Return the UAR over all draws of the available clips."""
     truth, speakers = (np.tile(each, len(scores)) for each in (corpus.truth, corpus.speakers))
-    return str(bootstrap_interval(uar, Predictions(truth, np.concatenate(scores), speakers)))
+    return _uar(truth, np.concatenate(scores), speakers)
+
+
+def _uar(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray) -> str:
+    """Return the UAR with its interval, in per cent."""
+    return str(bootstrap_interval(uar, Predictions(truth, scores, speakers)))
 
 
 def measure_foreign(
@@ -222,7 +221,7 @@ def measure_foreign(
         "mean confidence": f"{100 * scores.max(axis=1).mean():.0f}",
         "calibration error": f"{100 * calibration_error(truth, scores):.1f}",
         "recall by emotion": {name: str(each) for name, each in zip(corpus.classes, metrics.recall, strict=True)},
-        "sure": firm(confidence, right, speakers, np.full(len(right), least)),
+        "sure": firm(confidence, right, speakers, least),
         "coverage": coverage_with(truth, scores, speakers, sets),
         "readiness": verdicts(found, bounds),
     }

@@ -15,7 +15,6 @@ from sernb.config import DataError, plain
 from sernb.encoders.registry import DEFAULT, ENCODERS
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.features import Features, Functionals, Joined, LevelledEmbedding, LevelledFunctionals
-from sernb.runtime.bounded import number
 from sernb.systems.learning.linear_classifier import LinearClassifier
 
 MODELS = Path(__file__).resolve().parent / "models"  # the bundled ones
@@ -156,30 +155,13 @@ def check_features(settings: dict | None, version: int | None, folder: Path) -> 
     Raises:
         DataError: if it does not
     """
-    try:
-        features = _features_from(settings)
-        same = plain(features) == settings and version == FEATURES_VERSION
-    except (KeyError, TypeError, ValueError, DataError):
-        same = False
-    if not same:
+    encoders = (LevelledEmbedding(encoder=name) for name in ENCODERS)  # no file that a model names is opened
+    functionals = LevelledFunctionals()
+    known = (Functionals(), functionals, *(Joined((embedding, functionals)) for embedding in encoders))
+    features = next((each for each in known if plain(each) == settings), None)
+    if features is None or version != FEATURES_VERSION:
         raise DataError(
             f"{folder}: was made for other features than this version's (version {FEATURES_VERSION} of Functionals, "
             "or of a known encoder's embeddings beside them); make it again with this version"
         )
     return features
-
-
-def _features_from(settings: dict) -> Functionals | Joined:
-    given = {name: value for name, value in settings.items() if name not in ("type", "pitch", "parts", "weights")}
-    match settings["type"]:
-        case "Functionals":
-            return Functionals()
-        case "LevelledFunctionals":
-            return LevelledFunctionals(**{name: number(each, name) for name, each in given.items()})
-        case "Joined":
-            embedding, functionals = settings["parts"]
-            if embedding["type"] != LevelledEmbedding.__name__ or embedding["encoder"] not in ENCODERS:
-                raise ValueError("parts: an encoder of the registry is expected")  # no path that a file names is opened
-            given = {name: value for name, value in embedding.items() if name not in ("type", "weights")}
-            return Joined((LevelledEmbedding(**given), _features_from(functionals)))
-    raise ValueError("type: unknown")

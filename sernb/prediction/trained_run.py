@@ -11,7 +11,7 @@ from sernb.audio.decoders import Seconds
 from sernb.audio.reading import load
 from sernb.config import DataError, plain
 from sernb.features import VERSION as FEATURES_VERSION
-from sernb.features import Embedding
+from sernb.features import Embedding, LevelledEmbedding
 from sernb.prediction.model import Model, check_features, refuse_mismatch
 from sernb.protocols.labels import LabelSet
 from sernb.protocols.protocol import get_protocol
@@ -22,6 +22,7 @@ from sernb.systems.learning.linear_classifier import classifier_from_arrays
 from sernb.systems.registry import get_system
 
 LONGEST: Seconds = 30.0  # that an encoder hears at once; longer recordings are cut into windows
+EMBEDDINGS = {kind.__name__: kind for kind in (Embedding, LevelledEmbedding)}
 ASKED = 4  # clips that a rebuilt network is asked for once more
 KNOWN_OF_MODELS = ("longest", "unsure_below", "sets", "readiness")
 TOLERANCE = 0.01  # between a score of a rebuilt network and the recorded one
@@ -64,7 +65,7 @@ def load_run(folder: Path) -> Model:
     weights = arrays_in(folder / "weights.npz")
     if "planes" not in weights:
         return _network(run, name, labels, weights)
-    if (config.get("features") or {}).get("type") == "Embedding":
+    if (config.get("features") or {}).get("type") in EMBEDDINGS:
         features, config = _embedding(config, folder), {**config, "longest": LONGEST}
     else:
         features = check_features(config.get("features"), config.get("features_version"), folder)
@@ -86,7 +87,7 @@ def _embedding(config: dict, folder: Path) -> Embedding:
     """Return the embedding that a run was trained on, if its encoder is still the same."""
     given = {name: value for name, value in config["features"].items() if name != "type"}
     try:
-        features = Embedding(**given)
+        features = EMBEDDINGS[config["features"]["type"]](**given)
     except TypeError as error:
         raise DataError(f"{folder}: config.json names other features than this version has; run it again") from error
     now = dataclasses.replace(features, weights="").weights

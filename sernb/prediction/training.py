@@ -136,8 +136,8 @@ def measure(corpus: Corpus, unseen: Unseen) -> dict[str, list[dict[str, object]]
     """Measure every clip, and copies of some, as clips of unseen speakers.
 
     Returns:
-        by name of the copy; "" for the clips: of each recording its measures, which clip it is of, whether the
-        prediction was right, and whether it was that for the clip itself
+        by name of the copy; "" for the clips: of each recording which clip it is of, its measures, the class that was
+        predicted, and whether that is right
     """
     features = features_of(corpus.system)
     files = find_recordings(corpus.pool, corpus.clips["clip"].tolist())
@@ -146,12 +146,12 @@ def measure(corpus: Corpus, unseen: Unseen) -> dict[str, list[dict[str, object]]
     views = (*corpus.system.training_views, QUIETER)
     found: dict[str, list[dict]] = {name: [] for name in ("", *(view.name for view in views))}
 
-    def note(name: str, at: int, signal: np.ndarray, row: np.ndarray) -> int:
+    def note(name: str, at: int, signal: np.ndarray, row: np.ndarray) -> None:
         classifier = unseen.classifiers[fold_of[at]]
-        said = int(classifier(row[None]).argmax())
+        predicted = int(classifier(row[None]).argmax())
         measures = domain_check.measure(signal, row, features, classifier)
-        found[name].append({"clip": at, "measures": measures, "right": said == corpus.truth[at], "class": said})
-        return said
+        right = predicted == corpus.truth[at]
+        found[name].append({"clip": at, "measures": measures, "right": right, "class": predicted})
 
     for at, clip in enumerate(corpus.clips["clip"]):
         signal = load(files[clip], features.sampling_rate)

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from sernb.audio.augmentation import View
+from sernb.audio.augmentation import ORIGINAL, View
 from sernb.corpora.pool import Pool
 from sernb.corpora.preparation import prepare
 from sernb.features import Features, Joined
@@ -74,15 +74,14 @@ def read_corpus(system: System, name: str) -> Corpus:
     experiments = plan([system.name], name, [PROTOCOL])
     first = experiments[0]
     clips = first.clips.reset_index(drop=True)
-    tables = [read_rows(first.corpus, system, clips["clip"], view) for view in (None, *system.training_views)]
+    tables = [read_rows(first.corpus, system, clips["clip"], view) for view in (ORIGINAL, *system.training_views)]
     folds = tuple(clips["clip"].isin(experiment.fold.test).to_numpy() for experiment in experiments)
     return Corpus(system, first.corpus, first.labels.classes, clips, tables[0], tuple(tables[1:]), folds)
 
 
-def read_rows(pool: Pool, system: System, clips: Sequence[str], view: View | None = None) -> np.ndarray:
+def read_rows(pool: Pool, system: System, clips: Sequence[str], view: View = ORIGINAL) -> np.ndarray:
     """Return the features of clips, or of a copy of them, as a model of a system reads them, ``(clips, values)``."""
-    options = {"view": view} if view else {}
-    tables = [prepare(pool, member.features, progress=True, **options) for member in members_of(system)]
+    tables = [prepare(pool, member.features, view=view, progress=True) for member in members_of(system)]
     return np.stack([np.concatenate([table[clip][0] for table in tables]) for clip in clips])
 
 

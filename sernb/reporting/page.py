@@ -155,7 +155,7 @@ def read_results(
     from sernb.results.result import collect_results
     from sernb.runs.planning import plan_report
 
-    experiments = plan_report(systems, corpus, protocols, profile=profile, seed=seed, data=data)
+    experiments = plan_report(systems, corpus, protocols, profile=profile, seeds=[seed], data=data)
     return experiments, collect_results(experiments)
 
 

@@ -102,7 +102,7 @@ def report(
         get_system(name)
     begin()
     try:
-        experiments = plan_report(systems, corpus, profile=profile, seed=seed, data=data)
+        experiments = plan_report(systems, corpus, profile=profile, seeds=[seed], data=data)
     except Infeasible as error:  # nothing can be trained: the pages say so, and show what there is
         experiments = Plan()
         experiments.left_out = error.args

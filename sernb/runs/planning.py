@@ -110,7 +110,7 @@ def plan_report(
     protocols: Sequence[str] = (),
     *,
     profile: str,
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
     data: str | Path | None = None,
 ) -> Plan:
     """List the experiments of a report: by default one system of each publication and ours, under three protocols.
@@ -122,7 +122,7 @@ def plan_report(
     Raises:
         DataError, Infeasible: as :func:`plan`
     """
-    return plan(systems or SHOWN, corpus, protocols or COMPARED, profile=profile, seeds=[seed], data=data)
+    return plan(systems or SHOWN, corpus, protocols or COMPARED, profile=profile, seeds=seeds, data=data)
 
 
 def _folds(template: Experiment, wanted: Sequence[int] | None) -> tuple[list[Experiment], list[str]]:

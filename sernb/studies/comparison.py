@@ -6,15 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from sernb import figures
-from sernb.protocols.protocol import COMPARED
 from sernb.results import ranking
 from sernb.results.literature import literature_table
 from sernb.results.result import Result, collect_results
 from sernb.results.summary import headline
 from sernb.results.tables import comparison_table, published_differences, reported_table
 from sernb.runs.experiment import Experiment
-from sernb.runs.planning import plan
-from sernb.systems.registry import SHOWN
+from sernb.runs.planning import plan_report
 
 __all__ = [
     "comparable_groups",
@@ -55,7 +53,7 @@ def comparable_groups(
 ) -> list[ranking.ComparableGroup]:
     """Return what can be ranked of the finished runs of all seeds; empty names as :func:`plan_report` has them."""
     seeds = range(first_seed, first_seed + SEEDS)
-    experiments = plan(systems or SHOWN, corpus, protocols or COMPARED, profile=profile, seeds=seeds, data=data)
+    experiments = plan_report(systems, corpus, protocols, profile=profile, seeds=seeds, data=data)
     return ranking.comparable_groups(collect_results(ranking.finished(experiments)))
 
 

@@ -1,13 +1,9 @@
 """Systems by name."""
 
 import importlib
-from typing import TYPE_CHECKING
 
 from sernb.config import DataError
 from sernb.systems.base import System
-
-if TYPE_CHECKING:
-    pass
 
 SYSTEMS = (
     "majority",

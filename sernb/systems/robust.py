@@ -21,7 +21,7 @@ def _noises(*ratios: float) -> OneOf:
 
 
 COPIES: tuple[View, ...] = (
-    OneOf("noise", _noises(10.0, 15.0, 20.0, 25.0).views),
+    _noises(10.0, 15.0, 20.0, 25.0),
     OneOf("room", tuple(Room(f"room {seconds:g} s", seconds) for seconds in (0.3, 0.6, 1.0))),
     Chain("telephone", (Telephone(), _noises(20.0, 30.0))),
     Chain(

@@ -25,7 +25,7 @@ from sernb.audio.reading import load
 from sernb.config import ROOT
 from sernb.prediction.app import App
 from sernb.prediction.archive import LARGEST
-from sernb.prediction.loading import load_model
+from sernb.prediction.loading import SHIPPED, load_model
 
 CLIP = sorted((ROOT / "data" / "demo").rglob("*.flac"))[0]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -33,7 +33,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 @pytest.fixture
 def app(tmp_path):
-    with App(load_model(), tmp_path / "kept") as served:
+    with App(load_model(SHIPPED), tmp_path / "kept") as served:
         thread = threading.Thread(target=served.serve_forever, daemon=True)
         thread.start()
         yield served
@@ -287,7 +287,7 @@ def test_nothing_temporary_is_left(app, tmp_path, monkeypatch):
 def test_on_port_80_browsers_leave_the_port_out(monkeypatch, tmp_path):
     monkeypatch.setattr(App, "server_bind", lambda self: setattr(self, "server_port", 80))
     monkeypatch.setattr(App, "server_activate", lambda self: None)
-    with App(load_model(), tmp_path, 80) as served:
+    with App(load_model(SHIPPED), tmp_path, 80) as served:
         assert served.hosts == {"127.0.0.1", "localhost", "127.0.0.1:80", "localhost:80"}
 
 

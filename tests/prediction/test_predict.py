@@ -23,7 +23,7 @@ from sernb.features.normalisation import average_moments, compute_moments, shrin
 from sernb.prediction import attribution, domain_check, figures
 from sernb.prediction.calibration import cross_coverage, in_sets, least_confidence, threshold, thresholds
 from sernb.prediction.formats import as_csv, as_data, as_labels, as_textgrid, stretches
-from sernb.prediction.loading import SHIPPED, load_model
+from sernb.prediction.loading import SHIPPED, WITH_ENCODER, load_model
 from sernb.prediction.model_card import write_card
 from sernb.prediction.predict import (
     NO_SPEECH,
@@ -50,7 +50,7 @@ CLIPS = sorted(DEMO.rglob("*.flac"))
 
 @pytest.fixture(scope="module")
 def model():
-    return load_model()
+    return load_model(SHIPPED)  # whatever encoder lies on the machine
 
 
 @pytest.fixture
@@ -141,6 +141,19 @@ def test_the_shipped_model_is_small_and_has_its_card(model):
     assert text == write_card(model.about), "python -m tools.bundled_models writes the card from model.json"
     for words in ("CC BY-NC-SA 4.0", "must not be used for", "non-commercial", "24 speakers"):
         assert words in text
+
+
+def test_with_an_encoder_the_better_bundled_model_predicts(encoders, clip, tmp_path):
+    better = load_model()
+    assert better.folder == WITH_ENCODER
+    assert (WITH_ENCODER / "README.md").read_text("utf-8") == write_card(better.about)
+    signal = load(clip, RATE)
+    soundfile.write(tmp_path / "quiet.wav", 10 ** (-18 / 20) * signal, RATE, subtype="PCM_16")
+    found, quiet = predict(better, clip), predict(better, tmp_path / "quiet.wav")
+    assert found.best == quiet.best
+    np.testing.assert_allclose(quiet.scores, found.scores, atol=0.05)
+    assert "fetch whisper-tiny.en" in load_model(SHIPPED).introduction
+    assert "with whisper-tiny.en" in better.introduction
 
 
 def test_the_figures_of_the_card_are_no_worse_than_the_reference_results_by_more_than_noise(model):
@@ -493,6 +506,10 @@ def test_a_foreign_or_broken_model_is_refused(copied, tmp_path):
         ({"format_version": 2}, "update the workbook"),
         ({"kind": "keras"}, "update the workbook"),
         ({"features_version": 99}, "other features"),
+        ({"features": None}, "other features"),
+        ({"features": [1]}, "other features"),
+        ({"features": {**about["features"], "level": "loud"}}, "other features"),
+        ({"features": {"type": "Joined", "parts": [about["features"]] * 2}}, "other features"),
         ({"weights_sha256": "0" * 64}, "sha256 differs"),
         ({"classes": about["classes"][:3]}, "planes: 7 x 7828 numbers for 3 classes and 7828 features"),
         ({"temperatures": {}}, "as_heard is missing"),
