@@ -62,7 +62,7 @@ def test_a_model_of_fewer_classes_renormalises(folder):
 
 
 def test_a_product_of_linear_classifiers_is_one():
-    system = get_system("functionals-ridge-robust")
+    system = get_system("functionals-ridge")  # no copies are needed
     single = read_corpus(system, "demo")
     kept = ~single.folds[0]
     alone = train(single, kept, single.rows, ())
