@@ -54,7 +54,7 @@ started, cpu = time.perf_counter(), computed()
 class Begun(Exception): pass
 
 def begin(settings, task):
-    assert len([task.heard.features[row] for row in range(64)]) == 64
+    assert len([task.training_examples.features[row] for row in range(64)]) == 64
     raise Begun
 
 if step == "prepare":

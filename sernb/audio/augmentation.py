@@ -168,7 +168,7 @@ class Chain:
 
 @dataclass(frozen=True)
 class PeakNoise:
-    """White Gaussian noise whose deviation is up to ``most`` of the clip's highest amplitude (system 001).
+    """White Gaussian noise whose deviation is up to ``most`` of the clip's highest amplitude (feature-cnn).
 
     The share is the product of two uniform draws: a quarter of ``most`` on average.
     """
@@ -184,7 +184,7 @@ class PeakNoise:
 
 @dataclass(frozen=True)
 class PitchUp:
-    """Higher by a random part of ``most`` semitones (system 001)."""
+    """Higher by a random part of ``most`` semitones (feature-cnn)."""
 
     name: str = "pitch-up"
     most: float = 0.7
@@ -196,7 +196,7 @@ class PitchUp:
 
 @dataclass(frozen=True)
 class SteadyNoise:
-    """White Gaussian noise of one standard deviation, however loud the clip is (system 003)."""
+    """White Gaussian noise of one standard deviation, however loud the clip is (yousefkotp)."""
 
     name: str
     deviation: float = 0.005
@@ -208,7 +208,7 @@ class SteadyNoise:
 
 @dataclass(frozen=True)
 class RandomStretch:
-    """Played at a random speed between two factors, at the same pitch (system 003)."""
+    """Played at a random speed between two factors, at the same pitch (yousefkotp)."""
 
     name: str
     least: float = 0.9
@@ -221,7 +221,7 @@ class RandomStretch:
 
 @dataclass(frozen=True)
 class RandomGain:
-    """Amplitudes times a random factor between two (system 003)."""
+    """Amplitudes times a random factor between two (yousefkotp)."""
 
     name: str
     least: float = 0.5
@@ -234,7 +234,7 @@ class RandomGain:
 
 @dataclass(frozen=True)
 class DrawnNoise:
-    """White Gaussian noise at a whole number of decibels, one for all noisy copies of a clip (system 004).
+    """White Gaussian noise at a whole number of decibels, one for all noisy copies of a clip (maelfabien).
 
     The copies differ by name and in their noise; the signal itself seeds the draw of their common ratio.
     """
@@ -287,8 +287,8 @@ def apply_view(clip: str, view: View, signal: np.ndarray, sampling_rate: Hertz) 
         >>> apply_view("a", Gain("half", -6.0206), np.array([1.0], np.float32), 16_000).round(3)
         array([0.5], dtype=float32)
     """
-    heard = view.of(clip) if hasattr(view, "of") else view
-    return heard(signal, sampling_rate, rng_of(clip, view))
+    chosen = view.of(clip) if hasattr(view, "of") else view
+    return chosen(signal, sampling_rate, rng_of(clip, view))
 
 
 def rng_of(clip: str, view: View) -> np.random.Generator:

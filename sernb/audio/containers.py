@@ -51,7 +51,7 @@ SOUND_BOXES = b"mdat", b"moov", b"moof"
 
 @dataclass(frozen=True)
 class Built:
-    """What the structure of a file says."""
+    """What the structure of a file holds."""
 
     missing: int = 0  # bytes that it names and that are not there
     start: int = 0  # where the sound begins

@@ -32,7 +32,7 @@ BLOCK_VALUES = 5_000_000  # samples × channels of a block
 LITTLE: Seconds = 0.01  # by which a header may be too long
 LITTLE_BYTES = 64  # or by these: a header that counts itself
 UNKNOWN = 1 << 62  # samples: from here on libsndfile means a length that nobody has filled in
-NO_SEEK = 39  # what libsndfile says after it has read the end of such a file
+NO_SEEK = 39  # libsndfile's code after it has read the end of such a file
 AGAIN = "download it again"
 LFS_POINTER = b"version https://git-lfs"
 

@@ -36,7 +36,7 @@ class Bank:
 class Babble:
     """Other speakers of the corpus talking at once, at a signal-to-noise ratio; never the speaker of the clip itself.
 
-    Each of ``talkers`` voices says a recording of the bank again and again, silence cut off both ends, all equally
+    Each of ``talkers`` voices repeats a recording of the bank, silence cut off both ends, all equally
     loud.
     """
 
@@ -117,8 +117,8 @@ class Telephone:
 
         narrow = resample(signal, original_rate=sampling_rate, sampling_rate=NARROW_RATE)
         band = butter(4, NARROW_BAND, "bandpass", fs=NARROW_RATE, output="sos")
-        heard = sosfiltfilt(band, narrow).astype(np.float32)
-        return resample(heard, original_rate=NARROW_RATE, sampling_rate=sampling_rate)[: len(signal)]
+        narrowband = sosfiltfilt(band, narrow).astype(np.float32)
+        return resample(narrowband, original_rate=NARROW_RATE, sampling_rate=sampling_rate)[: len(signal)]
 
 
 @dataclass(frozen=True)

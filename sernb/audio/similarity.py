@@ -35,12 +35,12 @@ def fingerprint(log_mel: np.ndarray) -> np.ndarray:
 
     pairs = log_mel.reshape(len(log_mel), -1, 2).mean(axis=2)
     smooth = uniform_filter1d(pairs, 3, axis=0, mode="nearest")
-    heard = np.maximum(smooth - (smooth.max() - FALLING_OFF), 0)
-    loudness = uniform_filter1d(heard.sum(axis=1), 15, mode="constant")
+    audible = np.maximum(smooth - (smooth.max() - FALLING_OFF), 0)
+    loudness = uniform_filter1d(audible.sum(axis=1), 15, mode="constant")
     onset = int(np.argmax(loudness > 0.2 * loudness.max()))
-    middle = int(np.searchsorted(np.cumsum(heard.sum(axis=1)), heard.sum() / 2))
+    middle = int(np.searchsorted(np.cumsum(audible.sum(axis=1)), audible.sum() / 2))
     # Change inside the clip alone: that a recording begins and ends abruptly, as noisy ones do, makes no two alike.
-    change = np.pad(heard[STEP:] - heard[:-STEP], ((FRAMES, FRAMES + STEP), (0, 0)))
+    change = np.pad(audible[STEP:] - audible[:-STEP], ((FRAMES, FRAMES + STEP), (0, 0)))
     starts = (onset - 10, int(loudness.argmax()) - FRAMES // 2, middle - FRAMES // 2)
     return np.stack([_picture(change[FRAMES + start :][:FRAMES:3]) for start in starts])
 

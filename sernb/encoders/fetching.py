@@ -28,7 +28,7 @@ def fetch_encoder(
         the file
 
     Raises:
-        DataError: if a file is there that is another one, the server does not deliver, or the answer is not known
+        DataError: if a file is there that is another one, the server does not deliver, or the embedding is another
     """
     path = Path(into).expanduser().absolute() / WEIGHTS if into else record.path
     if path.exists():
@@ -40,7 +40,8 @@ def fetch_encoder(
         announce(f"{record.name}: fetched into {path.parent}, sha256 as published")
     if path == record.path:
         encoder_named(record.name)
-        announce(f"{record.name}: {'gives its known answer' if record.known else 'answers; its answer is not known'}")
+        proof = "reproduces its known embedding" if record.known else "works; no embedding of it is known"
+        announce(f"{record.name}: {proof}")
     return path
 
 

@@ -36,8 +36,8 @@ class HfEncoder:
         for stretch in stretches(signal, self.sampling_rate):
             given = self.extractor(stretch, sampling_rate=self.sampling_rate, return_tensors="pt")
             with torch.inference_mode():
-                said = self.model(**given, output_hidden_states=True)
-            yield np.stack([each[0].float().numpy() for each in said.hidden_states])
+                output = self.model(**given, output_hidden_states=True)
+            yield np.stack([each[0].float().numpy() for each in output.hidden_states])
 
 
 def opened(what: str) -> HfEncoder:

@@ -1,4 +1,4 @@
-"""A name → an encoder that can be used: its weights found, and proved by an answer that is known.
+"""A name → an encoder that can be used: its weights found, and proved by a known embedding.
 
 What has bitten others is refused here: a random head, another file, a wrong rate, wrong filters.
 """
@@ -61,7 +61,7 @@ def encoder_named(name: str, *, padded: bool = False) -> Encoder:
         padded: fill every stretch up to 30 s; only Whisper's can
 
     Raises:
-        DataError: if the name is unknown, its weights are not there, or it does not answer as it must
+        DataError: if the name is unknown, its weights are not there, or it does not reproduce its known embedding
     """
     with _loading:
         if _door_of(name):
@@ -119,29 +119,29 @@ def answer_of(encoder: Encoder, clip: str = ASKED[0]) -> np.ndarray | None:
     return states.mean(axis=1)
 
 
-def known_of(answer: np.ndarray) -> tuple[float, ...]:
-    """Return the values of an answer that a record holds."""
-    return tuple(round(float(value), 4) for value in answer[:, :KNOWN].ravel())
+def known_of(embedding: np.ndarray) -> tuple[float, ...]:
+    """Return the values of an embedding that a record holds."""
+    return tuple(round(float(value), 4) for value in embedding[:, :KNOWN].ravel())
 
 
 def prove(encoder: Encoder, name: str, known: tuple[float, ...] = ()) -> None:
-    """Refuse an encoder that does not give its known answer; where none is known, one that cannot be an encoder.
+    """Refuse an encoder that does not reproduce its known embedding; where none is known, what cannot be one.
 
     Raises:
         DataError: saying what is wrong
     """
-    answer = answer_of(encoder)
-    if answer is None:
+    embedding = answer_of(encoder)
+    if embedding is None:
         return
-    if not np.isfinite(answer).all():
+    if not np.isfinite(embedding).all():
         raise DataError(f"{name}: its hidden states are not finite; get or export it again")
     if known:
-        found = answer[:, :KNOWN].ravel()
-        if len(found) != len(known) or (off := np.abs(found - known).max()) > TOLERANCE:
-            by = f", it is off by {off:.3g}" if len(found) == len(known) else ""
-            raise DataError(f"{name}: does not give its known answer for a clip of the demo{by}; get it again")
-    elif np.allclose(answer, answer_of(encoder, ASKED[1]), rtol=0, atol=1e-6):
-        raise DataError(f"{name}: answers two clips alike, as none that was trained does; get or export it again")
+        values = embedding[:, :KNOWN].ravel()
+        if len(values) != len(known) or (off := np.abs(values - known).max()) > TOLERANCE:
+            by = f", it is off by {off:.3g}" if len(values) == len(known) else ""
+            raise DataError(f"{name}: does not reproduce its known embedding of a clip of the demo{by}; get it again")
+    elif np.allclose(embedding, answer_of(encoder, ASKED[1]), rtol=0, atol=1e-6):
+        raise DataError(f"{name}: gives two clips the same embedding, as no trained one does; get or export it again")
 
 
 def with_full_path(name: str) -> str:

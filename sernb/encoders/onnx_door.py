@@ -1,6 +1,6 @@
 """An encoder in an ONNX file: waveform in, one or several hidden states out; by onnxruntime, where it is installed.
 
-``onnx:FILE`` hears 16 kHz; another rate is written behind the name, as in ``onnx:FILE@8000``. Where the exporter left a
+``onnx:FILE`` reads 16 kHz; another rate is written behind the name, as in ``onnx:FILE@8000``. Where the exporter left a
 ``preprocessor_config.json`` beside the file, as Hugging Face's do, its sampling rate and normalisation count.
 """
 

@@ -1,4 +1,4 @@
-"""Pretrained speech encoders that are known: what they are, where they come from, and what they must answer."""
+"""Pretrained speech encoders that are known: what they are, where they come from, and their known embeddings."""
 
 import os
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ DEFAULT = "whisper-tiny.en"
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of an encoder; ``known`` is its answer to a demo clip, by which weights and code are proved."""
+    """What is known of an encoder; ``known`` is its embedding of a demo clip, by which weights and code are proved."""
 
     name: str
     title: str

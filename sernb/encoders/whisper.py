@@ -59,7 +59,7 @@ class Whisper:
     """The encoder with its weights, named as in CTranslate2's format without ``encoder/``."""
 
     weights: Mapping[str, np.ndarray]
-    padded: bool = False  # every window to 30 s, as the published model hears it
+    padded: bool = False  # every window to 30 s, as the published model reads it
     sampling_rate: Hertz = SAMPLING_RATE
 
     def __post_init__(self):

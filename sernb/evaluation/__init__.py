@@ -1,7 +1,7 @@
 """Truth and scores → metrics, each with its interval and its floor. Nothing here draws, prints or reads files.
 
 Everywhere: ``truth`` holds class numbers, shape ``(clips,)``; ``scores`` are higher for likelier classes, shape
-``(clips, classes)``; ``speakers`` names who is heard, shape ``(clips,)``. The prediction is the class with the highest
+``(clips, classes)``; ``speakers`` names the speaker, shape ``(clips,)``. The prediction is the class with the highest
 score, the first one of equals.
 """
 

@@ -1,4 +1,4 @@
-"""What a figure must be held against: a fixed answer, chance, and people."""
+"""What a score is compared with: a fixed prediction, chance, and people."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def constant_ranking(truth: np.ndarray, classes: int) -> np.ndarray:
-    """Return scores of the best fixed answer in hindsight: all clips get the classes in order of their frequency.
+    """Return scores of the best fixed prediction in hindsight: all clips get the classes in order of their frequency.
 
     WAR of these scores is the majority floor, top-3 the floor of one fixed order.
 

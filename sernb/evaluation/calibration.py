@@ -1,6 +1,6 @@
-"""Whether scores mean what they say: confidence against accuracy, temperature, and answers left out when unsure.
+"""Whether scores mean what they say: confidence against accuracy, temperature, and selective prediction.
 
-The confidence of an answer is its highest probability.
+The confidence of a prediction is its highest probability.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ def reliability(truth: np.ndarray, scores: np.ndarray, *, bins: int = BINS) -> p
     """Return accuracy by confidence, in bins of equally many clips, one row each.
 
     Equal counts keep the error of each bin alike and bias the sum less than equal widths (Nixon et al., 2019,
-    arXiv:1904.01685). Answers of the same confidence stay in one bin, so there may be fewer bins than asked for.
+    arXiv:1904.01685). Predictions of the same confidence stay in one bin, so there may be fewer bins than asked for.
 
     Returns:
         columns low, high (bounds of confidence; low is excluded, but in the first bin), clips, confidence (mean),
@@ -29,8 +29,8 @@ def reliability(truth: np.ndarray, scores: np.ndarray, *, bins: int = BINS) -> p
     confidence = probabilities(scores).max(axis=1)
     edges = np.unique(np.quantile(confidence, np.linspace(0, 1, bins + 1)))
     at = np.maximum(np.searchsorted(edges, confidence, side="left") - 1, 0)
-    answers = pd.DataFrame({"bin": at, "confidence": confidence, "right": predict(scores) == truth})
-    found = answers.groupby("bin").agg(
+    predictions = pd.DataFrame({"bin": at, "confidence": confidence, "right": predict(scores) == truth})
+    found = predictions.groupby("bin").agg(
         clips=("right", "size"), confidence=("confidence", "mean"), accuracy=("right", "mean")
     )
     found.insert(0, "low", edges[found.index])
@@ -91,10 +91,10 @@ def apply_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def coverage(truth: np.ndarray, scores: np.ndarray, *, confidence: np.ndarray | None = None) -> pd.DataFrame:
-    """Return accuracy among the answers that are kept when those below a confidence are left out.
+    """Return accuracy among the predictions that are kept when those below a confidence are left out.
 
     The risk-coverage curve of El-Yaniv and Wiener (2010), JMLR 11, 1605-1641. One row for each confidence that occurs,
-    the highest first: equally sure answers are kept or left out together.
+    the highest first: equally confident predictions are kept or left out together.
 
     Args:
         confidence: of each clip, any number, such as the agreement between views; the highest score by default
@@ -109,8 +109,8 @@ def coverage(truth: np.ndarray, scores: np.ndarray, *, confidence: np.ndarray | 
     confidence = scores.max(axis=1) if confidence is None else np.asarray(confidence)
     if len(confidence) != len(truth):
         raise ValueError(f"{len(truth)} truths and {len(confidence)} confidences: one a clip is expected")
-    answers = pd.DataFrame({"threshold": confidence, "right": predict(scores) == truth})
-    steps = answers.groupby("threshold").right.agg(["size", "sum"]).sort_index(ascending=False).cumsum()
+    predictions = pd.DataFrame({"threshold": confidence, "right": predict(scores) == truth})
+    steps = predictions.groupby("threshold").right.agg(["size", "sum"]).sort_index(ascending=False).cumsum()
     return pd.DataFrame(
         {
             "threshold": steps.index,

@@ -1,4 +1,4 @@
-"""How sure a figure is: intervals from resampled speakers, for one set of answers and for the difference of two."""
+"""Bootstrap intervals over speakers, of one set of predictions and of the difference of two."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ from sernb.evaluation.metrics import Metric, aligned, confusion_matrix, macro_f1
 RESAMPLES = 2000
 DRAWS = 500  # of a metric that is no sum over clips, and has to be computed anew for each
 LEVEL = 0.95
-# With fewer, resampled speakers say little: clips are resampled, and the interval says so wherever it is printed. Such
-# an interval is too narrow for other speakers, whatever their number: see ``benchmarks/intervals.py``, a simulation.
+# With fewer, resampled speakers mean little: clips are resampled, and the interval is marked wherever it is printed.
+# Such an interval is too narrow for other speakers, whatever their number: ``benchmarks/intervals.py`` simulates it.
 FEWEST_SPEAKERS = 5
 
 
@@ -25,7 +25,7 @@ class Interval:
     unit: str = "speakers"  # what was drawn: "speakers" or "clips"
 
     def __str__(self) -> str:
-        """Return the value and interval in per cent; an interval over clips says so.
+        """Return the value and interval in per cent; an interval over clips is marked.
 
         Examples:
             >>> print(Interval(0.5, 0.412, 0.58), Interval(0.5, 0.412, 0.58, "clips"), sep="; ")
@@ -46,7 +46,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What one set of predictions is worth; the floors are what a fixed answer would reach on the same clips."""
+    """What one set of predictions is worth; the floors are what a fixed prediction reaches on the same clips."""
 
     clips: int
     speakers: int
@@ -73,15 +73,15 @@ def evaluate(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, *, see
         ValueError: as :func:`sernb.evaluation.confusion_matrix`
     """
     truth, scores = aligned(truth, scores)
-    answers = Predictions(truth, scores, np.asarray(speakers))
-    unit, groups = resampling_units(answers.speakers)
+    predictions = Predictions(truth, scores, np.asarray(speakers))
+    unit, groups = resampling_units(predictions.speakers)
     drawn = draw_resamples(groups, RESAMPLES, seed)
     classes = scores.shape[1]
     confusion = confusion_matrix(truth, scores)
     matrices = drawn @ group_sums(uar.sums.terms(truth, scores), groups)
 
     def around(metric: Metric) -> Interval:
-        return _interval(metric(truth, scores), copies_of(metric, answers, groups, drawn), unit)
+        return _interval(metric(truth, scores), copies_of(metric, predictions, groups, drawn), unit)
 
     recall_copies = recalls(matrices.reshape(-1, classes, classes))  # (resamples, classes)
     floor = constant_ranking(truth, classes)
@@ -104,11 +104,11 @@ def evaluate(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, *, see
     )
 
 
-def bootstrap_interval(metric: Metric, answers: Predictions, *, seed: int = 0) -> Interval:
-    """Return one metric with its interval; any metric, also of numbers: ``interval(ccc, Answers(truth, …))``."""
-    unit, groups = resampling_units(answers.speakers)
+def bootstrap_interval(metric: Metric, predictions: Predictions, *, seed: int = 0) -> Interval:
+    """Return one metric with its interval; any metric, also of numbers as truth and scores."""
+    unit, groups = resampling_units(predictions.speakers)
     drawn = draw_resamples(groups, _draws(metric), seed)
-    return _interval(metric(answers.truth, answers.scores), copies_of(metric, answers, groups, drawn), unit)
+    return _interval(metric(predictions.truth, predictions.scores), copies_of(metric, predictions, groups, drawn), unit)
 
 
 def paired_difference(metric: Metric, first: Predictions, second: Predictions, *, seed: int = 0) -> Interval:
@@ -144,7 +144,7 @@ def resampling_units(speakers: np.ndarray) -> tuple[str, np.ndarray]:
 
 
 def same_clips(first: Predictions, second: Predictions) -> None:
-    """Stop if two sets of answers are not of the same clips in the same order.
+    """Stop if two sets of predictions are not of the same clips in the same order.
 
     Raises:
         ValueError: if they are not
@@ -170,14 +170,14 @@ def draw_resamples(groups: np.ndarray, times: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), times).astype(float)
 
 
-def copies_of(metric: Metric, answers: Predictions, groups: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+def copies_of(metric: Metric, predictions: Predictions, groups: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """The metric of each resampled copy, shape ``(copies,)``; means over classes are over those of all clips."""
     if sums := getattr(metric, "sums", None):
-        of_units = group_sums(sums.terms(*aligned(answers.truth, answers.scores)), groups)
+        of_units = group_sums(sums.terms(*aligned(predictions.truth, predictions.scores)), groups)
         return sums.of_copies(drawn @ of_units, of_units.sum(axis=0))
     clips = np.arange(len(groups))
     copies = (np.repeat(clips, times[groups].astype(int)) for times in drawn)
-    return np.array([metric(answers.truth[copy], answers.scores[copy]) for copy in copies])
+    return np.array([metric(predictions.truth[copy], predictions.scores[copy]) for copy in copies])
 
 
 def _interval(value: float, copies: np.ndarray, unit: str) -> Interval:

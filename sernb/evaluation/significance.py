@@ -39,10 +39,10 @@ class Comparison:
 def paired_test(metric: Metric, first: Predictions, second: Predictions, *, seed: int = 0) -> Comparison:
     """Return by how much ``second`` is better than ``first``, and how likely chance alone is to differ as much.
 
-    Sign-flip test by speaker: if the systems were equal, each speaker's answers could as well have been the other
+    Sign-flip test by speaker: if the systems were equal, each speaker's predictions could as well have been the other
     system's (Good, 2005, doi:10.1007/b138696). All exchanges are tried for up to 12 speakers, else 10,000 random ones,
     with one added to both counts (Phipson and Smyth, 2010, doi:10.2202/1544-6115.1585). With n speakers no p is below
-    2 / 2^n. Where speakers are too few for intervals over them, clips are exchanged: the interval says so.
+    2 / 2^n. Where speakers are too few for intervals over them, clips are exchanged: the interval is marked.
 
     Args:
         metric: one that is made of sums over clips, such as :func:`sernb.evaluation.uar`
@@ -55,7 +55,8 @@ def paired_test(metric: Metric, first: Predictions, second: Predictions, *, seed
         raise ValueError(f"{metric.__name__} is not made of sums over clips: it cannot be tested this way")
     _, groups = resampling_units(first.speakers)
     ours, theirs = (
-        group_sums(metric.sums.terms(*aligned(answers.truth, answers.scores)), groups) for answers in (second, first)
+        group_sums(metric.sums.terms(*aligned(predictions.truth, predictions.scores)), groups)
+        for predictions in (second, first)
     )
     beyond = tried = 0
     for flips in _flips(len(ours), np.random.default_rng(seed)):
@@ -185,9 +186,9 @@ def rank(metric: Metric, systems: Mapping[str, Predictions], *, seed: int = 0) -
     _, groups = resampling_units(every[0].speakers)
     drawn = draw_resamples(groups, RESAMPLES, seed)
     # Rounded: figures that are equal but for rounding share a rank.
-    copies = np.stack([copies_of(metric, answers, groups, drawn) for answers in every]).round(12)
+    copies = np.stack([copies_of(metric, predictions, groups, drawn) for predictions in every]).round(12)
     ranked = rankdata(-copies, axis=0)  # (systems, copies)
-    values = np.array([metric(answers.truth, answers.scores) for answers in every])
+    values = np.array([metric(predictions.truth, predictions.scores) for predictions in every])
     low, high = np.percentile(ranked, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=1)
     table = pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Several views of each clip → one answer, and how far the views agree on it. Scores: ``(views, clips, classes)``."""
+"""Several views of each clip → one prediction, and how far they agree on it. Scores: ``(views, clips, classes)``."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ def average_views(scores: np.ndarray) -> np.ndarray:
 
 
 def view_votes(scores: np.ndarray) -> np.ndarray:
-    """Return the share of views whose own answer is the answer of the mean, shape ``(clips,)``.
+    """Return the share of views whose own prediction is that of the mean, shape ``(clips,)``.
 
     Examples:
         >>> view_votes(np.array([[[0.9, 0.1]], [[0.8, 0.2]], [[0.3, 0.7]], [[0.6, 0.4]]]))

@@ -1,4 +1,4 @@
-"""Signal → features: one module a kind, each kind a frozen dataclass that says all of its settings.
+"""Signal → features: one module a kind, each kind a frozen dataclass that holds all of its settings.
 
 Frames lie as in librosa (centred, zero-padded), and the values agree with librosa's to rounding, as the tests show.
 """
@@ -54,7 +54,7 @@ VERSION = 1
 class Features(Protocol):
     """What every kind of features has; all else are its own settings.
 
-    A kind that hears only a section of a clip has ``section(signal)`` and ``of_section(section)`` as well; a view
+    A kind that reads only a section of a clip has ``section(signal)`` and ``of_section(section)`` as well; a view
     (:func:`sernb.features.extraction.extract_features`) then changes the section.
     """
 

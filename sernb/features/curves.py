@@ -1,4 +1,4 @@
-"""Mel bands, zero-crossing rate and energy of a padded clip, frame by frame (system 003)."""
+"""Mel bands, zero-crossing rate and energy of a padded clip, frame by frame (yousefkotp's networks)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,18 +15,18 @@ EPSILON = 1e-6  # the authors'
 
 @dataclass(frozen=True)
 class Curves:
-    """Log-mel bands from 0 to 1, zero-crossing rate and energy of 5.005 s: 690 frames, 42 columns (system 003).
+    """Log-mel bands from 0 to 1, zero-crossing rate and energy of 5.005 s: 690 frames, 42 columns (yousefkotp).
 
     Every clip is cut or zero-padded at the end to one length. Mel bands are decibels over a range of 80 dB, brought to
-    0 … 1 clip by clip; energy is the mean square of a frame. Networks that hear a part of the columns choose it
+    0 … 1 clip by clip; energy is the mean square of a frame. Networks that read a part of the columns choose it
     themselves, so that all share one cache.
     """
 
-    sampling_rate: Hertz = 22_050  # the authors' text says 16 kHz, their code loads at this rate
+    sampling_rate: Hertz = 22_050  # the authors' text has 16 kHz, their code loads at this rate
     resampling: ClassVar[str] = "soxr"
     samples: int = 110_361
     window: int = 512  # samples
-    hop: int = 160  # samples; the authors' text says 128
+    hop: int = 160  # samples; the authors' text has 128
     bands: int = 40
 
     @property

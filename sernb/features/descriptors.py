@@ -67,13 +67,15 @@ def compute_descriptors(signal: np.ndarray, pitch: Pitch) -> Descriptors:
     frames = _frames(signal, WINDOW)
     power = np.concatenate([_power(frames[part], WINDOW) for part in _blocks(len(frames))])  # (frames, 257)
     mel = _mel(power, BANDS)
-    heard = mel**SOFT
+    loudness = mel**SOFT
     # Each block begins with the frame before it, from which its first one changes.
     spectra = [
-        _of_spectrum(*(each[max(part.start - 1, 0) : part.stop] for each in (power, heard)))[min(part.start, 1) :]
+        _of_spectrum(*(each[max(part.start - 1, 0) : part.stop] for each in (power, loudness)))[min(part.start, 1) :]
         for part in _blocks(len(frames))
     ]
-    spectral = np.column_stack([heard.sum(axis=1), *_of_waveform(frames), np.concatenate(spectra), _of_mel(power, mel)])
+    spectral = np.column_stack(
+        [loudness.sum(axis=1), *_of_waveform(frames), np.concatenate(spectra), _of_mel(power, mel)]
+    )
     track = pitch.track(signal)
     voiced = track.voiced
     vocal = np.zeros((len(frames), len(VOCAL)))
@@ -150,7 +152,7 @@ def _of_waveform(frames: np.ndarray) -> list[np.ndarray]:
     return [10 * np.log10(_sums(frames, frames) / WINDOW + TINY), crossings]
 
 
-def _of_spectrum(power: np.ndarray, heard: np.ndarray) -> np.ndarray:
+def _of_spectrum(power: np.ndarray, loudness: np.ndarray) -> np.ndarray:
     """Return the columns of ``SPECTRAL`` from centroid to the last share, from power and the loudness of mel bands."""
     whole, below, above, *parts = (power @ _ranges()).T + TINY
     share = power / whole[:, None]
@@ -169,7 +171,7 @@ def _of_spectrum(power: np.ndarray, heard: np.ndarray) -> np.ndarray:
     magnitude = np.sqrt(power)
     shape = magnitude / np.maximum(magnitude.sum(axis=1, keepdims=True), TINY)
     fluxes = np.log(_flux(magnitude) + 1e-3), _flux(shape)
-    sharpness = heard @ np.arange(1, BANDS + 1) / (heard.sum(axis=1) + TINY)  # mean band, louder bands count more
+    sharpness = loudness @ np.arange(1, BANDS + 1) / (loudness.sum(axis=1) + TINY)  # mean band, louder bands count more
 
     level = 10 * np.log10(power + TINY)
     alpha = 10 * np.log10(above / below)

@@ -66,7 +66,7 @@ class Embedding:
 
     @property
     def sampling_rate(self) -> Hertz:
-        """The rate at which the encoder hears."""
+        """The sampling rate of the encoder's input."""
         from sernb.encoders.loading import about
 
         return about(self.encoder).sampling_rate

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def extract_features(clip: str, view: View, signal: np.ndarray, features: "Features") -> np.ndarray:
     """Return the features of one view of a clip, the same at every call; shape ``(frames, width)``, float32.
 
-    A mask changes the features; any other view changes the signal, or the section of it that the features hear.
+    A mask changes the features; any other view changes the signal, or the section of it that the features read.
     """
     if isinstance(view, Mask):
         return view.on_features(features(signal), rng_of(clip, view))

@@ -153,8 +153,8 @@ def modulation(contours: np.ndarray) -> np.ndarray:
 
 def _without_silence(contours: Descriptors) -> Descriptors:
     level = contours.spectral[:, SPECTRAL.index("level")]
-    heard = np.flatnonzero(level > np.sort(level)[-min(3, len(level))] - QUIET)
-    return contours[heard[0] : heard[-1] + 1]
+    audible = np.flatnonzero(level > np.sort(level)[-min(3, len(level))] - QUIET)
+    return contours[audible[0] : audible[-1] + 1]
 
 
 def _lengths(mask: np.ndarray) -> np.ndarray:

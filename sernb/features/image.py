@@ -1,4 +1,4 @@
-"""Log-mel spectrogram as a square grey picture (system 002)."""
+"""Log-mel spectrogram as a square grey picture (multitask-cnn)."""
 
 from dataclasses import dataclass
 from typing import ClassVar

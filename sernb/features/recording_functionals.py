@@ -17,8 +17,8 @@ PARTS = ("recording", "first half", "second half")
 class RecordingFunctionals:
     """The functionals of the voice, then 20 statistics of 39 MFCC over the recording and over each half of it.
 
-    MFCC as TIM-Net hears them: silence before and after the voice counts. They tell recordings of one session from
-    those of another, which helps with speakers who were heard in training, and with no others.
+    MFCC as TIM-Net reads them: silence before and after the voice counts. They tell recordings of one session from
+    those of another, which helps with seen speakers, and with no others.
     """
 
     sampling_rate: ClassVar[Hertz] = Mfcc.sampling_rate

@@ -1,4 +1,4 @@
-"""Short-term features of a clip, summed up over time by ten statistics (system 004)."""
+"""Short-term features of a clip, summed up over time by ten statistics (statistics-svm)."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +19,7 @@ STATISTICS = ("mean", "std", "median", "kurtosis", "skewness", "p1", "p99", "min
 
 @dataclass(frozen=True)
 class Statistics:
-    """Twenty short-term features of a clip, each summed up by ten statistics: 200 values (system 004).
+    """Twenty short-term features of a clip, each summed up by ten statistics: 200 values (statistics-svm).
 
     Short-term: zero-crossing rate, energy, entropy of energy, spectral centroid, spread, entropy, flux and roll-off,
     MFCC 1 … 12, on 25 ms Hamming windows every 10 ms. Statistics: mean, standard deviation, median, kurtosis,

@@ -1,4 +1,4 @@
-"""Zero-crossing rate, RMS and MFCC of each frame, one after the other in one row (system 001)."""
+"""Zero-crossing rate, RMS and MFCC of each frame, one after the other in one row (feature-cnn)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -54,7 +54,7 @@ class FrameValues:
         return self.of_section(self.section(signal))
 
     def section(self, signal: np.ndarray) -> np.ndarray:
-        """Return the part of the signal that is heard; what augments it comes after."""
+        """Return the part of the signal that is read; what augments it comes after."""
         start = int(self.start * self.sampling_rate)
         return signal[start : start + self._samples]
 

@@ -1,4 +1,4 @@
-"""Overlapping windows of a log-mel spectrogram, for networks that look at one window after the other (system 004)."""
+"""Overlapping windows of a log-mel spectrogram, for networks that read one window after the other."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,10 +13,10 @@ from sernb.features.mel import DYNAMIC_RANGE, POWER_FLOOR
 
 @dataclass(frozen=True)
 class LogMelWindows:
-    """Five windows of 128 × 128 log-mel cells from 3.07 s of a clip, one below the other: (640, 128) (system 004).
+    """Five windows of 128 × 128 log-mel cells from 3.07 s of a clip, one below the other: (640, 128).
 
     The clip begins after ``offset``, is brought to mean 0 and standard deviation 1, and is cut or zero-padded at the
-    end. Decibels are relative to the loudest cell. A clip that is not longer than ``offset`` is heard from its start.
+    end. Decibels are relative to the loudest cell. A clip that is not longer than ``offset`` is read from its start.
     Frames are centred and mirrored at the ends, as in the librosa of the authors' time (0.6).
     """
 
@@ -52,11 +52,11 @@ class LogMelWindows:
         return self.of_section(self.section(signal))
 
     def section(self, signal: np.ndarray) -> np.ndarray:
-        """Return what is heard of a clip, standardised, shape ``(samples,)``."""
+        """Return the section of a clip, standardised, shape ``(samples,)``."""
         start = int(self.offset * self.sampling_rate)
-        heard = signal[start:] if len(signal) > start else signal
-        deviation = heard.std(dtype=np.float64)
-        standard = (heard - heard.mean(dtype=np.float64)) / (deviation if deviation > 0 else 1)
+        section = signal[start:] if len(signal) > start else signal
+        deviation = section.std(dtype=np.float64)
+        standard = (section - section.mean(dtype=np.float64)) / (deviation if deviation > 0 else 1)
         return fit_end(standard.astype(np.float32), self.samples)
 
     def of_section(self, section: np.ndarray) -> np.ndarray:

@@ -240,7 +240,7 @@ def _listen(
 
     log_mel = LogMel()
 
-    def listen(item: tuple[str, Path]) -> tuple[str, tuple[str, np.ndarray]] | AudioError:
+    def read_clip(item: tuple[str, Path]) -> tuple[str, tuple[str, np.ndarray]] | AudioError:
         clip, place = item
         try:
             return clip, (checksum(place), fingerprint(log_mel(load(place, log_mel.sampling_rate))))
@@ -248,11 +248,11 @@ def _listen(
             return error
 
     with (
-        closing(map_in_order(listen, places.items())) as heard,
+        closing(map_in_order(read_clip, places.items())) as results,
         progress_bar(len(places), "listen", "clip", shown=progress and bool(places)) as shown,
     ):
         results = []
-        for result in heard:
+        for result in results:
             shown.update()
             results.append(result)
     errors = [str(result) for result in results if isinstance(result, AudioError)]

@@ -104,9 +104,9 @@ def _development_folds(clips: pd.DataFrame, corpus: Pool) -> Iterator[Fold]:
                 "another corpus, or join one with +"
             )
         left = clips[~clips.speaker.isin(fold.test)]
-        heard = set(left.speaker) - set(fold.validation)
-        choosing = heard & set(folds[(number + 1) % len(folds)].validation)
-        yield _speaker_fold(left, number, SpeakerFold(fold.validation, tuple(choosing) if choosing < heard else ()))
+        training = set(left.speaker) - set(fold.validation)
+        choosing = training & set(folds[(number + 1) % len(folds)].validation)
+        yield _speaker_fold(left, number, SpeakerFold(fold.validation, tuple(choosing) if choosing < training else ()))
 
 
 def _random_folds(clips: pd.DataFrame, groups: np.ndarray, seed: int) -> Iterator[Fold]:

@@ -107,7 +107,7 @@ def values_of(index: "pd.DataFrame", dimension: str, *, tallied: bool) -> np.nda
     """Return valence, arousal or dominance of each clip of an index, ``(clips,)``, NaN where it is not known.
 
     Args:
-        tallied: the means that system 002 counts, of corpora that have them
+        tallied: the means that the authors of multitask-cnn count, of corpora that have them
     """
     import pandas as pd
 
@@ -125,19 +125,19 @@ EIGHT = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surp
 CALM_MERGED = (("calm", "neutral"),)
 EXCITED_MERGED = (("excited", "happy"),)
 
-# RAVDESS's own; system 000.
+# RAVDESS's own; multiscale-cnn.
 ALL_EIGHT = LabelSet("eight", _same(*EIGHT))
 
-# System 001, on RAVDESS, CREMA-D, TESS and SAVEE.
+# feature-cnn, on RAVDESS, CREMA-D, TESS and SAVEE.
 SEVEN = LabelSet("seven", CALM_MERGED + _same("neutral", *EIGHT[2:]))
 
-# System 004 calls RAVDESS's calm neutral and leaves its neutral out.
+# statistics-svm calls RAVDESS's calm neutral and leaves its neutral out.
 CALM_AS_NEUTRAL = LabelSet("calm-as-neutral", CALM_MERGED + _same(*EIGHT[2:]))
 
 # EMO-DB's own.
 SEVEN_BORED = LabelSet("seven-bored", _same("neutral", "happy", "sad", "angry", "fearful", "disgust", "bored"))
 
-# CREMA-D's own; system 003. Other corpora lose surprised.
+# CREMA-D's own; yousefkotp's networks. Other corpora lose surprised.
 SIX = LabelSet("six", CALM_MERGED + _same("neutral", "happy", "sad", "angry", "fearful", "disgust"))
 
 # The same emotions as most listeners of CREMA-D named them; ties are dropped.
@@ -145,13 +145,13 @@ SIX_PERCEIVED = OtherLabelSet(
     "six-perceived", _same("neutral", "happy", "sad", "angry", "fearful", "disgust"), "perceived"
 )
 
-# System 002: IEMOCAP's eight most frequent, by its own count of the votes (the actors' own too, ties to the first
+# multitask-cnn: IEMOCAP's eight most frequent, by its own count of the votes (the actors' own too, ties to the first
 # named, turns without agreement kept) or by the official label. Corpora without votes have one label anyway.
 _MULTITASK = _same("neutral", "happy", "excited", "sad", "angry", "frustrated", "fearful", "surprised")
 MULTITASK_EIGHT_OFFICIAL = LabelSet("multitask-eight-official", _MULTITASK)
 MULTITASK_EIGHT = PreferredLabelSet("multitask-eight", _MULTITASK, "tally", otherwise=MULTITASK_EIGHT_OFFICIAL)
 
-# What system 002 is tested on in RAVDESS: calm and disgust are dropped.
+# What multitask-cnn is tested on in RAVDESS: calm and disgust are dropped.
 MULTITASK_SIX = LabelSet("multitask-six", _same("neutral", "happy", "sad", "angry", "fearful", "surprised"))
 
 # The usual four of IEMOCAP, with excited merged into happy or apart.

@@ -30,13 +30,13 @@ class Protocol:
     statistics: str  # what fits them, in words
     by_design: tuple[str, ...] = ()  # the kinds of leaks that it has; a report counts them
     transductive: bool = False  # each speaker's own clips fit the statistics, test clips too, without labels
-    planted: str = ""  # "statistics", "augmentation" or "choice": the one leak put in to measure what it is worth
+    planted: str = ""  # "statistics", "augmentation" or "choice": the one leak introduced to measure its effect
     published: str = ""  # whose folds of speakers are taken instead of the corpus's own
     develops: bool = False  # for choices between variants: test speakers stay out, validation speakers are scored
 
     @property
     def shares_speakers(self) -> bool:
-        """Speakers are heard in training and in test."""
+        """Speakers are in training and test."""
         return self.split not in ("speakers", "corpora")
 
 
@@ -74,7 +74,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "speaker-independent",
-            "No speaker of the test part is heard in training; other speakers choose epoch and settings.",
+            "No speaker of the test part is in the training part; other speakers choose epoch and settings.",
             split="speakers",
             statistics="training clips",
         ),

@@ -52,11 +52,11 @@ def plan(
         sampling: ``natural``, or ``balanced``: each corpus of a pool with equally many training clips, together as
             many as before (a larger one loses clips at random, a smaller one is repeated in whole passes and a
             random rest)
-        train_on: conditions that training and validation clips fulfil, such as ``gender=female``
-        test_on: conditions that test clips fulfil, such as ``corpus=tess``; a fold without any is left out
-        train_clips: take so many training clips of each fold at random, each class with its share
-        added: copies of clips that count as clips, as in the noise sets of system 000; no other test view is heard
-        data: the folder of the recordings, for corpora that are narrowed to ``available``
+        train_on: conditions that training and validation clips fulfil, such as ``gender=female`` test_on: conditions
+        that test clips fulfil, such as ``corpus=tess``; a fold without any is left out train_clips: take so many
+        training clips of each fold at random, each class with its share added: copies of clips that count as clips, as
+        in the noise sets of multiscale-cnn's authors; no other test view is read data: the folder of the recordings,
+        for corpora that are narrowed to ``available``
 
     Raises:
         DataError: if a name or a fold number is unknown, or an option cannot be

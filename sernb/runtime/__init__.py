@@ -1,1 +1,1 @@
-"""How work is done on a machine: files, locks, processes, memory, progress, provenance. Knows nothing of speech."""
+"""How work is done on a computer: files, locks, processes, memory, progress, provenance. Knows nothing of speech."""

@@ -163,13 +163,13 @@ def _answer(url: str, headers: dict[str, str], timeout: float, part: Path):
         return OPENER.open(_request(url, headers), timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
-        said = f"the server answers {error.code} ({_hidden(' '.join(str(error.reason).split()))})"
+        reported = f"the server answers {error.code} ({_hidden(' '.join(str(error.reason).split()))})"
         if error.code == 416:  # the part is longer than the file: it was of another one
             part.unlink(missing_ok=True)
         if error.code in TRY_AGAIN or error.code >= 500:
             wait = error.headers.get("Retry-After", "")
-            raise _Interrupted(said, min(float(wait), LONGEST_WAIT) if wait.isdecimal() else 0.0) from error
-        raise DataError(f"{name}: {said}; see whether it has moved, and give the new address with --url") from error
+            raise _Interrupted(reported, min(float(wait), LONGEST_WAIT) if wait.isdecimal() else 0.0) from error
+        raise DataError(f"{name}: {reported}; see whether it has moved, and give the new address with --url") from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
             raise DataError(
@@ -207,8 +207,8 @@ def _version(response) -> str:
 def _total(response) -> int | None:
     """Return the size of the whole file, where the server says it."""
     partial = response.headers.get("Content-Range", "").rpartition("/")[2]
-    said = partial if response.status == 206 else response.headers.get("Content-Length", "")
-    return int(said) if said.isdecimal() else None
+    reported = partial if response.status == 206 else response.headers.get("Content-Length", "")
+    return int(reported) if reported.isdecimal() else None
 
 
 def partial_path(path: Path) -> Path:

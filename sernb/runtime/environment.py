@@ -1,4 +1,4 @@
-"""What a user's machine and settings do not decide: results and pictures. What may still move a digit is recorded."""
+"""What a user's computer and settings do not decide: results and pictures. What may still move a digit is recorded."""
 
 import contextlib
 import importlib.util

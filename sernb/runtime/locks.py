@@ -26,7 +26,7 @@ from sernb.runtime.files import unwritable
 from sernb.runtime.progress import progress_line
 
 POLL = 0.5  # s
-SAID = 2.0  # s of waiting, before it is said for whom
+ANNOUNCED_AFTER = 2.0  # s of waiting, before the holder is named
 HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)  # what systems say of a lock that another process has
 
 try:
@@ -69,9 +69,9 @@ def hold(lock: Path, *, wait: bool = True, note: Mapping[str, object] = MappingP
     except OSError as error:
         raise unwritable(lock, error) from error
     with file:
-        begun, said = time.monotonic(), False
+        begun, announced = time.monotonic(), False
         while not (mine := _taken(file, lock)) and wait:
-            if not said and (said := time.monotonic() - begun >= SAID):
+            if not announced and (announced := time.monotonic() - begun >= ANNOUNCED_AFTER):
                 progress_line(
                     f"sernb: waiting for {_holder(lock)}, which is at work on {lock.name}; Ctrl-C stops the waiting"
                 )

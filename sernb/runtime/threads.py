@@ -24,7 +24,7 @@ def map_in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Gener
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use: those of the machine, or fewer that it was given."""
+    """Return how many cores this process may use: those of the computer, or fewer that it was given."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

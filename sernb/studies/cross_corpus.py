@@ -1,4 +1,4 @@
-"""Foreign corpora: trained on one, tested on another, for every pair; and the zero-shot test of system 002."""
+"""Foreign corpora: trained on one, tested on another, for every pair; and the zero-shot test of multitask-cnn."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -153,7 +153,7 @@ def conclusions(found: pd.DataFrame) -> list[str]:
     return said or ["There is one corpus only: how a system does on another one was not tested."]
 
 
-# -- The zero-shot test of system 002 -- #
+# -- The zero-shot test of multitask-cnn -- #
 
 # Accuracies that the authors report.
 _OF_EMOTION = {each.metric: each.value for each in multitask_cnn.SYSTEM.reported if each.protocol == BETWEEN}
@@ -170,7 +170,7 @@ def drop_classes(
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Return classes and scores without answers that the test corpus does not have: before the highest is taken.
 
-    Scores are not made to sum to 1 again, as system 002 does not.
+    Scores are not made to sum to 1 again, as its authors do not.
 
     Examples:
         >>> drop_classes(np.array([[0.5, 0.2, 0.3]]), ("excited", "happy", "sad"), ("excited",))

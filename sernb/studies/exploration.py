@@ -16,7 +16,7 @@ from sernb.corpora.preparation import prepare
 from sernb.corpora.record import DIMENSIONS, EMOTIONS
 from sernb.features import F0, Level, LogMel
 
-TRIM = 40.0  # dB below the loudest frame, as in system 002
+TRIM = 40.0  # dB below the loudest frame, as in multitask-cnn
 MOST_MAPPED = 2000  # clips; distances and t-SNE grow with the square
 NEIGHBOURS = 10
 

@@ -209,7 +209,7 @@ def conclusions(variants: Mapping[str, Result], tested: Mapping[str, tuple[Compa
     return [*said, describe_difference("One classifier for all, women better than men by", of_both)]
 
 
-# -- The experiments of system 000 -- #
+# -- The six experiments of multiscale-cnn's authors -- #
 
 SETS = {
     "clean": None,
@@ -226,7 +226,7 @@ REPORTED = {
 def plan_published(
     system: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None
 ) -> dict[tuple[str, str], list[Experiment]]:
-    """List system 000's experiments: clean and noisy sets of all, female and male speakers, by set and speakers.
+    """List their experiments: clean and noisy sets of all, female and male speakers, by set and speakers.
 
     Their noise set holds a noisy copy of each neutral clip, on both sides of the split.
     """
@@ -250,7 +250,7 @@ def plan_published(
 
 
 def published_table(results: Mapping[tuple[str, str], Result]) -> pd.DataFrame:
-    """Return system 000's experiments for reading, WAR on the recordings without their copies beside; per cent."""
+    """Return their experiments formatted for display, WAR on the recordings without their copies beside; per cent."""
     rows = []
     for (kind, name), result in results.items():
         metrics = result.metrics()

@@ -42,7 +42,7 @@ class Condition:
 
 
 RATIOS = (20, 10, 5, 0, -5)  # dB
-# What system 000 adds to neutral clips.
+# What the authors of multiscale-cnn add to neutral clips.
 PUBLISHED = Condition("noise of deviation 1, as published", 0, "", SteadyNoise("deviation 1", 1.0))
 
 

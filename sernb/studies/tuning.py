@@ -1,9 +1,9 @@
 """Hyper-parameters by Optuna, judged on validation speakers: a study that can be stopped at any moment and goes on.
 
-System 001 tunes its network by hand, over architectures and batch sizes. Here a trial is a handful of ordinary
-experiments under the protocol ``development``, so that a killed trial goes on from its last epoch. The study itself, a
-small SQLite file beside the runs, holds finished trials only. What is tried next follows from them and from the
-seed: a study that was killed ends as one that was not.
+The authors of feature-cnn tune their network by hand, over architectures and batch sizes. Here a trial is a handful of
+ordinary experiments under the protocol ``development``, so that a killed trial goes on from its last epoch. The study
+itself, a small SQLite file beside the runs, holds finished trials only. What is tried next follows from them and from
+the seed: a study that was killed ends as one that was not.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
-"""Ridge regression for speakers who trained: finds who speaks, and hears how a clip departs from that speaker's voice.
+"""Ridge regression for seen speakers: identifies the speaker, then how a clip departs from that speaker's voice.
 
 Ours, for protocols that share speakers between training and test, as most publications do, and for those who train a
 system for themselves. Clips of the same speaker count more: the kernel of multitask learning, a task a speaker
-(Evgeniou, Micchelli and Pontil, 2005, Journal of Machine Learning Research 6, 615-637). A speaker whom it never heard
+(Evgeniou, Micchelli and Pontil, 2005, Journal of Machine Learning Research 6, 615-637). An unseen speaker
 is taken for the one who sounds most alike. Who speaks in a test clip is not told, but found.
 
 All settings were chosen on random inner folds of the training part of the first of RAVDESS's ten random folds; as its
@@ -36,7 +36,7 @@ class Settings:
 
 
 # Rows of clips, (clips, values) → for each penalty scores, (clips, classes); and the speaker found for each clip
-Answer = Callable[[np.ndarray], tuple[list[np.ndarray], np.ndarray]]
+Predictor = Callable[[np.ndarray], tuple[list[np.ndarray], np.ndarray]]
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
@@ -47,11 +47,11 @@ def fit(settings: Settings, task: Task) -> Fitted:
     """
     from sernb.evaluation import apply_temperature, uar
 
-    heard, classes = task.heard_without_epochs, len(task.classes)
-    rows, truth, speakers = stack_rows(heard.features), heard.truth, heard.speakers
+    examples, classes = task.fitting_examples, len(task.classes)
+    rows, truth, speakers = stack_rows(examples.features), examples.truth, examples.speakers
     statistics = stack_rows(task.statistics.features) if task.statistics else None
 
-    def trained(kept: np.ndarray | slice, penalties: Sequence[float]) -> Answer:
+    def trained(kept: np.ndarray | slice, penalties: Sequence[float]) -> Predictor:
         return _trained(settings, penalties, rows[kept], truth[kept], speakers[kept], classes, statistics)
 
     inner = make_inner_folds(task, truth, settings.inner_folds, shuffled=True)
@@ -60,19 +60,19 @@ def fit(settings: Settings, task: Task) -> Fitted:
         held = np.concatenate([held for _, held in inner.rows])
         judged = [trained(kept, settings.penalties)(rows[out]) for kept, out in inner.rows]
         found = np.concatenate([found for _, found in judged])
-        tried = [np.concatenate(parts) for parts in zip(*(answers for answers, _ in judged), strict=True)]
-        best = int(np.argmax([uar(truth[held], answers) for answers in tried]))
+        tried = [np.concatenate(parts) for parts in zip(*(scores for scores, _ in judged), strict=True)]
+        best = int(np.argmax([uar(truth[held], scores) for scores in tried]))
         penalty = settings.penalties[best]
         temperature = fit_inner_temperature(task, truth[held], tried[best], by_speaker=inner.by_speaker)
         reached = {
             "inner UAR": uar(truth[held], tried[best]),
             "inner clips whose speaker was found": float((found == speakers[held]).mean()),
         }
-    answer = trained(slice(None), [penalty])
+    predict = trained(slice(None), [penalty])
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
-        (answers,), _ = answer(stack_rows(features))
-        return apply_temperature(answers, temperature)
+        (scores,), _ = predict(stack_rows(features))
+        return apply_temperature(scores, temperature)
 
     chosen = {"penalty": penalty, "temperature": temperature, **reached, "inner folds": inner.about}
     return Fitted(scores=scores, chosen=chosen)
@@ -86,7 +86,7 @@ def _trained(
     speakers: np.ndarray,
     classes: int,
     statistics: np.ndarray | None,
-) -> Answer:
+) -> Predictor:
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler().fit(rows if statistics is None else statistics)
@@ -106,13 +106,13 @@ def _trained(
     trained = relative(scaled, numbers)
     solved = solve_coefficients(kernel(trained, numbers), make_targets(truth, classes), penalties)
 
-    def answer(rows: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-        heard = limit(scaler.transform(rows))
-        found = finder.predict(compute_kernel(heard, scaled)) if finder else np.zeros(len(rows), int)
-        values = kernel(relative(heard, found), found)
+    def predict(rows: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        scaled_rows = limit(scaler.transform(rows))
+        found = finder.predict(compute_kernel(scaled_rows, scaled)) if finder else np.zeros(len(rows), int)
+        values = kernel(relative(scaled_rows, found), found)
         return [predict_probabilities(values, coefficients) for coefficients in solved], names[found]
 
-    return answer
+    return predict
 
 
 SYSTEM = System(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 RANDOM = "random 10-fold"  # what tables call the split of systems that nobody published
-REDUCED = "narrow"  # ends the name of the variant that stands for a system on small machines
+REDUCED = "narrow"  # ends the name of the variant that stands for a system on small computers
 
 
 class OnDemand(Sequence):
@@ -46,7 +46,7 @@ class Examples:
 
     features: Sequence[np.ndarray]  # one array (frames, width) a clip; in a run they are read on demand
     truth: np.ndarray  # class numbers
-    about: "pd.DataFrame"  # what the index says of each clip, in the same order
+    about: "pd.DataFrame"  # rows of the index, in the same order
 
     def __len__(self) -> int:
         """Return the number of clips."""
@@ -90,15 +90,15 @@ class Task:
     features: Features | None = None  # of what kind the features are, where a system asks
 
     @property
-    def heard(self) -> Examples:
+    def training_examples(self) -> Examples:
         """The training clips, then their copies."""
         return sum(self.copies, self.train)
 
     @property
-    def heard_without_epochs(self) -> Examples:
-        """As ``heard``; with speakers apart, validation clips join them: inner folds choose, and no epoch is wanted."""
+    def fitting_examples(self) -> Examples:
+        """Those, and with speakers apart the validation clips: inner folds select, and no epoch is needed."""
         joined = self.speakers_apart and len(self.validation)
-        return self.heard + self.validation if joined else self.heard
+        return self.training_examples + self.validation if joined else self.training_examples
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Fitted:
     chosen: dict[str, object] = field(default_factory=dict)  # settings that the training chose
     history: tuple[dict[str, float], ...] = ()  # one row an epoch
     weights: dict[str, np.ndarray] = field(default_factory=dict)
-    # What else it says of clips, such as gender or valence: features → column name → (clips,)
+    # Auxiliary outputs, such as gender or valence: features → column name → (clips,)
     attributes: Callable[[tuple[np.ndarray, ...]], dict[str, np.ndarray]] | None = None
 
 
@@ -135,7 +135,7 @@ class System:
     source: str
     about: str
     labels: LabelSet
-    features: Features | None  # None: it does not listen
+    features: Features | None  # None: it ignores the audio
     settings: object  # a frozen dataclass
     quick: dict[str, object]  # what the quick profile changes in it
     fit: Callable[[object, Task], Fitted] | None  # settings, task; None: it joins what its members say
@@ -146,12 +146,12 @@ class System:
     views: tuple[View, ...] = (ORIGINAL,)  # for test-time augmentation
     training_views: tuple[View, ...] = ()  # copies of training clips, made after the split, beside the originals
     reported: tuple[PublishedScore, ...] = ()
-    chooses_epoch: bool = False  # keeps the best of its epochs, as the validation part says; else this part trains, too
+    chooses_epoch: bool = False  # keeps the epoch that is best on the validation part; else this part trains, too
     network: Callable | None = None  # settings, shape of a clip's features, number of classes → Keras model
     counts_statistics: bool = True  # the authors' parameter count has the moving statistics of batch normalisation
-    # Features of clips of different lengths → what the network hears of them at once; None: all are equally long
+    # Features of clips of different lengths → one batch of input; None: all are equally long
     together: Callable[[Sequence[np.ndarray]], np.ndarray] | None = None
-    # Settings and a run's weights → what answers without Keras, features of clips → (clips, classes)
+    # Settings and a run's weights → a predictor without Keras: features of clips → (clips, classes)
     light: Callable[[object, dict[str, np.ndarray]], Callable] | None = None
     # Systems whose runs are done first; its settings hold theirs, by place. Its features are those of the first
     members: tuple["System", ...] = ()
@@ -161,7 +161,7 @@ class System:
     variants: tuple["System", ...] = ()  # the same with one thing changed; known by name, in no list
     # Raised by hand when results change though no setting does: runs made before are not taken for its own any more
     recipe: int = 1
-    seat: str = ""  # the place of another system that it takes among those that are joined
+    seat: str = ""  # the name of its settings in an ensemble, where two members are variants of one system
 
     def variant(self, end: str, what: str, **changes: object) -> "System":
         """Return the same system with something changed: ``end`` of its name, and in words.

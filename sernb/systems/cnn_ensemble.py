@@ -1,9 +1,9 @@
-"""System 003's next step: DummyNet on mel, RezoNet and ExpoNet together (217,349,864 parameters for six classes).
+"""The next step of yousefkotp's networks: DummyNet on mel, RezoNet and ExpoNet together, 217,349,864 parameters.
 
-The authors name as what they would build next, and did not build, a network of two or three layers that hears what each
-of their networks says. Here it has two: 806 parameters more. It learns from what the three say of the validation clips,
-which trained none of them, and never from a test clip. Each of the three is trained apart and keeps its own best epoch;
-its run is kept, too, and is the same as where it was asked for alone.
+The authors name as what they would build next, and did not build, a network of two or three layers that reads the
+outputs of their networks. Here it has two: 806 parameters more. It learns from what the three predict for the
+validation clips, which trained none of them, and never from a test clip. Each of the three is trained apart and keeps
+its own best epoch; its run is kept, too, and is the same as where it was asked for alone.
 
 Chosen here: the units, and a strong weight decay, since validation clips are few. These clips have chosen the epochs of
 the three as well, so that the network trusts them a little too much. Where a fold has no validation clips, and in the
@@ -54,10 +54,10 @@ def network(settings: MeanSettings, shape: tuple[int, int], classes: int):
     layers = keras.layers
     curves = keras.Input(shape)
     members = [each.network(getattr(settings, each.place), shape, classes) for each in MEMBERS]
-    answers = [member(curves) for member in members]
+    outputs = [member(curves) for member in members]
     if not isinstance(settings, Settings):
-        return keras.Model(curves, layers.Average()(answers))
-    hidden = layers.Dense(settings.units, "relu")(layers.Concatenate()(answers))
+        return keras.Model(curves, layers.Average()(outputs))
+    hidden = layers.Dense(settings.units, "relu")(layers.Concatenate()(outputs))
     return keras.Model(curves, layers.Dense(classes, "softmax")(hidden))
 
 
@@ -66,7 +66,7 @@ def joining(settings: Settings, scores: list[np.ndarray], truth: np.ndarray, see
 
     Args:
         scores: ``(clips, classes)`` of each
-        truth: class numbers; a class that is not among them is never said
+        truth: class numbers; a class that is not among them is never predicted
 
     Returns:
         scores of each member → ``(clips, classes)``, rows sum to 1
@@ -74,14 +74,14 @@ def joining(settings: Settings, scores: list[np.ndarray], truth: np.ndarray, see
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
-    machine = MLPClassifier((settings.units,), solver="lbfgs", alpha=settings.decay, max_iter=1000, random_state=seed)
+    combiner = MLPClassifier((settings.units,), solver="lbfgs", alpha=settings.decay, max_iter=1000, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        machine.fit(np.hstack(scores), truth)
+        combiner.fit(np.hstack(scores), truth)
 
-    def join(said: list[np.ndarray]) -> np.ndarray:
-        found = np.zeros(said[0].shape)
-        found[:, machine.classes_] = machine.predict_proba(np.hstack(said))
+    def join(scores_of_members: list[np.ndarray]) -> np.ndarray:
+        found = np.zeros(scores_of_members[0].shape)
+        found[:, combiner.classes_] = combiner.predict_proba(np.hstack(scores_of_members))
         return found
 
     return join

@@ -1,10 +1,10 @@
-"""What the networks of system 003 share: label order, split, training copies, loss, and PyTorch's ways.
+"""What the networks of yousefkotp share: label order, split, training copies, loss, and PyTorch's ways.
 
 yousefkotp, Speech-Emotion-Recognition (2023), on CREMA-D (github.com/yousefkotp/Speech-Emotion-Recognition).
 
 Each network ends in a softmax, and the loss takes a softmax again: with six classes it cannot fall below 1.044, and
 learning is slow. ``softmax_twice=False`` puts that right; the variants ``…-softmax-once`` have it. Their text says that
-clips are brought to 16 kHz and heard every 128 samples; their code hears them at 22,050 Hz, every 160. The variants
+clips are brought to 16 kHz and read every 128 samples; their code reads them at 22,050 Hz, every 160. The variants
 ``…-16khz`` follow the text; they shift copies by as many samples as the code.
 
 Otherwise than published: Keras's Adam adds ε (1e-8, as PyTorch's) before it corrects the bias of the second moment, so
@@ -28,7 +28,7 @@ from sernb.systems.base import REDUCED, Fitted, PublishedScore, System, Task, sc
 SOURCE = "yousefkotp, Speech-Emotion-Recognition (2023)"
 CHOICE = "best epoch on the validation clips (5 % of the rest), speakers shared"
 
-HEARD = Curves()
+CURVES = Curves()
 AS_TEXT = Curves(16_000, samples=80_080, hop=128)  # 626 frames
 
 
@@ -48,7 +48,7 @@ def copies_at(sampling_rate: int) -> tuple[View, ...]:
 
 @dataclass(frozen=True)
 class Settings:
-    """Training of one network; ``width`` below 1 makes each of its layers narrower, for small machines."""
+    """Training of one network; ``width`` below 1 makes each of its layers narrower, for small computers."""
 
     learning_rate: float
     batch: int
@@ -161,14 +161,14 @@ def record(
         published_on=("crema_d",),
         about=about,
         labels=ALL_EIGHT,
-        features=HEARD,
+        features=CURVES,
         settings=settings,
         quick=quick,
         fit=partial(fit, network),
         published_split=split,
         published_choice=CHOICE,
         tests_choose=False,
-        training_views=copies_at(HEARD.sampling_rate),
+        training_views=copies_at(CURVES.sampling_rate),
         reported=reported,
         chooses_epoch=True,
         network=network,

@@ -1,8 +1,8 @@
-"""System 003: DummyNet, three convolutions over one long curve: 4,265,350 to 114,464,134 parameters.
+"""DummyNet: three convolutions over one long curve: 4,265,350 to 114,464,134 parameters.
 
 The curve is the zero-crossing rate, the energy, one after the other, or a mel spectrogram band after band. Training
 settings are those of the authors' interim notebook, which gives 38.4, 41.4, 42.7 and 48.4 %; the final ones are not
-documented. Their notebook calls both curves together better; the final report says 40.9 % against 41.5 % for energy.
+documented. Their notebook calls both curves together better; the final report has 40.9 % against 41.5 % for energy.
 """
 
 from functools import partial
@@ -13,12 +13,12 @@ from sernb.systems.curve_networks import Settings, dense, figures, pytorch, reco
 FILTERS = (512, 512, 128)
 
 
-def network(settings: Settings, shape: tuple[int, int], classes: int, *, heard: slice):
+def network(settings: Settings, shape: tuple[int, int], classes: int, *, columns: slice):
     """Build the network.
 
     Args:
         shape: frames and columns of the input, (690, 42) as published
-        heard: the columns that the network hears
+        columns: those that the network reads
 
     Returns:
         a Keras model: (clips, frames, columns) → probabilities (clips, classes)
@@ -27,7 +27,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int, *, heard: 
 
     layers = keras.layers
     curves = keras.Input(shape)
-    x = layers.Reshape((-1, 1))(layers.Permute((2, 1))(curves[:, :, heard]))  # one column after the other
+    x = layers.Reshape((-1, 1))(layers.Permute((2, 1))(curves[:, :, columns]))  # one column after the other
     for filters in FILTERS:
         x = layers.Conv1D(settings.of(filters), 5, activation="relu", **pytorch(settings, 5 * x.shape[-1]))(x)
         x = layers.MaxPooling1D(5, 2)(x)
@@ -35,12 +35,12 @@ def network(settings: Settings, shape: tuple[int, int], classes: int, *, heard: 
     return keras.Model(curves, dense(settings, classes, x, "softmax"))
 
 
-def _on(name: str, what: str, heard: slice, settings: Settings, quick: dict, narrow: dict, reported) -> System:
+def _on(name: str, what: str, columns: slice, settings: Settings, quick: dict, narrow: dict, reported) -> System:
     return record(
         f"dummynet-{name}",
         f"DummyNet on {what}",
         f"Three convolutions over {what} of a clip padded to 5 s.",
-        network=partial(network, heard=heard),
+        network=partial(network, columns=columns),
         settings=settings,
         quick=quick,
         reported=reported,
@@ -70,7 +70,7 @@ SYSTEMS = (
     ),
     _on(
         "zcr-energy", "zero-crossing rate and energy", slice(40, 42), _CURVE, _QUICK, _NARROW,
-        figures(0.4089, 0.3989, "never says neutral"),
+        figures(0.4089, 0.3989, "never predicts neutral"),
     ),
     _on(
         "mel", "a flattened mel spectrogram", slice(40),

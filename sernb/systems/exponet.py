@@ -1,4 +1,4 @@
-"""System 003: ExpoNet, five convolutions over all that DummyNet hears (61,648,774 parameters).
+"""ExpoNet: five convolutions over all that DummyNet reads (61,648,774 parameters).
 
 One curve of 28,980 values: the mel spectrogram band after band, the zero-crossing rate, the energy. The authors' text
 names the reverse order. A batch of 8 is trained in two parts, so that training stays under 6 GB: batch normalisation

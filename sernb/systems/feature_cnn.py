@@ -1,4 +1,4 @@
-"""System 001: a one-dimensional convolutional network on 880 values of a clip (2,534,535 parameters).
+"""A one-dimensional convolutional network on 880 values of a clip (2,534,535 parameters).
 
 The authors of "Speech-Emotion-Recognition using Convolutional Neural Networks" (2023) pool four corpora: CREMA-D,
 RAVDESS, TESS and SAVEE, 12,162 clips. Their network is described in words; neither it nor its training is kept.
@@ -36,7 +36,7 @@ EPSILON = 1e-7  # Keras's, against division by zero
 class Settings:
     """The authors' network and training."""
 
-    width: float = 1.0  # share of the filters and of the dense layer; below 1 for small machines
+    width: float = 1.0  # share of the filters and of the dense layer; below 1 for small computers
     filters: tuple[int, ...] = (256, 512, 256, 256, 128)
     kernels: tuple[int, ...] = (5, 5, 5, 3, 3)
     pool: int = 5
@@ -89,7 +89,7 @@ def ready(settings: Settings, model):
 def precision(targets, probabilities):
     """Return the precision of a batch as the authors count it, over all classes together.
 
-    A class is said where its probability rounds to 1; a clip whose highest probability is below a half says none.
+    A class is predicted where its probability rounds to 1; of a clip whose highest probability is below a half, none.
     """
     return _right(targets, probabilities) / (_named(probabilities) + EPSILON)
 
@@ -101,8 +101,8 @@ def recall(targets, probabilities):
 
 def f1(targets, probabilities):
     """Return the harmonic mean of :func:`precision` and :func:`recall` of a batch."""
-    said, found = precision(targets, probabilities), recall(targets, probabilities)
-    return 2 * said * found / (said + found + EPSILON)
+    exact, complete = precision(targets, probabilities), recall(targets, probabilities)
+    return 2 * exact * complete / (exact + complete + EPSILON)
 
 
 def _right(targets, probabilities):
@@ -124,7 +124,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
         lambda shape, classes: ready(settings, network(settings, shape, classes)),
         epochs=settings.epochs,
         batch=settings.batch,
-        prepare=Normaliser((task.statistics or task.heard).features),
+        prepare=Normaliser((task.statistics or task.training_examples).features),
         validation_targets=one_hot(task.validation.truth, len(task.classes)),
         schedule=Plateau(settings.decay_patience, settings.decay, settings.smallest_rate),
         best_by="validation_loss",

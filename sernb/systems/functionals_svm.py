@@ -50,8 +50,8 @@ def fit(settings: Settings, task: Task) -> Fitted:
 
     from sernb.evaluation import apply_temperature, uar
 
-    heard, classes = task.heard_without_epochs, len(task.classes)
-    rows, truth = stack_rows(heard.features), heard.truth
+    examples, classes = task.fitting_examples, len(task.classes)
+    rows, truth = stack_rows(examples.features), examples.truth
     inner = make_inner_folds(task, truth, settings.inner_folds)
     scaler = StandardScaler().fit(stack_rows(task.statistics.features) if task.statistics else rows)
     scaled = limit(scaler.transform(rows))
@@ -63,24 +63,24 @@ def fit(settings: Settings, task: Task) -> Fitted:
         tried = {}
         for point in grid:
             kernel = compute_kernel(scaled, scaled, point[1])
-            answers = [
+            predictions = [
                 predict_probabilities(
                     fit_svm(kernel[np.ix_(kept, kept)], truth[kept], point[0]), kernel[np.ix_(held, kept)], classes
                 )
                 for kept, held in inner.rows
             ]
-            mean = np.mean([uar(truth[held], found) for (_, held), found in zip(inner.rows, answers, strict=True)])
-            tried[point] = float(mean), np.concatenate(answers)
+            mean = np.mean([uar(truth[held], found) for (_, held), found in zip(inner.rows, predictions, strict=True)])
+            tried[point] = float(mean), np.concatenate(predictions)
         penalty, gamma = max(tried, key=lambda point: tried[point][0])
-        inner_uar, answers = tried[penalty, gamma]
+        inner_uar, predictions = tried[penalty, gamma]
         reached = {"inner UAR": inner_uar}
-        temperature = fit_inner_temperature(task, truth[validated], answers, by_speaker=inner.by_speaker)
-    machine = fit_svm(compute_kernel(scaled, scaled, gamma), truth, penalty)
+        temperature = fit_inner_temperature(task, truth[validated], predictions, by_speaker=inner.by_speaker)
+    classifier = fit_svm(compute_kernel(scaled, scaled, gamma), truth, penalty)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
-        heard = limit(scaler.transform(stack_rows(features)))
+        scaled_rows = limit(scaler.transform(stack_rows(features)))
         return apply_temperature(
-            predict_probabilities(machine, compute_kernel(heard, scaled, gamma), classes), temperature
+            predict_probabilities(classifier, compute_kernel(scaled_rows, scaled, gamma), classes), temperature
         )
 
     chosen = {

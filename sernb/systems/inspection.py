@@ -48,7 +48,7 @@ def _shape_of(system: System) -> tuple[int, int]:
 
 
 def restore_network(experiment: "Experiment", weights: dict[str, np.ndarray]) -> Callable:
-    """Return what the network of a finished run answers: features of clips → (clips, classes).
+    """Return the predictor of a finished run: features of clips → (clips, classes).
 
     Args:
         weights: what the run kept
@@ -180,12 +180,12 @@ def _work(operation: object) -> int:
 
 def _words(operation: object) -> str:
     kind, config = type(operation).__name__, operation.get_config() if isinstance(operation, keras.Layer) else {}
-    said = kind if kind != "Activation" else config["activation"]
+    kind_of_layer = kind if kind != "Activation" else config["activation"]
     if "kernel_size" in config:
-        said += f" {' × '.join(map(str, config['kernel_size']))}"
+        kind_of_layer += f" {' × '.join(map(str, config['kernel_size']))}"
         dilation = max(config["dilation_rate"])
-        said += f" dilated by {dilation}" if dilation > 1 else ""
+        kind_of_layer += f" dilated by {dilation}" if dilation > 1 else ""
     if kind != "Activation" and config.get("activation") not in (None, "linear"):
-        said += f" {config['activation']}"
+        kind_of_layer += f" {config['activation']}"
     automatic = re.sub(r"[_\d]", "", operation.name) == re.sub(r"\d", "", kind).lower()
-    return said if automatic else f"{said} ({operation.name.replace('_', ' ')})"
+    return kind_of_layer if automatic else f"{kind_of_layer} ({operation.name.replace('_', ' ')})"

@@ -1,4 +1,4 @@
-"""The floor: the same answer for every clip, the classes in order of their frequency in training."""
+"""The majority baseline: the same prediction for every clip, the classes in order of their frequency in training."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ SYSTEM = System(
     name="majority",
     title="Majority (the floor)",
     source="no publication",
-    about="Answers every clip alike; what a system must beat before it has heard anything.",
+    about="The same prediction for every clip: what a system must beat to have learned anything.",
     labels=ALL_EIGHT,
     features=None,
     settings=Settings(),

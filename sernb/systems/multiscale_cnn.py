@@ -1,4 +1,4 @@
-"""System 000: eight dilated, gated convolution blocks on MFCC, all their outputs joined (142,856 parameters).
+"""Eight dilated, gated convolution blocks on MFCC, all their outputs joined (142,856 parameters).
 
 timchan9742, Multi-scale-Convolutional-Neural-Network-for-Speech-Emotion-Recognition (2024). After the TIM-Net family,
 in forward direction only.
@@ -113,12 +113,12 @@ def trained(network: Callable, settings: Settings, task: Task) -> Fitted:
 
 def targets(settings: Settings, task: Task) -> np.ndarray:
     """Return smoothed targets of the training clips, then of their copies, ``(clips, classes)``; rows sum to 1."""
-    classes, heard = len(task.classes), task.heard
-    times = np.ones(len(heard))
+    classes, examples = len(task.classes), task.training_examples
+    times = np.ones(len(examples))
     if settings.smoothing_accumulates:
         times[: len(task.train)] = task.times_trained
     kept = (1 - settings.smoothing) ** times[:, None]
-    return (kept * np.eye(classes)[heard.truth] + (1 - kept) / classes).astype(np.float32)
+    return (kept * np.eye(classes)[examples.truth] + (1 - kept) / classes).astype(np.float32)
 
 
 def tenfold(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

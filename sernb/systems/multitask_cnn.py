@@ -1,4 +1,4 @@
-"""System 002: a convolutional network with attention on log-mel pictures; emotion, gender and dimensions at once.
+"""A convolutional network with attention on log-mel pictures; emotion, gender and dimensions at once.
 
 MohammadUmarAsif, speech-emotion-recognition (2022): "Arch 8" with multitask learning, 126,041,745 parameters, four of
 them weights of the losses. Trained on IEMOCAP, tested on IEMOCAP and on RAVDESS.
@@ -12,10 +12,10 @@ to the first named, so that turns without agreement have one as well; valence, a
 same raters, a blank counting as 1. Scores are against what was trained. The variants ``…-official`` have the corpus's
 own labels. Corpora without votes have one label anyway.
 
-Otherwise than published: segments of a clip share its part of the split and are averaged to one answer a clip; batches
-are drawn anew in each epoch, and the last is not filled up; validation hears each clip as recorded alone; valence,
-arousal (the authors' activation) and dominance are scaled by the training clips' extremes, not by the corpus's. The
-head for intensity is ours; it is off.
+Otherwise than published: segments of a clip share its part of the split and are averaged to one prediction a clip;
+batches are drawn anew in each epoch, and the last is not filled up; validation reads each clip as recorded only;
+valence, arousal (the authors' activation) and dominance are scaled by the training clips' extremes, not by the
+corpus's. The head for intensity is ours; it is off.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ from sernb.corpora.record import DIMENSIONS
 from sernb.features import LogMelPicture
 from sernb.protocols.labels import MULTITASK_EIGHT, MULTITASK_EIGHT_OFFICIAL
 from sernb.systems.base import Fitted, PublishedScore, System, Task, scale_units
-from sernb.systems.multitask_losses import COMBINATIONS, PAIRS, answers, loss_of, ranges_of, targets
+from sernb.systems.multitask_losses import COMBINATIONS, PAIRS, loss_of, output_columns, ranges_of, targets
 
 STRONG = 3.5  # arousal from which the authors call an emotion strong
 AT_ONCE = 64  # pictures that are predicted together: at full width 2 MB each
@@ -41,7 +41,7 @@ AT_ONCE = 64  # pictures that are predicted together: at full width 2 MB each
 class Settings:
     """The authors' network and training."""
 
-    width: float = 1.0  # share of the filters and of the dense layer; below 1 for small machines
+    width: float = 1.0  # share of the filters and of the dense layer; below 1 for small computers
     filters: tuple[int, int] = (32, 64)
     kernels: tuple[int, int] = (7, 5)
     pools: tuple[int, int] = (4, 3)
@@ -49,7 +49,7 @@ class Settings:
     attention: float | None = 1e-4  # λ; None: no attention
     dense: int = 2048
     dropout: float = 0.8
-    relu_dimensions: bool = True  # as published: an answer below 0 gives no gradient; False: linear
+    relu_dimensions: bool = True  # as published: an output below 0 gives no gradient; False: linear
     intensity: bool = False  # a head more
     combination: str = "weighted"  # of the losses, see COMBINATIONS
     fixed: float = 0.5  # weight of all tasks but emotion in the combination "fixed"
@@ -68,7 +68,7 @@ class Settings:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Tasks in the order of targets and answers; the weights of the losses have this order, too."""
+        """Tasks in the order of targets and outputs; the weights of the losses have this order, too."""
         return ("emotion", "gender", *DIMENSIONS, *(["intensity"] if self.intensity else []))
 
     @property
@@ -87,8 +87,8 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
 
     Returns:
         a Keras model: (pictures, rows, columns) → ``answers`` (pictures, …), see
-        :func:`sernb.systems.multitask_losses.answers`, and ``emotion``, the logarithms of the probabilities of the
-        classes (pictures, classes), once more
+        :func:`sernb.systems.multitask_losses.output_columns`, and ``emotion``, the logarithms of the probabilities of
+        the classes (pictures, classes), once more
     """
     from sernb.systems.learning.training import keras
 
@@ -158,8 +158,8 @@ def fit(settings: Settings, task: Task) -> Fitted:
 
     seed_everything(task.seed)
     classes = len(task.classes)
-    heard = task.heard
-    pictures, owner = pictures_of(heard.features)
+    examples = task.training_examples
+    pictures, owner = pictures_of(examples.features)
     held_out, held_out_owner = pictures_of(task.validation.features)
     ranges = ranges_of(settings, task.statistics or task.train)
     known = ~np.isnan(targets(settings, task.train, ranges)).all(axis=0)
@@ -178,7 +178,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     fitted = train(
         model,
         pictures,
-        {"answers": targets(settings, heard, ranges)[owner], "emotion": heard.truth[owner]},
+        {"answers": targets(settings, examples, ranges)[owner], "emotion": examples.truth[owner]},
         held_out,
         task.validation.truth[held_out_owner],
         epochs=settings.epochs,
@@ -195,30 +195,30 @@ def fit(settings: Settings, task: Task) -> Fitted:
         at_once=AT_ONCE,
     )
 
-    def said_of(clips: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
-        """Mean over the pictures of each clip of what the network says: probabilities, or values."""
+    def outputs_of(clips: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+        """Mean over the pictures of each clip of the outputs of the network: probabilities, or values."""
         several, number = pictures_of(clips)
-        answer = predictions(model, several, at_once=AT_ONCE)["answers"]
+        output = predictions(model, several, at_once=AT_ONCE)["answers"]
         count = np.bincount(number)[:, None]
-        said = {}
-        for name, columns in answers(settings, classes).items():
-            values = answer[:, columns] if name in DIMENSIONS else np.exp(answer[:, columns])
-            said[name] = np.stack([np.bincount(number, column) for column in values.T], axis=1) / count
-        return said
+        outputs = {}
+        for name, columns in output_columns(settings, classes).items():
+            values = output[:, columns] if name in DIMENSIONS else np.exp(output[:, columns])
+            outputs[name] = np.stack([np.bincount(number, column) for column in values.T], axis=1) / count
+        return outputs
 
     def attributes(clips: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
-        said, found = said_of(clips), {}
+        outputs, found = outputs_of(clips), {}
         for name in trained[1:]:
             if name in DIMENSIONS:
                 low, high = ranges[name]
-                found[name] = low + said[name][:, 0] * (high - low)
+                found[name] = low + outputs[name][:, 0] * (high - low)
             else:
-                found[PAIRS[name][1]] = said[name][:, 1]
+                found[PAIRS[name][1]] = outputs[name][:, 1]
         if "arousal" in found:
             found["strong by arousal"] = (found["arousal"] >= STRONG).astype(float)
         return found
 
-    return dataclasses.replace(fitted, scores=lambda clips: said_of(clips)["emotion"], attributes=attributes)
+    return dataclasses.replace(fitted, scores=lambda clips: outputs_of(clips)["emotion"], attributes=attributes)
 
 
 def restored(settings: Settings, shape: tuple[int, int], classes: int, weights: dict[str, np.ndarray]):
@@ -311,7 +311,7 @@ SYSTEM = System(
             "war",
             0.2140,
             "corpus-independent",
-            "trained on IEMOCAP; 1,056 clips, excited and frustrated struck from the answers; the largest class alone "
+            "trained on IEMOCAP; 1,056 clips, excited and frustrated struck from the classes; the largest class alone "
             "gives 18.2 %",
         ),
         PublishedScore(

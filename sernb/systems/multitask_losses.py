@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from sernb.systems.multitask_cnn import Settings
 
 COMBINATIONS = ("emotion", "sum", "fixed", "log-variance", "weighted")
-# Each task that has two classes: the column of the index and the classes in the order of the answers.
+# Each task that has two classes: the column of the index and the classes in the order of the outputs.
 PAIRS = {"gender": ("male", "female"), "intensity": ("normal", "strong")}
 
 
-def answers(settings: "Settings", classes: int) -> dict[str, slice]:
-    """Return which columns of the network's answer belong to which task, and to ``loss weights``."""
+def output_columns(settings: "Settings", classes: int) -> dict[str, slice]:
+    """Return which columns of the network's output belong to which task, and to ``loss weights``."""
     columns, start = {}, 0
     for task in settings.tasks:
         size = classes if task == "emotion" else 2 if task in PAIRS else 1
@@ -29,7 +29,7 @@ def answers(settings: "Settings", classes: int) -> dict[str, slice]:
 
 
 def loss_of(settings: "Settings", classes: int, trained: tuple[str, ...]) -> Callable:
-    """Return the loss of a batch, a Keras function of targets (:func:`targets`) and answers.
+    """Return the loss of a batch, a Keras function of targets (:func:`targets`) and outputs.
 
     Emotion, gender and intensity: negative log-likelihood; dimensions: squared error; each the mean over the clips that
     have the label. ``log-variance`` weighs all tasks by exp(-s) and adds s (Kendall, Gal and Cipolla 2018,
@@ -42,21 +42,21 @@ def loss_of(settings: "Settings", classes: int, trained: tuple[str, ...]) -> Cal
     from sernb.systems.learning.training import keras
 
     ops = keras.ops
-    columns = answers(settings, classes)
+    columns = output_columns(settings, classes)
     learned = [settings.weighed.index(task) for task in settings.weighed if task in trained]
 
-    def loss(targets, answer):
+    def loss(targets, output):
         def of_task(task: str):
             """Mean loss, and whether any clip of the batch has the label."""
             target = targets[:, settings.tasks.index(task)]
-            known = ops.cast(ops.logical_not(ops.isnan(target)), answer.dtype)
+            known = ops.cast(ops.logical_not(ops.isnan(target)), output.dtype)
             target = ops.where(ops.isnan(target), ops.zeros_like(target), target)
-            said = answer[:, columns[task]]
+            predicted = output[:, columns[task]]
             if task in DIMENSIONS:
-                losses = ops.square(said[:, 0] - target)
+                losses = ops.square(predicted[:, 0] - target)
             else:
-                named = ops.one_hot(ops.cast(target, "int32"), said.shape[1], dtype=said.dtype)
-                losses = -ops.sum(named * said, axis=1)
+                named = ops.one_hot(ops.cast(target, "int32"), predicted.shape[1], dtype=predicted.dtype)
+                losses = -ops.sum(named * predicted, axis=1)
             count = ops.sum(known)
             return ops.sum(known * losses) / ops.maximum(count, 1), ops.minimum(count, 1)
 
@@ -68,8 +68,8 @@ def loss_of(settings: "Settings", classes: int, trained: tuple[str, ...]) -> Cal
         total = 0.0 if "emotion" in settings.weighed else of_task("emotion")[0]
         if not learned:
             return total
-        # All rows of the answer hold the same weights.
-        weights = ops.take(answer[0, columns["loss weights"]], learned)
+        # All rows of the output hold the same weights.
+        weights = ops.take(output[0, columns["loss weights"]], learned)
         if settings.combination == "weighted":
             raised = ops.exp(weights - ops.max(weights))
             weights = raised / ops.sum(raised)

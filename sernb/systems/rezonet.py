@@ -1,4 +1,4 @@
-"""System 003: RezoNet, eight convolutions along the time of a mel spectrogram (41,236,956 parameters).
+"""RezoNet: eight convolutions along the time of a mel spectrogram (41,236,956 parameters).
 
 After Deep-Net (Anvarjon, Mustaqeem and Kwon 2020, doi:10.3390/s20185212), whose picture has its kernels along
 frequency; the code has them along time. Almost all parameters lie in one dense layer.

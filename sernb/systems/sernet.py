@@ -1,6 +1,6 @@
 """sernet: a small dilated convolutional network on the log-mel spectrogram of the speech in a clip.
 
-Ours. Clips are heard in full, whatever their length; the ends of shorter ones are masked. Attentive statistics pooling
+Ours. Clips are read in full, whatever their length; the ends of shorter ones are masked. Attentive statistics pooling
 (Okabe et al., 2018, doi:10.21437/Interspeech.2018-993) weighs the frames. In training each clip is stretched in time
 and along the mel axis (vocal tract length perturbation: Jaitly and Hinton, 2013), masked (Park et al., 2019,
 doi:10.21437/Interspeech.2019-2680) and mixed with another (Zhang et al., 2018, arXiv:1710.09412), anew in each epoch.
@@ -39,7 +39,7 @@ class Settings:
     dropout: float = 0.1
     last_dropout: float = 0.4
 
-    frames: int = 160  # heard of a clip in training, 2.56 s: a section of a longer one; afterwards all of it is heard
+    frames: int = 160  # of a clip in training, 2.56 s: a section of a longer one; afterwards all of it is read
     stretch: float = 0.15  # most, along time
     warp: float = 0.1  # most, along the mel axis
     masked_bands: int = 10  # most
@@ -53,14 +53,14 @@ class Settings:
     weight_decay: float = 1e-2
 
 
-# -- What the network hears -- #
+# -- Input -- #
 
 
 def together(clips: Sequence[np.ndarray]) -> np.ndarray:
     """Put clips of different lengths into one array, ``(clips, frames, bands + 1)``, float32.
 
     The last column is 1 where the clip has a frame, and all is 0 after its end. Frames are as many as the longest clip
-    has, or one more: an even number, so that a first convolution with a stride of 2 hears the same frames of a clip
+    has, or one more: an even number, so that a first convolution with a stride of 2 reads the same frames of a clip
     whatever stands beside it.
 
     Examples:
@@ -68,27 +68,27 @@ def together(clips: Sequence[np.ndarray]) -> np.ndarray:
         [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
     """
     longest = max(map(len, clips))
-    heard = np.zeros((len(clips), longest + longest % 2, clips[0].shape[1] + 1), np.float32)
-    for row, clip in zip(heard, clips, strict=True):
+    batch_input = np.zeros((len(clips), longest + longest % 2, clips[0].shape[1] + 1), np.float32)
+    for row, clip in zip(batch_input, clips, strict=True):
         row[: len(clip), :-1] = clip
         row[: len(clip), -1] = 1
-    return heard
+    return batch_input
 
 
 def altered(
-    settings: Settings, rng: np.random.Generator, heard: np.ndarray, targets: np.ndarray
+    settings: Settings, rng: np.random.Generator, batch_input: np.ndarray, targets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Stretch, warp, mask and mix the clips of a batch, each as it departs from the mean of the batch, band by band.
 
     Args:
-        heard: what :func:`together` gives
+        batch_input: what :func:`together` gives
         targets: ``(clips, classes)``
 
     Returns:
         both, changed; the mean stands where a mask lies and after the end of a clip
     """
-    mean = np.append(heard[..., :-1].sum(axis=(0, 1)) / heard[..., -1].sum(), 0).astype(np.float32)
-    bent = _bent(settings, rng, heard - mean * heard[..., -1:])
+    mean = np.append(batch_input[..., :-1].sum(axis=(0, 1)) / batch_input[..., -1].sum(), 0).astype(np.float32)
+    bent = _bent(settings, rng, batch_input - mean * batch_input[..., -1:])
     for clip in bent:
         clip[:, draw_band(clip.shape[1] - 1, 0, settings.masked_bands, rng)] = 0
         clip[draw_band(len(clip), 0, settings.masked_frames, rng), :-1] = 0
@@ -107,12 +107,12 @@ def _mixed(
     return mixed, share[:, None] * targets + (1 - share)[:, None] * targets[partner]
 
 
-def _bent(settings: Settings, rng: np.random.Generator, heard: np.ndarray) -> np.ndarray:
+def _bent(settings: Settings, rng: np.random.Generator, batch_input: np.ndarray) -> np.ndarray:
     """Stretch each clip along time and its bands along the mel axis, by linear interpolation; all get equally long."""
-    count, _, width = heard.shape
+    count, _, width = batch_input.shape
     bent = np.zeros((count, settings.frames, width), np.float32)
     factors = 1 + rng.uniform(-1, 1, (count, 2)) * (settings.stretch, settings.warp)
-    for clip, result, (longer, higher), start in zip(heard, bent, factors, rng.uniform(size=count), strict=True):
+    for clip, result, (longer, higher), start in zip(batch_input, bent, factors, rng.uniform(size=count), strict=True):
         frames = int(clip[:, -1].sum())
         stretched = max(1, round(frames * longer))
         kept = min(stretched, settings.frames)
@@ -152,10 +152,10 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int):
         x = layers.Conv1D(filters, kernel, padding="same", use_bias=False, **how)(x)
         return layers.ReLU()(layers.BatchNormalization()(x))
 
-    heard = keras.Input((shape[0], shape[1] + 1))
-    inside = heard[..., -1:]
+    frames_in = keras.Input((shape[0], shape[1] + 1))
+    inside = frames_in[..., -1:]
     # Holds mean and deviation of the bands over the training clips, which training leaves alone.
-    x = layers.BatchNormalization(center=False, scale=False, trainable=False, name=STANDARDISED)(heard[..., :-1])
+    x = layers.BatchNormalization(center=False, scale=False, trainable=False, name=STANDARDISED)(frames_in[..., :-1])
     x = convolved(x * inside, settings.filters, settings.first_kernel, strides=2)
     inside = layers.MaxPooling1D(2, padding="same")(inside)
     x = x * inside
@@ -172,16 +172,16 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int):
     spread = ops.sqrt(ops.maximum(ops.sum(weight * x * x, axis=1) - mean * mean, SMALLEST_VARIANCE))
     x = layers.BatchNormalization()(layers.Concatenate()([mean, spread]))
     x = layers.Dropout(settings.last_dropout)(x)
-    return keras.Model(heard, layers.Dense(classes, activation="softmax")(x))
+    return keras.Model(frames_in, layers.Dense(classes, activation="softmax")(x))
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train for all epochs; where speakers are kept apart, validation speakers train, too."""
     from sernb.systems.learning.training import compiled, fit_network, keras
 
-    heard = task.heard_without_epochs
-    scale = Normaliser((task.statistics or heard).features)
-    steps = -(-len(heard) // settings.batch) * settings.epochs
+    examples = task.fitting_examples
+    scale = Normaliser((task.statistics or examples).features)
+    steps = -(-len(examples) // settings.batch) * settings.epochs
 
     def build(shape: tuple[int, int], classes: int):
         model = network(settings, (None, shape[1]), classes)
@@ -200,7 +200,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
         return compiled(model, optimizer, loss)
 
     return fit_network(
-        replace(task, train=heard, copies=(), validation=heard[:0]),
+        replace(task, train=examples, copies=(), validation=examples[:0]),
         build,
         epochs=settings.epochs,
         batch=settings.batch,

@@ -1,9 +1,9 @@
-"""sernet and functionals together: what the network and a machine on functionals say, multiplied.
+"""sernet and functionals together: the product of what the network and a classifier on functionals predict.
 
-Ours. The two hear different things of a clip: the network its course, the functionals its distribution. Both are
+Ours. The two read different things of a clip: the network its course, the functionals its distribution. Both are
 trained apart, and their runs are kept; joining them costs nothing. The share was chosen on validation speakers for the
 SVM, see the page ``23_develop_sernet``; the variants take it as it is. The second of them has a second network beside
-the two, one that hears three seconds as an image: six times as long to train, and no gain was shown.
+the two, one that reads three seconds as an image: six times as long to train, and no gain was shown.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import numpy as np
 
 from sernb.systems.functionals_ridge import SYSTEM as RIDGE
 from sernb.systems.functionals_ridge import Settings as RidgeSettings
-from sernb.systems.functionals_svm import SYSTEM as MACHINE
+from sernb.systems.functionals_svm import SYSTEM as CLASSIFIER
 from sernb.systems.functionals_svm import Settings as MachineSettings
 from sernb.systems.light_sernet import SHORT as LIGHT
 from sernb.systems.light_sernet import Settings as LightSettings
@@ -33,7 +33,7 @@ class Joining:
 class Settings(Joining):
     """With the SVM."""
 
-    functionals_svm: MachineSettings = MACHINE.settings
+    functionals_svm: MachineSettings = CLASSIFIER.settings
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ SYSTEM = dataclasses.replace(
     network=None,
     together=None,
     light=None,
-    members=(NETWORK, MACHINE),
+    members=(NETWORK, CLASSIFIER),
     joined=joined,
     variants=(),
 )

@@ -1,4 +1,4 @@
-"""sernet as plain arrays: it answers with NumPy alone, in a millisecond, and is kept without pickle."""
+"""sernet as plain arrays: it predicts with NumPy alone, in a millisecond, and is kept without pickle."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

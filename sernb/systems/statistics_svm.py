@@ -1,15 +1,16 @@
-"""System 004, first half: global statistics of short-term features, F-test, PCA and a support vector machine.
+"""Global statistics of short-term features, F-test, PCA and a support vector machine.
 
 maelfabien, Multimodal-Emotion-Recognition, 01-Audio (github.com/maelfabien/Multimodal-Emotion-Recognition). Fourteen
-classes, gender × emotion, are learned; gender is dropped from the answer. The authors' neutral is RAVDESS's calm; its
-neutral is left out.
+classes, gender × emotion, are learned; gender is dropped from the prediction. The authors' neutral is RAVDESS's calm;
+its neutral is left out.
 
 Their report compares kernels, PCA and label sets on earlier data (:data:`REPORT`), and their text announces
 pre-emphasis and first differences that the code leaves out: all of these are variants.
 
-Otherwise than published: the answer is the class with the highest decision value (scikit-learn's ``break_ties=True``).
-The authors' machine counts votes between pairs of classes and gives a tie to the first; the two answer alike but for
-ties. The split has their seed, but its clips stand in the order of their paths, which need not be theirs.
+Otherwise than published: the prediction is the class with the highest decision value (scikit-learn's
+``break_ties=True``). The authors' classifier counts votes between pairs of classes and gives a tie to the first; the
+two agree but for ties. The split has their seed, but its clips stand in the order of their paths, which need not be
+theirs.
 
 Chosen here, where the source does not say: the scores of the seven emotions are the softmax of the higher decision
 value of their two genders. They rank; they are not probabilities. Where fewer speakers train than there are inner
@@ -68,10 +69,10 @@ def fit(settings: Settings, task: Task) -> Fitted:
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    heard = task.heard_without_epochs
-    rows = stack_rows(heard.features)
-    genders = np.unique(heard.genders, return_inverse=True)[1]
-    target = genders * len(task.classes) + heard.truth if settings.gendered else heard.truth
+    examples = task.fitting_examples
+    rows = stack_rows(examples.features)
+    genders = np.unique(examples.genders, return_inverse=True)[1]
+    target = genders * len(task.classes) + examples.truth if settings.gendered else examples.truth
     inner = make_inner_folds(task, target, settings.inner_folds)
 
     seen = stack_rows(task.statistics.features) if task.statistics else rows
@@ -93,16 +94,16 @@ def fit(settings: Settings, task: Task) -> Fitted:
 
     grid = {"C": list(settings.penalties)} | ({"gamma": list(settings.gammas)} if settings.kernel != "linear" else {})
     best = {name: middle(tried) for name, tried in grid.items()}
-    machine = SVC(**KERNELS[settings.kernel], decision_function_shape="ovr", break_ties=True)
+    classifier = SVC(**KERNELS[settings.kernel], decision_function_shape="ovr", break_ties=True)
     if inner.rows:
-        machine = GridSearchCV(machine, grid, cv=inner.rows, n_jobs=1).fit(projected(rows), target)
-        best = machine.best_params_
+        classifier = GridSearchCV(classifier, grid, cv=inner.rows, n_jobs=1).fit(projected(rows), target)
+        best = classifier.best_params_
     else:
-        machine.set_params(**best).fit(projected(rows), target)
+        classifier.set_params(**best).fit(projected(rows), target)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
-        decision = machine.decision_function(projected(stack_rows(features)))
-        return scores_from_decisions(decision, machine.classes_, len(task.classes))
+        decision = classifier.decision_function(projected(stack_rows(features)))
+        return scores_from_decisions(decision, classifier.classes_, len(task.classes))
 
     chosen = {
         **best,

@@ -2,7 +2,7 @@
 
 Ye et al. (2023), Temporal modeling matters, doi:10.1109/ICASSP49357.2023.10096370, code at its repository's head: of
 its 500 epochs the last one counts. MFCC with librosa's defaults, as in the code; the README tells of other windows.
-System 000 comes from it.
+multiscale-cnn comes from it.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
 
     layers = keras.layers
     mfcc = keras.Input(shape)
-    streams = [multiscale_cnn.scales(settings, heard) for heard in (mfcc, keras.ops.flip(mfcc, axis=1))]
+    streams = [multiscale_cnn.scales(settings, course) for course in (mfcc, keras.ops.flip(mfcc, axis=1))]
     levels = [layers.GlobalAveragePooling1D()(layers.Add()(both)) for both in zip(*streams, strict=True)]
     stacked = keras.ops.stack(levels, axis=-1)  # (39, 8)
     weighted = layers.Dense(1, use_bias=False, kernel_initializer="random_uniform", name="level_weights")(stacked)

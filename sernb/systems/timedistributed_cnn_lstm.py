@@ -1,4 +1,4 @@
-"""System 004, second half: one small CNN on each of five log-mel windows, then an LSTM (656,583 parameters).
+"""One small CNN on each of five log-mel windows, then an LSTM (656,583 parameters).
 
 maelfabien, Multimodal-Emotion-Recognition, 01-Audio (github.com/maelfabien/Multimodal-Emotion-Recognition). The
 authors' neutral is RAVDESS's calm; its neutral is left out.
@@ -24,7 +24,7 @@ from sernb.systems.base import Fitted, PublishedScore, System, Task, scale_units
 
 @dataclass(frozen=True)
 class Settings:
-    """The authors' network and training; ``width`` below 1 makes it narrower, for small machines."""
+    """The authors' network and training; ``width`` below 1 makes it narrower, for small computers."""
 
     filters: tuple[int, ...] = (64, 64, 128, 128)
     pools: tuple[int, ...] = (2, 4, 4, 4)

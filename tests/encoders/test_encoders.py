@@ -147,11 +147,11 @@ def test_known_answers_are_given_and_anything_else_is_refused(encoders, rng, mon
     shifted = {**right.weights, "conv1/weight": np.roll(right.weights["conv1/weight"], 1, axis=1)}  # wrong filters
     random = drawn(rng, width=384, blocks=4)
     for other in (random, Whisper(shifted)):
-        with pytest.raises(DataError, match="does not give its known answer"):
+        with pytest.raises(DataError, match="does not reproduce its known embedding"):
             loading.prove(other, TINY, known)
     slow = lambda signal: right(librosa.resample(signal, orig_sr=16_000, target_sr=14_000))  # noqa: E731
     slow.sampling_rate = 16_000
-    with pytest.raises(DataError, match="known answer"):
+    with pytest.raises(DataError, match="known embedding"):
         loading.prove(slow, TINY, known)
 
 

@@ -1,4 +1,4 @@
-"""The pictures of system 002 against librosa, Matplotlib and Pillow."""
+"""The pictures of multitask-cnn against librosa, Matplotlib and Pillow."""
 
 import io
 

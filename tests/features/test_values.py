@@ -1,4 +1,4 @@
-"""The 880 values of system 001 against librosa, frame by frame as its authors lay them out."""
+"""The 880 values of feature-cnn against librosa, frame by frame as its authors lay them out."""
 
 import librosa
 import numpy as np

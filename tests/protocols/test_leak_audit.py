@@ -209,7 +209,7 @@ def test_clean_splits_of_every_corpus_are_clean(split, corpus):
 
 
 def test_the_random_split_of_ravdess_shares_all_speakers_and_most_takes(split, capsys):
-    """The ten folds of system 000: of 1440 clips tested, how many have their speaker or their twin in training."""
+    """The ten folds of multiscale-cnn: of 1440 clips tested, how many have their speaker or their twin in training."""
     index = read_index(get_corpus("ravdess"))
     fold = np.empty(len(index), int)
     for number, (_, test) in enumerate(KFold(10, shuffle=True, random_state=46).split(index)):

@@ -594,7 +594,7 @@ def test_a_figure_that_was_missed_says_why(tmp_path, monkeypatch, value, because
     assert told["Within our interval"].tolist() == [said]
 
 
-# -- The ensemble of system 003 -- #
+# -- The ensemble of yousefkotp -- #
 
 
 @pytest.mark.parametrize("protocol", ["speaker-independent", "leaky-choice"])

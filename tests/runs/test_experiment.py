@@ -313,9 +313,9 @@ def test_what_a_run_hears_is_read_when_it_is_asked_for():
     (normalised, *_) = plan(["statistics-svm"], "demo", ["speaker-normalised"], views=[])
     prepare_for([normalised])
     (task,), _ = spied(normalised)
-    assert isinstance(task.heard.features, OnDemand)
-    assert task.heard.features[3:5][1] is not task.heard.features[4], "nothing is held"
-    np.testing.assert_array_equal(task.heard.features[3:5][1], task.heard.features[4])
+    assert isinstance(task.training_examples.features, OnDemand)
+    assert task.training_examples.features[3:5][1] is not task.training_examples.features[4], "nothing is held"
+    np.testing.assert_array_equal(task.training_examples.features[3:5][1], task.training_examples.features[4])
 
 
 # -- Options -- #

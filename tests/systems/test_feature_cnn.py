@@ -1,4 +1,4 @@
-"""System 001: network, split, copies and scaling as published."""
+"""feature-cnn: network, split, copies and scaling as published."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""System 002: network, attention, the five combinations of losses, missing labels, and answers a clip."""
+"""multitask-cnn: network, attention, the five combinations of losses, missing labels, and predictions a clip."""
 
 import dataclasses
 

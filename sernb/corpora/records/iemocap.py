@@ -119,7 +119,7 @@ def majority(turn: Turn) -> str:
 
 
 def tally(turn: Turn) -> Labels:
-    """Return the labels of system 002: all votes count, the actors' own too, and the first of a tie wins.
+    """Return the labels of multitask-cnn: all votes count, the actors' own too, and the first of a tie wins.
 
     Valence, arousal and dominance are means over all raters, a blank counting as 1, rounded to 0.1.
     """

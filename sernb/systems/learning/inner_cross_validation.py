@@ -1,4 +1,4 @@
-"""Folds within the training part: they choose settings and tell how sure answers may be."""
+"""Folds within the training part: they select settings and fit how confident predictions may be."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ class InnerFolds(NamedTuple):
 
     rows: list[tuple[np.ndarray, np.ndarray]]  # training and validation rows of each; none where nothing can be judged
     by_speaker: bool  # … and not between clips
-    about: str  # how they were cut, for what a run says that it chose
+    about: str  # how they were cut, for the record of a run
 
 
 def make_inner_folds(task: Task, target: np.ndarray, count: int, *, shuffled: bool = False) -> InnerFolds:
@@ -31,7 +31,7 @@ def make_inner_folds(task: Task, target: np.ndarray, count: int, *, shuffled: bo
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    speakers = task.heard_without_epochs.speakers
+    speakers = task.fitting_examples.speakers
     possible = int(min(count, np.unique(target, return_counts=True)[1].max()))
     order = {"shuffle": True, "random_state": task.seed} if shuffled else {}
     ways = [(StratifiedGroupKFold, "by speaker")] if task.speakers_apart and len(set(speakers)) >= count else []
@@ -61,16 +61,16 @@ def middle(tried: Sequence) -> object:
     return tried[len(tried) // 2]
 
 
-def fit_inner_temperature(task: Task, truth: np.ndarray, answers: np.ndarray, *, by_speaker: bool) -> float:
-    """Return the temperature at which the answers of inner folds are as sure as they should be.
+def fit_inner_temperature(task: Task, truth: np.ndarray, scores: np.ndarray, *, by_speaker: bool) -> float:
+    """Return the temperature at which the predictions of inner folds are calibrated.
 
     It is 1 where these folds could not keep speakers apart as the protocol does: answers to speakers that trained say
     nothing of how sure to be of others.
 
     Args:
-        answers: ``(clips, classes)``, in the order of ``truth``
+        scores: ``(clips, classes)``, in the order of ``truth``
         by_speaker: as :func:`make_inner_folds` returns it
     """
     from sernb.evaluation import fit_temperature
 
-    return 1.0 if task.speakers_apart and not by_speaker else fit_temperature(truth, answers)
+    return 1.0 if task.speakers_apart and not by_speaker else fit_temperature(truth, scores)

@@ -33,7 +33,7 @@ def solve_coefficients(kernel: np.ndarray, targets: np.ndarray, penalties: Seque
         kernel: of all clips that train, ``(clips, clips)``, symmetric
 
     Returns:
-        for each penalty coefficients, ``(clips, classes)``; kernel values times them are what is said of other clips
+        for each penalty coefficients, ``(clips, classes)``; kernel values times them are the scores of other clips
     """
     values, vectors = np.linalg.eigh(kernel)
     turned, size = vectors.T @ targets, np.trace(kernel) / len(kernel) or 1.0  # 0 where all clips are one and the same

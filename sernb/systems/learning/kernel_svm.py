@@ -34,6 +34,6 @@ def fit_svm(kernel: np.ndarray, targets: np.ndarray, penalty: float) -> "SVC":
     return SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr", break_ties=True).fit(kernel, targets)
 
 
-def predict_probabilities(machine: "SVC", kernel: np.ndarray, classes: int) -> np.ndarray:
+def predict_probabilities(classifier: "SVC", kernel: np.ndarray, classes: int) -> np.ndarray:
     """Turn kernel values, (clips, trained), into scores, (clips, classes), rows sum to 1."""
-    return scores_from_decisions(machine.decision_function(kernel), machine.classes_, classes)
+    return scores_from_decisions(classifier.decision_function(kernel), classifier.classes_, classes)

@@ -1,4 +1,4 @@
-"""A linear classifier as plain arrays: it answers with NumPy alone and is kept without pickle."""
+"""A linear classifier as plain arrays: it predicts with NumPy alone and is kept without pickle."""
 
 import math
 from collections.abc import Mapping
@@ -43,22 +43,22 @@ class LinearClassifier:
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Return probabilities of clips, shape ``(clips, classes)``, from their features, shape ``(clips, values)``."""
-        said = rank_unseen_last(self.standardised(rows) @ self.planes.T.astype(np.float64), self.planes.any(axis=1))
-        said /= self.temperature
-        powers = np.exp(said - said.max(axis=1, keepdims=True))
+        scores = rank_unseen_last(self.standardised(rows) @ self.planes.T.astype(np.float64), self.planes.any(axis=1))
+        scores /= self.temperature
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
-    def reasons(self, row: np.ndarray, answer: int) -> np.ndarray:
+    def reasons(self, row: np.ndarray, prediction: int) -> np.ndarray:
         """Return what each value of a clip adds to the logarithm of the probability of a class; above 0: for it.
 
         Args:
             row: features of one clip, shape ``(values,)``
-            answer: number of the class
+            prediction: number of the class
 
         Returns:
             shape ``(values,)``; the sum is that logarithm, up to what is the same for all classes
         """
-        return self.planes[answer].astype(np.float64) * self.standardised(row[None])[0] / self.temperature
+        return self.planes[prediction].astype(np.float64) * self.standardised(row[None])[0] / self.temperature
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -66,17 +66,17 @@ class LinearClassifier:
         return {name: getattr(self, name).astype(np.float32) for name in ARRAYS}
 
 
-def rank_unseen_last(said: np.ndarray, learned: np.ndarray) -> np.ndarray:
-    """Return what is said of clips, ``(clips, classes)``, with classes that were never learned below all others.
+def rank_unseen_last(scores: np.ndarray, learned: np.ndarray) -> np.ndarray:
+    """Return scores of clips, ``(clips, classes)``, with classes that were never learned below all others.
 
     Args:
         learned: of each class, ``(classes,)``
     """
-    return np.where(learned, said, said.min(axis=1, keepdims=True) - 1)
+    return np.where(learned, scores, scores.min(axis=1, keepdims=True) - 1)
 
 
 def classifier_from_arrays(arrays: Mapping[str, np.ndarray], **numbers: float) -> LinearClassifier:
-    """Return the machine that arrays by name make, with the ``numbers`` that it needs besides.
+    """Return the classifier that arrays by name make, with the ``numbers`` that it needs besides.
 
     Raises:
         ValueError: if one is missing, or they do not belong together

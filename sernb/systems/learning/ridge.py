@@ -41,7 +41,7 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
 
     from sernb.evaluation import uar
 
-    examples, classes = task.heard_without_epochs, len(task.classes)
+    examples, classes = task.fitting_examples, len(task.classes)
     rows, truth = stack_rows(examples.features), examples.truth
     scaler = StandardScaler().fit(stack_rows(task.statistics.features) if task.statistics else rows)
     scaled = limit(scaler.transform(rows))
@@ -88,7 +88,7 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
     planes = np.zeros((classes, scaled.shape[1]))
     for each, part in zip(groups, share, strict=True):
         planes[:, each] = part * (coefficients.T @ scaled[:, each]) / scaled[:, each].shape[1]
-    machine = LinearClassifier(scaler.mean_, scaler.scale_, planes, temperature)
+    classifier = LinearClassifier(scaler.mean_, scaler.scale_, planes, temperature)
     chosen = {
         "penalty": penalty,
         "temperature": temperature,
@@ -97,7 +97,7 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
     }
     if mix:
         chosen |= {"layers": name, "layer weights": " ".join(f"{each:.2f}" for each in share)}
-    return Fitted(scores=lambda features: machine(stack_rows(features)), chosen=chosen, weights=machine.arrays)
+    return Fitted(scores=lambda features: classifier(stack_rows(features)), chosen=chosen, weights=classifier.arrays)
 
 
 def mixed(kernels: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:

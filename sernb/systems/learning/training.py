@@ -24,10 +24,10 @@ from sernb.systems.base import Fitted, Task
 
 PREDICTION_BATCH = 256
 
-Row = dict[str, float]  # what the history says of one epoch
+Row = dict[str, float]  # of one epoch, by name of the metric
 Values = np.ndarray | dict[str, np.ndarray]  # first axis: clips; by name of the output where there are several
-Together = Callable[[Sequence[np.ndarray]], np.ndarray]  # features of clips → what the model hears of them at once
-# A random generator, what the model would hear of a batch, and its targets → both changed
+Together = Callable[[Sequence[np.ndarray]], np.ndarray]  # features of clips → one batch of input
+# A random generator, the input of a batch and its targets → both changed
 Altered = Callable[[np.random.Generator, np.ndarray, Values], tuple[np.ndarray, Values]]
 
 
@@ -126,7 +126,7 @@ def compiled(
     Metrics look on and change nothing: weights and predictions are the same with and without them.
 
     Args:
-        metrics: more of them, functions of targets and answers that have a name
+        metrics: more of them, named functions of targets and outputs
         accuracy: where targets are not one-hot classes
     """
     watched = accuracy or [keras.metrics.CategoricalAccuracy("accuracy"), *metrics]
@@ -151,12 +151,12 @@ def fit_network(task: Task, build: Callable[[tuple[int, ...], int], keras.Model]
         options: of :func:`train`; ``targets`` where they are not the classes
     """
     seed_everything(task.seed)
-    heard = task.heard
+    examples = task.training_examples
     if "targets" not in options:
-        options["targets"] = one_hot(heard.truth, len(task.classes))
+        options["targets"] = one_hot(examples.truth, len(task.classes))
     return train(
-        build(heard.features[0].shape, len(task.classes)),
-        heard.features,
+        build(examples.features[0].shape, len(task.classes)),
+        examples.features,
         validation=task.validation.features,
         validation_truth=task.validation.truth,
         seed=task.seed,
@@ -205,7 +205,7 @@ def train(
         validation: features of the validation part; empty where there is none
         validation_truth: class numbers
         checkpoint: folder to resume from and to write to after each epoch
-        prepare: features of a clip → what the model hears of it, for example a fitted scaler
+        prepare: features of a clip → its input, for example by a fitted scaler
         together: clips of a batch, prepared → one array; pads them where they are not equally long
         altered: changes each batch at random before it is trained on; seed, epoch and batch alone decide how
         sample_weights: by clip, like ``targets``; 0 takes a clip out of the loss of an output
@@ -236,8 +236,8 @@ def train(
         if schedule:
             model.optimizer.learning_rate = schedule(initial, history)
         order = np.random.default_rng([seed, len(history)]).permutation(len(clips))
-        heard = _Batches(clips, targets, sample_weights, order, batch, prepare, together)
-        batches = _Altered(heard, altered, [seed, len(history)]) if altered else heard
+        batches_of_epoch = _Batches(clips, targets, sample_weights, order, batch, prepare, together)
+        batches = _Altered(batches_of_epoch, altered, [seed, len(history)]) if altered else batches_of_epoch
         losses = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[_KeepFreed()]).history
         row = {"epoch": len(history) + 1} | _floats({name: values[0] for name, values in losses.items()})
         row |= {"learning_rate": float(model.optimizer.learning_rate)} if schedule else {}
@@ -272,11 +272,11 @@ def predictions(
     together: Together = np.stack,
     at_once: int = PREDICTION_BATCH,
 ) -> Values:
-    """Return what the model says of clips, ``(clips, …)``; for several outputs a dictionary by name."""
+    """Return the outputs of the model for clips, ``(clips, …)``; for several outputs a dictionary by name."""
     parts = []
     for start in range(0, len(clips), at_once):
-        heard = together([prepare(clip) for clip in clips[start : start + at_once]])
-        parts.append(keras.tree.map_structure(np.asarray, model.predict_on_batch(heard)))
+        inputs = together([prepare(clip) for clip in clips[start : start + at_once]])
+        parts.append(keras.tree.map_structure(np.asarray, model.predict_on_batch(inputs)))
     return keras.tree.map_structure(lambda *values: np.concatenate(values), *parts)
 
 
@@ -295,15 +295,15 @@ class _Batches(keras.utils.PyDataset):
     def __init__(self, clips, targets, weights, order, batch, prepare, together):
         super().__init__()
         self.clips, self.order, self.batch, self.prepare, self.together = clips, order, batch, prepare, together
-        self.answers = (targets,) if weights is None else (targets, weights)
+        self.targets_and_weights = (targets,) if weights is None else (targets, weights)
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch)
 
     def __getitem__(self, number: int) -> tuple:
         rows = self.order[number * self.batch : (number + 1) * self.batch]
-        heard = self.together([self.prepare(self.clips[row]) for row in rows])
-        return heard, *keras.tree.map_structure(lambda values: values[rows], self.answers)
+        inputs = self.together([self.prepare(self.clips[row]) for row in rows])
+        return inputs, *keras.tree.map_structure(lambda values: values[rows], self.targets_and_weights)
 
 
 class _Altered(keras.utils.PyDataset):
@@ -317,8 +317,8 @@ class _Altered(keras.utils.PyDataset):
         return len(self.batches)
 
     def __getitem__(self, number: int) -> tuple:
-        heard, targets, *weights = self.batches[number]
-        return *self.altered(np.random.default_rng([*self.seed, number]), heard, targets), *weights
+        inputs, targets, *weights = self.batches[number]
+        return *self.altered(np.random.default_rng([*self.seed, number]), inputs, targets), *weights
 
 
 def _floats(measured: dict[str, float]) -> Row:

@@ -265,8 +265,8 @@ def test_copies_are_heard_after_the_originals(rng):
         return Examples((np.full(1, mark),), np.array([mark]), pd.DataFrame({"speaker": [f"s{mark}"]}))
 
     task = Task(part(0), part(9), ("a",), False, np.ones(1, int), 0, copies=(part(1), part(2)))
-    assert [clip[0] for clip in task.heard.features] == task.heard.truth.tolist() == [0, 1, 2]
-    assert task.heard.speakers.tolist() == ["s0", "s1", "s2"]
+    assert [clip[0] for clip in task.training_examples.features] == task.training_examples.truth.tolist() == [0, 1, 2]
+    assert task.training_examples.speakers.tolist() == ["s0", "s1", "s2"]
 
 
 def test_tensorflow_does_not_talk_in_notebooks_either():
