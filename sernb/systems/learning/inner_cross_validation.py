@@ -18,7 +18,7 @@ class InnerFolds(NamedTuple):
 
 
 def make_inner_folds(task: Task, target: np.ndarray, count: int, *, shuffled: bool = False) -> InnerFolds:
-    """Cut ``task.heard_without_epochs`` into folds to choose settings by, stratified by what is learned.
+    """Cut ``task.fitting_examples`` into folds to choose settings by, stratified by what is learned.
 
     They keep speakers apart where the protocol does and there are enough speakers for ``count`` folds. Where no class
     has so many clips, there are as many folds as the commonest has; where that leaves none in which two classes train
