@@ -60,7 +60,7 @@ def corpus_from_folder(folder: Path) -> Corpus:
         emotions=tuple(emotion for emotion in EMOTIONS if emotion in emotions),
         clips=len(clips),
         speakers=len(genders),
-        speaker_folds=_speaker_folds({f"{name}-{speaker}": gender for speaker, gender in genders.items()}),
+        speaker_folds=deal_speakers({f"{name}-{speaker}": gender for speaker, gender in genders.items()}),
         unused=((r".+", f"not in {LABELS}"),),
         labels_at=(LABELS,),
         clips_of=partial(_clips_of, name=name),
@@ -81,8 +81,11 @@ def _name(folder: Path) -> str:
     return f"{slug}-{digest(str(folder), (folder / LABELS).read_bytes().hex())[:8]}"
 
 
-def _speaker_folds(genders: dict[str, str]) -> tuple[SpeakerFold, ...]:
-    """Shuffle the speakers of each gender, deal them out to groups; the next group validates if a third one is left."""
+def deal_speakers(genders: dict[str, str]) -> tuple[SpeakerFold, ...]:
+    """Return folds of speakers, given the gender of each: five groups at most, even in gender as far as can be.
+
+    The speakers of each gender are shuffled and dealt out; the next group validates if a third one is left.
+    """
     count = min(len(genders), GROUPS)
     if count < 2:
         return ()

@@ -9,7 +9,9 @@ from sernb.corpora.labelled_folder import LABELS, corpus_from_folder
 from sernb.corpora.local_index import find_copy
 from sernb.corpora.record import Corpus
 
-CORPORA = ("demo", "ravdess", "crema_d", "tess", "savee", "emodb", "iemocap")
+CORPORA = (
+    "demo", "ravdess", "crema_d", "tess", "savee", "emodb", "iemocap", "subesco", "cafe", "esd", "emozionalmente",
+)  # fmt: skip
 
 
 def get_corpus(name: str) -> Corpus:
