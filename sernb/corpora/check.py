@@ -249,7 +249,10 @@ def _releases(
         for pattern, other in ((r"(?!)", ""), *corpus.spellings)  # as published, then each other layout
     ]
     if places and any(fits[0]) and not any(map(all, fits)):
-        first, other = (next(place for place, fit in zip(places.values(), fits[0]) if fit == kind) for kind in (True, False))
+        first, other = (
+            next(place for place, fit in zip(places.values(), fits[0], strict=True) if fit == kind)
+            for kind in (True, False)
+        )
         detail = f"lies as published, but {fits[0].count(False)} others do not, such as {other}: keep one release"
         yield Finding("problem", "mixed layouts", first, detail)
 
@@ -293,7 +296,6 @@ def _twins(clips: list[_Clip], corpus: Corpus) -> Iterator[Finding]:
 
 
 def _shared(shared: dict[tuple[str, str], list[tuple[_Clip, _Clip]]], corpus: Corpus) -> Iterator[Finding]:
-    from sernb.corpora.labelled_folder import LABELS
     from sernb.corpora.similar_recordings import shared_between
 
     tested = {speaker: number for number, fold in enumerate(corpus.speaker_folds) for speaker in fold.test}
@@ -307,7 +309,7 @@ def _shared(shared: dict[tuple[str, str], list[tuple[_Clip, _Clip]]], corpus: Co
             tuple(name.removeprefix(f"{corpus.name}-") for name in names),
             len(pairs),
             (first.path, second.path),
-            own=corpus.labels_at == (LABELS,),
+            own=corpus.own,
         )
         yield Finding("problem" if apart and corpus.clips_of else "note", "shared", first.path, detail)
 

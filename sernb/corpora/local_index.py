@@ -72,6 +72,7 @@ def read_index(corpus: Corpus, data: str | Path | None = None, *, available: boo
         write_table(index, unfinished / "index.csv")
         check = checksum(unfinished / "index.csv")
         about = {"folder": str(folder), "state": _state(corpus, folder, index), "sha256": check}
+        about |= {"labels": corpus.labels_at[0]} if corpus.own else {}
         (unfinished / "copy.json").write_text(json.dumps(about), encoding="utf-8")
     return read_table(corpus, kept / "index.csv")
 
@@ -85,6 +86,13 @@ def find_copy(name: str) -> Path | None:
     """Return the folder that a kept index was made from, or nothing."""
     folder = _told(read_kept_index(name)).get("folder")
     return Path(folder) if folder else None
+
+
+def find_labels(name: str) -> Path | None:
+    """Return the table of labels that a kept index of somebody's own recordings was made from, or nothing."""
+    told = _told(read_kept_index(name))
+    table = Path(told.get("folder", ""), told.get("labels", "labels.csv"))
+    return table if told.get("folder") and table.is_file() else None
 
 
 def _copy(corpus: Corpus, data: str | Path | None) -> Path | None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from sernb.config import DataError
 from sernb.corpora.files import find_files, locate
 from sernb.corpora.index import fingerprint_index
+from sernb.corpora.label_tables import find_table
 from sernb.corpora.labelled_folder import deal_speakers
 from sernb.corpora.local_index import read_index
 from sernb.corpora.record import EMOTIONS, Corpus, SpeakerFold
@@ -259,7 +260,7 @@ def _cut(text: str) -> tuple[str, str]:
 
 
 def _is_folder(name: str) -> bool:
-    return bool(name) and os.path.isdir(os.path.expanduser(name))
+    return bool(name) and (os.path.isdir(os.path.expanduser(name)) or find_table(name) is not None)
 
 
 def _part(text: str, data: str | Path | None) -> Part:

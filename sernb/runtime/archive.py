@@ -35,10 +35,9 @@ def unpack(
 ) -> list[str]:
     """Take the files of an index out of a zip archive, wherever in it they lie; each must have its published sha256.
 
-    What the index does not list stays in the archive. If a file is in it more than once, the one nearest to the top is
-    taken. Of files whose checksums are not published, none may be larger than ``LARGEST_ENTRY``, and all must find room.
-    The whole archive is refused for a name that leads outside, a
-    link, a name used twice or encryption.
+    What the index does not list stays in the archive. If a file is in it more than once, the one nearest to the top
+    is taken. Of files whose checksums are not published, none may be larger than ``LARGEST_ENTRY``, and all must find
+    room. The whole archive is refused for a name that leads outside, a link, a name used twice or encryption.
 
     Args:
         index: rows to take out, with ``path``, ``bytes`` and ``sha256``; this is empty where it is not published

@@ -748,7 +748,7 @@ def test_an_archive_of_files_without_checksums_is_held_to_its_own_and_to_the_nam
 
 
 def test_what_is_larger_than_any_recording_is_not_taken_out(without_checksums, tmp_path, monkeypatch):
-    corpus, files = without_checksums
+    corpus, _ = without_checksums
     monkeypatch.setattr("sernb.runtime.archive.LARGEST_ENTRY", 1000)
     assert "more than any recording" in refusal(corpus)
     assert beside(tmp_path / "raw" / "cafe") == []

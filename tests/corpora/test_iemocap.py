@@ -213,7 +213,10 @@ def test_an_index_is_made_once_and_again_when_the_copy_changes(copy, work):
 
 @pytest.mark.parametrize(
     ("spoil", "told"),
-    [(lambda path: path.unlink(), "is missing; get the corpus again, or name iemocap:available"), (lambda path: path.write_bytes(b""), "is empty")],
+    [
+        (lambda path: path.unlink(), "is missing; get the corpus again, or name iemocap:available"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+    ],
 )
 def test_no_index_is_made_of_a_spoiled_copy(copy, work, spoil, told):
     file = copy / "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"

@@ -108,14 +108,17 @@ def test_a_clip_of_another_name_is_named_with_the_name_it_should_have(copy):
     corpus, folder = copy
     path = list(corpus.paths())[3]
     (folder / path).rename((folder / path).with_name("holiday.wav"))
-    assert set(said(corpus, folder)) == {("missing", path), ("unexpected", path.replace(path.split("/")[-1], "holiday.wav"))}
+    assert set(said(corpus, folder)) == {
+        ("missing", path),
+        ("unexpected", path.replace(path.split("/")[-1], "holiday.wav")),
+    }
 
 
 def test_recordings_of_another_release_are_named_by_their_rate(copy):
     corpus, folder = copy
     path = list(corpus.paths())[3]
     soundfile.write(folder / path, sound(3, sampling_rate=96_000), 96_000)
-    ((kind, named), detail), = said(corpus, folder).items()
+    (((kind, named), detail),) = said(corpus, folder).items()
     assert (kind, named) == ("release", path)
     assert detail.startswith(f"has 96000 Hz, published are {corpus.rates[0]}")
 
@@ -132,7 +135,7 @@ def test_two_layouts_of_esd_are_read_and_their_mixture_is_named(tmp_path):
     moved = tmp_path / "esd" / paths[5]
     (moved.parent / "train").mkdir()
     moved.rename(moved.parent / "train" / moved.name)
-    ((kind, named), detail), = said(corpus, tmp_path / "esd").items()
+    (((kind, named), detail),) = said(corpus, tmp_path / "esd").items()
     assert (kind, named) == ("mixed layouts", paths[0])
     assert "1 others do not, such as 0001/Surprise/train/0001_001401.wav" in detail
 
@@ -174,7 +177,7 @@ def italian(tmp_path):
 
 def test_tables_of_emozionalmente_say_who_speaks_and_what_listeners_recognised(italian):
     index = read_index(ITALIAN, italian)
-    assert tuple(index.columns) == INDEX_COLUMNS + ("fold", "perceived", "votes", "agreement")
+    assert tuple(index.columns) == (*INDEX_COLUMNS, "fold", "perceived", "votes", "agreement")
     assert (len(index), index.speaker.nunique(), set(index.sentence)) == (42, 3, {"01", "02"})
     assert Counter(index.emotion) == dict.fromkeys(ITALIAN.emotions, 6)
     row = index.set_index("clip").loc["1613000000000"]

@@ -1,8 +1,8 @@
 """ESD: ten speakers of English and ten of Mandarin say 350 sentences each in five emotions.
 
 A name is speaker and number, as in ``0011/Angry/0011_000351.wav``. The number says emotion and sentence: 1 to 350 are
-neutral, 351 to 700 angry, 701 to 1050 happy, 1051 to 1400 sad, 1401 to 1750 surprised, and what is left of it modulo 350
-is the sentence. Speakers 0001 to 0010 speak Mandarin, the others English. Some copies part each emotion into the
+neutral, 351 to 700 angry, 701 to 1050 happy, 1051 to 1400 sad, 1401 to 1750 surprised, and the number modulo 350 is
+the sentence. Speakers 0001 to 0010 speak Mandarin, the others English. Some copies part each emotion into the
 folders ``evaluation``, ``test`` and ``train``; files are found there by their names.
 """
 
