@@ -78,7 +78,8 @@ def make_folds(
         if protocol.published and not corpus.emobox_folds:
             raise Infeasible(
                 f"{corpus.name}: {protocol.published} has no folds of it that keep speakers apart, as of ravdess, "
-                "savee and iemocap (those of emodb, crema_d and tess share speakers); take speaker-independent"
+                "savee, iemocap, subesco, cafe and esd (those of emodb, crema_d, tess and emozionalmente share "
+                "speakers); take speaker-independent"
             )
         if protocol.published:
             folds = [_speaker_fold(clips, number, fold) for number, fold in enumerate(corpus.emobox_folds)]
