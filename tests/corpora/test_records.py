@@ -148,7 +148,7 @@ def test_finished_runs_keep_their_names():
 
 def test_an_unknown_corpus_is_refused_with_the_known_ones():
     with pytest.raises(
-        DataError, match=r"^no corpus is named 'tesss'; known: demo, ravdess, .*iemocap, or a folder with"
+        DataError, match=r"^no corpus is named 'tesss'; known: demo, ravdess, .*emozionalmente, or a folder with"
     ):
         get_corpus("tesss")
 
