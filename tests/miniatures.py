@@ -146,7 +146,7 @@ def emozionalmente(folder: Path) -> Path:
     parts = {"train": [samples[0]], "dev": [samples[0]], "test": [samples[0]]}
     for speaker, (actor, part) in enumerate(zip(EMOZIONALMENTE_ACTORS.values(), parts, strict=True)):
         for place, word in enumerate(EMOZIONALMENTE_WORDS):
-            for number, sentence in enumerate(('"Sì, certo"', "Dove vai?")):
+            for number, sentence in enumerate(('"Sì, certo"', "Che cosa?")):
                 seed = 100 * speaker + 10 * place + number
                 name = f"16130000{seed:05d}.wav"
                 (folder / "audio").mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ Read are ``labels.csv``, as :mod:`sernb.corpora.labelled_folder` describes it; t
 """
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ UNKNOWN = "unknown"  # the one speaker of tables that name none
 
 def find_table(name: str | Path) -> Path | None:
     """Return the table of labels that a name means, a folder's or the table itself; nothing if there is none."""
-    place = Path(name).expanduser()
+    place = Path(os.path.expanduser(name))  # which, unlike that of Path, knows no error
     if place.suffix.lower() in SUFFIXES and place.is_file():
         return place
     return next((place / each for each in FOUND if (place / each).is_file()), None)

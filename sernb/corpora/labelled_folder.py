@@ -22,6 +22,7 @@ import numpy as np
 from sernb.config import DataError, digest
 from sernb.corpora.label_tables import LABELS, find_home, list_tables, read_labels_table
 from sernb.corpora.record import EMOTIONS, Corpus, Labels, SpeakerFold
+from sernb.runtime.files import checksum
 
 NEEDED = ("path", "speaker", "emotion")
 NUMBERS = ("age", "valence", "arousal", "dominance")
@@ -83,8 +84,9 @@ def _nothing(match: re.Match) -> Labels:
 def _name(table: Path) -> str:
     folder = table.parent
     slug = re.sub(r"[^a-z0-9]+", "_", folder.name.casefold()).strip("_")[:32] or "recordings"
-    place = folder if table.name == LABELS else table
-    return f"{slug}-{digest(str(place), *(each.read_bytes().hex() for each in list_tables(table)))[:8]}"
+    if table.name == LABELS:
+        return f"{slug}-{digest(str(folder), table.read_bytes().hex())[:8]}"
+    return f"{slug}-{digest(str(table), *map(checksum, list_tables(table)))[:8]}"
 
 
 def deal_speakers(genders: dict[str, str]) -> tuple[SpeakerFold, ...]:

@@ -57,8 +57,11 @@ def read_index(corpus: Corpus, data: str | Path | None = None, *, available: boo
 
     if corpus.committed:
         return committed_index(corpus)
-    kept = read_kept_index(f"{corpus.name}-available" if available else corpus.name)
     folder = _copy(corpus, data)
+    if available and folder is not None:
+        table = list_clips(corpus, folder)
+        available = len(table) == 0 or len(list_places(corpus, folder, table)) < len(table)  # else there is one index
+    kept = read_kept_index(f"{corpus.name}-available" if available else corpus.name)
     if _is_whole(kept):
         index = read_table(corpus, kept / "index.csv")
         if folder is None or _told(kept).get("state") == _state(corpus, folder, index):
