@@ -15,18 +15,20 @@ COLUMNS = ("System", "Protocol", "Options", "Seed", "UAR", "UAR floor", "WAR", "
 @command()
 @plan_options(required=True)
 @option("--csv", type=as_file, metavar="FILE", help="Write the results table to FILE, what made each row included.")
+@option("--latex", type=as_file, metavar="FILE", help="Write the table that is printed, and its caption, for LaTeX.")
 @option("--dirty", is_flag=True, help="Write it even so; rows of uncommitted code are marked.")
 @jobs_option
 @option("--cluster", metavar="ADDRESS", help="Scheduler of Dask that does the runs, as tcp://127.0.0.1:8786.")
-def experiment(csv, dirty, jobs, cluster, **chosen) -> None:
+def experiment(csv, latex, dirty, jobs, cluster, **chosen) -> None:
     """Train and test systems; what is done is not done again."""
+    from sernb.results.latex import latex_table
     from sernb.results.tables import caption, made_table, results_table, seeds_table
     from sernb.runs.planning import OPTIONS
     from sernb.runs.runner import run_many
     from sernb.runtime.files import atomic_or_through
     from sernb.runtime.provenance import UNCOMMITTED_CODE, refuse_uncommitted
 
-    if csv and not dirty:
+    if (csv or latex) and not dirty:
         refuse_uncommitted()
     experiments = _plan(**chosen)
     for sentence in experiments.left_out:
@@ -41,9 +43,17 @@ def experiment(csv, dirty, jobs, cluster, **chosen) -> None:
             table = table.assign(Corpus=chosen["corpus"], **given, **made)
             table.drop(columns=UNCOMMITTED_CODE, errors="ignore").to_csv(unfinished, index=False)
     columns = (*COLUMNS[:4], UNCOMMITTED_CODE, *COLUMNS[4:])
-    print(table[[column for column in columns if column in table]].to_string(index=False))
-    if len(chosen["seeds"]) > 1:
-        print(seeds_table(experiments).to_string(index=False))
+    shown = [table[[column for column in columns if column in table]]]
+    shown += [seeds_table(experiments)] if len(chosen["seeds"]) > 1 else []
+    if latex:
+        with atomic_or_through(latex) as unfinished:
+            about = f"{experiments[0].corpus.title}. {caption(experiments)}"
+            made = [
+                latex_table(each, about, label=label) for each, label in zip(shown, ("results", "seeds"), strict=False)
+            ]
+            unfinished.write_text("% needs \\usepackage{booktabs}\n" + "\n".join(made), encoding="utf-8")
+    for each in shown:
+        print(each.to_string(index=False))
     print(caption(experiments))
 
 

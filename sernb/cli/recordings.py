@@ -16,14 +16,14 @@ FINDING = ("level", "fold", "kind", "clips", "examples")
 def corpora() -> None:
     """List the corpora: what is on disk, licence, where to get them."""
     from sernb.corpora.files import find_files, locate
-    from sernb.corpora.local_index import read_index
+    from sernb.corpora.index import list_clips
     from sernb.corpora.registry import CORPORA, get_corpus
 
     for corpus in map(get_corpus, CORPORA):
         try:
             folder = locate(corpus)
             place = f"on disk: {folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder}"
-            if (there := len(find_files(corpus, folder, read_index(corpus)))) < corpus.clips:
+            if (there := len(find_files(corpus, folder, list_clips(corpus, folder)))) < corpus.clips:
                 place += f", {there} of {corpus.clips} clips"
         except DataError:
             fetched = corpus.archive or corpus.files_at

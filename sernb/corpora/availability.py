@@ -1,5 +1,6 @@
 """How much of a corpus is on this machine: all of its recordings, some, or only what the workbook knows of it."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Availability:
         here, published = self.pool.clips if self.pool else 0, self.corpus.clips
         if here == published:
             return f"All {published} clips of {self.corpus.title} are here."
-        own = self.corpus.home is not None and self.corpus.clips_of is not None
+        own = self.corpus.own
         get = f"The others belong into {self.corpus.home}" if own else f"To get them: sernb fetch {self.corpus.name}"
         if here:
             return f"{here} of {published} clips of {self.corpus.title} are here; this page is about those.\n{get}"
@@ -62,7 +63,8 @@ def find_available(name: str, data: str | Path | None = None) -> Availability:
     corpus = get_corpus(name)
     index = folder = pool = None
     try:
-        index = read_index(corpus, data)
+        with suppress(DataError if not corpus.committed else ()):  # of an incomplete copy there is a part
+            index = read_index(corpus, data)
         folder = locate(corpus, data)
         pool = parse_pool(f"{name}:{AVAILABLE}", data)
     except DataError:

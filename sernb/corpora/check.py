@@ -1,5 +1,6 @@
 """The check of a copy: every file against what was published, and what is odd about those that are whole."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,8 +15,8 @@ import numpy as np
 from sernb.config import DataError
 from sernb.corpora.csv_table import near_equal
 from sernb.corpora.files import bare_names, doubles_of, find_files, folded, list_names, why_missing
-from sernb.corpora.index import ODD, audio_files, committed_index, list_unused
-from sernb.corpora.local_index import MISSING, own_advice
+from sernb.corpora.index import ODD, audio_files, list_clips, list_unused
+from sernb.corpora.local_index import missing_advice, own_advice
 from sernb.corpora.record import Corpus
 from sernb.runtime.files import checksum
 from sernb.runtime.threads import map_in_order
@@ -47,6 +48,7 @@ class _Clip:
     sha256: str = ""
     channels: int = 0
     sound: np.ndarray | None = None  # its fingerprint; nothing where it cannot be heard
+    sampling_rate: int = 0
 
     @property
     def whole(self) -> bool:
@@ -72,7 +74,9 @@ def check(corpus: Corpus, folder: Path, *, progress: bool = False) -> list[Findi
 
     from sernb.runtime.progress import progress_bar
 
-    index = _expected(corpus, folder)
+    index = list_clips(corpus, folder)
+    if index.empty:
+        raise DataError(f"{folder}: holds no labels of {corpus.title}; complete the copy")
     files = find_files(corpus, folder, index)
     doubles = doubles_of(corpus, folder, index) if len(files) < len(index) else {}
     # Synthetic voices repeat themselves: that two of their clips sound alike says nothing.
@@ -80,7 +84,7 @@ def check(corpus: Corpus, folder: Path, *, progress: bool = False) -> list[Findi
     clips = []
     with (
         threadpool_limits(1),
-        closing(map_in_order(partial(_listen, files, doubles, by_ear), index.itertuples())) as listened,
+        closing(map_in_order(partial(_listen, corpus, files, doubles, by_ear), index.itertuples())) as listened,
         progress_bar(len(index), f"check {corpus.name}", "clip", shown=progress) as shown,
     ):
         for clip in listened:
@@ -93,6 +97,8 @@ def check(corpus: Corpus, folder: Path, *, progress: bool = False) -> list[Findi
     findings += _near_speakers(corpus, index)
     findings += _stereo(whole)
     findings += _twins(whole, corpus)
+    if not (corpus.committed or corpus.own):
+        findings += _releases(corpus, folder, index, files, whole)
     if corpus.doubts and len(index):
         findings += [Finding("problem", "counts", corpus.name, doubt) for doubt in corpus.doubts(index)]
     return sorted(findings, key=lambda finding: finding.level != "problem")
@@ -126,25 +132,15 @@ def format_findings(findings: list[Finding], clips: int) -> list[str]:
     return lines
 
 
-def _expected(corpus: Corpus, folder: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    if not corpus.clips_of:
-        return committed_index(corpus)
-    clips = pd.DataFrame(list(corpus.clips_of(folder)))
-    if clips.empty:
-        raise DataError(f"{folder}: holds no labels of {corpus.title}; complete the copy")
-    return clips.assign(sha256="")
-
-
-def _listen(files: dict[str, Path], doubles: dict[str, list[str]], by_ear: bool, row) -> _Clip:
+def _listen(corpus: Corpus, files: dict[str, Path], doubles: dict[str, list[str]], by_ear: bool, row) -> _Clip:
     from sernb.audio.decoders import AudioError
     from sernb.audio.reading import describe, examine
 
     said = partial(_Clip, row.path, row.speaker, row.emotion)
     path = files.get(row.clip)
     if path is None:
-        advice = MISSING if not row.sha256 else "keep one" if row.clip in doubles else "get the corpus again"
+        known = "keep one" if row.clip in doubles else "get the corpus again"
+        advice = missing_advice(corpus) if corpus.own or not (row.sha256 or row.clip in doubles) else known
         return said(Finding("problem", "missing", row.path, f"{why_missing(doubles, row.clip)}; {advice}"))
     try:
         recording, problem = examine(path), None
@@ -157,7 +153,7 @@ def _listen(files: dict[str, Path], doubles: dict[str, list[str]], by_ear: bool,
         detail = "is not the published file (sha256 differs); get it again"
         return said(Finding("problem", "changed", row.path, detail))
     if problem:
-        detail = (str if row.sha256 else own_advice)(str(problem).removeprefix(f"{path}: "))
+        detail = (own_advice if corpus.own else str)(str(problem).removeprefix(f"{path}: "))
         # A published file can itself be odd: that is for everyone to know, and nobody's to mend.
         if found == row.sha256:
             channels = describe(path)[2] if problem.kind in ODD else 0
@@ -165,7 +161,7 @@ def _listen(files: dict[str, Path], doubles: dict[str, list[str]], by_ear: bool,
         return said(Finding("problem", problem.kind, row.path, detail))
     sound = _fingerprint(recording.signal, recording.sampling_rate) if by_ear else None
     odd = Finding("note", "odd", row.path, "; ".join(recording.notes)) if recording.notes else None
-    return said(odd, found, recording.channels, sound)
+    return said(odd, found, recording.channels, sound, recording.sampling_rate)
 
 
 def _fingerprint(signal: np.ndarray, rate: float) -> np.ndarray:
@@ -232,6 +228,35 @@ def _near_speakers(corpus: Corpus, index: "pd.DataFrame") -> Iterator[Finding]:
         yield Finding("note", "near speakers", corpus.name, detail)
 
 
+def _releases(
+    corpus: Corpus, folder: Path, index: "pd.DataFrame", files: dict[str, Path], clips: list[_Clip]
+) -> Iterator[Finding]:
+    """Say that bytes cannot be compared, and look for files of another release, by their rates and by their folders."""
+    detail = "no checksums are published: names, counts and sampling rates were compared, bytes were not"
+    yield Finding("note", "no checksums", corpus.name, detail)
+    for clip in clips:
+        if corpus.rates and clip.sampling_rate not in corpus.rates:
+            published = " or ".join(map(str, corpus.rates))
+            detail = f"has {clip.sampling_rate} Hz, published are {published}: it is of another release; get it again"
+            yield Finding("problem", "release", clip.path, detail)
+    places = {
+        path: files[clip].relative_to(folder).as_posix()
+        for clip, path in zip(index["clip"], index.path, strict=True)
+        if clip in files and path.isascii()  # some programs spoil other letters when they unpack
+    }
+    fits = [
+        [folded(re.sub(pattern, other, path)) == folded(place) for path, place in places.items()]
+        for pattern, other in ((r"(?!)", ""), *corpus.spellings)  # as published, then each other layout
+    ]
+    if places and any(fits[0]) and not any(map(all, fits)):
+        first, other = (
+            next(place for place, fit in zip(places.values(), fits[0], strict=True) if fit == kind)
+            for kind in (True, False)
+        )
+        detail = f"lies as published, but {fits[0].count(False)} others do not, such as {other}: keep one release"
+        yield Finding("problem", "mixed layouts", first, detail)
+
+
 def _stereo(clips: list[_Clip]) -> Iterator[Finding]:
     counts = Counter(clip.channels for clip in clips)
     for clip in clips:
@@ -271,7 +296,6 @@ def _twins(clips: list[_Clip], corpus: Corpus) -> Iterator[Finding]:
 
 
 def _shared(shared: dict[tuple[str, str], list[tuple[_Clip, _Clip]]], corpus: Corpus) -> Iterator[Finding]:
-    from sernb.corpora.labelled_folder import LABELS
     from sernb.corpora.similar_recordings import shared_between
 
     tested = {speaker: number for number, fold in enumerate(corpus.speaker_folds) for speaker in fold.test}
@@ -285,7 +309,7 @@ def _shared(shared: dict[tuple[str, str], list[tuple[_Clip, _Clip]]], corpus: Co
             tuple(name.removeprefix(f"{corpus.name}-") for name in names),
             len(pairs),
             (first.path, second.path),
-            own=corpus.labels_at == (LABELS,),
+            own=corpus.own,
         )
         yield Finding("problem" if apart and corpus.clips_of else "note", "shared", first.path, detail)
 

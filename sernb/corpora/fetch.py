@@ -4,8 +4,10 @@ Nothing in an archive is trusted. Where a file goes, how large it is and what it
 index: no name in an archive reaches the disk, and no file grows beyond its published size.
 """
 
+import fnmatch
 import hashlib
 import os
+import re
 import shutil
 import urllib.error
 import urllib.parse
@@ -21,10 +23,11 @@ from typing import TYPE_CHECKING
 from sernb.audio.decoders import LFS_POINTER
 from sernb.config import DataError, digest, recordings_folder, work_folder
 from sernb.corpora.files import find_files, list_names
-from sernb.corpora.index import committed_index
+from sernb.corpora.index import committed_index, list_clips
 from sernb.corpora.record import Archive, Corpus
-from sernb.runtime.archive import BadArchive, unpack
+from sernb.runtime.archive import BadArchive, list_entries, unpack
 from sernb.runtime.download import (
+    LARGEST_FILE,
     Patience,
     download,
     partial_path,
@@ -75,7 +78,8 @@ def fetch(
     if corpus.home:
         announce(f"{corpus.name} is there, in {corpus.home}: nothing to fetch")
         return corpus.home
-    if not corpus.index_path.exists() or not (url or corpus.archive or corpus.files_at):
+    known = corpus.index_path.exists() if corpus.committed else bool(corpus.paths or corpus.archive)
+    if not known or not (url or corpus.archive or corpus.files_at):
         raise DataError(f"{corpus.name}: cannot be fetched; {corpus.on_request or corpus.get}")
     for address in filter(None, (url, corpus.archive and corpus.archive.url, corpus.files_at)):
         require_web_address(address, plain=address == url)
@@ -86,7 +90,8 @@ def fetch(
     lock = work_folder() / "locks" / "fetch" / digest(str(target.resolve()))
     with hold(lock, note={"fetches": f"{corpus.name} into {target}"}):  # two that fetch the same wait for each other
         missing = _fetch_missing(corpus, target, work, url, patience, announce, progress)
-    announce(f"{corpus.name}: {len(missing)} files fetched, {corpus.clips - len(missing)} were there, in {target}")
+    there = f", {corpus.clips - len(missing)} were there" if corpus.committed else ""
+    announce(f"{corpus.name}: {len(missing)} files fetched{there}, in {target}")
     return target
 
 
@@ -99,7 +104,7 @@ def _fetch_missing(corpus, target: Path, work: Path, url: str, patience, announc
                 _fetch_files(url or corpus.files_at, missing, target, work, patience, progress)
             else:
                 archive = Archive("archive.zip", url) if url else corpus.archive
-                _fetch_archive(corpus, archive, missing, target, work, patience, announce, progress)
+                missing = _fetch_archive(corpus, archive, missing, target, work, patience, announce, progress)
         shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise DataError(
@@ -114,10 +119,14 @@ def _fetch_missing(corpus, target: Path, work: Path, url: str, patience, announc
 
 def _missing(corpus: Corpus, target: Path, progress: bool) -> "pd.DataFrame":
     """Return the rows of the index whose files are not there; a file that is there must be the published one."""
-    index = committed_index(corpus)
+    if not (corpus.committed or corpus.paths):
+        return _missing_labelled(corpus, target)
+    index = list_clips(corpus, target)
     if not target.exists():
         return index
     there = find_files(corpus, target, index)
+    if not corpus.committed:
+        return index[~index["clip"].isin(there)]
 
     def state(row) -> str:
         if not (file := there.get(row.clip)):
@@ -143,17 +152,29 @@ def _missing(corpus: Corpus, target: Path, progress: bool) -> "pd.DataFrame":
     return index[[each == "missing" for each in found]]
 
 
+def _missing_labelled(corpus: Corpus, target: Path) -> "pd.DataFrame":
+    """Return what is missing of a copy that brings its own labels: of none at all it is not known before it came."""
+    import pandas as pd
+
+    nothing = pd.DataFrame({"path": [], "sha256": []}, dtype=str)
+    if not all(any(target.glob(pattern)) for pattern in corpus.labels_at):
+        return pd.DataFrame({"path": list(corpus.labels_at), "sha256": ""})
+    index = list_clips(corpus, target)
+    return index[~index["clip"].isin(find_files(corpus, target, index))] if len(index) else nothing
+
+
 # -- One archive -- #
 
 
-def _fetch_archive(corpus, archive, missing, target, work, patience, announce, progress) -> None:
+def _fetch_archive(corpus, archive, missing, target, work, patience, announce, progress) -> "pd.DataFrame":
     stored = work / f"{digest(archive.url)}-{archive.name}"
-    published = int(missing.bytes.sum())
+    published = int(missing.bytes.sum()) if corpus.committed else 0
     if not stored.exists():
         left = (archive.bytes or published) - size_of_file(partial_path(stored))
         require_room(work, max(0, left) + published)
         # Where no size is published, WAV files hardly shrink and a Kaggle archive holds everything twice.
-        most = archive.bytes or 4 * int(committed_index(corpus).bytes.sum()) + 10_000_000
+        known = 4 * int(committed_index(corpus).bytes.sum()) + 10_000_000 if corpus.committed else LARGEST_FILE
+        most = archive.bytes or known
         with progress_bar(archive.bytes, f"fetch {corpus.name}", "B", shown=progress) as shown:
             shown.unit_scale = True
             download(
@@ -162,6 +183,10 @@ def _fetch_archive(corpus, archive, missing, target, work, patience, announce, p
             )  # fmt: skip
     try:
         _verify(archive, stored)
+        if not corpus.committed:
+            missing = _listed(corpus, missing, stored)
+            if not archive.checksum:
+                announce(f"no checksum of {archive.name} is known here: names in it are compared, its bytes are not")
         unpacked = work / "unpacked"
         shutil.rmtree(unpacked, ignore_errors=True)
         try:
@@ -176,6 +201,18 @@ def _fetch_archive(corpus, archive, missing, target, work, patience, announce, p
             f"{shown_address(archive.url)}: {error}; it was removed: run the same command again, or see "
             f"{corpus.homepage}"
         ) from error
+    return missing
+
+
+def _listed(corpus: Corpus, missing: "pd.DataFrame", stored: Path) -> "pd.DataFrame":
+    """Return what is to be taken out: of a corpus that brings its labels along, these and all that it could name."""
+    import pandas as pd
+
+    if corpus.paths:
+        return missing
+    wanted = rf"(?:.*/)?({corpus.pattern}|{'|'.join(map(fnmatch.translate, corpus.labels_at + corpus.beside))})"
+    found = (re.fullmatch(wanted, name) for name in list_entries(stored))
+    return pd.DataFrame({"path": sorted({match[1] for match in found if match}), "sha256": ""})
 
 
 def _verify(archive: Archive, stored: Path) -> None:

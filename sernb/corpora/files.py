@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from sernb.config import DataError, is_hidden, recordings_folder
-from sernb.corpora.index import committed_index
+from sernb.corpora.index import list_paths
 from sernb.corpora.record import Corpus
 
 if TYPE_CHECKING:
@@ -123,11 +123,9 @@ def find_places(
 
 
 def bare_names(corpus: Corpus) -> dict[str, list[str]]:
-    """Return the names, without folders, by which each path of the published index can be told from all others."""
-    if not corpus.index_path.exists():
-        return {}
+    """Return the names, without folders, by which each published path can be told from all others."""
     owners: dict[str, set[str]] = defaultdict(set)
-    for path in committed_index(corpus).path:
+    for path in list_paths(corpus):
         for name in list_names(corpus, path):
             owners[folded(name.rpartition("/")[2])].add(path)
     found: dict[str, list[str]] = defaultdict(list)
@@ -205,7 +203,7 @@ def _landmarks(corpus: Corpus) -> list[list[str]]:
     """Return what a complete copy holds, each thing with all its names."""
     if corpus.labels_at:
         return [[str(PurePosixPath(pattern).parent)] for pattern in corpus.labels_at]
-    return [list_names(corpus, path) for path in committed_index(corpus).path]
+    return [list_names(corpus, path) for path in list_paths(corpus)]
 
 
 def _copy_in(corpus: Corpus, outer: Path, wanted: list[list[str]]) -> Path | None:

@@ -183,6 +183,32 @@ def read_labels(corpus: Corpus, path: str) -> Labels:
     return {"clip": Path(path).stem} | corpus.describe(match)
 
 
+def list_clips(corpus: Corpus, folder: Path) -> "pd.DataFrame":
+    """Return what is expected in a copy, with at least clip, path, speaker, emotion and sha256 (empty: not published).
+
+    That is the committed index; every published name, where these are known; or what the copy's own labels name.
+
+    Raises:
+        DataError: if the index is missing, or the labels cannot be read
+    """
+    import pandas as pd
+
+    if corpus.committed:
+        return committed_index(corpus)
+    if corpus.paths:
+        rows = [{"path": path} | read_labels(corpus, path) for path in corpus.paths()]
+    else:
+        rows = list(corpus.clips_of(folder))
+    return pd.DataFrame(rows).assign(sha256="")
+
+
+def list_paths(corpus: Corpus) -> list[str]:
+    """Return every published path, as far as they are known without a copy."""
+    if corpus.paths:
+        return list(corpus.paths())
+    return [] if corpus.clips_of else committed_index(corpus).path.tolist()
+
+
 def list_unused(corpus: Corpus, path: str) -> str | None:
     """Return what a file is that was published with the corpus and is left out, or nothing."""
     return next((what for pattern, what in corpus.unused if re.fullmatch(pattern, path)), None)

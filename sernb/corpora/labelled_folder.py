@@ -2,7 +2,8 @@
 
 The folder holds ``labels.csv`` and recordings anywhere below it. Columns: ``path`` (of the recording, from the
 folder), ``speaker`` and ``emotion``; if known also ``clip`` (a name), ``gender``, ``age``, ``intensity``, ``sentence``,
-``take``, ``valence``, ``arousal``, ``dominance``. Name the folder wherever a corpus is named.
+``take``, ``fold`` (see the protocol own-folds), ``valence``, ``arousal``, ``dominance``. Name the folder wherever a
+corpus is named. Tables of other programs do as well, see :mod:`sernb.corpora.label_tables`.
 
 Folds with speakers apart are made by rule: at most five groups of speakers, as even in gender as can be, the next group
 validates. The name of such a corpus ends in digits for the place of the folder and the contents of its labels, so that
@@ -12,77 +13,87 @@ corrected labels are another corpus, and no run of old labels is taken for one o
 import math
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
 from sernb.config import DataError, digest
-from sernb.corpora.csv_table import read_csv_table
+from sernb.corpora.label_tables import LABELS, find_home, list_tables, read_labels_table
 from sernb.corpora.record import EMOTIONS, Corpus, Labels, SpeakerFold
+from sernb.runtime.files import checksum
 
-LABELS = "labels.csv"
 NEEDED = ("path", "speaker", "emotion")
 NUMBERS = ("age", "valence", "arousal", "dominance")
-WORDS = ("clip", "gender", "intensity", "sentence", "take")
+WORDS = ("clip", "gender", "intensity", "sentence", "take", "fold")
 GROUPS = 5
 
 SYNONYMS = {
     "happiness": "happy", "joy": "happy", "excitement": "excited", "sadness": "sad", "anger": "angry",
     "frustration": "frustrated", "fear": "fearful", "afraid": "fearful", "disgusted": "disgust",
     "surprise": "surprised", "boredom": "bored", "calmness": "calm",
+    "neutrality": "neutral",
 }  # fmt: skip
 GENDERS = {"": "", "female": "female", "f": "female", "woman": "female", "male": "male", "m": "male", "man": "male"}
 
 
-def corpus_from_folder(folder: Path) -> Corpus:
-    """Return the record of a folder of labelled recordings.
+def corpus_from_table(table: Path) -> Corpus:
+    """Return the record of recordings that a table labels, ``labels.csv`` in their folder or one of another program.
 
     Raises:
         DataError: naming each line of the labels that cannot be used, and why
     """
-    folder = folder.resolve()
-    clips = _read(folder)
-    name = _name(folder)
+    table = table.resolve()
+    rows = _rows(table)
+    home = table.parent if table.name == LABELS else find_home(table, [row["path"] for _, row in rows])
+    clips = _clips(table, rows, home)
+    name = _name(table)
     genders = {str(clip["speaker"]): str(clip["gender"]) for clip in clips}
     emotions = {clip["emotion"] for clip in clips}
     return Corpus(
         name=name,
-        title=folder.name,
+        title=table.parent.name if table.name == LABELS else f"{table.parent.name}/{table.name}",
         about=f"Own recordings: {len(clips)} clips of {len(genders)} speakers.",
         citation="not published",
         licence="as their owners decide",
-        homepage=str(folder),
-        get=f"it is the folder {folder}",
+        homepage=str(home),
+        get=f"it is the folder {home}",
         pattern=r".+",
         describe=_nothing,
         emotions=tuple(emotion for emotion in EMOTIONS if emotion in emotions),
         clips=len(clips),
         speakers=len(genders),
-        speaker_folds=_speaker_folds({f"{name}-{speaker}": gender for speaker, gender in genders.items()}),
-        unused=((r".+", f"not in {LABELS}"),),
-        labels_at=(LABELS,),
-        clips_of=partial(_clips_of, name=name),
-        home=folder,
+        speaker_folds=deal_speakers({f"{name}-{speaker}": gender for speaker, gender in genders.items()}),
+        unused=((r".+", f"not in {table.name}"),),
+        columns=(("fold", str),) if any("fold" in clip for clip in clips) else (),
+        labels_at=tuple(each.relative_to(home).as_posix() for each in list_tables(table)),
+        clips_of=partial(_clips_of, table=table, name=name),
+        home=home,
     )
 
 
-def _clips_of(folder: Path, *, name: str) -> Iterable[Labels]:
-    return [clip | {"speaker": f"{name}-{clip['speaker']}"} for clip in _read(folder)]
+def _clips_of(folder: Path, *, table: Path, name: str) -> Iterable[Labels]:
+    return [clip | {"speaker": f"{name}-{clip['speaker']}"} for clip in _clips(table, _rows(table), folder)]
 
 
 def _nothing(match: re.Match) -> Labels:
     return {}
 
 
-def _name(folder: Path) -> str:
+def _name(table: Path) -> str:
+    folder = table.parent
     slug = re.sub(r"[^a-z0-9]+", "_", folder.name.casefold()).strip("_")[:32] or "recordings"
-    return f"{slug}-{digest(str(folder), (folder / LABELS).read_bytes().hex())[:8]}"
+    if table.name == LABELS:
+        return f"{slug}-{digest(str(folder), table.read_bytes().hex())[:8]}"
+    return f"{slug}-{digest(str(table), *map(checksum, list_tables(table)))[:8]}"
 
 
-def _speaker_folds(genders: dict[str, str]) -> tuple[SpeakerFold, ...]:
-    """Shuffle the speakers of each gender, deal them out to groups; the next group validates if a third one is left."""
+def deal_speakers(genders: dict[str, str]) -> tuple[SpeakerFold, ...]:
+    """Return folds of speakers, given the gender of each: five groups at most, even in gender as far as can be.
+
+    The speakers of each gender are shuffled and dealt out; the next group validates if a third one is left.
+    """
     count = min(len(genders), GROUPS)
     if count < 2:
         return ()
@@ -97,13 +108,12 @@ def _speaker_folds(genders: dict[str, str]) -> tuple[SpeakerFold, ...]:
     )
 
 
-def _read(folder: Path) -> list[Labels]:
-    """Read the labels of a folder, speakers under their own names."""
-    table = folder / LABELS
-    rows, problems, clips = _rows(table), [], []
+def _clips(table: Path, rows: Sequence[tuple[int, dict[str, str]]], home: Path) -> list[Labels]:
+    """Return the labels of a table, speakers under their own names."""
+    problems, clips = [], []
     for line, row in rows:
         try:
-            clips.append(_clip(row))
+            clips.append(_clip(row, home))
         except ValueError as error:
             problems.append(f"{table}, line {line}: {error}")
     for column in ("path", "clip"):
@@ -114,6 +124,10 @@ def _read(folder: Path) -> list[Labels]:
                 advice = "remove one" if column == "path" else "name them apart in a column clip"
                 problems.append(f"{table}, line {line}: {column} {clip[column]!r} is in line {first}, too; {advice}")
             seen[clip[column]] = line
+    if any("fold" in clip for clip in clips):
+        unfolded = next((line for (line, _), clip in zip(rows, clips, strict=False) if "fold" not in clip), 0)
+        if unfolded and not problems:
+            problems.append(f"{table}, line {unfolded}: has no fold, but others have one; name it")
     genders: dict[object, object] = {}
     for clip in clips:
         if genders.setdefault(clip["speaker"], clip["gender"]) != clip["gender"]:
@@ -128,7 +142,7 @@ def _read(folder: Path) -> list[Labels]:
 
 def _rows(table: Path) -> tuple[tuple[int, dict[str, str]], ...]:
     """Return line and cells of each filled line."""
-    found = read_csv_table(table, (*NEEDED, *WORDS, *NUMBERS))
+    found = read_labels_table(table, (*NEEDED, *WORDS, *NUMBERS))
     if missing := [name for name in NEEDED if name not in found.columns]:
         raise DataError(
             f"{table}: has no column {' or '.join(missing)} (found: {', '.join(found.columns) or 'nothing'}); "
@@ -137,9 +151,9 @@ def _rows(table: Path) -> tuple[tuple[int, dict[str, str]], ...]:
     return found.rows
 
 
-def _clip(row: dict[str, str]) -> Labels:
+def _clip(row: dict[str, str], home: Path) -> Labels:
     """Return one line of the labels; a ValueError says what is wrong with it."""
-    path = row["path"].replace("\\", "/")
+    path = row["path"].replace("\\", "/").removeprefix(f"{home.as_posix()}/")
     if not path:
         raise ValueError("has no path; name the recording")
     drive = ":" in path and PureWindowsPath(path).drive  # asked seldom: 100,000 paths take their time

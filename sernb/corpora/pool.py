@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 from sernb.config import DataError
 from sernb.corpora.files import find_files, locate
 from sernb.corpora.index import fingerprint_index
+from sernb.corpora.label_tables import find_table
+from sernb.corpora.labelled_folder import deal_speakers
 from sernb.corpora.local_index import read_index
 from sernb.corpora.record import EMOTIONS, Corpus, SpeakerFold
 from sernb.corpora.registry import get_corpus
@@ -67,7 +69,8 @@ class Part:
     def speaker_folds(self) -> tuple[SpeakerFold, ...]:
         """The corpus's own folds, of the speakers that are left; a fold that would test nobody is none."""
         left = set(self.clips.speaker)
-        folds = [_only(fold, left) for fold in self.corpus.speaker_folds]
+        dealt = self.corpus.speaker_folds or deal_speakers(dict(zip(self.held.speaker, self.held.gender, strict=True)))
+        folds = [_only(fold, left) for fold in dealt]
         return tuple(fold for fold in folds if fold.test)
 
 
@@ -257,15 +260,14 @@ def _cut(text: str) -> tuple[str, str]:
 
 
 def _is_folder(name: str) -> bool:
-    return bool(name) and os.path.isdir(os.path.expanduser(name))
+    return bool(name) and (os.path.isdir(os.path.expanduser(name)) or find_table(name) is not None)
 
 
 def _part(text: str, data: str | Path | None) -> Part:
     name, narrowed = _cut(text)
     corpus = get_corpus(name)
-    published = read_index(corpus, data)
-    held = published
     conditions = sorted({each.strip() for each in narrowed.split(",") if each.strip()})
+    held = published = read_index(corpus, data, available=AVAILABLE in conditions)
     if AVAILABLE in conditions:
         held = published[published["clip"].isin(find_files(corpus, locate(corpus, data), published))]
     clips = held
@@ -274,7 +276,8 @@ def _part(text: str, data: str | Path | None) -> Part:
     if clips.empty:
         raise DataError(f"{text}: no clip of {corpus.title} is left; use fewer conditions")
     tables = held.reset_index(drop=True), clips.reset_index(drop=True)
-    return Part(corpus, ",".join(conditions), fingerprint_index(clips), len(published), *tables)
+    count = corpus.clips if AVAILABLE in conditions and not corpus.committed else len(published)
+    return Part(corpus, ",".join(conditions), fingerprint_index(clips), count, *tables)
 
 
 def matching(clips: "pd.DataFrame", conditions: str, *, where: str = "") -> "pd.Series":

@@ -82,7 +82,10 @@ class Corpus:
     columns: tuple[tuple[str, type], ...] = ()  # of the index beyond those that every corpus has: name, str or float
     tables: Callable[[Path], dict[str, Labels]] | None = None  # folder of the publishers' tables → more labels, by clip
     sound: Pcm | None = None
+    paths: Callable[[], Iterable[str]] | None = None  # every published one, where names are known and checksums not
+    rates: tuple[int, ...] = ()  # published sampling rates in Hz, where a check has no checksums to compare with
     labels_at: tuple[str, ...] = ()  # where no index is committed: patterns of the label files in a copy, …
+    beside: tuple[str, ...] = ()  # patterns of further tables that are fetched with these
     clips_of: Callable[[Path], Iterable[Labels]] | None = None  # … what they say of each clip, its path included, …
     doubts: Callable[["pd.DataFrame"], Iterator[str]] | None = None  # … and sentences on what is not as published
     evidence: bool = True  # False: synthetic; its figures say nothing about people
@@ -91,6 +94,16 @@ class Corpus:
     archive: Archive | None = None
     files_at: str = ""  # address below which each path of the index can be had by itself
     on_request: str = ""  # whom to ask for it, and where the files then must lie, where owners hand it out themselves
+
+    @property
+    def committed(self) -> bool:
+        """Its index, with a checksum for every file, comes with the workbook; else it is made from a copy."""
+        return not (self.paths or self.clips_of)
+
+    @property
+    def own(self) -> bool:
+        """It is a folder of somebody's own recordings and labels, which nobody published."""
+        return self.home is not None and self.clips_of is not None
 
     @property
     def index_path(self) -> Path:

@@ -11,7 +11,7 @@ from sernb import features
 from sernb.audio import similarity
 from sernb.audio.similarity import SimilarRecordings, find_similar, fingerprint
 from sernb.config import digest, work_folder
-from sernb.corpora.labelled_folder import LABELS
+from sernb.corpora.label_tables import LABELS
 from sernb.corpora.pool import Pool
 from sernb.corpora.preparation import prepare
 from sernb.features import LogMel

@@ -14,16 +14,11 @@ from sernb.corpora.csv_table import near_equal, read_csv_table
 from sernb.corpora.files import bare_names, find_places, list_names, locate, why_missing
 from sernb.corpora.local_index import read_index
 from sernb.corpora.registry import get_corpus
-from sernb.protocols.folds import Fold
+from sernb.protocols.folds import PARTS, Fold
 from sernb.protocols.leak_audit import Leak, find_leaks
 from sernb.protocols.protocol import SPEAKER, TAKE, VALIDATION_SPEAKER
 from sernb.runtime.files import checksum
 
-PARTS = {
-    "train": "train", "training": "train",
-    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 ANSWERS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
 # What the index of a corpus knows of a clip, and of whatever was made from it.
 OF_CLIP = ("sha256", "speaker", "emotion", "intensity", "sentence", "take")

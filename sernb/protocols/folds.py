@@ -28,6 +28,12 @@ class Fold:
 PublishedSplit = Callable[[pd.DataFrame, int], Iterator[tuple[np.ndarray, ...]]]
 
 
+# What the parts of a split are called.
+PARTS = {
+    "train": "train", "training": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 RANDOM_FOLDS = 5
 RANDOM_VALIDATION = 10  # one part in so many of the clips that are not tested
 
@@ -72,14 +78,19 @@ def make_folds(
         if protocol.published and not corpus.emobox_folds:
             raise Infeasible(
                 f"{corpus.name}: {protocol.published} has no folds of it that keep speakers apart, as of ravdess, "
-                "savee and iemocap (those of emodb, crema_d and tess share speakers); take speaker-independent"
+                "savee, iemocap, subesco, cafe and esd (those of emodb, crema_d, tess and emozionalmente share "
+                "speakers); take speaker-independent"
             )
         if protocol.published:
             folds = [_speaker_fold(clips, number, fold) for number, fold in enumerate(corpus.emobox_folds)]
         elif protocol.develops:
             folds = list(_development_folds(clips, corpus))
+        elif protocol.sentences:
+            folds = list(_sentence_folds(clips, corpus))
         else:
             folds = [_speaker_fold(clips, number, fold) for number, fold in enumerate(corpus.speaker_folds)]
+    elif protocol.split == "column":
+        folds = list(_own_folds(clips, corpus))
     else:
         apart = protocol.split == "utterances"
         folds = list(_random_folds(clips, group_utterances(clips) if apart else np.arange(len(clips)), seed))
@@ -107,6 +118,51 @@ def _development_folds(clips: pd.DataFrame, corpus: Pool) -> Iterator[Fold]:
         training = set(left.speaker) - set(fold.validation)
         choosing = training & set(folds[(number + 1) % len(folds)].validation)
         yield _speaker_fold(left, number, SpeakerFold(fold.validation, tuple(choosing) if choosing < training else ()))
+
+
+def _sentence_folds(clips: pd.DataFrame, corpus: Pool) -> Iterator[Fold]:
+    """Test each fold of speakers on every second sentence, then on the others; neither is learned from meanwhile."""
+    sentences = sorted(set(clips["sentence"]))
+    if "" in sentences or len(sentences) < 2:
+        told = "does not say of every clip which sentence it is" if "" in sentences else "says one sentence alone"
+        raise Infeasible(f"{corpus.name}: {told}; take speaker-independent")
+    for number, fold in enumerate(corpus.speaker_folds):
+        whole = _speaker_fold(clips, number, fold)
+        for half in range(2):
+            tested = set(clips["clip"][clips["sentence"].isin(sentences[half::2])])
+            learned = (tuple(clip for clip in part if clip not in tested) for part in (whole.train, whole.validation))
+            yield Fold(2 * number + half, *learned, tuple(clip for clip in whole.test if clip in tested))
+
+
+def _own_folds(clips: pd.DataFrame, corpus: Pool) -> Iterator[Fold]:
+    """Take the column ``fold``: each value is tested, or its values are the names of parts."""
+    missing = int((clips["fold"] == "").sum()) if "fold" in clips else len(clips)
+    if missing or len(corpus.parts) > 1:
+        told = "several corpora have no folds in common" if len(corpus.parts) > 1 else (
+            f"{missing} of {len(clips)} clips have no fold in its labels, in the column fold"
+        )  # fmt: skip
+        raise Infeasible(f"{corpus.name}: {told}; complete them, or take speaker-independent")
+    names, folds = clips["clip"].to_numpy(), clips["fold"].str.casefold()
+    if set(folds) <= set(PARTS):
+        parts = folds.map(PARTS)
+        made = [Fold(0, *(tuple(names[parts == part]) for part in ("train", "validation", "test")))]
+    else:
+        values = sorted(
+            set(folds), key=lambda value: (not value.isdecimal(), value.zfill(9) if value.isdecimal() else value)
+        )
+        count = len(values)
+        after = [values[(place + 1) % count] if count > 2 else None for place in range(count)]
+        made = [
+            Fold(
+                number, *(tuple(names[part]) for part in (~folds.isin([value, other]), folds == other, folds == value))
+            )
+            for number, (value, other) in enumerate(zip(values, after, strict=True))
+        ]
+    if not all(fold.train and fold.test for fold in made):
+        raise Infeasible(
+            f"{corpus.name}: its column fold names no clips to train on and others to test; name two folds"
+        )
+    yield from made
 
 
 def _random_folds(clips: pd.DataFrame, groups: np.ndarray, seed: int) -> Iterator[Fold]:

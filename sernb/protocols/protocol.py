@@ -26,12 +26,13 @@ class Protocol:
 
     name: str
     about: str
-    split: str  # what is dealt onto the folds: "published", "clips", "utterances", "speakers" or "corpora"
+    split: str  # what is dealt onto the folds: "published", "clips", "utterances", "speakers", "corpora" or "column"
     statistics: str  # what fits them, in words
     by_design: tuple[str, ...] = ()  # the kinds of leaks that it has; a report counts them
     transductive: bool = False  # each speaker's own clips fit the statistics, test clips too, without labels
     planted: str = ""  # "statistics", "augmentation" or "choice": the one leak introduced to measure its effect
     published: str = ""  # whose folds of speakers are taken instead of the corpus's own
+    sentences: bool = False  # no sentence that is tested is heard in training or validation
     develops: bool = False  # for choices between variants: test speakers stay out, validation speakers are scored
 
     @property
@@ -102,6 +103,22 @@ PROTOCOLS = {
             split="speakers",
             statistics="training clips",
             published="EmoBox",
+        ),
+        Protocol(
+            "sentence-independent",
+            "As speaker-independent, but neither speaker nor sentence of the test part is heard in training: each fold "
+            "of speakers is tested in two halves by what learned from the other half of the sentences.",
+            split="speakers",
+            statistics="training clips",
+            sentences=True,
+        ),
+        Protocol(
+            "own-folds",
+            "The folds of the column fold of one's own labels: each is tested, the next validates where there are "
+            "three or more; or their parts train, validation and test. Speakers who are in several are counted.",
+            split="column",
+            statistics="training clips",
+            by_design=(SPEAKER, TAKE, SAME_FILE, SAME_SOUND, VALIDATION_SPEAKER),
         ),
         Protocol(
             "corpus-independent",

@@ -130,6 +130,11 @@ def _remarks(folds: Sequence["Experiment"]) -> Iterator[str]:
         yield f"no training clip of the fold has these classes, which are ranked last there and never right: {which}."
     if absent := [name for name, count in tested.items() if not count]:
         yield f"no clip that is tested is {' or '.join(absent)}; UAR is the mean over the other classes."
+    if folds[0].protocol.split == "column":
+        counts = clips.groupby("speaker").fold.nunique()
+        shared = sorted(counts.index[counts > 1])
+        named = f" ({_some(shared, folds[0])}): known speakers are tested" if shared else ""
+        yield f"{len(shared)} of {len(counts)} speakers are in more than one fold of the column fold{named}."
     if folds[0].protocol.shares_speakers:
         return
     if single:

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pandas as pd
 
 from sernb.config import DataError
-from sernb.corpora.labelled_folder import LABELS
 from sernb.corpora.similar_recordings import find_similar_recordings, shared_between
 from sernb.protocols.leak_audit import Leak, audit, refuse_leaks
 from sernb.protocols.protocol import COPY, SAME_FILE, SAME_SOUND
@@ -43,7 +42,7 @@ def refuse_leaky(experiment: Experiment) -> list[Leak]:
         shared: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for pair in find_similar_recordings(corpus).pairs_between(fold.test, fold.train):
             shared.setdefault((speaker[pair[0]], speaker[pair[1]]), []).append(pair)
-        own = len(corpus.parts) == 1 and corpus.parts[0].corpus.labels_at == (LABELS,)
+        own = len(corpus.parts) == 1 and corpus.parts[0].corpus.own
         said = [
             shared_between(tuple(corpus.labelled(each) for each in names), len(pairs), pairs[0], own=own)
             for names, pairs in shared.items()

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sernb.runtime.download import BLOCK
+from sernb.runtime.download import BLOCK, require_room
 from sernb.runtime.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_ENTRIES = 100_000  # in an archive
+LARGEST_ENTRY = 50 * 2**20  # bytes, where no size is published
 
 
 class BadArchive(Exception):  # noqa: N818 - becomes a DataError that names the archive
@@ -34,12 +35,12 @@ def unpack(
 ) -> list[str]:
     """Take the files of an index out of a zip archive, wherever in it they lie; each must have its published sha256.
 
-    What the index does not list stays in the archive. If a file is in it
-    more than once, the one nearest to the top is taken. The whole archive is refused for a name that leads outside, a
-    link, a name used twice or encryption.
+    What the index does not list stays in the archive. If a file is in it more than once, the one nearest to the top
+    is taken. Of files whose checksums are not published, none may be larger than ``LARGEST_ENTRY``, and all must find
+    room. The whole archive is refused for a name that leads outside, a link, a name used twice or encryption.
 
     Args:
-        index: rows to take out, with ``path``, ``bytes`` and ``sha256``
+        index: rows to take out, with ``path``, ``bytes`` and ``sha256``; this is empty where it is not published
         folder: a new folder, in which the paths of the index begin
         spellings: path of the index → names that the file may have
 
@@ -54,6 +55,7 @@ def unpack(
         if not chosen:
             raise BadArchive("holds none of the published recordings")
         rows = [row for row in index.itertuples() if row.path in chosen]
+        require_room(archive.parent, sum(chosen[row.path].file_size for row in rows if not row.sha256))
         with progress_bar(len(rows), "unpack", "clip", shown=progress) as shown:
             for row in rows:
                 _take_out(opened, chosen[row.path], row, folder / row.path)
@@ -77,6 +79,17 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
         raise BadArchive("a web page came, not the archive" if page else "is no whole zip archive") from error
     with opened:
         yield opened
+
+
+def list_entries(archive: Path) -> list[str]:
+    """Return the names of the files in an archive.
+
+    Raises:
+        BadArchive: if it cannot be what was published
+    """
+    with _opened(archive) as opened:
+        _refuse(opened.infolist())
+        return [entry.filename for entry in opened.infolist() if not entry.is_dir()]
 
 
 def _refuse(entries: list[zipfile.ZipInfo]) -> None:
@@ -121,7 +134,9 @@ def _chosen(
 
 
 def _take_out(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, row, path: Path) -> None:
-    if entry.file_size != row.bytes:
+    if not row.sha256 and entry.file_size > LARGEST_ENTRY:
+        raise BadArchive(f"{entry.filename} in it has {entry.file_size} bytes, more than any recording")
+    if row.sha256 and entry.file_size != row.bytes:
         raise BadArchive(f"{entry.filename} in it has {entry.file_size} bytes, but {row.bytes} were published")
     path.parent.mkdir(parents=True, exist_ok=True)
     found = hashlib.sha256()
@@ -129,7 +144,7 @@ def _take_out(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, row, path: Path)
         for block in _content(archive, entry):
             found.update(block)
             file.write(block)
-    if found.hexdigest() != row.sha256:
+    if row.sha256 and found.hexdigest() != row.sha256:
         raise BadArchive(f"{entry.filename} in it is not the published file (sha256 differs)")
 
 

@@ -24,6 +24,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from miniatures import by_rule, emozionalmente
 
 from sernb import config
 from sernb.__main__ import main
@@ -716,6 +717,55 @@ def test_the_demo_corpus_is_there(capsys, monkeypatch):
     out = capsys.readouterr().out
     assert out.startswith(f"demo is there, in {DEMO.home}: nothing to fetch\n")
     assert "problems: 0" in out
+
+
+@pytest.fixture
+def without_checksums(tmp_path, server) -> tuple[Corpus, dict[str, bytes]]:
+    """A corpus whose names alone are published, in an archive on the server, with what it holds."""
+    corpus = by_rule(get_corpus("cafe"), tmp_path / "made", r"(Colère|Peur)/.*/0[12]-.*-1\.wav")
+    files = held(tmp_path / "made")
+    return by_archive(corpus, server, zipped({f"CaFE_48k/{path}": content for path, content in files.items()})), files
+
+
+def test_an_archive_of_files_without_checksums_is_held_to_its_own_and_to_the_names(without_checksums, tmp_path, server):
+    corpus, files = without_checksums
+    said: list[str] = []
+    target = fetch(corpus, announce=said.append)
+    assert held(target) == files
+    assert said == [f"cafe: 8 files fetched, in {target}"]
+    path = next(iter(files))
+    (target / path).unlink()
+    fetch(corpus, announce=said.append)
+    assert held(target) == files
+    assert said[1].startswith("7 other files were left in the archive: ")
+    assert said[2:] == [f"cafe: 1 files fetched, in {target}"]
+    wrong = dataclasses.replace(corpus.archive, checksum=f"md5:{'0' * 32}")
+    assert "its md5 is" in refusal(dataclasses.replace(corpus, archive=wrong), into=tmp_path / "other")
+    unknown = dataclasses.replace(corpus.archive, checksum="")
+    fetch(dataclasses.replace(corpus, archive=unknown), into=tmp_path / "third", announce=said.append)
+    assert "no checksum of mini.zip is known here: names in it are compared, its bytes are not" in said
+    assert held(tmp_path / "third") == files
+
+
+def test_what_is_larger_than_any_recording_is_not_taken_out(without_checksums, tmp_path, monkeypatch):
+    corpus, _ = without_checksums
+    monkeypatch.setattr("sernb.runtime.archive.LARGEST_ENTRY", 1000)
+    assert "more than any recording" in refusal(corpus)
+    assert beside(tmp_path / "raw" / "cafe") == []
+
+
+def test_tables_and_recordings_of_emozionalmente_come_together(tmp_path, server):
+    files = held(emozionalmente(tmp_path / "made"))
+    packed = {f"emozionalmente/{path}": content for path, content in files.items()}
+    packed |= {"__MACOSX/emozionalmente/audio/._1613000000000.wav": b"x", "emozionalmente/README.md": b"x"}
+    corpus = by_archive(get_corpus("emozionalmente"), server, zipped(packed), bytes=None)
+    said: list[str] = []
+    target = fetch(corpus, announce=said.append)
+    assert held(target) == files
+    assert said[-1] == f"emozionalmente: {len(files)} files fetched, in {target}"
+    asked = len(server.asked)
+    fetch(corpus, announce=said.append)
+    assert (said[-1], len(server.asked)) == (f"emozionalmente: 0 files fetched, in {target}", asked)
 
 
 def test_what_owners_hand_out_is_explained(mini):

@@ -213,7 +213,10 @@ def test_an_index_is_made_once_and_again_when_the_copy_changes(copy, work):
 
 @pytest.mark.parametrize(
     ("spoil", "told"),
-    [(lambda path: path.unlink(), "is missing; put it there"), (lambda path: path.write_bytes(b""), "is empty")],
+    [
+        (lambda path: path.unlink(), "is missing; get the corpus again, or name iemocap:available"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+    ],
 )
 def test_no_index_is_made_of_a_spoiled_copy(copy, work, spoil, told):
     file = copy / "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"
@@ -230,7 +233,7 @@ def test_no_index_is_made_of_a_spoiled_copy(copy, work, spoil, told):
 def test_a_check_compares_labels_recordings_and_counts(copy):
     findings = check(IEMOCAP, copy)
     kinds = Counter((finding.level, finding.kind) for finding in findings)
-    assert kinds == {("note", "unused"): 2, ("problem", "counts"): 1 + 11 + 5 - 0}
+    assert kinds == {("note", "unused"): 2, ("note", "no checksums"): 1, ("problem", "counts"): 1 + 11 + 5 - 0}
     told = [finding.detail for finding in findings if finding.kind == "counts"]
     assert told[0] == "has 5 turns, published are 10039; complete the copy"
     assert "has 1 turns labelled neu, published are 1708; complete the copy" in told

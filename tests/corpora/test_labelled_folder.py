@@ -194,9 +194,9 @@ def test_many_bad_lines_are_counted(own):
 
 
 def test_missing_columns_are_named(own):
-    (line,) = refused(own("file,emotion\n1.wav,sad\n"))
+    (line,) = refused(own("sound,emotion\n1.wav,sad\n"))
     assert (
-        "has no column path or speaker (found: file, emotion); needed are path, speaker, emotion; also known: " in line
+        "has no column path or speaker (found: sound, emotion); needed are path, speaker, emotion; also known: " in line
     )
 
 

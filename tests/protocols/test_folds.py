@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import KFold, train_test_split
 
-from sernb.config import DataError
+from sernb.config import DataError, Infeasible
 from sernb.corpora.pool import parse_pool
 from sernb.corpora.registry import CORPORA, get_corpus
 from sernb.protocols.folds import Fold, group_utterances, make_folds
@@ -50,6 +50,53 @@ def test_speakers_are_kept_apart_and_every_clip_is_tested_once(corpus):
         assert not [leak for leak in audit(clips, fold, APART) if not leak.allowed]
 
 
+@pytest.mark.parametrize("corpus", ["ravdess", "tess", "crema_d"])
+def test_neither_speaker_nor_sentence_of_a_test_is_learned_and_every_clip_is_tested_once(corpus):
+    clips = label_clips(parse_pool(corpus), CALM_AS_NEUTRAL)
+    about = clips.set_index("clip")
+    made = folds(clips, "sentence-independent", corpus=corpus)
+    assert [fold.number for fold in made] == list(range(2 * len(parse_pool(corpus).speaker_folds)))
+    assert sorted(clip for fold in made for clip in fold.test) == sorted(clips["clip"])
+    for fold in made:
+        for column in ("speaker", "sentence"):
+            parts = [set(about[column][list(part)]) for part in (fold.train, fold.validation, fold.test)]
+            assert fold.train
+            assert not parts[2] & (parts[0] | parts[1])
+        assert not [leak for leak in audit(clips, fold, PROTOCOLS["sentence-independent"]) if not leak.allowed]
+
+
+def test_without_sentences_they_cannot_be_kept_apart(clips):
+    for sentence, told in (("", "does not say of every clip which sentence"), ("01", "says one sentence alone")):
+        with pytest.raises(Infeasible, match=f"ravdess: {told}.*; take speaker-independent"):
+            folds(clips.assign(sentence=sentence), "sentence-independent")
+
+
+def test_a_column_of_folds_is_a_split_of_ones_own(clips):
+    fold = pd.Series([f"{number % 4 + 7}" for number in range(len(clips))])  # 7 … 10: by number, not by letter
+    made = folds(clips.assign(fold=fold), "own-folds")
+    for number, each in enumerate(made):
+        assert list(each.test) == clips["clip"][fold == str(number + 7)].tolist()
+        assert list(each.validation) == clips["clip"][fold == str((number + 1) % 4 + 7)].tolist()
+        assert len(each.train) == len(clips) // 2
+    assert len(made) == 4
+    two = folds(clips.assign(fold=(fold == "7").map({True: "a", False: "b"})), "own-folds")
+    assert [len(each.validation) for each in two] == [0, 0]
+    (parts,) = folds(clips.assign(fold=fold.map({"7": "Train", "8": "dev", "9": "test", "10": "train"})), "own-folds")
+    assert set(parts.test) == set(clips["clip"][fold == "9"])
+    assert set(parts.validation) == set(clips["clip"][fold == "8"])
+    assert set(parts.train) == set(clips["clip"][(fold == "7") | (fold == "10")])
+
+
+def test_folds_that_are_none_are_refused_with_the_next_step(clips):
+    with pytest.raises(Infeasible, match=f"{len(clips)} of {len(clips)} clips have no fold .*; complete them, or take"):
+        folds(clips, "own-folds")
+    with pytest.raises(Infeasible, match="3 of "):
+        folds(clips.assign(fold=[""] * 3 + ["1"] * (len(clips) - 3)), "own-folds")
+    for alone in ("1", "train"):
+        with pytest.raises(Infeasible, match="name two folds"):
+            folds(clips.assign(fold=alone), "own-folds")
+
+
 def test_ravdess_folds_are_the_published_ones(clips):
     actors = [sorted({int(clip[-2:]) for clip in fold.test}) for fold in folds(clips, "speaker-independent")]
     assert actors == [[2, 5, 14, 15, 16], [3, 6, 7, 13, 18], [10, 11, 12, 19, 20], [8, 17, 21, 23, 24], [1, 4, 9, 22]]
@@ -72,7 +119,7 @@ def test_system_004_splits_as_its_authors_did():
 
 
 def test_same_seed_same_folds(clips):
-    for protocol in set(PROTOCOLS) - {"corpus-independent"}:
+    for protocol in set(PROTOCOLS) - {"corpus-independent", "own-folds"}:
         for system in SPLIT_AS_PUBLISHED:
             assert folds(clips, protocol, system) == folds(clips, protocol, system)
     for protocol in ("random", "random-twins-apart"):

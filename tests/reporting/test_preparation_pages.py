@@ -55,7 +55,7 @@ def test_page_is_worth_reading_without_recordings(name, tmp_path, monkeypatch, c
     assert f"To get them: sernb fetch {name}" in printed
     record = get_corpus(name)
     assert record.citation[:20] in words
-    if name != "iemocap":
+    if record.committed:
         index = read_index(record)
         for emotion, count in index.emotion.value_counts().items():
             assert re.search(rf"\b{emotion} {count}\b", words), "counts of the published corpus"

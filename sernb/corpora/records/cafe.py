@@ -1,0 +1,90 @@
+"""CaFE: six women and six men of Quebec say six sentences in six emotions at two intensities, and neutrally.
+
+A name is actor, emotion, intensity, sentence, as in ``Peur/Fort/12-P-2-5.wav``; the letter is the first of the French
+word. Odd actors are men, even ones women. Neutral has one intensity, and no folder for it: ``Neutre/01-N-1-1.wav``.
+"""
+
+import re
+from collections.abc import Iterator
+
+from sernb.corpora.record import Archive, Corpus, Labels, SpeakerFold
+
+EMOTIONS = {
+    "Neutre": "neutral", "Joie": "happy", "Tristesse": "sad", "Colère": "angry", "Peur": "fearful",
+    "Dégoût": "disgust", "Surprise": "surprised",
+}  # fmt: skip
+LETTERS = {word[0]: emotion for word, emotion in EMOTIONS.items()}
+INTENSITIES = {"1": "Faible", "2": "Fort"}
+AGES = (46, 64, 18, 50, 22, 34, 15, 25, 42, 20, 35, 37)  # of the actors 01 to 12
+
+# Test speakers: Ma et al. (2024), arXiv:2406.07162; the first man and woman of the next fold validate.
+EMOBOX = ((1, 7, 8, 10), (2, 4, 9, 12), (3, 5, 6, 11))
+VALIDATION = ((9, 2), (3, 6), (1, 8))
+
+
+def list_paths() -> Iterator[str]:
+    """Return every published path."""
+    for word in EMOTIONS:
+        for intensity, folder in INTENSITIES.items():
+            if word == "Neutre" and intensity == "2":
+                continue
+            place = word if word == "Neutre" else f"{word}/{folder}"
+            for actor in range(1, 13):
+                for sentence in range(1, 7):
+                    yield f"{place}/{actor:02d}-{word[0]}-{intensity}-{sentence}.wav"
+
+
+def describe(match: re.Match) -> Labels:
+    """Return the labels that a file name spells out, and the actor's age and sex."""
+    actor = int(match["actor"])
+    return {
+        "speaker": speaker(actor),
+        "gender": "male" if actor % 2 else "female",
+        "age": AGES[actor - 1],
+        "emotion": LETTERS[match["emotion"]],
+        "intensity": {"1": "mild", "2": "strong"}[match["intensity"]] if match["emotion"] != "N" else "",
+        "sentence": match["sentence"],
+    }
+
+
+def speaker(actor: int) -> str:
+    """Return the name of an actor in all tables."""
+    return f"cafe-{actor:02d}"
+
+
+FOLDS = tuple(
+    SpeakerFold(tuple(map(speaker, test)), tuple(map(speaker, validation)))
+    for test, validation in zip(EMOBOX, VALIDATION, strict=True)
+)
+
+CORPUS = Corpus(
+    name="cafe",
+    title="CaFE",
+    about="Canadian French Emotional speech dataset: twelve actors of Quebec, six sentences, six emotions at two "
+    "intensities and neutral, studio sound.",
+    citation="Gournay P, Lahaie O, Lefebvre R (2018). A Canadian French Emotional Speech Dataset. Proc. 9th ACM "
+    "Multimedia Systems Conference, 399-402. doi:10.1145/3204949.3208121",
+    licence="CC BY-NC-SA 4.0",
+    homepage="https://zenodo.org/records/1478765",
+    get="CaFE_48k.zip from zenodo.org/records/1478765, unpacked into data/raw/cafe",
+    pattern=r"(?:Neutre/|(?:Joie|Tristesse|Colère|Peur|Dégoût|Surprise)/(?:Faible|Fort)/)"
+    r"(?P<actor>0[1-9]|1[0-2])-(?P<emotion>[NJTCPDS])-(?P<intensity>[12])-(?P<sentence>[1-6])\.wav",
+    describe=describe,
+    emotions=tuple(EMOTIONS.values()),
+    clips=936,
+    speakers=12,
+    speaker_folds=FOLDS,
+    emobox_folds=FOLDS,
+    paths=list_paths,
+    rates=(48_000,),
+    archive=Archive("CaFE_48k.zip", "https://zenodo.org/records/1478765/files/CaFE_48k.zip?download=1"),
+    quirks=(
+        "No checksums of single files are published: the index is made from the copy at hand, a check compares names, "
+        "counts and sampling rates.",
+        "The same recordings are published with 192,000 samples a second (CaFE_192k_1.zip, CaFE_192k_2.zip): names are "
+        "the same, so two releases must not be mixed.",
+        "Folders have accents (Colère, Dégoût) that some programs spoil when they unpack: only names of files count.",
+        "C is colère (anger), J joie, T tristesse, P peur (fear), D dégoût, S surprise, N neutre.",
+        "Neutral was said at one intensity: 72 clips, every other emotion has 144.",
+    ),
+)

@@ -1,0 +1,101 @@
+"""SUBESCO: ten women and ten men say ten Bangla sentences in seven emotions, each five times.
+
+A name is sex, number and name of the speaker, sentence, emotion, take, as in ``F_10_FAHMEE_S_6_FEAR_5.wav``. A number
+belongs to a woman and to a man: F_10 and M_10 are two people. Names follow a rule without exception, so every published
+path is known; checksums of single files are not published.
+"""
+
+import re
+from collections.abc import Iterator
+
+from sernb.corpora.record import Archive, Corpus, Labels, SpeakerFold
+
+EMOTIONS = {
+    "NEUTRAL": "neutral", "HAPPY": "happy", "SAD": "sad", "ANGRY": "angry", "FEAR": "fearful", "DISGUST": "disgust",
+    "SURPRISE": "surprised",
+}  # fmt: skip
+VOICES = {
+    "F": ("OISHI", "MONIKA", "SMITA", "SWARNALI", "MOUNI", "SIMI", "TITHI", "JOYEETA", "CHAITY", "FAHMEE"),
+    "M": ("BASHIR", "NIPUN", "ILIAS", "BIBHAS", "DURANTO", "SHUKANTO", "SIBLY", "PRASUN", "SHUMANTA", "EVAN"),
+}
+MISSPELT = "F_02_MONIKA_S_2_SURPRISE_3"  # in the archive its name goes on with a bracket
+
+# Test speakers: Ma et al. (2024), arXiv:2406.07162; the first woman and man of the next fold validate.
+EMOBOX = ("F03 M03 M08 M09", "F01 F04 F10 M07", "F06 F08 M05 M06", "F05 F07 F09 M04", "F02 M01 M02 M10")
+
+
+def list_paths() -> Iterator[str]:
+    """Return every published path."""
+    for sex, names in VOICES.items():
+        for number, name in enumerate(names, start=1):
+            for sentence in range(1, 11):
+                for emotion in EMOTIONS:
+                    for take in range(1, 6):
+                        stem = f"{sex}_{number:02d}_{name}_S_{sentence}_{emotion}_{take}"
+                        yield f"{stem}{']' * (stem == MISSPELT)}.wav"
+
+
+def describe(match: re.Match) -> Labels:
+    """Return the labels that a file name spells out."""
+    return {
+        "clip": match["stem"],
+        "speaker": speaker(match["sex"] + match["number"]),
+        "gender": {"F": "female", "M": "male"}[match["sex"]],
+        "emotion": EMOTIONS[match["emotion"]],
+        "sentence": match["sentence"],
+        "take": match["take"],
+    }
+
+
+def speaker(voice: str) -> str:
+    """Return the name of a speaker in all tables."""
+    return f"subesco-{voice}"
+
+
+def _folds() -> tuple[SpeakerFold, ...]:
+    groups = [tuple(map(speaker, voices.split())) for voices in EMOBOX]
+    following = [*groups[1:], groups[0]]
+    first = [tuple(next(each for each in group if f"-{sex}" in each) for sex in "FM") for group in following]
+    return tuple(SpeakerFold(*parts) for parts in zip(groups, first, strict=True))
+
+
+FOLDS = _folds()
+
+CORPUS = Corpus(
+    name="subesco",
+    title="SUBESCO",
+    about="SUST Bangla Emotional Speech Corpus: twenty professional actors, half of them women, ten sentences, seven "
+    "emotions, five takes of each.",
+    citation="Sultana S, Rahman MS, Selim MR, Iqbal MZ (2021). SUST Bangla Emotional Speech Corpus (SUBESCO): An "
+    "audio-only emotional speech corpus for Bangla. PLoS ONE 16(4): e0250173. doi:10.1371/journal.pone.0250173",
+    licence="CC BY 4.0",
+    homepage="https://zenodo.org/records/4526477",
+    get="SUBESCO.zip from zenodo.org/records/4526477, unpacked into data/raw/subesco",
+    pattern=r"(?P<stem>(?P<sex>[FM])_(?P<number>0[1-9]|10)_[A-Z]+_S_(?P<sentence>10|[1-9])"
+    r"_(?P<emotion>ANGRY|DISGUST|FEAR|HAPPY|NEUTRAL|SAD|SURPRISE)_(?P<take>[1-5]))"
+    rf"(?:(?<={MISSPELT})\])?\.wav",
+    describe=describe,
+    emotions=tuple(EMOTIONS.values()),
+    clips=7000,
+    speakers=20,
+    speaker_folds=FOLDS,
+    emobox_folds=FOLDS,
+    spellings=((r"\]\.wav$", ".wav"),),
+    paths=list_paths,
+    rates=(44_100, 48_000),
+    # Size and md5 as a public preparation script holds them that refuses any other file; the page was not seen.
+    archive=Archive(
+        "SUBESCO.zip",
+        "https://zenodo.org/records/4526477/files/SUBESCO.zip?download=1",
+        1_664_512_929,
+        "md5:13d702cf944bf54d70d66bffc036ed7a",
+    ),
+    quirks=(
+        "No checksums of single files are published: the index is made from the copy at hand, a check compares names, "
+        "counts and sampling rates.",
+        "A number belongs to a woman and a man: a loader that reads the number alone merges F_10 and M_10.",
+        f"One name in the archive ends in a bracket, {MISSPELT}].wav; copies often lack it.",
+        "Recordings have 44,100 or 48,000 samples a second; four speakers have both.",
+        "Every sentence was said five times in every emotion: a random split puts takes of one into both parts.",
+    ),
+)
