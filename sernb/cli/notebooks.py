@@ -58,10 +58,9 @@ def report(corpus, data, systems, **settings) -> None:
     from sernb.encoders.fetching import hint
     from sernb.reporting.execution import NotebookFailed
     from sernb.reporting.report import report as make_report
-    from sernb.systems.registry import SHOWN
 
     try:
-        index = make_report(corpus, systems=systems or SHOWN, data=data or "", announce=say, **settings)
+        index = make_report(corpus, systems=systems or (), data=data or "", announce=say, **settings)
     except NotebookFailed as failure:
         raise DataError(str(failure)) from failure
     print(f"report: {index}")

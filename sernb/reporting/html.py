@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import hashlib
+import html
 import os
 import re
 import shlex
@@ -45,7 +46,7 @@ def title_and_question(notebook: "nbformat.NotebookNode") -> tuple[str, str]:
 
 def plain_text(markdown: str) -> str:
     """Return Markdown without its marks, on one line."""
-    words = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
+    words = html.unescape(re.sub(r"!?\[([^\]]*)\]\([^)]*\)|</?span>", r"\1", markdown))
     return " ".join(re.sub(r"[*`]|(?<!\w)_|_(?!\w)", "", words).split())
 
 
@@ -236,6 +237,8 @@ def _box_table(soup: "bs4.BeautifulSoup", table: "bs4.Tag") -> None:
         if len(rows[0]) >= MANY_COLUMNS:  # else they would squeeze sentences into towers
             for cell in (cell for row in rows for cell in row if len(cell.get_text(" ", strip=True)) >= LONG_TEXT):
                 cell["class"] = [*cell.get("class", []), "long"]
+    for cell in table.find_all("td", class_="number"):
+        _keep_interval(soup, cell)
     box = soup.new_tag("div", tabindex="0", role="region")
     box["class"] = "table"
     box["aria-label"] = table.caption.get_text(" ", strip=True) if table.caption else "Table"
@@ -244,6 +247,16 @@ def _box_table(soup: "bs4.BeautifulSoup", table: "bs4.Tag") -> None:
         words = soup.new_tag("span")  # stays in sight while the table scrolls
         words.extend(list(table.caption.contents))
         table.caption.append(words)
+
+
+def _keep_interval(soup: "bs4.BeautifulSoup", cell: "bs4.Tag") -> None:
+    """Let ``61.3 [58.1, 64.0]`` break before the bracket and nowhere else."""
+    value, bracket, interval = (cell.string or "").partition("[")
+    if value.strip() and bracket:
+        interval = soup.new_tag("span", string=bracket + interval)
+        interval["class"] = "interval"
+        cell.clear()
+        cell.extend([value, interval])
 
 
 def link(target: Path, page: Path) -> str:

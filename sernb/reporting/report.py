@@ -34,12 +34,12 @@ from sernb.results.summary import headline, summary_caption, summary_table
 from sernb.results.tables import comparison_table
 from sernb.runs.experiment import Plan
 from sernb.runs.monitor import watch
-from sernb.runs.planning import plan_report
+from sernb.runs.planning import default_systems, plan_report
 from sernb.runs.runner import prepare_for, read_runs
 from sernb.runs.split_audit import refuse_leaks_of
 from sernb.runtime.files import atomic
 from sernb.runtime.provenance import provenance
-from sernb.systems.registry import SHOWN, get_system
+from sernb.systems.registry import get_system
 
 TRAINING = "30_train"
 SUMMARY = "report.json"  # what the index over all reports lists of a report
@@ -70,7 +70,7 @@ def sequence(corpora: Sequence[Corpus], *, development: bool = False, studies: b
 def report(
     corpus: str = "demo",
     *,
-    systems: Sequence[str] = SHOWN,
+    systems: Sequence[str] = (),
     profile: str = "quick",
     development: bool = False,
     studies: bool = False,
@@ -85,6 +85,7 @@ def report(
 
     Args:
         corpus: an expression, see :mod:`sernb.corpora.pool`
+        systems: names; empty: as :func:`sernb.runs.planning.default_systems`
         development: with the pages of model development, see :func:`sequence`
         studies: with the study pages
         announce: called with one line before and after each notebook
@@ -97,6 +98,7 @@ def report(
         NotebookFailed: the first failure, after everything else has run
     """
     record = parse_pool(corpus, data)
+    systems = systems or default_systems(record, profile)
     corpus = record.name  # which names a folder of one's own from wherever a notebook runs
     for name in systems:
         get_system(name)

@@ -73,6 +73,24 @@ def conclusions(experiments: Sequence[Experiment], audit: pd.DataFrame) -> list[
     return sentences
 
 
+def learned(runs: Sequence[Run]) -> list[str]:
+    """Return how the trainings of networks ended, in sentences."""
+    networks = [run for run in runs if not run.history.empty]
+    selected = [run for run in networks if "epoch" in run.metrics["chosen"]]
+    last = sum(run.metrics["chosen"]["epoch"] == run.history.epoch.max() for run in selected)
+    rows = [(run.history.accuracy.iloc[-1], run.history.validation_accuracy.iloc[-1]) for run in networks
+            if {"accuracy", "validation_accuracy"} <= set(run.history)]  # fmt: skip
+    fitted = sum(trained > validated for trained, validated in rows)
+    return (
+        [
+            f"In {last} of {len(selected)} trainings that select an epoch it is the last one: longer training may help them.",
+            f"In {fitted} of {len(rows)} trainings with both, accuracy ends higher on training than on validation clips.",
+        ]
+        if networks
+        else ["No network was trained."]
+    )
+
+
 def _system(experiment: Experiment) -> str:
     return experiment.system.name
 
