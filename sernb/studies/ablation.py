@@ -258,31 +258,36 @@ def plot_learning_curves(variants: Mapping[str, Result], title: str) -> figures.
 
 
 def answer(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
-    """Return what the page found in one sentence or two: which changes make a difference, on how many clips."""
+    """Return what the page found in one sentence or two: which changes make a difference, on how many clips.
+
+    The question called ``baselines`` compares unlike things: of these, the best is named.
+    """
+    metrics, folds = (each := next(iter(next(iter(results.values())).values()))).metrics(), each.folds
+    about = (
+        f"{metrics.clips} clips of {metrics.speakers} validation speakers, {folds} folds, chance level "
+        f"{100 * metrics.uar_floor:.1f} %"
+    )
+    sentences = []
+    if "baselines" in results:
+        name, best = max(results["baselines"].items(), key=lambda item: item[1].metrics().uar.value)
+        sentences.append(
+            f"Best of {len(results['baselines'])} baselines: {name}, UAR {best.metrics().uar} % ({about})."
+        )
     tested = {
         f"{name}, against {next(iter(variants))}": (each.difference, p)
-        for variants in results.values()
+        for question, variants in results.items()
+        if question != "baselines"
         for found in [differences(variants)]
         for (name, each), p in zip(found.items(), _corrected(found).values(), strict=True)
     }
-    shown = {name: each for name, (each, p) in tested.items() if excludes_zero(each) and p < 0.05}
-    said = sorted(shown, key=lambda name: -abs(shown[name].value))[:3]
-    words = "; ".join(f"{name}: {_points(shown[name])}" for name in said)
-    largest = max(tested, key=lambda name: abs(tested[name][0].value), default="")
-    if not shown and largest:
-        words = f"the largest, {largest}, is {_points(tested[largest][0])}"
-    first = next(iter(next(iter(results.values())).values()))
-    metrics = first.metrics()
-    about = (
-        f"UAR on {metrics.clips} clips of {metrics.speakers} validation speakers, {first.folds} folds, chance level "
-        f"{100 * metrics.uar_floor:.1f} %, p corrected within each question"
-    )
-    count = f"{len(shown) or 'None'} of {len(tested)} changes {'makes' if len(shown) < 2 else 'make'} a difference"
-    more = "" if len(shown) <= len(said) else "the largest "
-    sentences = [f"{count} that is shown ({about})" + (f"; {more}{words}." if words else ".")]
-    if "baselines" in results:
-        best = max(results["baselines"].items(), key=lambda item: item[1].metrics().uar.value)
-        sentences.insert(0, f"Best of the baselines: {best[0]}, UAR {best[1].metrics().uar} %.")
+    if not tested:
+        return sentences
+    by_size = sorted(tested, key=lambda name: -abs(tested[name][0].value))
+    shown = [name for name in by_size if excludes_zero(tested[name][0]) and tested[name][1] < 0.05]
+    largest = "; ".join(f"{name}: {_points(tested[name][0])}" for name in (shown or by_size)[:2])
+    makes = f"{len(shown) or 'None'} of {len(tested)} changes {'make' if len(shown) > 1 else 'makes'} a difference"
+    more = "" if sentences else f" ({about})"
+    sentences.append(f"{makes} of UAR that is shown{more}, p corrected within each question. Largest: {largest}.")
     return sentences
 
 

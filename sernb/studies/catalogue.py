@@ -28,9 +28,9 @@ def _price_of_speakers(corpus: str) -> Iterator[str]:
         name = max(losses, key=losses.get)
         shared, unseen = rows.loc[(name, "as-published")], rows.loc[(name, "speaker-independent")]
         yield (
-            f"The protocol decides: on {get_corpus(corpus).title}, {name} has a UAR of {shared['UAR']} % as its authors "
-            f"split the clips ({shared['Clips']} clips, {shared['Folds']} folds), and {unseen['UAR']} % on unseen "
-            f"speakers ({unseen['Clips']} clips, {unseen['Folds']} folds); chance level {unseen['UAR floor']} %."
+            f"The protocol decides: on {get_corpus(corpus).title}, {name} has a UAR of {shared['UAR']} % as its "
+            f"authors split the clips ({shared['Clips']} clips, {shared['Folds']} folds), and {unseen['UAR']} % on "
+            f"unseen speakers ({unseen['Clips']} clips, {unseen['Folds']} folds); chance level {unseen['UAR floor']} %."
         )
 
 

@@ -66,7 +66,7 @@ def answer(available: Availability, outcome: str, findings: pd.DataFrame) -> lis
         sound = not (len(findings) and (findings["level"] == "problem").any())
         whole = len(available.clips) == corpus.clips
         word = ("Yes" if whole else "As far as it goes") if sound else "No"
-        first = f"{word}: {outcome} for {corpus.title}, file by file against the published checksums."
+        first = f"{word}: {corpus.title} has {outcome}, file by file against the published checksums."
     return [first, *_contents(clips[clips.emotion != ""])] if len(clips) else [first]
 
 

@@ -237,11 +237,11 @@ def conclusions(near: pd.DataFrame, clips: pd.DataFrame) -> list[str]:
     other = near.loc["the same emotion, other speakers only"]
     return [
         f"Of a clip's ten nearest neighbours {speaker.measured:.1f} % are of the same speaker, by chance "
-        f"{speaker.chance:.1f} %; {emotion.measured:.1f} % have the same emotion, by chance {emotion.chance:.1f} %, and "
-        f"{other.measured:.1f} % where they must be other speakers, by chance {other.chance:.1f} % ({len(clips)} clips "
-        f"of {clips.speaker.nunique()} speakers, nothing trained).",
-        f"Speaker-normalised, it is {speaker.standardised:.1f} % for the speaker and {other.standardised:.1f} % for the "
-        "emotion among other speakers.",
+        f"{speaker.chance:.1f} %; {emotion.measured:.1f} % have the same emotion, by chance {emotion.chance:.1f} %, "
+        f"and {other.measured:.1f} % where they must be other speakers, by chance {other.chance:.1f} % ({len(clips)} "
+        f"clips of {clips.speaker.nunique()} speakers, nothing trained).",
+        f"Speaker-normalised, it is {speaker.standardised:.1f} % for the speaker and {other.standardised:.1f} % for "
+        "the emotion among other speakers.",
     ]
 
 

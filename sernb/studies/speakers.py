@@ -96,8 +96,8 @@ def answer(results: Sequence[Result]) -> list[str]:
         found = score_speakers(result)
         best, worst = found.iloc[0], found.iloc[-1]
         said.append(
-            f"{describe_result(result)}; by speaker from {100 * worst.uar:.1f} % ({worst.speaker}, {worst.clips} clips) "
-            f"to {100 * best.uar:.1f} % ({best.speaker})."
+            f"{describe_result(result)}; by speaker from {100 * worst.uar:.1f} % ({worst.speaker}, {worst.clips} clips)"
+            f" to {100 * best.uar:.1f} % ({best.speaker})."
         )
     return said or ["No system was measured."]
 

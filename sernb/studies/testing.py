@@ -64,8 +64,8 @@ def learned(chosen: Result) -> list[str]:
     sure = (scores.max(axis=1) > 0.5) & wrong
     spread = f"UAR by speaker goes from {min(speakers):.1f} to {max(speakers):.1f} %; " if speakers else ""
     return [
-        f"{name(chosen)}: {spread}the true emotion is among three guesses in {metrics.top3} %, by a constant ranking in "
-        f"{100 * metrics.top3_floor:.1f} %.",
+        f"{name(chosen)}: {spread}the true emotion is among three guesses in {metrics.top3} %, by a constant ranking "
+        f"in {100 * metrics.top3_floor:.1f} %.",
         f"{sure.sum()} of its {wrong.sum()} errors have a score above one half.",
     ]
 

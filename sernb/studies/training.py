@@ -6,7 +6,8 @@ import pandas as pd
 
 from sernb import figures
 from sernb.protocols.protocol import SPEAKER
-from sernb.runs.experiment import Experiment
+from sernb.runs import feasibility
+from sernb.runs.experiment import Experiment, Plan
 from sernb.runs.run_folder import Run
 from sernb.runs.split_audit import audit_experiment
 
@@ -26,6 +27,12 @@ def plan_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
         for each in experiments
     ]
     return pd.DataFrame(rows)
+
+
+def remarks(experiments: Plan) -> list[str]:
+    """Return what the recordings do not allow, and what to know of what they do, in sentences."""
+    left_out = [f"Left out: {each}." for each in experiments.left_out]
+    return [*left_out, *feasibility.remarks(experiments)] or ["Nothing was left out."]
 
 
 def audit_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
@@ -78,17 +85,14 @@ def learned(runs: Sequence[Run]) -> list[str]:
     networks = [run for run in runs if not run.history.empty]
     selected = [run for run in networks if "epoch" in run.metrics["chosen"]]
     last = sum(run.metrics["chosen"]["epoch"] == run.history.epoch.max() for run in selected)
-    rows = [(run.history.accuracy.iloc[-1], run.history.validation_accuracy.iloc[-1]) for run in networks
-            if {"accuracy", "validation_accuracy"} <= set(run.history)]  # fmt: skip
-    fitted = sum(trained > validated for trained, validated in rows)
-    return (
-        [
-            f"In {last} of {len(selected)} trainings that select an epoch it is the last one: longer training may help them.",
-            f"In {fitted} of {len(rows)} trainings with both, accuracy ends higher on training than on validation clips.",
-        ]
-        if networks
-        else ["No network was trained."]
-    )
+    watched = [run.history.iloc[-1] for run in networks if {"accuracy", "validation_accuracy"} <= set(run.history)]
+    fitted = sum(row.accuracy > row.validation_accuracy for row in watched)
+    if not networks:
+        return ["No network was trained."]
+    return [
+        f"In {last} of {len(selected)} trainings that select an epoch it is the last one: more epochs may help them.",
+        f"In {fitted} of {len(watched)} trainings with both, accuracy ends higher on training clips than on validation.",
+    ]
 
 
 def _system(experiment: Experiment) -> str:
