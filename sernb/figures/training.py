@@ -4,7 +4,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from sernb.figures.style import WIDTH, Drawing, styled
 
@@ -42,6 +42,8 @@ def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Drawing:
             )
         words.append(text)
     left.set(title=title, xlabel="epoch", ylabel="training loss")
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     _scale(left, pd.concat([history.loss for history in histories.values()]))
     right.set(title="dot: best epoch; dashed: training", xlabel="epoch", ylabel="accuracy (%)")
     if len(histories) > 1:

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import urllib.parse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ class Navigation:
     index: tuple[str, str] | None = None
     previous: tuple[str, str] | None = None
     next: tuple[str, str] | None = None
+    pages: tuple[str, ...] = ()  # file names of all pages of the report
 
 
 def title_and_question(notebook: "nbformat.NotebookNode") -> tuple[str, str]:
@@ -79,8 +81,9 @@ def export(executed: Path, page: Path, *, navigation: Navigation | None = None) 
     # Pictures in prose must be attachments of the cell; a file beside the notebook would be an address.
     ours = {"title": title, "banner": banner, "navigation": navigation, "made": _made(notebook), **template_values()}
     document, _ = exporter.from_notebook_node(notebook, {"sernb": ours})
+    beside = navigation.pages if navigation else [path.name for path in Path(page).parent.glob("*.html")]
     with atomic(Path(page)) as temporary:
-        temporary.write_text(finish_document(document, title), encoding="utf-8")
+        temporary.write_text(finish_document(document, title, pages=beside), encoding="utf-8")
     return page
 
 
@@ -143,12 +146,22 @@ def _shorten(text: str) -> str:
     return f"{text[:half]}\n\n[{left_out:,} characters left out here; the executed notebook has them]\n\n{text[-half:]}"
 
 
-def finish_document(document: str, title: str) -> str:
-    """Do what needs the whole page: nothing active or foreign in it, one h1, anchors, contents, tables in boxes."""
+def finish_document(document: str, title: str, *, pages: Sequence[str] = ()) -> str:
+    """Do what needs the whole page: nothing active or foreign in it, one h1, anchors, contents, tables in boxes.
+
+    Args:
+        pages: file names of the pages beside it; a link to another notebook leads to its page, or is plain text
+    """
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(document, "html.parser")
     _disarm(soup)
+    for element in soup.find_all("a", href=re.compile(r"^\d\d_\w+\.ipynb$")):
+        name = element["href"].removesuffix(".ipynb") + ".html"
+        if name in pages:
+            element["href"] = name
+        else:
+            element.unwrap()
     main = soup.main
     first, *others = main.find_all("h1") or [None]
     if first is None:

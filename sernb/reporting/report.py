@@ -15,7 +15,7 @@ from sernb.config import NOTEBOOKS, REPORTS, DataError, Infeasible
 from sernb.corpora.pool import Pool, parse_pool
 from sernb.corpora.record import Corpus
 from sernb.encoders.registry import DEFAULT, ENCODERS
-from sernb.reporting.execution import NotebookFailed, read_parameters, run
+from sernb.reporting.execution import FAILED, NotebookFailed, read_parameters, run
 from sernb.reporting.html import Navigation, link
 from sernb.reporting.index import (
     Page,
@@ -138,7 +138,7 @@ def report(
                     outcome = NotebookFailed(task.page, "", "the process died", str(outcome))
                 if isinstance(outcome, NotebookFailed):
                     failures.append(outcome)
-                    pages[task.position] = dataclasses.replace(pages[task.position], failed=True)
+                    pages[task.position] = dataclasses.replace(pages[task.position], failed=True, path=outcome.page)
                     announce(f"      failed: {outcome}")
                 elif isinstance(outcome, Exception):
                     raise outcome
@@ -237,7 +237,9 @@ def reports_in(folder: Path) -> list[dict]:
             continue
         paths = [summary.with_name(page["path"]) for page in told["pages"]]
         pages = [
-            Page(**{**page, "path": path}, stale=has_changed(path, NOTEBOOKS / f"{path.stem}.ipynb"))
+            Page(
+                **{**page, "path": path}, stale=has_changed(path, NOTEBOOKS / f"{path.stem.removesuffix(FAILED)}.ipynb")
+            )
             for page, path in zip(told["pages"], paths, strict=True)
         ]
         found.append({**told, "index": summary.with_name("index.html"), "pages": pages})

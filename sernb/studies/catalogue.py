@@ -38,8 +38,9 @@ def _value(rows: pd.DataFrame, system: str, protocol: str) -> float:
     return float(rows.loc[(system, protocol), "UAR"].split()[0])
 
 
-def corpora_table() -> pd.DataFrame:
-    """Return the corpora by size, licence and where to get them."""
+def corpora_table(data: str = "") -> pd.DataFrame:
+    """Return the corpora by size, licence, how much of them is here, and the command that gets them."""
+    here = {name: find_available(name, data).pool for name in CORPORA}
     rows = [
         {
             "Corpus": each.name,
@@ -47,7 +48,8 @@ def corpora_table() -> pd.DataFrame:
             "Speakers": each.speakers,
             "Emotions": len(each.emotions),
             "Licence": each.licence,
-            "How to get it": each.get,
+            "Here": here[each.name].clips if here[each.name] else "none",
+            "To get it": f"sernb fetch {each.name}" if each.evidence else "comes with it",
         }
         for each in map(get_corpus, CORPORA)
     ]

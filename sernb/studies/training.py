@@ -91,7 +91,7 @@ def learned(runs: Sequence[Run]) -> list[str]:
         return ["No network was trained."]
     return [
         f"In {last} of {len(selected)} trainings that select an epoch it is the last one: more epochs may help them.",
-        f"In {fitted} of {len(watched)} trainings with both, accuracy ends higher on training clips than on validation.",
+        f"In {fitted} of {len(watched)} trainings accuracy ends higher on training clips than on validation clips.",
     ]
 
 
