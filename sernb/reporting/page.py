@@ -81,9 +81,10 @@ def _say_clips_once(frame: "pd.DataFrame", caption: str) -> "tuple[pd.DataFrame,
 
 def show_list(sentences: Sequence[str]) -> None:
     """Display sentences as a list; the first of a page is its headline in the index of a report."""
-    from IPython.display import Markdown, display
+    from IPython.display import display
 
-    display(Markdown("\n".join(f"- {no_math(sentence)}" for sentence in sentences)))
+    markdown = "\n".join(f"- {no_math(sentence)}" for sentence in sentences)
+    display({"text/markdown": markdown, "text/plain": "\n".join(sentences)}, raw=True)
 
 
 def show_protocol_cards(

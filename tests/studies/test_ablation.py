@@ -151,6 +151,10 @@ def test_a_table_holds_the_differences_on_the_same_clips(planned):
     assert costs["Multiply-adds a clip (million)"].tolist() == ["5.7"] * 2
     assert costs["Selected by fold"].tolist() == ["epoch 2, 2, 2, 2, 2"] * 2
     assert "600 clips of 10 speakers" in ablation.caption(variants)
+    (answer,) = ablation.answer({"pair": variants})
+    assert "of 1 changes" in answer
+    assert "600 clips of 10 validation speakers, 5 of 5 folds, chance level" in answer
+    assert f"less dropout, against as published: {100 * found.difference.value:+.1f} points" in answer
     (sentence,) = ablation.conclusions({"pair": variants})
     assert sentence.startswith("Less dropout, against as published:")
 
