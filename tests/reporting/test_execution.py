@@ -430,3 +430,11 @@ def test_neighbours_of_the_first_and_the_last_page(tmp_path: Path):
     first = reporting_index.link_neighbours(pages, 0, index, "Report")
     assert first == Navigation(("index.html", "Report"), None, ("b.html", "B"))
     assert reporting_index.link_neighbours(pages, 1, index, "Report").next is None
+
+
+def test_an_error_of_the_data_is_one_line_in_a_notebook(tmp_path, capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell(ipython_dir=str(tmp_path))
+    shell.run_cell("from sernb.config import DataError\nraise DataError('a.wav: is silent; leave it out')")
+    assert capsys.readouterr().out.strip() == "DataError: a.wav: is silent; leave it out"
