@@ -40,6 +40,10 @@ class DataError(Exception):
         """Return the problems, one a line."""
         return "\n".join(str(line) for line in self.args)
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows of it: the lines, and no traceback (read by IPython under this name)."""
+        return [f"{type(self).__name__}: {line}" for line in map(str, self.args)]
+
     @classmethod
     def of_many(cls, problems: Sequence[str], more: str) -> Self:
         """Return an error of the first ten problems; a last line counts the others, ``more`` says where they are.

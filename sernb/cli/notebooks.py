@@ -5,7 +5,7 @@ import sys
 import click
 
 from sernb.cli.option_values import as_absolute, as_file, as_names, as_seed
-from sernb.cli.options import POOL, command, data_option, option, profile_option, say
+from sernb.cli.options import POOL, announce, command, data_option, option, profile_option
 from sernb.config import NOTEBOOKS, REPORTS, DataError
 
 out_option = option("--out", type=as_file, metavar="DIR", help="Folder of the pages (default: reports/<corpus>).")
@@ -58,10 +58,9 @@ def report(corpus, data, systems, **settings) -> None:
     from sernb.encoders.fetching import hint
     from sernb.reporting.execution import NotebookFailed
     from sernb.reporting.report import report as make_report
-    from sernb.systems.registry import SHOWN
 
     try:
-        index = make_report(corpus, systems=systems or SHOWN, data=data or "", announce=say, **settings)
+        index = make_report(corpus, systems=systems or (), data=data or "", announce=announce, **settings)
     except NotebookFailed as failure:
         raise DataError(str(failure)) from failure
     print(f"report: {index}")

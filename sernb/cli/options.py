@@ -58,6 +58,14 @@ class Option(click.Option):
         return super().type_cast_value(ctx, value)
 
 
+def announce(line: str) -> None:
+    """Print a line of progress; where the reader of a pipe has gone, the work goes on in silence."""
+    try:
+        say(line)
+    except BrokenPipeError:
+        print_into_nothing()
+
+
 def print_into_nothing() -> None:
     """Let what is printed from here on go nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

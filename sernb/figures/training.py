@@ -2,7 +2,9 @@
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from sernb.figures.style import WIDTH, Drawing, styled
 
@@ -11,15 +13,21 @@ from sernb.figures.style import WIDTH, Drawing, styled
 def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Drawing:
     """Loss on the training part, and accuracy on the training (dashed) and the validation part, by epoch and run.
 
+    A colour a system; what stands after the last comma of a name, such as the fold, shares it.
+
     Runs of older versions have no accuracy on the training part. It is measured while the network learns, on augmented
     copies too and with dropout at work, so that a validation part may well lie above it; far below it is over-fitting.
     """
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2)
-    colours = sns.color_palette("crest", len(histories))
-    words = []
-    for colour, (name, history) in zip(colours, histories.items(), strict=True):
-        left.plot(history.epoch, history.loss, color=colour, label=name)
+    systems = list(dict.fromkeys(name.rsplit(", ", 1)[0] for name in histories))
+    colours = dict(zip(systems, sns.color_palette("colorblind", len(systems)), strict=True))
+    words, labelled = [], set()
+    for name, history in histories.items():
+        system = name.rsplit(", ", 1)[0]
+        colour = colours[system]
+        left.plot(history.epoch, history.loss, color=colour, label=None if system in labelled else system)
+        labelled.add(system)
         text = f"{name}: loss {history.loss.iloc[0]:.2f} to {history.loss.iloc[-1]:.2f}"
         if "accuracy" in history:
             right.plot(history.epoch, 100 * history.accuracy, "--", color=colour, lw=1)
@@ -33,8 +41,20 @@ def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Drawing:
                 f"in epoch {history.epoch[best]}"
             )
         words.append(text)
-    left.set(title=title, xlabel="epoch", ylabel="training loss", yscale="log")
+    left.set(title=title, xlabel="epoch", ylabel="training loss")
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    _scale(left, pd.concat([history.loss for history in histories.values()]))
     right.set(title="dot: best epoch; dashed: training", xlabel="epoch", ylabel="accuracy (%)")
     if len(histories) > 1:
         left.legend(fontsize=8)
     return Drawing(figure, f"Training curves. {'; '.join(words)}.")
+
+
+def _scale(axes: Axes, losses: pd.Series) -> None:
+    """Make the axis of losses logarithmic where they span more than a decade; numbers are written out."""
+    if losses.max() > 10 * losses[losses > 0].min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter("{x:g}")

@@ -1,6 +1,7 @@
 """Notebooks run without a screen, and what they show: figures, tables, sounds."""
 
 import ast
+import contextlib
 import logging
 import tempfile
 import warnings
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import nbformat
 
 
+FAILED = ".failed"  # in the name of a page that lies beside a whole one
 # What librosa needs for downloads looks for widgets when it is imported, and complains where there are none.
 warnings.filterwarnings("ignore", message="IProgress not found")
 # Runs in the kernel, which by default drops what is printed faster than it can be sent, and figures with it.
@@ -124,7 +126,9 @@ def _survives(value: object) -> bool:
 def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigation: Navigation | None = None) -> Path:
     """Execute a notebook without a screen and write its page, also when it fails.
 
-    One that raises `Infeasible` has not failed: its page ends there and says what the recordings do not allow.
+    The page of a failure does not replace a whole one: it lies beside it as ``….failed.html``, until the notebook
+    succeeds. One that raises `Infeasible` has not failed: its page ends there and says what the recordings do not
+    allow.
 
     The kernel is the one of this environment, the working directory the notebook's. The executed notebook lies
     beside the page under the same name. Both appear under their names when they are whole, not before.
@@ -141,7 +145,7 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
     Raises:
         FileNotFoundError: if there is no such notebook
         ValueError: if a parameter is unknown, or its value would reach the notebook as something else
-        NotebookFailed: if a cell raised an error or the kernel died; the page is there and shows it
+        NotebookFailed: if a cell raised an error or the kernel died; the page that it names shows it
     """
     import nbformat
 
@@ -156,7 +160,8 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
             )
     if executed == source:
         raise ValueError(f"{page} would write over its own source {source.name}: choose another folder")
-    with atomic(executed) as temporary:
+    aside = page.with_name(f"{page.stem}{FAILED}{page.suffix}")
+    with atomic(aside.with_suffix(".ipynb")) as temporary:
         error = _execute(source, temporary, dict(parameters))
         notebook = nbformat.read(temporary, as_version=4)
         for cell in notebook.cells:
@@ -164,13 +169,31 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
         notebook.metadata.papermill.update(input_path=source.name, output_path=executed.name)
         cell = _note_failure(notebook, error) if error else ""
         nbformat.write(notebook, temporary)
-    export(executed, page, navigation=navigation)
-    if error:
-        name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
-        if name == Infeasible.__name__:
-            return page
+    name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+    failed = error is not None and name != Infeasible.__name__
+    if failed and _is_whole(page):
+        page = aside
+    else:
+        with contextlib.suppress(FileNotFoundError):  # another process, which made the same page, was faster
+            aside.with_suffix(".ipynb").replace(executed)
+        aside.unlink(missing_ok=True)
+    export(page.with_suffix(".ipynb"), page, navigation=navigation)
+    if failed:
         raise NotebookFailed(page, cell, name, one_line(value)) from error
     return page
+
+
+def _is_whole(page: Path) -> bool:
+    """Return whether there is a page of a notebook that ran to its end, or as far as the recordings allow."""
+    executed = page.with_suffix(".ipynb")
+    if not (page.is_file() and executed.is_file()):
+        return False
+    try:
+        cells = read_notebook(executed).cells
+    except ValueError:
+        return False
+    errors = [output.ename for cell in cells for output in cell.get("outputs", []) if output.output_type == "error"]
+    return all(name == Infeasible.__name__ for name in errors)
 
 
 def _execute(source: Path, executed: Path, parameters: dict[str, object]) -> Exception | None:

@@ -3,10 +3,12 @@
 import base64
 import dataclasses
 import hashlib
+import html
 import os
 import re
 import shlex
 import urllib.parse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,7 @@ class Navigation:
     index: tuple[str, str] | None = None
     previous: tuple[str, str] | None = None
     next: tuple[str, str] | None = None
+    pages: tuple[str, ...] = ()  # file names of all pages of the report
 
 
 def title_and_question(notebook: "nbformat.NotebookNode") -> tuple[str, str]:
@@ -45,7 +48,7 @@ def title_and_question(notebook: "nbformat.NotebookNode") -> tuple[str, str]:
 
 def plain_text(markdown: str) -> str:
     """Return Markdown without its marks, on one line."""
-    words = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
+    words = html.unescape(re.sub(r"!?\[([^\]]*)\]\([^)]*\)|</?span>", r"\1", markdown))
     return " ".join(re.sub(r"[*`]|(?<!\w)_|_(?!\w)", "", words).split())
 
 
@@ -78,8 +81,9 @@ def export(executed: Path, page: Path, *, navigation: Navigation | None = None) 
     # Pictures in prose must be attachments of the cell; a file beside the notebook would be an address.
     ours = {"title": title, "banner": banner, "navigation": navigation, "made": _made(notebook), **template_values()}
     document, _ = exporter.from_notebook_node(notebook, {"sernb": ours})
+    beside = navigation.pages if navigation else [path.name for path in Path(page).parent.glob("*.html")]
     with atomic(Path(page)) as temporary:
-        temporary.write_text(finish_document(document, title), encoding="utf-8")
+        temporary.write_text(finish_document(document, title, pages=beside), encoding="utf-8")
     return page
 
 
@@ -142,12 +146,22 @@ def _shorten(text: str) -> str:
     return f"{text[:half]}\n\n[{left_out:,} characters left out here; the executed notebook has them]\n\n{text[-half:]}"
 
 
-def finish_document(document: str, title: str) -> str:
-    """Do what needs the whole page: nothing active or foreign in it, one h1, anchors, contents, tables in boxes."""
+def finish_document(document: str, title: str, *, pages: Sequence[str] = ()) -> str:
+    """Do what needs the whole page: nothing active or foreign in it, one h1, anchors, contents, tables in boxes.
+
+    Args:
+        pages: file names of the pages beside it; a link to another notebook leads to its page, or is plain text
+    """
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(document, "html.parser")
     _disarm(soup)
+    for element in soup.find_all("a", href=re.compile(r"^\d\d_\w+\.ipynb$")):
+        name = element["href"].removesuffix(".ipynb") + ".html"
+        if name in pages:
+            element["href"] = name
+        else:
+            element.unwrap()
     main = soup.main
     first, *others = main.find_all("h1") or [None]
     if first is None:
@@ -236,6 +250,8 @@ def _box_table(soup: "bs4.BeautifulSoup", table: "bs4.Tag") -> None:
         if len(rows[0]) >= MANY_COLUMNS:  # else they would squeeze sentences into towers
             for cell in (cell for row in rows for cell in row if len(cell.get_text(" ", strip=True)) >= LONG_TEXT):
                 cell["class"] = [*cell.get("class", []), "long"]
+    for cell in table.find_all("td", class_="number"):
+        _keep_interval(soup, cell)
     box = soup.new_tag("div", tabindex="0", role="region")
     box["class"] = "table"
     box["aria-label"] = table.caption.get_text(" ", strip=True) if table.caption else "Table"
@@ -244,6 +260,16 @@ def _box_table(soup: "bs4.BeautifulSoup", table: "bs4.Tag") -> None:
         words = soup.new_tag("span")  # stays in sight while the table scrolls
         words.extend(list(table.caption.contents))
         table.caption.append(words)
+
+
+def _keep_interval(soup: "bs4.BeautifulSoup", cell: "bs4.Tag") -> None:
+    """Let ``61.3 [58.1, 64.0]`` break before the bracket and nowhere else."""
+    value, bracket, interval = (cell.string or "").partition("[")
+    if value.strip() and bracket:
+        interval = soup.new_tag("span", string=bracket + interval)
+        interval["class"] = "interval"
+        cell.clear()
+        cell.extend([value, interval])
 
 
 def link(target: Path, page: Path) -> str:

@@ -45,6 +45,12 @@ class Page:
     picture: str = ""  # its first figure, small, as a data address
 
     @property
+    def earlier(self) -> str:
+        """The name of the last whole page, where this one failed and lies beside it."""
+        name = self.path.name.replace(".failed.", ".")
+        return name if name != self.path.name and self.path.with_name(name).is_file() else ""
+
+    @property
     def state(self) -> str:
         """``failed``, ``stale`` or ``fine``."""
         return "failed" if self.failed else "stale" if self.stale else "fine"
@@ -142,7 +148,13 @@ def write_index(
         "figure": figure,
         "results": markupsafe.Markup(results or ""),  # noqa: S704
         "pages": [
-            {**dataclasses.asdict(entry), "state": entry.state, "href": link(entry.path, page)} for entry in pages
+            {
+                **dataclasses.asdict(entry),
+                "state": entry.state,
+                "href": link(entry.path, page),
+                "earlier": link(entry.path.with_name(entry.earlier), page) if entry.earlier else "",
+            }
+            for entry in pages
         ],
         "provenance": list((provenance or {}).items()),
         "navigation": navigation,
@@ -188,4 +200,4 @@ def link_neighbours(pages: Sequence[Page], position: int, index: Path, title: st
     here = pages[position].path
     near = [pages[at] if 0 <= at < len(pages) else None for at in (position - 1, position + 1)]
     previous, following = ((link(entry.path, here), entry.title) if entry else None for entry in near)
-    return Navigation((link(index, here), title), previous, following)
+    return Navigation((link(index, here), title), previous, following, tuple(page.path.name for page in pages))

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from sernb.reporting.tables import escape, table_html
+from sernb.reporting.tables import escape, no_math, table_html
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sernb.runs.run_folder import Run
 
 
+OVER_CLIPS = " (clips)"  # the end of an interval over clips
+FEW_CARDS = 3  # that stand side by side
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 
 
@@ -64,14 +66,25 @@ def show_table(frame: "pd.DataFrame", caption: str, *, index: bool = False, othe
     if frame.empty and otherwise:
         print(otherwise)
         return
+    frame, caption = _say_clips_once(frame, caption)
     display({"text/html": table_html(frame, caption, index=index), "text/plain": f"{caption}\n{frame}"}, raw=True)
+
+
+def _say_clips_once(frame: "pd.DataFrame", caption: str) -> "tuple[pd.DataFrame, str]":
+    """Return a table all of whose intervals are over clips with that in its caption instead of in every cell."""
+    intervals = [text for text in map(str, frame.to_numpy().ravel()) if "[" in text and "]" in text]
+    if not intervals or not all(text.endswith(OVER_CLIPS) for text in intervals):
+        return frame, caption
+    plain = frame.map(lambda cell: str(cell).removesuffix(OVER_CLIPS) if str(cell).endswith(OVER_CLIPS) else cell)
+    return plain, f"{caption}. Intervals are over clips: too narrow for other speakers"
 
 
 def show_list(sentences: Sequence[str]) -> None:
     """Display sentences as a list; the first of a page is its headline in the index of a report."""
-    from IPython.display import Markdown, display
+    from IPython.display import display
 
-    display(Markdown("\n".join(f"- {sentence}" for sentence in sentences)))
+    markdown = "\n".join(f"- {no_math(sentence)}" for sentence in sentences)
+    display({"text/markdown": markdown, "text/plain": "\n".join(sentences)}, raw=True)
 
 
 def show_protocol_cards(
@@ -90,9 +103,11 @@ def show_protocol_cards(
     """
     from sernb.results.protocol_cards import protocol_cards
 
-    cards = protocol_cards(experiments)
-    if len(cards):
-        show_table(cards.drop(columns=list(without)).drop_duplicates(), caption)
+    cards = protocol_cards(experiments).drop(columns=list(without), errors="ignore").drop_duplicates()
+    if 0 < len(cards) <= FEW_CARDS:
+        show_table(cards.set_index(["System", "Protocol"]).T.rename_axis(""), caption, index=True)
+    elif len(cards):
+        show_table(cards, caption)
 
 
 def show_summary(results: "Sequence[Result]") -> None:

@@ -15,7 +15,7 @@ from sernb.config import NOTEBOOKS, REPORTS, DataError, Infeasible
 from sernb.corpora.pool import Pool, parse_pool
 from sernb.corpora.record import Corpus
 from sernb.encoders.registry import DEFAULT, ENCODERS
-from sernb.reporting.execution import NotebookFailed, read_parameters, run
+from sernb.reporting.execution import FAILED, NotebookFailed, read_parameters, run
 from sernb.reporting.html import Navigation, link
 from sernb.reporting.index import (
     Page,
@@ -34,12 +34,12 @@ from sernb.results.summary import headline, summary_caption, summary_table
 from sernb.results.tables import comparison_table
 from sernb.runs.experiment import Plan
 from sernb.runs.monitor import watch
-from sernb.runs.planning import plan_report
+from sernb.runs.planning import default_systems, plan_report
 from sernb.runs.runner import prepare_for, read_runs
 from sernb.runs.split_audit import refuse_leaks_of
 from sernb.runtime.files import atomic
 from sernb.runtime.provenance import provenance
-from sernb.systems.registry import SHOWN, get_system
+from sernb.systems.registry import get_system
 
 TRAINING = "30_train"
 SUMMARY = "report.json"  # what the index over all reports lists of a report
@@ -70,7 +70,7 @@ def sequence(corpora: Sequence[Corpus], *, development: bool = False, studies: b
 def report(
     corpus: str = "demo",
     *,
-    systems: Sequence[str] = SHOWN,
+    systems: Sequence[str] = (),
     profile: str = "quick",
     development: bool = False,
     studies: bool = False,
@@ -85,6 +85,7 @@ def report(
 
     Args:
         corpus: an expression, see :mod:`sernb.corpora.pool`
+        systems: names; empty: as :func:`sernb.runs.planning.default_systems`
         development: with the pages of model development, see :func:`sequence`
         studies: with the study pages
         announce: called with one line before and after each notebook
@@ -97,6 +98,7 @@ def report(
         NotebookFailed: the first failure, after everything else has run
     """
     record = parse_pool(corpus, data)
+    systems = systems or default_systems(record, profile)
     corpus = record.name  # which names a folder of one's own from wherever a notebook runs
     for name in systems:
         get_system(name)
@@ -136,7 +138,7 @@ def report(
                     outcome = NotebookFailed(task.page, "", "the process died", str(outcome))
                 if isinstance(outcome, NotebookFailed):
                     failures.append(outcome)
-                    pages[task.position] = dataclasses.replace(pages[task.position], failed=True)
+                    pages[task.position] = dataclasses.replace(pages[task.position], failed=True, path=outcome.page)
                     announce(f"      failed: {outcome}")
                 elif isinstance(outcome, Exception):
                     raise outcome
@@ -235,7 +237,9 @@ def reports_in(folder: Path) -> list[dict]:
             continue
         paths = [summary.with_name(page["path"]) for page in told["pages"]]
         pages = [
-            Page(**{**page, "path": path}, stale=has_changed(path, NOTEBOOKS / f"{path.stem}.ipynb"))
+            Page(
+                **{**page, "path": path}, stale=has_changed(path, NOTEBOOKS / f"{path.stem.removesuffix(FAILED)}.ipynb")
+            )
             for page, path in zip(told["pages"], paths, strict=True)
         ]
         found.append({**told, "index": summary.with_name("index.html"), "pages": pages})

@@ -201,8 +201,7 @@ def published_differences(experiments: Sequence[Experiment]) -> pd.DataFrame:
             published, independent = pair
             rows.append(
                 {
-                    "System": published.system.name,
-                    "Speakers shared": published.heading,
+                    "System": published.system.name + f" ({published.heading})" * (published.heading != "as-published"),
                     "UAR, speakers shared": str(published.metrics().uar),
                     "UAR speaker-independent": str(independent.metrics().uar),
                     "Difference (points)": str(unpaired_difference(uar, published.answers(), independent.answers())),

@@ -9,13 +9,13 @@ import pandas as pd
 
 from sernb.audio.augmentation import ORIGINAL, View
 from sernb.config import PROFILES, DataError, Infeasible
-from sernb.corpora.pool import matching, parse_pool
+from sernb.corpora.pool import Pool, matching, parse_pool
 from sernb.protocols.folds import Fold, make_folds
 from sernb.protocols.labels import LabelSet, get_label_set
 from sernb.protocols.protocol import COMPARED, get_protocol
 from sernb.runs.experiment import Added, Experiment, Plan, classes_among
 from sernb.runs.feasibility import LeftOut, refuse_infeasible, sentences, why_not, without
-from sernb.systems.registry import SHOWN, get_system
+from sernb.systems.registry import SHOWN, SLOW, get_system
 
 QUICK_FOLDS = 2
 SAMPLINGS = ("natural", "balanced")
@@ -116,13 +116,19 @@ def plan_report(
     """List the experiments of a report: by default one system of each publication and ours, under three protocols.
 
     Args:
-        systems: names; empty: ``SHOWN`` of :mod:`sernb.systems.registry`
+        systems: names; empty: as :func:`default_systems`
         protocols: names; empty: ``COMPARED`` of :mod:`sernb.protocols.protocol`
 
     Raises:
         DataError, Infeasible: as :func:`plan`
     """
-    return plan(systems or SHOWN, corpus, protocols or COMPARED, profile=profile, seeds=seeds, data=data)
+    systems = systems or default_systems(parse_pool(corpus, data), profile)
+    return plan(systems, corpus, protocols or COMPARED, profile=profile, seeds=seeds, data=data)
+
+
+def default_systems(pool: Pool, profile: str) -> tuple[str, ...]:
+    """Return ``SHOWN`` of the registry; in the quick profile on synthetic speech without those that take long."""
+    return tuple(name for name in SHOWN if pool.evidence or profile != "quick" or name not in SLOW)
 
 
 def _folds(template: Experiment, wanted: Sequence[int] | None) -> tuple[list[Experiment], list[str]]:

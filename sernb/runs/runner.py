@@ -294,7 +294,9 @@ def read_runs(experiments: Sequence[Experiment]) -> list[Run]:
         raise DataError.of_many([f"{each}; run `sernb experiment` again" for each in problems], "more")
     missing = [experiment for experiment, run_ in zip(experiments, runs, strict=True) if run_ is None]
     if missing:
-        raise DataError(f"{missing[0]}: not run yet ({len(missing)} in all); run 30_train or `sernb experiment` first")
+        command = f"sernb run 30_train -p corpus {missing[0].corpus.name}"
+        how = f"run the cells of 30_train with these parameters, or `{command}`"
+        raise DataError(f"{missing[0]}: not run yet ({len(missing)} in all); {how}")
     return runs
 
 

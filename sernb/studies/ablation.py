@@ -14,14 +14,20 @@ import pandas as pd
 
 from sernb import figures
 from sernb.audio.augmentation import ORIGINAL
-from sernb.evaluation import Comparison, format_p, holm, paired_test, uar
+from sernb.evaluation import Comparison, Interval, format_p, holm, paired_test, uar
 from sernb.protocols.labels import LabelSet
 from sernb.results.ranking import network_size, training_seconds
 from sernb.results.result import Result
 from sernb.runs.experiment import Experiment
 from sernb.runs.planning import plan
 from sernb.studies.ablation_questions import PAGES, Question, Variant
-from sernb.studies.differences import describe_difference, predictions_for, results_by_variant, rows_by_clip
+from sernb.studies.differences import (
+    describe_difference,
+    excludes_zero,
+    predictions_for,
+    results_by_variant,
+    rows_by_clip,
+)
 
 PROTOCOL = "development"
 
@@ -131,24 +137,35 @@ def _corrected(found: Mapping[str, Comparison]) -> dict[str, float]:
 
 
 def variants_table(variants: Mapping[str, Result]) -> pd.DataFrame:
-    """Return the variants of a question for reading; all figures are of validation speakers."""
+    """Return the variants of a question for reading; all scores are of validation speakers."""
     found = differences(variants)
     corrected = _corrected(found)
-    rows = []
-    for name, result in variants.items():
-        metrics, size = result.metrics(), network_size(result)
-        row = {
+    rows = [
+        {
             "Variant": name,
-            "UAR": str(metrics.uar),
+            "UAR": str(result.metrics().uar),
             "Against the first (points)": str(found[name].difference) if name in found else "–",
             "p after Holm": format_p(corrected[name]) if name in corrected else "–",
+        }
+        for name, result in variants.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def costs_table(results: Mapping[str, Mapping[str, Result]]) -> pd.DataFrame:
+    """Return what every variant of a page costs, and which epoch or settings its folds selected."""
+    rows = []
+    for name, result in {name: each for variants in results.values() for name, each in variants.items()}.items():
+        size = network_size(result)
+        row = {
+            "Variant": name,
             "Training a fold (s)": f"{training_seconds(result):.1f}",
-            "Chosen by fold": _chosen(result),
+            "Selected by fold": _chosen(result),
             "Parameters": f"{size['parameters']:,}" if "parameters" in size else None,
             "Multiply-adds a clip (million)": f"{size['multiply_adds'] / 1e6:.1f}" if "multiply_adds" in size else None,
         }
         rows.append(row)
-    return pd.DataFrame(rows).dropna(axis="columns", how="all")
+    return pd.DataFrame(rows)
 
 
 def _chosen(result: Result) -> str | None:
@@ -238,6 +255,55 @@ def plot_differences(variants: Mapping[str, Result], title: str) -> figures.Draw
 def plot_learning_curves(variants: Mapping[str, Result], title: str) -> figures.Drawing:
     """Plot how the trainings of networks went, a panel each variant."""
     return figures.ablation.learning_curves(histories(variants), title)
+
+
+def answer(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
+    """Return what the page found in one sentence or two: which changes make a difference, on how many clips.
+
+    The question called ``baselines`` compares unlike things: of these, the best is named.
+    """
+    metrics, folds = (each := next(iter(next(iter(results.values())).values()))).metrics(), each.folds
+    about = (
+        f"{metrics.clips} clips of {metrics.speakers} validation speakers, {folds} folds, chance level "
+        f"{100 * metrics.uar_floor:.1f} %"
+    )
+    sentences = []
+    if "baselines" in results:
+        name, best = max(results["baselines"].items(), key=lambda item: item[1].metrics().uar.value)
+        sentences.append(
+            f"Best of {len(results['baselines'])} baselines: {name}, UAR {best.metrics().uar} % ({about})."
+        )
+    tested = {
+        f"{name}, against {next(iter(variants))}": (each.difference, p)
+        for question, variants in results.items()
+        if question != "baselines"
+        for found in [differences(variants)]
+        for (name, each), p in zip(found.items(), _corrected(found).values(), strict=True)
+    }
+    if not tested:
+        return sentences
+    by_size = sorted(tested, key=lambda name: -abs(tested[name][0].value))
+    shown = [name for name in by_size if excludes_zero(tested[name][0]) and tested[name][1] < 0.05]
+    largest = "; ".join(f"{name}: {_points(tested[name][0])}" for name in (shown or by_size)[:2])
+    makes = f"{len(shown) or 'None'} of {len(tested)} changes {'make' if len(shown) > 1 else 'makes'} a difference"
+    more = "" if sentences else f" ({about})"
+    sentences.append(f"{makes} of UAR that is shown{more}, p corrected within each question. Largest: {largest}.")
+    return sentences
+
+
+def _points(difference: Interval) -> str:
+    low, high = 100 * difference.low, 100 * difference.high
+    return f"{100 * difference.value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+
+
+def plot_answer(results: Mapping[str, Mapping[str, Result]], title: str) -> figures.Drawing:
+    """Plot all differences of a page, question by question."""
+    found = {
+        f"{name}, against {next(iter(variants))}": each.difference
+        for variants in results.values()
+        for name, each in differences(variants).items()
+    }
+    return figures.studies.differences(found, title, "UAR against the first (points)")
 
 
 def conclusions(results: Mapping[str, Mapping[str, Result]]) -> list[str]:

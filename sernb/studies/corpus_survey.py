@@ -54,6 +54,34 @@ def check_copy(available: Availability) -> tuple[str, pd.DataFrame]:
     )
 
 
+def answer(available: Availability, outcome: str, findings: pd.DataFrame) -> list[str]:
+    """Return in sentences whether this copy is the published one, and what is in it.
+
+    Args:
+        outcome, findings: of :func:`check_copy`
+    """
+    corpus, clips = available.corpus, available.clips
+    first = available.summary.splitlines()[0]
+    if available.folder is not None:
+        sound = not (len(findings) and (findings["level"] == "problem").any())
+        whole = len(available.clips) == corpus.clips
+        word = ("Yes" if whole else "As far as it goes") if sound else "No"
+        against = "its published checksum" if corpus.committed else "the published names and counts"
+        first = f"{word}: {corpus.title} has {outcome}, each file compared with {against}."
+    return [first, *_contents(clips[clips.emotion != ""])] if len(clips) else [first]
+
+
+def _contents(clips: pd.DataFrame) -> Iterator[str]:
+    counts = clips.emotion.value_counts()
+    if len(counts):
+        yield (
+            f"{len(clips)} clips of {clips.speaker.nunique()} speakers, {clips.seconds.sum() / 60:.0f} minutes, "
+            f"{len(counts)} emotions with {counts.min()} ({counts.index[-1]}) to {counts.max()} clips. Always "
+            f"predicting {counts.index[0]} reaches a WAR of {100 * counts.max() / len(clips):.1f} % and a UAR of "
+            f"{100 / len(counts):.1f} %: the chance levels."
+        )
+
+
 def plot_counts(available: Availability) -> Iterator[figures.Drawing]:
     """Plot clips by emotion and gender; nothing where no label is known."""
     if len(available.clips):

@@ -140,6 +140,28 @@ def cells_table(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def answer(found: pd.DataFrame) -> list[str]:
+    """Return what is left between corpora of what is reached within them, in a sentence or two."""
+    within, between = found[found.trained == found.tested], found[found.trained != found.tested]
+    said = [f"{row.system} within {row.tested}: {_described(row.metrics)}." for row in within.itertuples()]
+    if len(between):
+        over = [row.metrics.uar.low > row.metrics.uar_floor for row in between.itertuples()]
+        best = max(between.itertuples(), key=lambda row: row.metrics.uar.value)
+        first = (
+            f"{sum(over)} of {len(over)} tests on another corpus are above chance; the best, {best.trained} to "
+            f"{best.tested}: {_described(best.metrics)}."
+        )
+        return [first, *said]
+    return [*conclusions(found), *said]
+
+
+def _described(metrics: Metrics) -> str:
+    return (
+        f"UAR {metrics.uar} %, chance level {100 * metrics.uar_floor:.1f} % ({len(metrics.confusion)} classes, "
+        f"{metrics.clips} clips of {metrics.speakers} speakers)"
+    )
+
+
 def conclusions(found: pd.DataFrame) -> list[str]:
     """Return what the cells show, in sentences."""
     said = []

@@ -108,10 +108,13 @@ def finding(results: Mapping[str, Mapping[str, Result]], encoder: str) -> str:
     uars = {name: 100 * result.metrics().uar.value for name, result in results["layers"].items()}
     single = {name: value for name, value in uars.items() if name.startswith("layer ")}
     best, last = max(single, key=single.get), list(single)[-1]
-    whole = next(iter(uars.values()))
+    mixture = next(iter(results["layers"].values()))
+    metrics = mixture.metrics()
     return (
-        f"{encoder}, frozen: the mixture of its layers has {whole:.1f} % UAR, its best layer alone {single[best]:.1f} "
-        f"({best} of 0 to {len(single) - 1}), its last {single[last]:.1f}."
+        f"{encoder}, frozen: the mixture of its layers has {metrics.uar} % UAR, its best layer alone "
+        f"{single[best]:.1f} ({best} of 0 to {len(single) - 1}), its last {single[last]:.1f}; chance level "
+        f"{100 * metrics.uar_floor:.1f} % ({metrics.clips} clips of {metrics.speakers} validation "
+        f"speakers, {mixture.folds} folds)."
     )
 
 

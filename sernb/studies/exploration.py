@@ -94,9 +94,25 @@ def speakers_table(clips: pd.DataFrame) -> pd.DataFrame:
         names = [name.partition("-")[2] for name in group.index]  # without the corpus
         who = ", ".join(names) if len(names) <= 2 else f"{names[0]}\N{NO-BREAK SPACE}…\N{NO-BREAK SPACE}{names[-1]}"
         row = {"speakers": len(names), "who": who, "gender": gender, "clips each": sum(alike)}
-        row |= {"minutes": f"{group.seconds.sum() / 60:.1f}"} | dict(zip(by_emotion.columns, alike, strict=True))
+        row |= {"minutes": f"{group.seconds.sum() / 60:.1f}"}
+        row |= {"of each emotion": _of_each(dict(zip(by_emotion.columns, alike, strict=True)))}
         rows.append(row)
     return pd.DataFrame(rows).sort_values("clips each", ascending=False, kind="stable", ignore_index=True)
+
+
+def _of_each(counts: Mapping[str, int]) -> str:
+    """Say counts in words, equal ones together, the commonest count last.
+
+    Examples:
+        >>> _of_each({"neutral": 4, "calm": 8, "sad": 8}), _of_each({"calm": 8, "sad": 8})
+        ('neutral 4; calm, sad 8', '8')
+    """
+    names: dict[int, list[str]] = {}
+    for name, count in counts.items():
+        names.setdefault(count, []).append(name)
+    if len(names) == 1:
+        return str(next(iter(names)))
+    return "; ".join(f"{', '.join(each)} {count}" for count, each in sorted(names.items(), key=lambda it: len(it[1])))
 
 
 def extremes(values: Mapping[str, pd.Series]) -> pd.DataFrame:
@@ -211,6 +227,22 @@ def purity(
     nearest = np.argpartition(np.where(possible, cdist(values, values), np.inf), neighbours - 1)[:, :neighbours]
     chance = (alike & possible).sum(axis=1) / possible.sum(axis=1)
     return float(np.take_along_axis(alike, nearest, axis=1).mean()), float(chance.mean())
+
+
+def conclusions(near: pd.DataFrame, clips: pd.DataFrame) -> list[str]:
+    """Return what nearest neighbours share, in sentences; ``near`` as of :func:`purities`."""
+    if clips.speaker.nunique() < 2 or near.isna().any(axis=None):
+        return [f"{len(clips)} clips of {clips.speaker.nunique()} speakers: too few to count neighbours."]
+    speaker, emotion = near.loc["the same speaker"], near.loc["the same emotion"]
+    other = near.loc["the same emotion, other speakers only"]
+    return [
+        f"Of a clip's ten nearest neighbours {speaker.measured:.1f} % are of the same speaker, by chance "
+        f"{speaker.chance:.1f} %; {emotion.measured:.1f} % have the same emotion, by chance {emotion.chance:.1f} %, "
+        f"and {other.measured:.1f} % where they must be other speakers, by chance {other.chance:.1f} % ({len(clips)} "
+        f"clips of {clips.speaker.nunique()} speakers, nothing trained).",
+        f"Speaker-normalised, it is {speaker.standardised:.1f} % for the speaker and {other.standardised:.1f} % for "
+        "the emotion among other speakers.",
+    ]
 
 
 def purities(clips: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from sernb.evaluation import (
 )
 from sernb.evaluation import speaker_differences as by_speaker
 from sernb.results.result import Result
+from sernb.results.summary import describe_result
 from sernb.runs.experiment import Added, Experiment
 from sernb.runs.planning import QUICK_FOLDS, plan
 from sernb.studies.differences import describe_difference
@@ -196,6 +197,12 @@ def between_genders(result: Result) -> Interval:
     """Return by how much one classifier does better on women than on men; other clips, other speakers."""
     masks = _tested(result)
     return unpaired_difference(uar, _part(result, masks["male"]), _part(result, masks["female"]), seed=result.seed)
+
+
+def answer(variants: Mapping[str, Result], tested: Mapping[str, tuple[Comparison, float]]) -> list[str]:
+    """Return whether one classifier for each gender is better, whether one gender is easier, and on what."""
+    *_, separate = conclusions(variants, tested)[:-1]
+    return [separate, conclusions(variants, tested)[-1], f"{describe_result(variants[EVERY_CLIP])}."]
 
 
 def conclusions(variants: Mapping[str, Result], tested: Mapping[str, tuple[Comparison, float]]) -> list[str]:

@@ -14,6 +14,7 @@ from sernb.evaluation import Comparison, Interval, format_p, holm, paired_test, 
 from sernb.protocols.protocol import PROTOCOLS
 from sernb.results.protocol_cards import SHARED
 from sernb.results.result import Result
+from sernb.results.summary import describe_result
 from sernb.runs.experiment import Plan
 from sernb.runs.planning import plan
 from sernb.studies.differences import Variants, describe_difference, predictions_for, rows_by_clip
@@ -213,6 +214,20 @@ def selection_effects_table(found: pd.DataFrame) -> pd.DataFrame:
         folds = {f"Fold {row.fold + 1} (epoch)": f"{100 * row.war:.1f} ({row.epoch})" for row in part.itertuples()}
         rows.append({"Epoch": choice, "WAR": f"{100 * np.average(part.war, weights=part.clips):.1f}"} | folds)
     return pd.DataFrame(rows)
+
+
+def answer(variants: Mapping[str, Result], found: Mapping[str, Comparison | Interval]) -> list[str]:
+    """Return which leak is worth most, and what the system reaches without any."""
+    sentences = conclusions(found)
+    if not found:
+        return ["No leak could be measured."]
+    largest = max(range(len(found)), key=lambda row: difference_of(list(found.values())[row]).value)
+    clean = [f"Without any leak: {describe_result(variants[CLEAN])}."] if CLEAN in variants else []
+    return [f"Of {len(found)} leaks the largest effect: {_lower(sentences[largest])}", *clean]
+
+
+def _lower(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
 
 
 def conclusions(found: Mapping[str, Comparison | Interval], choice: Comparison | Interval | None = None) -> list[str]:

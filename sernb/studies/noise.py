@@ -16,6 +16,7 @@ from sernb.corpora.index import fingerprint_index
 from sernb.corpora.pool import Pool
 from sernb.evaluation import paired_difference, uar
 from sernb.results.result import Result
+from sernb.results.summary import describe_result
 from sernb.runs.experiment import Experiment
 from sernb.runs.planning import plan
 from sernb.studies.differences import describe_difference, excludes_zero
@@ -156,13 +157,25 @@ def robustness_table(found: pd.DataFrame) -> pd.DataFrame:
     for condition, part in found.groupby("condition", sort=False):
         row = {"Condition": condition}
         for each in part.itertuples():
-            row |= {f"UAR, {each.trained}": str(each.uar), f"Change, {each.trained}": _text(each.change)}
+            row |= {f"UAR, {each.trained}": str(each.uar), f"change, {each.trained}": _text(each.change)}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def _text(change: object) -> str:
     return "–" if isinstance(change, float) else str(change)
+
+
+def answer(variants: Mapping[str, Result], found: pd.DataFrame) -> list[str]:
+    """Return what is left of a system under stress, and whether noisy copies in training help there."""
+    sentences = conclusions(variants, found)
+    helped = [each for each in sentences if each.startswith("Noisy copies") and "no difference" not in each]
+    tried = sum(each.startswith("Noisy copies") for each in sentences)
+    return [
+        f"As recorded, {describe_result(variants[CLEAN])}.",
+        f"{sentences[0]} Noisy copies in training make a difference that is shown in {len(helped)} of {tried} "
+        "comparisons: clean clips, and each kind of condition at its first strength.",
+    ]
 
 
 def conclusions(variants: Mapping[str, Result], found: pd.DataFrame) -> list[str]:

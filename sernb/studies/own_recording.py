@@ -28,6 +28,21 @@ def read_sound(path: Path, model: Model, name: str) -> Sound:
     return load(path, model.sampling_rate), model.sampling_rate, name
 
 
+def answer(prediction: Prediction, name: str, coverage: float, model: Model) -> list[str]:
+    """Return the prediction with its confidence and doubts, and whether the recording is in the model's domain."""
+    emotion, share = prediction.top()[0]
+    doubts = f" ({'; '.join(prediction.doubts)})" if prediction.doubts else ""
+    check = prediction.readiness
+    return [
+        f"{name}: {prediction.answer}{doubts}. Most probable of {len(prediction.classes)} emotions: {emotion}, "
+        f"{100 * share:.0f} % (chance {100 / len(prediction.classes):.0f} %); one of {', '.join(prediction.emotions)} "
+        f"at {100 * coverage:g} % coverage, by {model.name}.",
+        f"Domain check: {check.verdict}{'. ' + '; '.join(check.reasons) if check.reasons else ''}."
+        if check
+        else "The model does not know its training recordings: nothing was checked.",
+    ]
+
+
 def top_table(prediction: Prediction) -> pd.DataFrame:
     """Return the three most probable emotions."""
     rows = [(emotion, f"{100 * share:.0f} %") for emotion, share in prediction.top()]

@@ -7,13 +7,20 @@ import pandas as pd
 
 from sernb.evaluation import per_group
 from sernb.results.result import Result, collect_results
+from sernb.results.summary import describe_result
 from sernb.runs.experiment import Experiment, Plan
 from sernb.runs.planning import plan
 
+SHOWN = ("statistics-svm", "functionals-ridge")
+
 
 def plan_systems(systems: Sequence[str], corpus: str, **options: object) -> Plan:
-    """List the speaker-independent experiments of some systems; options as of :func:`sernb.runs.planning.plan`."""
-    return plan(systems, corpus, ["speaker-independent"], **options)
+    """List the speaker-independent experiments of some systems; options as of :func:`sernb.runs.planning.plan`.
+
+    Args:
+        systems: names; empty: ``SHOWN``, a published system and one of ours that take seconds
+    """
+    return plan(systems or SHOWN, corpus, ["speaker-independent"], **options)
 
 
 def read_results(experiments: Sequence[Experiment]) -> list[Result]:
@@ -54,7 +61,7 @@ def summarise_spread(found: pd.DataFrame) -> dict[str, float]:
 
 
 def spread_table(results: Sequence[Result]) -> pd.DataFrame:
-    """Return the spread of each system for reading: per cent and points."""
+    """Return the spread of each system for reading, one column a system: per cent and points."""
     rows = []
     for result in results:
         found = score_speakers(result)
@@ -75,11 +82,24 @@ def spread_table(results: Sequence[Result]) -> pd.DataFrame:
                 "Clips": len(result.clips),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).set_index("System").T.rename_axis("", axis="index")
 
 
 def _points(deviation: float) -> str:
     return "–" if np.isnan(deviation) else f"{100 * deviation:.1f}"
+
+
+def answer(results: Sequence[Result]) -> list[str]:
+    """Return for whom each system works best and worst, and on what."""
+    said = []
+    for result in results:
+        found = score_speakers(result)
+        best, worst = found.iloc[0], found.iloc[-1]
+        said.append(
+            f"{describe_result(result)}; by speaker from {100 * worst.uar:.1f} % ({worst.speaker}, {worst.clips} clips)"
+            f" to {100 * best.uar:.1f} % ({best.speaker})."
+        )
+    return said or ["No system was measured."]
 
 
 def conclusions(results: Sequence[Result]) -> list[str]:

@@ -26,6 +26,7 @@ __all__ = [
     "errors_table",
     "explain",
     "explanation_sounds",
+    "learned",
     "name",
     "plot_errors",
     "plot_explanations",
@@ -52,6 +53,20 @@ def conclusions(results: Sequence[Result], chosen: Result) -> list[str]:
         *sentences,
         f"Commonest confusion of {chosen.system.name}: {chosen.classes[row]} predicted as {chosen.classes[column]}, "
         f"{wrong[row, column]} of {confusion[row].sum()} clips.",
+    ]
+
+
+def learned(chosen: Result) -> list[str]:
+    """Return what the page shows of one result besides its score, in sentences."""
+    metrics, scores = chosen.metrics(), chosen.scores()
+    speakers = [100 * each.value for each in analysis.score_groups(chosen, "speaker").values()]
+    wrong = scores.argmax(axis=1) != chosen.truth
+    sure = (scores.max(axis=1) > 0.5) & wrong
+    spread = f"UAR by speaker goes from {min(speakers):.1f} to {max(speakers):.1f} %; " if speakers else ""
+    return [
+        f"{name(chosen)}: {spread}the true emotion is among three guesses in {metrics.top3} %, by a constant ranking "
+        f"in {100 * metrics.top3_floor:.1f} %.",
+        f"{sure.sum()} of its {wrong.sum()} errors have a score above one half.",
     ]
 
 

@@ -6,7 +6,8 @@ import pandas as pd
 
 from sernb import figures
 from sernb.protocols.protocol import SPEAKER
-from sernb.runs.experiment import Experiment
+from sernb.runs import feasibility
+from sernb.runs.experiment import Experiment, Plan
 from sernb.runs.run_folder import Run
 from sernb.runs.split_audit import audit_experiment
 
@@ -26,6 +27,12 @@ def plan_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
         for each in experiments
     ]
     return pd.DataFrame(rows)
+
+
+def remarks(experiments: Plan) -> list[str]:
+    """Return what the recordings do not allow, and what to know of what they do, in sentences."""
+    left_out = [f"Left out: {each}." for each in experiments.left_out]
+    return [*left_out, *feasibility.remarks(experiments)] or ["Nothing was left out."]
 
 
 def audit_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
@@ -71,6 +78,21 @@ def conclusions(experiments: Sequence[Experiment], audit: pd.DataFrame) -> list[
         shared = audit["Test clips"][(audit.Protocol == name) & (audit.Leak == SPEAKER)].sum()
         sentences.append(f"{name}: {shared or 'none'} of {tested} test clips are of a speaker in training.")
     return sentences
+
+
+def learned(runs: Sequence[Run]) -> list[str]:
+    """Return how the trainings of networks ended, in sentences."""
+    networks = [run for run in runs if not run.history.empty]
+    selected = [run for run in networks if "epoch" in run.metrics["chosen"]]
+    last = sum(run.metrics["chosen"]["epoch"] == run.history.epoch.max() for run in selected)
+    watched = [run.history.iloc[-1] for run in networks if {"accuracy", "validation_accuracy"} <= set(run.history)]
+    fitted = sum(row.accuracy > row.validation_accuracy for row in watched)
+    if not networks:
+        return ["No network was trained."]
+    return [
+        f"In {last} of {len(selected)} trainings that select an epoch it is the last one: more epochs may help them.",
+        f"In {fitted} of {len(watched)} trainings accuracy ends higher on training clips than on validation clips.",
+    ]
 
 
 def _system(experiment: Experiment) -> str:

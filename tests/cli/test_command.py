@@ -417,3 +417,15 @@ def test_an_experiment_prints_and_keeps_its_results(tmp_path):
     assert row["UAR"] in process.stdout
     assert process.stderr.count("majority · speaker-independent · fold") == 2, "one line for each run"
     assert "fold" not in sernb(*arguments, "--folds", "0-1").stderr, "nothing is done again"
+
+
+def test_progress_goes_on_when_its_reader_has_gone(tmp_path):
+    """As by `sernb report | head -1`."""
+    code = "import sys, time; from sernb.cli.options import announce; announce('one'); time.sleep(0.5); "
+    code += "announce('two'); announce('three'); open(sys.argv[1], 'w').close()"
+    command = [sys.executable, "-c", code, str(tmp_path / "done")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"one\n"
+        process.stdout.close()
+        assert process.wait() == 0
+    assert (tmp_path / "done").exists()

@@ -1,5 +1,7 @@
 """Figures of recordings say in words, numbers and marks what the data say."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,10 +121,20 @@ def test_a_dollar_in_data_is_a_dollar(clips, rng, tmp_path):
     assert title in [text.get_text() for text in seen[2].figure.legends[0].get_texts()]
 
 
-def test_powers_of_ten_are_still_set_as_such(tmp_path):
-    history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [0.01, 1.0, 100.0]})
+@pytest.mark.parametrize("losses", [[0.01, 1.0, 100.0], [2.08, 1.9, 1.7]])
+def test_losses_are_numbers_as_one_writes_them(tmp_path, losses):
+    history = pd.DataFrame({"epoch": [1, 2, 3], "loss": losses})
     figure = figures.training_curves({"a $x_{ b $": history}, "$x_{ $").figure
     figure.savefig(tmp_path / "curves.png", bbox_inches="tight")
-    ticks = [label for label in figure.axes[0].yaxis.get_ticklabels(which="both") if "10^" in label.get_text()]
-    assert ticks
-    assert all(label.get_parse_math() for label in ticks)
+    axis = figure.axes[0].yaxis
+    ticks = [label.get_text() for label in axis.get_ticklabels(which="both") if label.get_text()]
+    assert len(ticks) >= 3
+    assert all(re.fullmatch(r"-?\d+(\.\d+)?", tick) for tick in ticks)
+
+
+def test_folds_of_a_system_share_its_colour():
+    history = pd.DataFrame({"epoch": [1, 2], "loss": [2.0, 1.0]})
+    left, _ = figures.training_curves({f"{name}, fold {k}": history for name in "ab" for k in (1, 2)}, "t").figure.axes
+    colours = [line.get_color() for line in left.lines]
+    assert colours[0] == colours[1] != colours[2] == colours[3]
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["a", "b"]

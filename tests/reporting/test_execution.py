@@ -254,6 +254,20 @@ def test_failure_is_replaced_by_the_next_success(tmp_path: Path):
     run(fixture("failing"), page, {"folds": 2})
     assert read(page).find(class_="banner") is None
     assert "never printed" in read(page).find_all("pre")[-1].text
+    whole = page.read_bytes()
+    with pytest.raises(NotebookFailed) as caught:
+        run(fixture("failing"), page, {"folds": 4})
+    assert page.read_bytes() == whole, "a failure does not replace a whole page"
+    assert caught.value.page == tmp_path / "failing.failed.html"
+    assert "ask for fewer" in read(caught.value.page).find(class_="error").text
+    listed = Page(caught.value.page, "A run that stops", "", failed=True)
+    index = reporting_index.write_index(tmp_path / "index.html", title="t", lead="", results=None, pages=[listed])
+    assert [link["href"] for link in read(index).select(".pages a:not(.anchor)")] == [
+        "failing.failed.html",
+        "failing.html",
+    ]
+    run(fixture("failing"), page, {"folds": 2})
+    assert sorted(path.name for path in tmp_path.glob("failing*")) == ["failing.html", "failing.ipynb"]
 
 
 @pytest.mark.slow
@@ -416,3 +430,11 @@ def test_neighbours_of_the_first_and_the_last_page(tmp_path: Path):
     first = reporting_index.link_neighbours(pages, 0, index, "Report")
     assert first == Navigation(("index.html", "Report"), None, ("b.html", "B"))
     assert reporting_index.link_neighbours(pages, 1, index, "Report").next is None
+
+
+def test_an_error_of_the_data_is_one_line_in_a_notebook(tmp_path, capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell(ipython_dir=str(tmp_path))
+    shell.run_cell("from sernb.config import DataError\nraise DataError('a.wav: is silent; leave it out')")
+    assert capsys.readouterr().out.strip() == "DataError: a.wav: is silent; leave it out"

@@ -16,7 +16,7 @@ from PIL import Image
 
 from sernb.config import ROOT
 from sernb.reporting.execution import NotebookFailed, run
-from sernb.reporting.html import TEMPLATE
+from sernb.reporting.html import TEMPLATE, finish_document
 from sernb.reporting.index import (
     Page,
     describe,
@@ -26,6 +26,7 @@ from sernb.reporting.index import (
     write_index,
     write_overview,
 )
+from sernb.reporting.tables import table_html
 
 FIXTURES = ROOT / "tests" / "notebooks"
 NAMES = ("evidence", "progress", "failing")
@@ -250,3 +251,27 @@ def test_every_text_colour_reads_on_every_ground(scheme: str):
     for text, ground in itertools.product(texts, ("paper", "wash", "bad-wash")):
         light, dark = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{text} on {ground}"
+
+
+def test_links_between_notebooks_lead_to_pages_that_are_there():
+    document = '<main><h1>t</h1><a href="30_train.ipynb">train</a> <a href="40_test.ipynb">test</a></main>'
+    page = finish_document(f"<html><head><meta></head><body>{document}</body></html>", "t", pages=["30_train.html"])
+    assert 'href="30_train.html"' in page
+    assert "40_test" not in page
+    assert "test" in page
+
+
+def test_intervals_break_before_their_bracket_only():
+    table = table_html(pd.DataFrame({"UAR": ["61.3 [58.1, 64.0]", "50.0"]}), "scores")
+    document = finish_document(f"<html><head><meta></head><body><main>{table}</main></body></html>", "t")
+    page = BeautifulSoup(document, "html.parser")
+    assert [cell.text for cell in page.find_all("td")] == ["61.3 [58.1, 64.0]", "50.0"]
+    assert [span.text for span in page.select("td .interval")] == ["[58.1, 64.0]"]
+
+
+def test_columns_without_a_value_are_left_out_and_dollars_are_no_mathematics():
+    table = table_html(pd.DataFrame({"name": ["$a$", "b"], "nothing": [None, "–"], "one": [None, 1]}), "in $")
+    soup = BeautifulSoup(table, "html.parser")
+    assert [head.text for head in soup.find_all("th")] == ["name", "one"]
+    assert soup.td.text == "$a$"
+    assert "$" not in table

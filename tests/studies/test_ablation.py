@@ -146,10 +146,15 @@ def test_a_table_holds_the_differences_on_the_same_clips(planned):
     table = ablation.variants_table(variants).set_index("Variant")
     assert table["UAR"].str.split().str[0].tolist() == [f"{100 * recall:.1f}" for recall in recalls]
     assert table["Against the first (points)"].tolist() == ["–", str(found.difference)]
-    assert table["Parameters"].tolist() == ["1,234"] * 2
-    assert table["Multiply-adds a clip (million)"].tolist() == ["5.7"] * 2
-    assert table["Chosen by fold"].tolist() == ["epoch 2, 2, 2, 2, 2"] * 2
+    costs = ablation.costs_table({"pair": variants, "again": variants}).set_index("Variant")
+    assert costs["Parameters"].tolist() == ["1,234"] * 2
+    assert costs["Multiply-adds a clip (million)"].tolist() == ["5.7"] * 2
+    assert costs["Selected by fold"].tolist() == ["epoch 2, 2, 2, 2, 2"] * 2
     assert "600 clips of 10 speakers" in ablation.caption(variants)
+    (answer,) = ablation.answer({"pair": variants})
+    assert "of 1 changes" in answer
+    assert "600 clips of 10 validation speakers, 5 of 5 folds, chance level" in answer
+    assert f"less dropout, against as published: {100 * found.difference.value:+.1f} points" in answer
     (sentence,) = ablation.conclusions({"pair": variants})
     assert sentence.startswith("Less dropout, against as published:")
 

@@ -150,7 +150,8 @@ def test_counts_are_those_of_the_table_with_per_cents(clips):
 def test_speakers_with_the_same_clips_share_a_line(clips):
     table = exploration.speakers_table(clips)
     assert table[["speakers", "gender", "clips each"]].to_numpy().tolist() == [[4, "male", 30], [4, "female", 30]]
-    assert table.neutral.tolist() == [2, 2]
+    others = "calm, happy, sad, angry, fearful, disgust, surprised 4"
+    assert table["of each emotion"].tolist() == [f"neutral 2; {others}"] * 2
     assert [who.split() for who in table.who] == [["01", "…", "07"], ["02", "…", "08"]]
     minutes = clips.groupby("gender").seconds.sum() / 60
     assert table.minutes.tolist() == [f"{minutes['male']:.1f}", f"{minutes['female']:.1f}"]
