@@ -89,8 +89,9 @@ def _is_array(given: object) -> bool:
 
 
 def _neither(given: object) -> str:
+    shown = " ".join(repr(given).split())
     return (
-        f"{type(given).__name__} {' '.join(repr(given).split()):.40}: is neither the path of a recording nor a NumPy array of samples; give "
+        f"{type(given).__name__} {shown:.40}: is neither the path of a recording nor a NumPy array of samples; give "
         "one of these, or a list of them"
     )
 
