@@ -52,7 +52,7 @@ lock: ready ## write requirements.lock again from pyproject.toml (ARGS=--upgrade
 	new=requirements.lock.new; trap 'rm -f $$new $$new.pins' EXIT; \
 	cp requirements.lock $$new.pins; \
 	$(VENV_PYTHON) -m uv --quiet pip compile --universal --python-version 3.11 --no-emit-index-url --no-annotate \
-	    --no-header --generate-hashes --extra dev $(ARGS) pyproject.toml --output-file $$new.pins; \
+	    --no-header --generate-hashes --extra workbook --extra dev $(ARGS) pyproject.toml --output-file $$new.pins; \
 	{ echo '# Exact versions of every package and SHA-256 of its files, for Python 3.11 to 3.13 on Linux, macOS and Windows.'; \
 	  echo '# Made by `make lock` from pyproject.toml: change that file, not this one.'; \
 	  cat $$new.pins; } > $$new; \

@@ -19,13 +19,19 @@ def find_checkout(package: Path) -> Path:
     around = package.resolve().parent
     here = Path.cwd()
     for folder in (around, here, *here.parents):
-        if (folder / "notebooks" / "00_start_here.ipynb").is_file() and (folder / "data" / "index").is_dir():
+        if _is_checkout(folder):
             return folder
     return around
 
 
+def _is_checkout(folder: Path) -> bool:
+    return (folder / "notebooks" / "00_start_here.ipynb").is_file() and (folder / "data" / "demo").is_dir()
+
+
 ROOT = find_checkout(Path(__file__).parent)
-INDEX = ROOT / "data" / "index"
+# Where there is no checkout, nothing is put beside installed packages.
+DATA = ROOT / "data" if _is_checkout(ROOT) else Path("~/sernb-data")
+INDEX = Path(__file__).resolve().parent / "corpora" / "indexes"
 NOTEBOOKS = ROOT / "notebooks"
 REPORTS = ROOT / "reports"
 
@@ -68,12 +74,12 @@ class Infeasible(DataError):  # noqa: N818
 
 def recordings_folder(data: str | Path | None = None) -> Path:
     """Return the folder that holds the corpora: ``data``, else ``$SERNB_DATA``, else ``data/raw``."""
-    return Path(data or os.environ.get("SERNB_DATA") or ROOT / "data" / "raw").expanduser()
+    return Path(data or os.environ.get("SERNB_DATA") or DATA / "raw").expanduser()
 
 
 def work_folder() -> Path:
     """Return the folder for what can be made again (``cache/``, ``runs/``): ``$SERNB_WORK``, else ``data``."""
-    return Path(os.environ.get("SERNB_WORK") or ROOT / "data").expanduser()
+    return Path(os.environ.get("SERNB_WORK") or DATA).expanduser()
 
 
 def is_hidden(name: str) -> bool:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -43,6 +44,19 @@ def _no_waiting_for_disks() -> Iterator[None]:
 def rng() -> np.random.Generator:
     """Chance that is the same in every run."""
     return np.random.default_rng(20)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The package, built as pip builds it."""
+    folder = tmp_path_factory.mktemp("source")
+    shutil.copytree(ROOT / "sernb", folder / "sernb", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    build = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
+    subprocess.run([sys.executable, "-c", build], cwd=folder, capture_output=True, check=True)
+    (path,) = (folder / "dist").glob("*.whl")
+    return zipfile.ZipFile(path)
 
 
 @pytest.fixture(scope="session")

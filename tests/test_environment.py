@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 from importlib.metadata import entry_points, packages_distributions
 from pathlib import Path
 
@@ -27,16 +26,15 @@ LOCK = "".join(re.findall(r"^[^#].*\n", (ROOT / "requirements.lock").read_text(e
 LOCKED = [line.split(" --hash=") for line in re.sub(r" \\\n +", " ", LOCK).splitlines()]
 PINS = [Requirement(pin) for pin, *_ in LOCKED]
 
-RUNTIME = [Requirement(line) for line in SETTINGS["project"]["dependencies"]]
-DEVELOPMENT = [Requirement(line) for line in SETTINGS["project"]["optional-dependencies"]["dev"]]
+OPTIONAL = {
+    extra: [Requirement(line) for line in lines]
+    for extra, lines in SETTINGS["project"]["optional-dependencies"].items()
+}
+LIGHT = [Requirement(line) for line in SETTINGS["project"]["dependencies"]]
+RUNTIME, DEVELOPMENT = LIGHT + OPTIONAL["workbook"], OPTIONAL["dev"]
 SUPPORTED = ("3.11", "3.12", "3.13")
 
-EXTRAS = [
-    Requirement(line)
-    for extra, lines in SETTINGS["project"]["optional-dependencies"].items()
-    if extra != "dev"
-    for line in lines
-]
+EXTRAS = [each for extra, of in OPTIONAL.items() if extra not in ("dev", "workbook") for each in of]
 # No line imports these; where they are used instead.
 NOT_IMPORTED = {
     "codespell": ("Makefile", "-m codespell_lib"),
@@ -98,6 +96,7 @@ def test_every_way_to_install_requires_hashes():
     for name in ("Makefile", "CONTRIBUTING.md", "README.md", ".ci/run"):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert text.count("-r requirements.lock") == text.count("--require-hashes -r requirements.lock"), name
+    assert "--extra workbook --extra dev" in MAKEFILE  # what the lock is made of
     assert MAKEFILE.count("--require-hashes -r") == 3  # uv, by pip; all else by uv, or by pip
 
 
@@ -173,19 +172,6 @@ def test_every_notebook_asks_for_the_kernel_of_its_environment():
 def test_every_package_folder_is_installed():
     folders = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "sernb").rglob("__init__.py")}
     assert folders == set(SETTINGS["tool"]["setuptools"]["packages"])
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> zipfile.ZipFile:
-    """The package, built as pip builds it."""
-    folder = tmp_path_factory.mktemp("source")
-    shutil.copytree(ROOT / "sernb", folder / "sernb", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder)
-    build = f"from {SETTINGS['build-system']['build-backend']} import build_wheel; build_wheel('dist')"
-    subprocess.run([sys.executable, "-c", build], cwd=folder, capture_output=True, check=True)
-    (path,) = (folder / "dist").glob("*.whl")
-    return zipfile.ZipFile(path)
 
 
 def test_wheel_holds_the_whole_package(wheel):

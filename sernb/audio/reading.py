@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sernb.audio.decoders import AGAIN, LITTLE, AudioError, Hertz, Seconds, opened
+from sernb.audio.decoders import AGAIN, BLOCK, LITTLE, MOST_CHANNELS, AudioError, Decoder, Hertz, Seconds, opened
 
 SHORTEST: Seconds = 0.1
 SILENCE = f"leave it out or {AGAIN}"
@@ -14,6 +14,10 @@ MOST_VALUES = 50_000_000  # samples × channels that are held at once, 200 MB: 1
 LONGEST: Seconds = 24 * 3600.0  # of a recording that is read in blocks
 MOST_STREAMED = 2 * 48_000 * LONGEST  # samples × channels of such a recording
 LOUDEST = 100.0  # 40 dB above full scale: no float file of real sound is
+# What may be given instead of a file: what it is called, its middle and its full scale.
+WHOLE_NUMBERS = {"uint8": (128, 128), "int16": (0, 2**15), "int32": (0, 2**31)}
+ARRAYS = "(samples,) or (samples, channels) is expected: float from -1 to 1, or uint8, int16, int32 as in WAV files"
+NOT_SOUND = {"not-finite": ARRAYS, "silent": "leave it out"}
 SILENT = 1e-4  # of the power of the loudest channel: 40 dB below it there is no second voice
 CANCELLED = 0.25  # of the power that the mean of unrelated channels would have
 
@@ -70,28 +74,82 @@ def examine(path: Path, *, held: Seconds | None = None) -> Recording:
             if samples are not finite, far too large or all zero, if it is shorter than 0.1 s or too long, has too many
             channels, or if no sound has the sampling rate that it names
     """
-    path = Path(path)
-    with opened(path) as decoder:
-        rate, channels = decoder.sampling_rate, decoder.channels
-        most = (MOST_VALUES if held is None else min(MOST_STREAMED, LONGEST * rate * channels)) / channels
-        if decoder.promised and decoder.named > most:  # a header may lie, and must not fill the memory
-            raise _too_long(path, decoder.named, most, rate)
-        kept: list[np.ndarray] | None = []
-        samples, peak, looked = 0, 0.0, _Channels(channels)
-        for block in decoder.blocks:
-            samples += len(block)
-            loudest = max(float(block.max()), -float(block.min()))  # NaN if any sample is
-            if not loudest <= LOUDEST:
-                found = "holds samples that are no sound (NaN, infinite or far too large)"
-                raise AudioError(path, "not-finite", found, AGAIN)
-            if samples > most:
-                raise _too_long(path, samples, most, rate)
-            peak = max(peak, loudest)
-            looked.add(block)
-            if kept is not None:
-                kept.append(block)
-                if held is not None and (samples > held * rate or samples * channels > MOST_VALUES):
-                    kept = None
+    with opened(Path(path)) as decoder:
+        if held is None:
+            return _examined(decoder, MOST_VALUES)
+        return _examined(decoder, MOST_STREAMED, held=min(held * decoder.sampling_rate, MOST_VALUES / decoder.channels))
+
+
+def examine_array(samples: object, sampling_rate: Hertz, name: str) -> Recording:
+    """Look at samples in memory as :func:`examine` does at a file.
+
+    Args:
+        samples: one signal, ``(samples,)`` or ``(samples, channels)`` as soundfile reads them: float from -1 to 1, or
+            uint8, int16 or int32 over their whole range, as WAV files hold them
+        sampling_rate: hertz
+        name: what messages call it
+
+    Raises:
+        AudioError: if they are none of these, or cannot be used as :func:`examine` says
+
+    Examples:
+        >>> tone = np.round(20_000 * np.sin(np.arange(16_000))).astype(np.int16)
+        >>> recording = examine_array(tone, 16_000, "a tone")
+        >>> recording.seconds, round(float(recording.signal.max()), 3)
+        (1.0, 0.61)
+    """
+    path = Path(name)
+    try:
+        values = np.asarray(samples)
+    except Exception as error:  # whatever another library's tensors raise
+        raise AudioError(path, "array", f"cannot be read as an array ({type(error).__name__})", ARRAYS) from error
+    if values.dtype.kind != "f" and values.dtype.name not in WHOLE_NUMBERS:
+        raise AudioError(path, "array", f"holds {values.dtype.name} values", ARRAYS)
+    if values.ndim not in (1, 2) or 0 in values.shape[1:] or values.shape[1:] > (min(MOST_CHANNELS, len(values)),):
+        raise AudioError(path, "array", f"has the shape {values.shape}", ARRAYS)
+    if values.ndim == 1:
+        values = values[:, None]
+    middle, full = WHOLE_NUMBERS.get(values.dtype.name, (0, 1))
+    step = max(1, int(BLOCK * sampling_rate))
+
+    def blocks() -> Iterator[np.ndarray]:
+        for start in range(0, len(values), step):
+            with np.errstate(over="ignore"):  # what float32 cannot hold is too loud, and is refused
+                yield (values[start : start + step].astype(np.float32) - np.float32(middle)) / np.float32(full)
+
+    try:
+        return _examined(Decoder(path, sampling_rate, values.shape[1], len(values), True, blocks()), MOST_STREAMED)
+    except AudioError as error:
+        raise AudioError(path, error.kind, error.found, NOT_SOUND.get(error.kind, error.advice)) from None
+
+
+def _examined(decoder: Decoder, most: float, *, held: float = np.inf) -> Recording:
+    """Return what was decoded.
+
+    Args:
+        most: values, samples × channels, that are allowed
+        held: samples up to which the signal is kept
+    """
+    path, rate, channels = decoder.path, decoder.sampling_rate, decoder.channels
+    most = min(most / channels, LONGEST * rate)
+    if decoder.promised and decoder.named > most:  # a header may lie, and must not fill the memory
+        raise _too_long(path, decoder.named, most, rate)
+    kept: list[np.ndarray] | None = []
+    samples, peak, looked = 0, 0.0, _Channels(channels)
+    for block in decoder.blocks:
+        samples += len(block)
+        loudest = max(float(block.max()), -float(block.min()))  # NaN if any sample is
+        if not loudest <= LOUDEST:
+            found = "holds samples that are no sound (NaN, infinite or far too large)"
+            raise AudioError(path, "not-finite", found, AGAIN)
+        if samples > most:
+            raise _too_long(path, samples, most, rate)
+        peak = max(peak, loudest)
+        looked.add(block)
+        if kept is not None:
+            kept.append(block)
+            if samples > held:
+                kept = None
     notes = [*decoder.notes]
     if not decoder.promised:
         if decoder.named not in (None, samples):

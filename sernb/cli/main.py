@@ -15,7 +15,7 @@ from sernb import __version__
 from sernb.cli.option_values import as_absolute
 from sernb.cli.options import DONE, PROBLEMS, USAGE, print_into_nothing
 from sernb.config import DataError, fault_line
-from sernb.runtime.environment import find_home
+from sernb.runtime.environment import advise_install, find_home
 
 MODULES = {
     "recordings": ("corpora", "encoders", "fetch", "check", "audit", "prepare"),
@@ -89,6 +89,8 @@ def _describe(error: Exception) -> Sequence[str]:
     if isinstance(error, MemoryError):
         advice = "close other programs, or take fewer processes (--jobs 1) or clips; what is finished stays"
         return [f"memory ran out: {advice}"]
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] != "sernb":
+        return [f"this command {advise_install(error)}"]
     if isinstance(error, OSError):
         named = f"{error.filename}: " if error.filename else ""
         return [f"{named}{error.strerror or error}{_next_step(error)}"]

@@ -27,6 +27,8 @@ def run(notebook, parameters, out) -> None:
         raise DataError(f"{notebook}: no such notebook; known: {known}")
     try:
         defaults = read_parameters(source)
+    except ModuleNotFoundError:
+        raise
     except Exception as error:  # whatever nbformat trips over first
         raise DataError(f"{source}: is no notebook that can be read; known: {known}") from error
     try:

@@ -13,7 +13,7 @@ from sernb.config import NOTEBOOKS, PROFILES, DataError
 
 DONE, PROBLEMS, USAGE = 0, 1, 2
 POOL = "A corpus, several as in ravdess+tess, or some clips as in ravdess:gender=female and tess:available."
-ANYWHERE = ("corpora", "encoders", "audit", "predict", "app")  # commands that need no checkout
+ANYWHERE = ("corpora", "encoders", "fetch", "check", "audit", "predict", "app")  # commands that need no checkout
 
 say = functools.partial(print, flush=True)
 
@@ -41,7 +41,10 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> int | None:
         """Do what is asked for."""
         if self.name not in ANYWHERE and not NOTEBOOKS.is_dir():
-            raise DataError("the notebooks of the workbook are not here: give this command in its checkout")
+            raise DataError(
+                f"sernb {self.name} needs the workbook, which is not here: give this command in its checkout, after "
+                "pip install 'sernb[workbook]'"
+            )
         return super().invoke(ctx)
 
 

@@ -35,6 +35,7 @@ def predict(
 
     What is wrong with one recording does not keep the others from being predicted.
     """
+    from sernb.audio.recordings import list_sources
     from sernb.prediction import formats
     from sernb.prediction.loading import load_model
     from sernb.prediction.predict import Prediction, adapt_to_speaker, predict_all
@@ -56,8 +57,8 @@ def predict(
                 raise
             print_into_nothing()
 
-    found = []
-    for path, each in predict_all(loaded, files, timeline=windows, views=views, coverage=coverage, voice=voice):
+    found, sources = [], {each.path: each for each in list_sources(files)}.values()
+    for path, each in predict_all(loaded, sources, timeline=windows, views=views, coverage=coverage, voice=voice):
         found.append((path, each))
         if isinstance(each, DataError):
             say(f"sernb: {each}", file=sys.stderr)
@@ -66,6 +67,8 @@ def predict(
     if as_json:
         show(formats.as_json(found, coverage=coverage))
     predictions = [each for _, each in found if isinstance(each, Prediction)]
+    if len(found) > 1 and not as_json:
+        show(formats.summarise(found))
     if predictions and not as_json:
         show(loaded.introduction)
     if csv:

@@ -1,4 +1,4 @@
-"""Write the committed index of a corpus anew, ``data/index/<corpus>.csv``.
+"""Write the committed index of a corpus anew, ``sernb/corpora/indexes/<corpus>.csv``.
 
     python -m sernb.corpora CORPUS --recordings DIR [--tables DIR]
     python -m sernb.corpora CORPUS --manifest FILE [--recordings DIR] [--tables DIR]

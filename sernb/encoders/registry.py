@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sernb.audio.decoders import Hertz
-from sernb.config import ROOT, DataError
+from sernb.config import DATA, DataError
 
 WEIGHTS = "model.bin"
 DEFAULT = "whisper-tiny.en"
@@ -93,7 +93,7 @@ ENCODERS = {
 
 def encoders_folder() -> Path:
     """Return the folder that holds the weights: ``$SERNB_ENCODERS``, else ``data/encoders``."""
-    return Path(os.environ.get("SERNB_ENCODERS") or ROOT / "data" / "encoders").expanduser()
+    return Path(os.environ.get("SERNB_ENCODERS") or DATA / "encoders").expanduser()
 
 
 def record_of(name: str) -> Record:

@@ -3,7 +3,9 @@
 Frames lie as in librosa (centred, zero-padded), and the values agree with librosa's to rounding, as the tests show.
 """
 
-from typing import Protocol
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -23,6 +25,9 @@ from sernb.features.speech_mel import SpeechMel
 from sernb.features.statistics import Statistics
 from sernb.features.values import FrameValues
 from sernb.features.windows import LogMelWindows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "F0",
@@ -74,3 +79,16 @@ class Features(Protocol):
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return the features of a signal, float32, shape ``(frames, width)``."""
         ...
+
+
+class _Callable(ModuleType):
+    """The room itself, which can be called: ``sernb.features(recordings)`` is a function of the package's API."""
+
+    def __call__(self, recordings: object, kind: str = "functionals", **options: object) -> "pd.DataFrame":
+        """Return features as :func:`sernb.features.tables.compute_features` does."""
+        from sernb.features.tables import compute_features
+
+        return compute_features(recordings, kind, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -24,13 +24,14 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from sernb.audio.decoders import Seconds
+from sernb.audio.recordings import KNOWN
+from sernb.colours import ACCENT, PALETTE
 from sernb.config import DataError, fault_line
 from sernb.prediction.archive import LARGEST, RecordingArchive, RefusedRequest
 from sernb.prediction.formats import as_data, kept_as_csv
 from sernb.prediction.model import Model
 from sernb.prediction.model_card import MEANING, NOT_FOR
 from sernb.prediction.predict import Prediction, predict
-from sernb.prediction.recordings import KNOWN
 
 HOST = "127.0.0.1"
 LONGEST_NAME = 80  # characters
@@ -109,8 +110,6 @@ class App(ThreadingHTTPServer):
 
     def page(self) -> tuple[bytes, str]:
         """Return the page, and the nonce of its script and style."""
-        from sernb.figures.style import ACCENT, PALETTE
-
         nonce = secrets.token_urlsafe(16)
         setup = {
             "token": self.token,

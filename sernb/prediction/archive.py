@@ -9,8 +9,8 @@ import time
 from http import HTTPStatus
 from pathlib import Path
 
+from sernb.audio.recordings import KNOWN
 from sernb.config import DataError
-from sernb.prediction.recordings import KNOWN
 
 LARGEST = 200 * 2**20  # bytes of a recording, and of all uploads that are at work together
 LONGEST_ENTRY = 2**20  # bytes of what was said of a recording

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Sequence
 from itertools import count, pairwise
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from sernb.config import DataError
+from sernb.prediction.domain_check import VERDICTS
 from sernb.prediction.predict import COVERAGE, NOT_SURE, Prediction, Window
 
 TIER = "emotion"
+NUMBERS = {"seconds", "start", "end", "confidence"}  # columns of numbers that are no scores of a class
 
 
 def lines(prediction: Prediction, *, coverage: float = COVERAGE, timeline: bool = False) -> list[str]:
@@ -38,6 +41,19 @@ def lines(prediction: Prediction, *, coverage: float = COVERAGE, timeline: bool 
         share = "" if window.scores is None else f"  {100 * window.scores.max():.0f} %"
         found.append(f"    {clock(window.start)} to {clock(window.end)}  {prediction.said(window)}{share}")
     return found
+
+
+def summarise(found: Sequence[tuple[Path, Prediction | DataError]]) -> str:
+    """Return one line about many recordings: how many of each answer, of each verdict, and failed."""
+    predictions = [each for _, each in found if isinstance(each, Prediction)]
+    answers = Counter(each.answer for each in predictions)
+    unsure = answers.pop(NOT_SURE, 0)
+    counts = [f"{number} {name}" for name, number in answers.most_common()] + [f"{unsure} {NOT_SURE}"] * bool(unsure)
+    verdicts = Counter(each.readiness.verdict for each in predictions if each.readiness)
+    parts = [", ".join(counts), ", ".join(f"{verdicts[name]} {name}" for name in VERDICTS if verdicts[name])]
+    if failed := len(found) - len(predictions):
+        parts.append(f"{failed} not predicted, see above")
+    return f"{len(found)} recordings: {'; '.join(filter(None, parts))}"
 
 
 def printable(value: object) -> str:
@@ -111,6 +127,45 @@ def as_csv(predictions: Sequence[Prediction], *, timeline: bool = False) -> str:
             span = [f"{window.start:.3f}", f"{window.end:.3f}"]
             rows.append([name, *span, each.said(window), "", verdict, *scores])
     return _csv(["start", "end"] if timeline else ["seconds"], classes, rows)
+
+
+def rows_of(path: Path, found: Prediction | DataError, *, classes: Sequence[str]) -> list[dict[str, object]]:
+    """Return a recording as the row of a table, in the columns of :func:`as_csv` and some more; also what went wrong.
+
+    Args:
+        classes: a column each
+    """
+    row = _row(path, found)
+    if isinstance(found, Prediction):
+        row |= {"seconds": found.seconds, "answer": found.answer, "set": " ".join(found.emotions)}
+        row |= {"prediction": found.best, "confidence": found.confidence}
+        row |= dict(zip(classes, found.scores.tolist(), strict=True))
+    return [row]
+
+
+def window_rows(path: Path, found: Prediction | DataError, *, classes: Sequence[str]) -> list[dict[str, object]]:
+    """Return each window of a recording as the row of a table, as :func:`rows_of`."""
+    row = _row(path, found)
+    if isinstance(found, DataError):
+        return [row]
+    rows = []
+    for window in found.windows:
+        span = {"start": window.start, "end": window.end, "answer": found.said(window)}
+        if window.scores is not None:
+            best = int(window.scores.argmax())
+            span |= {"prediction": classes[best], "confidence": float(window.scores[best])}
+            span |= dict(zip(classes, window.scores.tolist(), strict=True))
+        rows.append(row | span)
+    return rows
+
+
+def _row(path: Path, found: Prediction | DataError) -> dict[str, object]:
+    row = {"file": printable(path), **dict.fromkeys(("answer", "set", "recording", "prediction", "notes", "error"), "")}
+    if isinstance(found, DataError):
+        return row | {"error": printable(found)}
+    reasons = found.readiness.reasons if found.readiness else ()
+    verdict = found.readiness.verdict if found.readiness else ""
+    return row | {"recording": verdict, "notes": "; ".join((*found.doubts, *reasons, *found.notes))}
 
 
 def kept_as_csv(kept: Sequence[dict], classes: Sequence[str]) -> str:

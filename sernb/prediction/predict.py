@@ -13,12 +13,12 @@ import numpy as np
 
 from sernb.audio.augmentation import TEST_VIEWS, Gain, Speed, View, apply_view
 from sernb.audio.decoders import AudioError, Hertz, Seconds
-from sernb.audio.reading import SHORTEST
+from sernb.audio.reading import SHORTEST, Recording
+from sernb.audio.recordings import Source, find_recordings, read_blocks, recording_of
 from sernb.config import DataError
 from sernb.prediction import domain_check
 from sernb.prediction.domain_check import OUT_OF_DOMAIN, DomainCheck
 from sernb.prediction.model import Model
-from sernb.prediction.recordings import find_recordings, read_blocks, recording_of
 
 WINDOW: Seconds = 3.0
 STEP: Seconds = 1.5  # from window to window of a timeline
@@ -128,7 +128,7 @@ class Piece:
 
 def predict(
     model: Model,
-    path: str | Path,
+    recording: str | Path | Recording,
     *,
     timeline: bool = False,
     views: bool = False,
@@ -138,6 +138,7 @@ def predict(
     """Say what the model hears in a recording.
 
     Args:
+        recording: a file, or what was read of one or of an array
         timeline: answer for windows that overlap, too
         views: hear a recording that is answered as a whole quieter, slower and faster as well, and take the mean
         coverage: share of clips of new speakers, of the kind that the model was trained on, whose set holds the emotion
@@ -147,17 +148,20 @@ def predict(
     Raises:
         DataError: if the recording cannot be used, has no voice, or the coverage is not known
     """
-    path = Path(path)
+    if not isinstance(recording, Recording):
+        recording = recording_of(Path(recording))
+    path = recording.path
     scores, clips = voice or (model.scores, 0)
     threshold = model.threshold(coverage, clips=clips)
     known = {"classes": model.classes, "unsure_below": model.unsure, "threshold": threshold, "model": model.name}
-    recording = recording_of(path)
     known["notes"] = recording.notes
     whole = model.longest is None or recording.seconds <= model.longest
     signals = read_blocks(recording, model.sampling_rate)
     if not whole:
         step = STEP if timeline else WINDOW
-        return _of_windows(model, path, recording.seconds, _cut(signals, model.sampling_rate, step), scores, known)
+        return _of_windows(
+            model, path, recording.seconds, cut_windows(signals, model.sampling_rate, step), scores, known
+        )
     signal = np.concatenate(list(signals))
     piece = _piece(model, path, 0.0, recording.seconds, signal)
     if not _has_voice(model, piece.measures):
@@ -168,7 +172,7 @@ def predict(
     votes = float((each.argmax(axis=1) == found.argmax()).mean()) if views else None
     windows: tuple[Window, ...] = ()
     if timeline:
-        cut = _cut(iter([signal]), model.sampling_rate, STEP)
+        cut = cut_windows(iter([signal]), model.sampling_rate, STEP)
         windows = tuple(window for window, _ in _answered(model, path, cut, scores))
     checked = _readiness(model, piece.measures)
     return Prediction(
@@ -183,24 +187,17 @@ def predict(
     )
 
 
-def predict_all(model: Model, names: Sequence[str], **options: object) -> Iterator[tuple[Path, Prediction | DataError]]:
-    """Yield what the model hears in each of some files; what is wrong with one does not keep the others from it.
+def predict_all(
+    model: Model, sources: Iterable[Source], **options: object
+) -> Iterator[tuple[Path, Prediction | DataError]]:
+    """Yield what the model hears in each of some recordings; what is wrong with one does not keep the others from it.
 
     Args:
-        names: files, folders, patterns
+        sources: as :func:`sernb.audio.recordings.list_sources` returns them
         options: of :func:`predict`
-
-    Raises:
-        DataError: if a folder or a pattern holds no recording
     """
-    for path in find_recordings(names):
-        try:
-            yield path, predict(model, path, **options)
-        except DataError as error:
-            yield path, error
-        except (OSError, MemoryError) as error:
-            reason = getattr(error, "strerror", None) or "it does not fit into memory"
-            yield path, DataError(f"{path}: cannot be read ({reason}); check it and try again")
+    for source in sources:
+        yield source.path, source.use(lambda recording: predict(model, recording, **options))
 
 
 def adapt_to_speaker(model: Model, folder: str | Path) -> tuple[Scores, int]:
@@ -221,7 +218,7 @@ def adapt_to_speaker(model: Model, folder: str | Path) -> tuple[Scores, int]:
         if recording.seconds <= model.longest:
             cut: Iterable = [(0.0, recording.seconds, np.concatenate(list(signals)))]
         else:
-            cut = _cut(signals, model.sampling_rate, WINDOW)
+            cut = cut_windows(signals, model.sampling_rate, WINDOW)
         pieces = (_piece(model, path, *each) for each in cut)
         heard += [piece.features for piece in pieces if _has_voice(model, piece.measures)]
     if not heard:
@@ -271,8 +268,10 @@ def _answered(model: Model, path: Path, cut: Iterator, scores: Scores) -> Iterat
     yield from answers()
 
 
-def _cut(signals: Iterable[np.ndarray], rate: Hertz, step: Seconds) -> Iterator[tuple[Seconds, Seconds, np.ndarray]]:
-    """Cut a recording, block by block, into windows; the last one ends with the recording."""
+def cut_windows(
+    signals: Iterable[np.ndarray], rate: Hertz, step: Seconds
+) -> Iterator[tuple[Seconds, Seconds, np.ndarray]]:
+    """Cut a recording, block by block, into windows: start, end, signal; the last one ends with the recording."""
     length, hop = round(WINDOW * rate), round(step * rate)
     held, at, ended = np.zeros(0, np.float32), 0, 0  # samples not yet left behind, where they begin, end of a window
     for signal in signals:

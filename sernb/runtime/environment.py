@@ -30,6 +30,28 @@ RECORDED = (
     "TF_XLA_FLAGS",
     "XLA_FLAGS",
 )
+# What brings a package that is not part of the light install; all others come with the workbook.
+EXTRAS = {
+    "distributed": "cluster",
+    "ipywidgets": "widgets",
+    "jax": "jax",
+    "onnxruntime": "onnx",
+    "pyarrow": "parquet",
+    "torch": "hf",
+    "transformers": "hf",
+}
+
+
+def advise_install(error: ModuleNotFoundError) -> str:
+    """Return in one line which package is missing, and how to get it.
+
+    Examples:
+        >>> advise_install(ModuleNotFoundError(name="sklearn.svm"))
+        "needs the package sklearn, which is not installed; run: pip install 'sernb[workbook]'"
+    """
+    package = (error.name or str(error)).partition(".")[0]
+    extra = EXTRAS.get(package, "workbook")
+    return f"needs the package {package}, which is not installed; run: pip install 'sernb[{extra}]'"
 
 
 def backend() -> str:
@@ -49,10 +71,13 @@ def fixed_keras() -> Iterator[None]:
 
     Raises:
         DataError: if ``$KERAS_BACKEND`` is none of Keras, or not installed
+        ModuleNotFoundError: if no backend is installed, as where prediction alone is
     """
     name = backend()
     if name not in BACKENDS or importlib.util.find_spec(name) is None:
         known = ", ".join(each for each in BACKENDS if importlib.util.find_spec(each))
+        if not known:
+            raise ModuleNotFoundError(name=BACKENDS[0])
         raise DataError(f"KERAS_BACKEND={name}: is no backend of Keras that is installed; unset it, or choose {known}")
     os.environ.update(FIXED, KERAS_BACKEND=name)
     for limit in LIMITS:

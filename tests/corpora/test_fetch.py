@@ -687,7 +687,7 @@ def test_each_corpus_says_how_to_come_by_it(name):
     ],
 )
 def test_known_spellings_are_found_in_archives(name, path, spelled, tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "INDEX", ROOT / "data" / "index")
+    monkeypatch.setattr(config, "INDEX", ROOT / "sernb" / "corpora" / "indexes")
     content = b"stands for the recording"
     row = {"path": path, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     other = [each for each in committed_index(get_corpus(name)).path if each != path]
@@ -712,7 +712,7 @@ def test_a_file_under_another_spelling_is_there(mini, contents, server, target):
 
 
 def test_the_demo_corpus_is_there(capsys, monkeypatch):
-    monkeypatch.setattr(config, "INDEX", ROOT / "data" / "index")
+    monkeypatch.setattr(config, "INDEX", ROOT / "sernb" / "corpora" / "indexes")
     assert main(["fetch", "demo"]) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"demo is there, in {DEMO.home}: nothing to fetch\n")

@@ -171,7 +171,7 @@ def test_the_copy_is_found_and_remembered(copy, work, tmp_path, monkeypatch):
     assert locate(IEMOCAP) == copy
     assert len(read_index(IEMOCAP)) == 5
     monkeypatch.delenv("SERNB_DATA")
-    monkeypatch.setattr("sernb.config.ROOT", tmp_path / "nowhere")
+    monkeypatch.setattr("sernb.config.DATA", tmp_path / "nowhere")
     assert len(read_index(IEMOCAP)) == 5  # once made, it is known where from …
     copy.rename(tmp_path / "elsewhere")
     assert len(read_index(IEMOCAP)) == 5  # … and kept when the recordings have gone: features are cached

@@ -421,7 +421,7 @@ def test_an_index_follows_from_published_lists_alone(name, tmp_path, monkeypatch
     corpus = get_corpus(name)
     write_index([name, "--manifest", str(SHARED / "manifests" / f"{name}.csv"), "--tables", str(SHARED / "metadata")])
     assert corpus.index_path == tmp_path / f"{name}.csv"
-    assert corpus.index_path.read_bytes() == (ROOT / "data" / "index" / f"{name}.csv").read_bytes()
+    assert corpus.index_path.read_bytes() == (ROOT / "sernb" / "corpora" / "indexes" / f"{name}.csv").read_bytes()
 
 
 def test_votes_are_asked_for_where_an_index_needs_them(tmp_path):

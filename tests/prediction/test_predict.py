@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sernb.__main__ import main
 from sernb.audio.reading import load
+from sernb.audio.recordings import find_recordings, list_sources, read_blocks, recording_of
 from sernb.config import ROOT, DataError
 from sernb.features.normalisation import average_moments, compute_moments, shrink, standardise
 from sernb.prediction import attribution, domain_check, figures
@@ -32,11 +33,10 @@ from sernb.prediction.predict import (
     WINDOW,
     Prediction,
     Window,
-    _cut,
     adapt_to_speaker,
+    cut_windows,
     predict,
 )
-from sernb.prediction.recordings import find_recordings, read_blocks, recording_of
 from sernb.runs.planning import plan
 from sernb.runs.run_folder import write_run
 from sernb.runs.runner import prepare_for, run
@@ -208,7 +208,7 @@ def test_a_long_recording_in_blocks_is_the_recording(tmp_path, rng):
 @pytest.mark.parametrize("block", [1000, 16_000, 160_000])
 def test_windows_cover_a_recording(samples, step, block):
     signal = np.arange(samples, dtype=np.float32)
-    found = list(_cut((signal[at : at + block] for at in range(0, samples, block)), RATE, step))
+    found = list(cut_windows((signal[at : at + block] for at in range(0, samples, block)), RATE, step))
     assert bool(found) == (samples >= 0.1 * RATE)
     for start, end, part in found:
         np.testing.assert_array_equal(part, signal[round(start * RATE) : round(end * RATE)])
@@ -281,7 +281,7 @@ def test_a_file_that_goes_away_while_it_is_read_is_one_line(model, tmp_path, mon
         yield
 
     monkeypatch.setattr(module, "read_blocks", gone)
-    [(_, error)] = list(module.predict_all(model, [str(clip)]))
+    [(_, error)] = list(module.predict_all(model, list_sources(str(clip))))
     assert str(error).startswith(f"{clip}: cannot be read")
 
 
