@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from bare_runtime import run_alone
+from random_networks import sernet_arrays
 
 from sernb.audio.reading import load
 from sernb.cli.main import main
@@ -19,7 +21,6 @@ from sernb.prediction.loading import load_model
 from sernb.prediction.model import CalibratedNetwork, Model
 from sernb.systems.learning.linear_classifier import LinearClassifier
 from sernb.systems.sernet import SYSTEM as SERNET
-from bare_runtime import run_alone
 
 CLIPS = [ROOT / "data/demo/Actor_02" / f"03-01-0{emotion}-01-01-01-02.flac" for emotion in (3, 4, 6)]
 CLASSES = ("angry", "happy", "sad")
@@ -35,29 +36,8 @@ def linear(features, *, unlearned: bool = False) -> Model:
 
 
 def sernet() -> Model:
-    """A network of random weights, in the order in which a run keeps them."""
-    rng, settings, width = np.random.default_rng(1), SERNET.settings, SpeechMel().width
-
-    def normalised(size: int) -> list[np.ndarray]:
-        return [
-            rng.uniform(0.5, 1.5, size),
-            rng.normal(0, 0.1, size),
-            rng.normal(0, 0.1, size),
-            rng.uniform(0.5, 2, size),
-        ]
-
-    def convolution(frames: int, into: int, out: int) -> list[np.ndarray]:
-        return [rng.normal(0, (frames * into) ** -0.5, (frames, into, out)), *normalised(out)]
-
-    arrays = [rng.normal(-40, 5, width), rng.uniform(100, 300, width)]
-    arrays += convolution(settings.first_kernel, width, settings.filters)
-    for _ in settings.dilations:
-        arrays += convolution(settings.kernel, settings.filters, settings.filters)
-    arrays += convolution(1, settings.filters, settings.pooled)
-    for into, out in ((settings.pooled, settings.attention), (settings.attention, settings.pooled)):
-        arrays += [rng.normal(0, into**-0.5, (into, out)), rng.normal(0, 0.1, out)]
-    arrays += [*normalised(2 * settings.pooled), rng.normal(0, 0.3, (2 * settings.pooled, 3)), rng.normal(0, 0.1, 3)]
-    network = SERNET.light(settings, {f"{number:03d}": each for number, each in enumerate(arrays)})
+    """A network of random weights."""
+    network = SERNET.light(SERNET.settings, sernet_arrays(len(CLASSES)))
     return Model(Path("model"), {}, "sernet", CLASSES, SpeechMel(), network=CalibratedNetwork(network, 1.7))
 
 

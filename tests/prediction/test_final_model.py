@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
+from bare_runtime import run_alone
 
 from sernb.audio.reading import load
 from sernb.config import ROOT
@@ -18,7 +19,6 @@ from sernb.prediction.predict import predict
 from sernb.prediction.training import train
 from sernb.prediction.training_corpus import read_corpus
 from sernb.systems.registry import get_system
-from bare_runtime import run_alone
 
 CLIP = ROOT / "data" / "demo" / "Actor_01" / "03-01-05-01-01-01-01.flac"
 

@@ -4,14 +4,21 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
+from random_networks import sernet_arrays
 
+from sernb.audio.reading import load
 from sernb.cli.main import main
-from sernb.config import ROOT, DataError
+from sernb.config import ROOT, DataError, plain
+from sernb.corpora.preparation import prepare
+from sernb.evaluation import apply_temperature
 from sernb.features import Embedding, Functionals, Joined, LevelledEmbedding, LevelledFunctionals
+from sernb.prediction import domain_check
 from sernb.prediction import make_model as module
 from sernb.prediction.final_model import functionals_of
 from sernb.prediction.front_matter import write_front_matter
@@ -19,7 +26,9 @@ from sernb.prediction.loading import load_model
 from sernb.prediction.make_model import KNOWN, make_model
 from sernb.prediction.predict import predict
 from sernb.prediction.training_corpus import read_corpus
+from sernb.systems.base import Fitted
 from sernb.systems.registry import get_system
+from sernb.systems.sernet import SYSTEM as SERNET
 
 DEMO = ROOT / "data" / "demo"
 CLIP = DEMO / "Actor_01" / "03-01-05-01-01-01-01.flac"
@@ -157,3 +166,53 @@ def test_the_domain_check_reads_functionals_that_the_model_does_not(tmp_path):
         (LevelledEmbedding(), (LevelledFunctionals(), False)),
     ):
         assert functionals_of(features) == expected
+
+
+def test_a_network_is_calibrated_by_its_speaker_independent_runs_and_kept_as_arrays(few, tmp_path, monkeypatch):
+    corpus, _, _ = few
+    classes, weights = ("happy", "sad", "angry"), sernet_arrays(3)
+    network = SERNET.light(SERNET.settings_for("quick"), weights)
+    planned = []
+
+    def run(experiments, **_):
+        planned.extend(experiments)
+        for each in experiments:
+            table = prepare(each.corpus, SERNET.features)
+            scores = pd.DataFrame(network([table[clip] for clip in each.fold.test]), columns=classes)
+            yield SimpleNamespace(predictions=scores.assign(clip=each.fold.test, view="original"))
+
+    monkeypatch.setattr("sernb.prediction.final_network.run_many", lambda *each, **options: list(run(*each, **options)))
+    monkeypatch.setattr("sernb.prediction.final_network._train", lambda *_: Fitted(scores=network, weights=weights))
+    about = make_model("sernet", str(corpus), tmp_path / "model", profile="quick", announce=str)
+    assert [each.fold.number for each in planned] == [0, 1, 2], "all folds, for all that it is quick"
+    model = load_model(tmp_path / "model")
+    features = model.features(load(CLIP, 16_000))
+    raw = network([features])
+    expected = apply_temperature(raw, about["temperatures"]["as_heard"])
+    np.testing.assert_allclose(model.scores([features]), expected, atol=1e-6)
+    found = predict(model, CLIP)
+    assert found.readiness.verdict in domain_check.VERDICTS
+    assert found.readiness.measures == pytest.approx(model.reference.measure(load(CLIP, 16_000)))
+    assert model.only(["sad", "angry"]).scores([features]).sum() == pytest.approx(1)
+    card = (tmp_path / "model" / "README.md").read_text("utf-8")
+    assert "A dilated convolutional network predicts" in card
+    assert "adapted" not in card.replace("without adaptation", "")
+    spoil(tmp_path / "model")
+
+
+def spoil(folder: Path) -> None:
+    """A folder of a network that was changed ends in one line."""
+    about = json.loads((folder / "model.json").read_text("utf-8"))
+    for changes, said in (
+        ({"settings": {**about["settings"], "filters": 10**9}}, "settings or features are not those"),
+        ({"features": Functionals()}, "settings or features are not those"),
+        ({"classes": ["happy", "sad"]}, "the arrays are not those of such a network"),
+        ({"domain_features": {"type": "SpeechMel"}}, "other features"),
+        ({"domain_features": LevelledEmbedding()}, "functionals are expected"),
+        ({"temperatures": {"as_heard": "1"}}, "temperatures: a number"),
+        ({"readiness": {}}, "voice is missing"),
+    ):
+        (folder / "model.json").write_text(json.dumps(plain(about | changes)))
+        with pytest.raises(DataError, match=said) as error:
+            load_model(folder)
+        assert "\n" not in str(error.value)
