@@ -182,6 +182,7 @@ def begin_model(corpus: Corpus, features: Features, kind: str) -> dict[str, obje
 def trained_on(corpus: Corpus) -> dict[str, object]:
     """Return what a model was trained on, for ``model.json``."""
     pool = corpus.pool
+    synthetic = {} if all(part.corpus.evidence for part in pool.parts) else {"synthetic": True}
     return {
         "corpus": "+".join(part.corpus.name for part in pool.parts),
         "title": pool.title,
@@ -190,6 +191,7 @@ def trained_on(corpus: Corpus) -> dict[str, object]:
         "clips": len(corpus),
         "speakers": len(set(corpus.speakers)),
         "encoders": list(corpus.system.encoders),
+        **synthetic,
     }
 
 

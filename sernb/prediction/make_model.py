@@ -83,7 +83,7 @@ def is_linear(system: System) -> bool:
 
 
 def lacks(pool: Pool) -> list[str]:
-    """Return a sentence on each thing that the clips of a corpus do not allow."""
+    """Return a sentence on each thing that the clips of a corpus, or its licence, do not allow."""
     speakers, counts = pool.index.speaker.nunique(), pool.index.emotion.value_counts()
     voices = pool.index.groupby("emotion").speaker.nunique()
     found = []
@@ -95,6 +95,8 @@ def lacks(pool: Pool) -> list[str]:
             "needed for smaller sets"
         )
     few = [name for name in counts.index if voices[name] < 2] if speakers > 1 else []
+    if bound := [part.corpus.title for part in pool.parts if "ND" in part.corpus.licence]:
+        found.append(f"the licence of {' and '.join(bound)} lets nothing derived be handed on: keep the model")
     if few:
         found.append(f"of one speaker only: {', '.join(few)}; for others it cannot be measured, and it is never right")
     return found

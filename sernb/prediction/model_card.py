@@ -120,7 +120,10 @@ studio. There is no spontaneous speech, no child, no old voice, no other languag
         terms = "Their terms do not allow derived works\nto be handed on, and the model is derived from them: keep it."
     elif trained["licence"] == OWN:
         terms = "Who owns the recordings decides on the\nmodel; ask everybody who speaks in them before you hand it on."
-    return f"""{begin}{terms} {nothing}
+    synthetic = ""
+    if trained.get("synthetic"):
+        synthetic = "\nSynthetic speech is among it: scores show that the machinery works, nothing about emotion.\n"
+    return f"""{begin}{terms} {nothing}{synthetic}
 Limits that follow: it knows {trained["speakers"]} {_plural("voice", trained["speakers"])}, their language, what they
 said, their microphone and room, and nothing else.
 """
