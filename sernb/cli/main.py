@@ -22,6 +22,7 @@ MODULES = {
     "notebooks": ("run", "report"),
     "experiments": ("experiment", "verify", "status"),
     "predictions": ("predict", "app"),
+    "models": ("train", "export"),
 }
 COMMANDS = {name: f"sernb.cli.{module}" for module, names in MODULES.items() for name in names}
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}

@@ -38,6 +38,27 @@ class Measure:
     scale: float = 1.0  # from the value to what people read
 
 
+DEVIATION = 1e-8  # of a value that never changes, at most: it is left as it is
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a model that reads no functionals compares recordings with: functionals over its training clips."""
+
+    features: Functionals
+    classifier: LinearClassifier  # of which mean and deviation count
+
+    def measure(self, signal: np.ndarray) -> dict[str, float]:
+        """Measure one clip, see :func:`measure`."""
+        return measure(signal, self.features(signal)[0], self.features, self.classifier)
+
+
+def reference_of(features: Functionals, mean: np.ndarray, deviation: np.ndarray) -> Reference:
+    """Return the reference that mean and deviation of the functionals of training clips make."""
+    deviation = np.where(deviation > DEVIATION, deviation, 1.0)
+    return Reference(features, LinearClassifier(mean, deviation, np.zeros((1, len(mean)))))
+
+
 MEASURES = {
     "voice": Measure("s of voice", low="there is hardly any voice"),
     "level": Measure("dBFS", low="it is quiet", high="it is loud"),

@@ -1,51 +1,40 @@
-"""A corpus and a linear system → a final model: trained on all clips, calibrated for strangers, with its figures.
+"""A corpus and a system → a final model: trained on all clips, calibrated, with its figures and its card.
 
-Strangers speak other sentences, elsewhere. What stands for them is a clip of a gender and of a sentence that were not
-trained on, as other rooms and devices give it: temperature, prediction sets and the confidence of firm predictions come
-from such clips. What recordings the model knows comes from clips of speakers that were not trained on, and from their
-copies. Clips of another corpus only measure.
+Of linear systems: strangers speak other sentences, elsewhere. What stands for them is a clip of a gender and of a
+sentence that were not trained on, as other rooms and devices give it: temperature, prediction sets and the confidence
+of firm predictions come from such clips. What recordings the model knows comes from clips of speakers that were not
+trained on, and from their copies. Of networks, which take long to train, all of it comes from clips of speakers that
+were not trained on (:mod:`sernb.prediction.final_network`). Where there is one speaker only, nothing can be known of
+others, and the model says so. Clips of another corpus only measure.
 """
 
 import dataclasses
-import hashlib
-import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from sernb.audio.reading import load
 from sernb.config import plain
-from sernb.corpora.pool import find_recordings, parse_pool
-from sernb.evaluation import (
-    Predictions,
-    apply_temperature,
-    bootstrap_interval,
-    calibration_error,
-    evaluate,
-    fit_temperature,
-    uar,
-)
+from sernb.evaluation import apply_temperature, fit_temperature
 from sernb.features import VERSION as FEATURES_VERSION
-from sernb.features import Functionals, Joined, LevelledFunctionals
+from sernb.features import Features, Functionals, Joined, LevelledEmbedding, LevelledFunctionals
 from sernb.prediction import domain_check
-from sernb.prediction.calibration import (
-    coverage_with,
-    cross_coverage,
-    firm,
-    least_confidence,
-    mean_interval,
-    thresholds,
-    verdicts,
-)
+from sernb.prediction.calibration import cross_coverage, firm, least_confidence, thresholds, verdicts
 from sernb.prediction.loading import FORMAT, FORMAT_VERSION, KINDS
 from sernb.prediction.model import Adaptation
-from sernb.prediction.model_card import write_card
-from sernb.prediction.training import DRAWS, QUIETER, measure, predict_unseen, train, train_adapted
-from sernb.prediction.training_corpus import Corpus, features_of, read_corpus, read_rows
-from sernb.runtime.files import atomic
+from sernb.prediction.model_figures import (
+    enrolment_interval,
+    figures_of,
+    measure_foreign,
+    share_of_same,
+    strangers_figures,
+)
+from sernb.prediction.model_folder import Made, write_model
+from sernb.prediction.training import DRAWS, fold_references, measure, predict_unseen, train, train_adapted
+from sernb.prediction.training_corpus import BY_CLIP, Corpus, features_of, read_corpus
+from sernb.runtime.progress import progress_line
 from sernb.runtime.provenance import provenance
+from sernb.systems.base import System
 from sernb.systems.learning.linear_classifier import LinearClassifier
 from sernb.systems.registry import get_system
 
@@ -57,7 +46,16 @@ def train_final_model(system_name: str, corpus_name: str, foreign_name: str, fol
         system_name: a linear system, or a product of such
         foreign_name: a corpus to measure on; nothing is chosen there
     """
-    system, made = get_system(system_name), provenance(seconds=0)  # the commit is that at which training starts
+    write_model(make_linear_model(get_system(system_name), corpus_name, foreign_name), folder)
+
+
+def make_linear_model(system: System, corpus_name: str, foreign_name: str = "") -> Made:
+    """Train a linear system on all clips of a corpus, calibrate and measure it.
+
+    Args:
+        foreign_name: a corpus to measure on; nothing is chosen there. Empty: none
+    """
+    made = provenance(seconds=0)  # the commit is that at which training starts
     corpus = read_corpus(system, corpus_name)
     unseen, strange = (predict_unseen(corpus, strangers=each) for each in (False, True))
     truths = np.tile(corpus.truth, len(strange.scores))
@@ -72,25 +70,27 @@ def train_final_model(system_name: str, corpus_name: str, foreign_name: str, fol
         "adapted": thresholds(corpus.truth, enrolled[None], corpus.speakers),
         **{f"adapted {n}": thresholds(corpus.truth, each, corpus.speakers) for n, each in enrolled.items() if n},
     }
-    measured = measure(corpus, unseen)
     features = features_of(system)
-    functionals = features.part(Functionals) if isinstance(features, Joined) else features
+    functionals, own = functionals_of(features)
+    rows, references = (None, ()) if own else fold_references(corpus, functionals)
+    measured = measure(corpus, unseen, references)
     every = [each["measures"] for all_of in measured.values() for each in all_of]
     bounds = domain_check.bounds_of(every, any_level=isinstance(functionals, LevelledFunctionals))
     confidence, right = scores.max(axis=2).ravel(), (scores.argmax(axis=2) == corpus.truth).ravel()
     least = least_confidence(confidence, right)
+    progress_line(f"{system.name}: training on all {len(corpus)} clips")
     everything = np.ones(len(corpus), bool)
     classifier = train(corpus, everything, corpus.rows, corpus.copies)
     classifier = _with_temperature(classifier, temperatures["as_heard"])
-    own, others = train_adapted(corpus, everything)
-    own = _with_temperature(own, temperatures["adapted"])
-    adaptation = Adaptation(own, *(values.astype(np.float32) for values in others), k=strange.k)
+    adapted, others = train_adapted(corpus, everything)
+    adapted = _with_temperature(adapted, temperatures["adapted"])
+    adaptation = Adaptation(adapted, *(values.astype(np.float32) for values in others), k=strange.k)
     plain_scores = apply_temperature(unseen.scores[0], temperatures["as_heard"])
     figures = {
         "held-out speakers": figures_of(corpus, plain_scores),
         "adapted, all own clips": figures_of(corpus, unseen.enrolled[None].mean(axis=0)),
-        "adapted": {str(count or "all"): _enrolment_interval(corpus, each) for count, each in unseen.enrolled.items()},
-        "strangers": _strangers(corpus, scores),
+        "adapted": {str(count or "all"): enrolment_interval(corpus, each) for count, each in unseen.enrolled.items()},
+        "strangers": strangers_figures(corpus, scores),
         "coverage": cross_coverage(corpus.truth, scores, corpus.speakers, corpus.folds),
         "coverage, adapted": {
             str(n or "all"): cross_coverage(corpus.truth, each, corpus.speakers, corpus.folds)
@@ -98,132 +98,100 @@ def train_final_model(system_name: str, corpus_name: str, foreign_name: str, fol
         },
         "sure": firm(confidence, right, np.tile(corpus.speakers, len(scores)), least),
         "readiness": {name or "clips of unseen speakers": verdicts(each, bounds) for name, each in measured.items()},
-        "same prediction, 18 dB quieter": _same(measured, corpus),
-        "foreign": measure_foreign(foreign_name, corpus, classifier, bounds, sets["as_heard"], least),
+        "same prediction, 18 dB quieter": share_of_same(measured, corpus),
     }
+    known = {"readiness": bounds, "sets": sets, "unsure_below": least}
+    reference = None if own else domain_check.reference_of(functionals, rows.mean(axis=0), rows.std(axis=0))
+    if foreign_name:
+        figures["foreign"] = measure_foreign(foreign_name, corpus, classifier, known, reference)
     arrays = {
         **classifier.arrays,
         **{f"adapted {name}": values for name, values in adaptation.machine.arrays.items()},
         "average mean": adaptation.mean,
         "average variance": adaptation.variance,
     }
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **{name: values.astype(np.float32) for name, values in arrays.items()})
-    part = corpus.pool.parts[0]
     about = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "kind": KINDS[0],
-        "name": system.name,
-        "classes": corpus.classes,
-        "features": plain(features),
-        "features_version": FEATURES_VERSION,
+        **begin_model(corpus, features, KINDS[0]),
         "limit": classifier.limit,
         "longest": float(np.ceil(corpus.clips.seconds.max())),
         "unsure_below": least,
-        "temperatures": {"as_heard": classifier.temperature, "adapted": own.temperature},
+        "temperatures": {"as_heard": classifier.temperature, "adapted": adapted.temperature},
         "sets": sets,
         "adaptation_k": strange.k,
         "readiness": bounds,
-        "trained_on": {
-            "corpus": part.corpus.name,
-            "title": part.corpus.title,
-            "licence": part.corpus.licence,
-            "recordings": corpus.pool.recordings,
-            "clips": len(corpus),
-            "speakers": len(set(corpus.speakers)),
-            "encoders": list(system.encoders),
-        },
+        "trained_on": trained_on(corpus),
         "figures": figures,
-        "weights_sha256": hashlib.sha256(packed.getvalue()).hexdigest(),
-        "provenance": {name: value for name, value in made.items() if name != "seconds"},
     }
-    with atomic(folder / "weights.npz") as unfinished:
-        unfinished.write_bytes(packed.getvalue())
-    with atomic(folder / "model.json") as unfinished:
-        unfinished.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    with atomic(folder / "README.md") as unfinished:
-        unfinished.write_text(write_card(json.loads(json.dumps(about))), "utf-8")
+    return Made(*with_reference(about, arrays, reference), made)
 
 
-def figures_of(corpus: Corpus, scores: np.ndarray) -> dict[str, object]:
-    """Return metrics with intervals: all, by gender, by emotion."""
-    found = evaluate(corpus.truth, scores, corpus.speakers)
-    genders = corpus.clips.gender.to_numpy(str)
-    by_gender = {
-        name: _uar(corpus.truth[at], scores[at], corpus.speakers[at])
-        for name in sorted(set(genders))
-        for at in [genders == name]
+def make_for_one_speaker(system: System, corpus_name: str) -> Made:
+    """Train a linear system on the clips of one speaker: nothing is calibrated, as nothing is known of others."""
+    made = provenance(seconds=0)
+    corpus = read_corpus(system, corpus_name, BY_CLIP)
+    scores = np.zeros((len(corpus), len(corpus.classes)))
+    for number, held in enumerate(corpus.folds):
+        progress_line(f"fold {number}: clips of the same speaker")
+        scores[held] = train(corpus, ~held, corpus.rows, corpus.copies)(corpus.rows[held])
+    classifier = train(corpus, np.ones(len(corpus), bool), corpus.rows, corpus.copies)
+    about = {
+        **begin_model(corpus, features_of(system), KINDS[0]),
+        "limit": classifier.limit,
+        "longest": float(np.ceil(corpus.clips.seconds.max())),
+        "unsure_below": 0.0,
+        "temperatures": {"as_heard": classifier.temperature},
+        "sets": {},
+        "trained_on": trained_on(corpus),
+        "figures": {"held-out clips": figures_of(corpus, scores)},
     }
+    return Made(about, classifier.arrays, made)
+
+
+def functionals_of(features: Features) -> tuple[Functionals, bool]:
+    """Return the functionals that the domain check reads, and whether the model reads them itself."""
+    parts: Sequence[Features] = features.parts if isinstance(features, Joined) else (features,)
+    for part in parts:
+        if isinstance(part, Functionals):
+            return part, True
+    return (LevelledFunctionals() if isinstance(parts[0], LevelledEmbedding) else Functionals()), False
+
+
+def with_reference(
+    about: dict, arrays: dict[str, np.ndarray], reference: domain_check.Reference | None
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return both with what the domain check compares recordings with, where the model itself does not hold it."""
+    if reference is None:
+        return about, arrays
+    kept = {f"domain {name}": getattr(reference.classifier, name) for name in ("mean", "deviation")}
+    return {**about, "domain_features": plain(reference.features)}, {**arrays, **kept}
+
+
+def begin_model(corpus: Corpus, features: Features, kind: str) -> dict[str, object]:
+    """Return the first entries of ``model.json``."""
     return {
-        "clips": found.clips,
-        "speakers": found.speakers,
-        "UAR": str(found.uar),
-        "UAR floor": f"{100 * found.uar_floor:.1f}",
-        "WAR": str(found.war),
-        "WAR floor": f"{100 * found.war_floor:.1f}",
-        "top-3": str(found.top3),
-        "top-3 floor": f"{100 * found.top3_floor:.1f}",
-        "calibration error": f"{100 * calibration_error(corpus.truth, scores):.1f}",
-        "UAR by gender": by_gender,
-        "recall by emotion": {name: str(each) for name, each in zip(corpus.classes, found.recall, strict=True)},
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "kind": kind,
+        "name": corpus.system.name,
+        "classes": corpus.classes,
+        "features": plain(features),
+        "features_version": FEATURES_VERSION,
     }
 
 
-def _strangers(corpus: Corpus, scores: np.ndarray) -> dict[str, str]:
-    """Return the UAR of each kind of copy; scores are ``(copies, clips, classes)``."""
-    names = [view.name for view in corpus.system.training_views] or ["as recorded"]
-    return {name: _uar(corpus.truth, each, corpus.speakers) for name, each in zip(names, scores, strict=True)}
-
-
-def _same(measured: Mapping[str, Sequence[Mapping]], corpus: Corpus) -> str:
-    itself = {each["clip"]: each["class"] for each in measured[""]}
-    quieter = measured[QUIETER.name]
-    same = np.array([each["class"] == itself[each["clip"]] for each in quieter])
-    return mean_interval(same, corpus.speakers[[each["clip"] for each in quieter]])
-
-
-def _enrolment_interval(corpus: Corpus, scores: np.ndarray) -> str:
-    """Return the UAR over all draws of the available clips."""
-    truth, speakers = (np.tile(each, len(scores)) for each in (corpus.truth, corpus.speakers))
-    return _uar(truth, np.concatenate(scores), speakers)
-
-
-def _uar(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray) -> str:
-    """Return the UAR with its interval, in per cent."""
-    return str(bootstrap_interval(uar, Predictions(truth, scores, speakers)))
-
-
-def measure_foreign(
-    name: str, corpus: Corpus, classifier: LinearClassifier, bounds: Mapping, sets: Mapping[str, float], least: float
-) -> dict[str, object]:
-    """Return what the final model does on another corpus, of which nothing was chosen."""
-    pool, features = parse_pool(name), features_of(corpus.system)
-    clips = pool.index[pool.index.emotion.isin(corpus.classes)]
-    files = find_recordings(pool, clips["clip"].tolist())
-    rows, speakers = read_rows(pool, corpus.system, clips["clip"]), clips.speaker.to_numpy(str)
-    truth, scores = clips.emotion.map(corpus.classes.index).to_numpy(int), classifier(rows)
-    metrics, right = evaluate(truth, scores, speakers), scores.argmax(axis=1) == truth
-    found = [
-        {"measures": domain_check.measure(load(files[clip], features.sampling_rate), row, features, classifier)}
-        | {"right": bool(ok)}
-        for clip, row, ok in zip(clips["clip"], rows, right, strict=True)
-    ]
-    out = np.array([domain_check.check_domain(each["measures"], bounds).verdict for each in found])
-    confidence = np.where(out == domain_check.OUT_OF_DOMAIN, 0.0, scores.max(axis=1))
+def trained_on(corpus: Corpus) -> dict[str, object]:
+    """Return what a model was trained on, for ``model.json``."""
+    pool = corpus.pool
+    synthetic = {} if all(part.corpus.evidence for part in pool.parts) else {"synthetic": True}
     return {
-        "corpus": pool.parts[0].title,
-        "clips": metrics.clips,
-        "speakers": metrics.speakers,
-        "drawn": metrics.resampled,
-        "UAR": str(metrics.uar),
-        "UAR floor": f"{100 * metrics.uar_floor:.1f}",
-        "mean confidence": f"{100 * scores.max(axis=1).mean():.0f}",
-        "calibration error": f"{100 * calibration_error(truth, scores):.1f}",
-        "recall by emotion": {name: str(each) for name, each in zip(corpus.classes, metrics.recall, strict=True)},
-        "sure": firm(confidence, right, speakers, least),
-        "coverage": coverage_with(truth, scores, speakers, sets),
-        "readiness": verdicts(found, bounds),
+        "corpus": "+".join(part.corpus.name for part in pool.parts),
+        "title": pool.title,
+        "licence": pool.licence,
+        "recordings": pool.recordings,
+        "clips": len(corpus),
+        "speakers": len(set(corpus.speakers)),
+        "encoders": list(corpus.system.encoders),
+        **synthetic,
     }
 
 

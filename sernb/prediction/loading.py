@@ -5,17 +5,20 @@ from pathlib import Path
 
 import numpy as np
 
-from sernb.config import DataError
+from sernb.config import PROFILES, DataError, plain
 from sernb.encoders.registry import DEFAULT, record_of
-from sernb.prediction.domain_check import MEASURES
-from sernb.prediction.model import MODELS, Adaptation, Model, check_features, refuse_mismatch
+from sernb.features import Features, Functionals
+from sernb.prediction.domain_check import MEASURES, Reference, reference_of
+from sernb.prediction.model import MODELS, Adaptation, CalibratedNetwork, Model, check_features, refuse_mismatch
 from sernb.runtime.bounded import arrays_in, content_of, json_in, number, words
 from sernb.systems.learning.linear_classifier import classifier_from_arrays
+from sernb.systems.registry import get_system
 
 SHIPPED = MODELS / "functionals-ridge"  # needs nothing else
 WITH_ENCODER = MODELS / "embedding-functionals"  # where its encoder's weights are there
 FORMAT, FORMAT_VERSION = "sernb-model", 1
-KINDS = ("ridge",)
+KINDS = ("ridge", "sernet")  # a linear classifier, or the network of this name
+DOMAIN = "domain "  # begins the names of the arrays that the domain check reads
 
 
 def load_model(folder: str | Path | None = None) -> Model:
@@ -64,8 +67,15 @@ def _shipped(folder: Path) -> Model:
         classes, name = words(about["classes"]), str(about["name"])
         if not name.isprintable():
             raise ValueError("name: one line of text is expected")
-        limit, temperatures = number(about["limit"], "limit", low=1e-3, high=1e6), about["temperatures"]
+        temperatures = about["temperatures"]
         temperature = number(temperatures["as_heard"], "temperatures", low=1e-3, high=1e3)
+        reference = _reference(about, arrays, folder)
+        if about["kind"] == "sernet":
+            network = _network(about, arrays, features, temperature)
+            known = Model(folder, about, name, classes, features, network=network, reference=reference)
+            _refuse_odd(known, features.width)
+            return known
+        limit = number(about["limit"], "limit", low=1e-3, high=1e6)
         heard = classifier_from_arrays(arrays, temperature=temperature, limit=limit)
         adaptation = None
         if "adapted" in temperatures:
@@ -80,7 +90,7 @@ def _shipped(folder: Path) -> Model:
                 _moments(arrays, "average variance", features.width),
                 number(about["adaptation_k"], "adaptation_k", low=0),
             )
-        known = Model(folder, about, name, classes, features, machine=heard, adaptation=adaptation)
+        known = Model(folder, about, name, classes, features, None, heard, adaptation, reference)
         _refuse_odd(known, features.width)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"{ascii(error.args[0])[1:-1]} is missing" if isinstance(error, KeyError) else str(error)
@@ -88,20 +98,46 @@ def _shipped(folder: Path) -> Model:
     return known
 
 
+def _network(about: dict, arrays: dict[str, np.ndarray], features: Features, temperature: float) -> CalibratedNetwork:
+    """Return what predicts from the arrays of a network, features of clips → ``(clips, classes)``."""
+    system = get_system(about["kind"])
+    settings = next((each for each in map(system.settings_for, PROFILES) if plain(each) == about["settings"]), None)
+    if settings is None or features != system.features:
+        raise ValueError("settings or features are not those of this version")
+    own = {name: values for name, values in arrays.items() if not name.startswith(DOMAIN)}
+    network = system.light(settings, own)
+    silent = network([np.zeros((1, features.width), np.float32)])  # arrays of other shapes are refused here
+    if silent.shape != (1, len(about["classes"])) or not all(map(np.all, map(np.isfinite, own.values()))):
+        raise ValueError("the arrays are not those of such a network")
+    return CalibratedNetwork(network, temperature)
+
+
+def _reference(about: dict, arrays: dict[str, np.ndarray], folder: Path) -> Reference | None:
+    """Return what the domain check compares recordings with, where the model reads no functionals."""
+    if "domain_features" not in about:
+        return None
+    features = check_features(about["domain_features"], about["features_version"], folder)
+    if not isinstance(features, Functionals):
+        raise ValueError("domain_features: functionals are expected")
+    values = (_moments(arrays, f"{DOMAIN}{name}", features.width) for name in ("mean", "deviation"))
+    return reference_of(features, *values)
+
+
 def _refuse_odd(model: Model, width: int) -> None:
     """Raise ValueError, KeyError or TypeError where what is known of the answers cannot be used."""
-    for machine in (model.machine, model.adaptation.machine) if model.adaptation else (model.machine,):
-        refuse_mismatch(machine, len(model.classes), width)
+    for machine in (model.machine, model.adaptation and model.adaptation.machine):
+        if machine:
+            refuse_mismatch(machine, len(model.classes), width)
     for sets in model.about["sets"].values():
         for coverage, threshold in sets.items():
             number(float(coverage), "sets: coverages", low=0, high=1)
             number(threshold, "sets: thresholds", low=0, high=1)
-    for name in MEASURES:
-        bounds = model.about["readiness"][name]
-        for which, bound in bounds.items():
-            if bound is not None:
-                number(bound, f"readiness: {name}: {which}")
-    number(model.about["readiness"]["voice"]["stop"], "readiness: voice: stop")
+    if "readiness" in model.about:  # of one speaker it is not known
+        for name in MEASURES:
+            for which, bound in model.about["readiness"][name].items():
+                if bound is not None:
+                    number(bound, f"readiness: {name}: {which}")
+        number(model.about["readiness"]["voice"]["stop"], "readiness: voice: stop")
     for name in ("longest", "unsure_below"):
         number(model.about[name], name, low=0)
 

@@ -13,12 +13,23 @@ import numpy as np
 from sernb.audio.decoders import Hertz, Seconds
 from sernb.config import DataError, plain
 from sernb.encoders.registry import DEFAULT, ENCODERS
+from sernb.evaluation import apply_temperature
 from sernb.features import VERSION as FEATURES_VERSION
-from sernb.features import Features, Functionals, Joined, LevelledEmbedding, LevelledFunctionals
+from sernb.features import (
+    Embedding,
+    Features,
+    Functionals,
+    Joined,
+    LevelledEmbedding,
+    LevelledFunctionals,
+    SpeechMel,
+)
+from sernb.prediction.domain_check import Reference
 from sernb.systems.learning.linear_classifier import LinearClassifier
 
 MODELS = Path(__file__).resolve().parent / "models"  # the bundled ones
 MOST = 1e30  # of a weight: scores stay finite
+MOST_PARTS = 4  # features beside each other
 SMALLEST = 1e-16  # variance of a value that never changes: it becomes 0
 
 
@@ -46,6 +57,18 @@ class Adaptation:
 
 
 @dataclass(frozen=True)
+class CalibratedNetwork:
+    """A network, and the temperature at which its probabilities are as sure as they should be."""
+
+    network: Callable[[Sequence[np.ndarray]], np.ndarray]
+    temperature: float
+
+    def __call__(self, clips: Sequence[np.ndarray]) -> np.ndarray:
+        """Return probabilities, ``(clips, classes)``, from the features of each clip."""
+        return apply_temperature(self.network(clips), self.temperature)
+
+
+@dataclass(frozen=True)
 class Model:
     """What answers, and what is known about its answers."""
 
@@ -57,6 +80,7 @@ class Model:
     network: Callable[[Sequence[np.ndarray]], np.ndarray] | None = None  # features of clips → (clips, classes)
     machine: LinearClassifier | None = None  # instead of a network
     adaptation: Adaptation | None = None
+    reference: Reference | None = None  # what the domain check compares with, where no functionals are read
 
     def only(self, classes: Sequence[str]) -> "Model":
         """Return a model that predicts some of the classes only; of its prediction sets nothing is known then.
@@ -149,19 +173,24 @@ def refuse_mismatch(machine: LinearClassifier, classes: int, width: int) -> None
         raise ValueError(f"planes: numbers up to {MOST:g} are expected")
 
 
-def check_features(settings: dict | None, version: int | None, folder: Path) -> Functionals | Joined:
-    """Return the features of a model, if this version of the workbook has them: functionals, or an encoder's beside.
+def check_features(settings: dict | None, version: int | None, folder: Path) -> Features:
+    """Return the features of a model, if this version of the workbook has them: one of those known here, or several.
 
     Raises:
         DataError: if it does not
     """
-    encoders = (LevelledEmbedding(encoder=name) for name in ENCODERS)  # no file that a model names is opened
-    functionals = LevelledFunctionals()
-    known = (Functionals(), functionals, *(Joined((embedding, functionals)) for embedding in encoders))
-    features = next((each for each in known if plain(each) == settings), None)
-    if features is None or version != FEATURES_VERSION:
+    embeddings = (kind(encoder=name) for name in ENCODERS for kind in (LevelledEmbedding, Embedding))
+    known = (Functionals(), LevelledFunctionals(), SpeechMel(), *embeddings)  # no file that a model names is opened
+    given = settings.get("parts") if isinstance(settings, dict) and settings.get("type") == Joined.__name__ else None
+    several = isinstance(given, list) and 2 <= len(given) <= MOST_PARTS
+    parts = [next((each for each in known if plain(each) == part), None) for part in (given if several else [settings])]
+    whole = Joined(tuple(parts)) if several else parts[0]
+    twice = any(part in parts[:at] for at, part in enumerate(parts))
+    fitting = None not in parts and not (several and (twice or SpeechMel() in parts)) and plain(whole) == settings
+    if not fitting or version != FEATURES_VERSION:
         raise DataError(
             f"{folder}: was made for other features than this version's (version {FEATURES_VERSION} of Functionals, "
-            "or of a known encoder's embeddings beside them); make it again with this version"
+            "of SpeechMel, or of a known encoder's embeddings, several beside each other); make it again with this "
+            "version"
         )
-    return features
+    return whole

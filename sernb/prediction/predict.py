@@ -292,7 +292,10 @@ def _piece(model: Model, path: Path, start: Seconds, end: Seconds, signal: np.nd
     features = _features(model, path, signal)
     if "readiness" not in model.about:
         return Piece(start, end, signal, features, None)
-    measures = domain_check.measure(signal, features[0], model.features, model.machine)
+    if model.reference:
+        measures = model.reference.measure(signal)
+    else:
+        measures = domain_check.measure(signal, features[0], model.features, model.machine)
     return Piece(start, end, signal, features, measures)
 
 

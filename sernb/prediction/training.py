@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from sernb.audio.augmentation import Gain, apply_view
 from sernb.audio.reading import load
 from sernb.corpora.pool import find_recordings
+from sernb.corpora.preparation import prepare
 from sernb.evaluation import uar
+from sernb.features import Functionals
 from sernb.features.normalisation import SHRINKAGES, Moments, average_moments, compute_moments, shrink, standardise
 from sernb.prediction import domain_check
 from sernb.prediction.training_corpus import Corpus, features_of, members_of
@@ -132,8 +135,21 @@ def predict_unseen(corpus: Corpus, *, strangers: bool) -> Unseen:
     return Unseen(tuple(classifiers), scores, enrolled, best(np.ones(len(corpus), bool)))
 
 
-def measure(corpus: Corpus, unseen: Unseen) -> dict[str, list[dict[str, object]]]:
+def fold_references(corpus: Corpus, features: Functionals) -> tuple[np.ndarray, tuple[domain_check.Reference, ...]]:
+    """Return functionals of all clips, and by fold what clips of its unseen speakers are compared with."""
+    table = prepare(corpus.pool, features, progress=True)
+    rows = np.stack([table[clip][0] for clip in corpus.clips["clip"]]).astype(np.float64)
+    kept = [rows[~held] for held in corpus.folds]
+    return rows, tuple(domain_check.reference_of(features, each.mean(axis=0), each.std(axis=0)) for each in kept)
+
+
+def measure(
+    corpus: Corpus, unseen: Unseen, references: Sequence[domain_check.Reference] = ()
+) -> dict[str, list[dict[str, object]]]:
     """Measure every clip, and copies of some, as clips of unseen speakers.
+
+    Args:
+        references: by fold what clips are compared with, where the model reads no functionals
 
     Returns:
         by name of the copy; "" for the clips: of each recording which clip it is of, its measures, the class that was
@@ -142,14 +158,15 @@ def measure(corpus: Corpus, unseen: Unseen) -> dict[str, list[dict[str, object]]
     features = features_of(corpus.system)
     files = find_recordings(corpus.pool, corpus.clips["clip"].tolist())
     fold_of = np.argmax(np.stack(corpus.folds), axis=0)
-    sampled = set(corpus.clips.groupby("speaker").sample(SAMPLED, random_state=0).index)
+    sampled = _sample(corpus.clips)
     views = (*corpus.system.training_views, QUIETER)
     found: dict[str, list[dict]] = {name: [] for name in ("", *(view.name for view in views))}
 
     def note(name: str, at: int, signal: np.ndarray, row: np.ndarray) -> None:
         classifier = unseen.classifiers[fold_of[at]]
         predicted = int(classifier(row[None]).argmax())
-        measures = domain_check.measure(signal, row, features, classifier)
+        own = references[fold_of[at]].measure(signal) if references else None
+        measures = own or domain_check.measure(signal, row, features, classifier)
         right = predicted == corpus.truth[at]
         found[name].append({"clip": at, "measures": measures, "right": right, "class": predicted})
 
@@ -167,3 +184,10 @@ def measure(corpus: Corpus, unseen: Unseen) -> dict[str, list[dict[str, object]]
                 row = corpus.copies[number][at]
             note(view.name, at, copy, row)
     return found
+
+
+def _sample(clips: pd.DataFrame) -> set[int]:
+    """Return the positions of some clips of each speaker; of one who has fewer, of all."""
+    if clips.speaker.value_counts().min() >= SAMPLED:
+        return set(clips.groupby("speaker").sample(SAMPLED, random_state=0).index)
+    return set(clips.sample(frac=1, random_state=0).groupby("speaker").head(SAMPLED).index)

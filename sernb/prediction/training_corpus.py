@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 
 from sernb.audio.augmentation import ORIGINAL, View
+from sernb.config import Infeasible
 from sernb.corpora.pool import Pool
 from sernb.corpora.preparation import prepare
 from sernb.features import Features, Joined
+from sernb.runs.experiment import Plan
 from sernb.runs.planning import plan
 from sernb.systems.base import System
 
-PROTOCOL = "speaker-independent"
+PROTOCOL, BY_CLIP = "speaker-independent", "random"  # the second where there is one speaker
+MOST_SENTENCES = 4  # groups of sentences; each is a training more
 
 
 @dataclass(frozen=True)
@@ -44,16 +47,25 @@ class Corpus:
         """Which clips are predicted, and which are trained on, in groups; ``(clips,)`` of booleans each.
 
         A stranger differs from who trained as far as the corpus allows: another speaker, of the other gender (where
-        there is one gender only: of another fold), who says another sentence (where there is more than one).
+        there is one gender only: of another fold), who says another sentence (where there is more than one). Many
+        sentences are taken together in a few groups; a condition that would leave a class without training clips is
+        dropped.
         """
         genders = self.clips.gender.fillna("").to_numpy(str)
         groups = [genders == name for name in np.unique(genders)]
         found = []
-        for unseen in groups if len(groups) > 1 else self.folds:
-            for sentence in np.unique(self.sentences):
-                same = self.sentences == sentence
-                found.append((unseen & same, ~unseen & ~same) if not same.all() else (unseen, ~unseen))
+        for unseen in groups if len(groups) > 1 and all(self._teaches(~each) for each in groups) else self.folds:
+            sentences = np.unique(self.sentences)
+            for part in np.array_split(sentences, min(len(sentences), MOST_SENTENCES)):
+                same = np.isin(self.sentences, part)
+                left = ~unseen & ~same
+                if (unseen & same).any():
+                    found.append((unseen & same, left if self._teaches(left) else ~unseen))
         return found
+
+    def _teaches(self, kept: np.ndarray) -> bool:
+        """Return whether every class of the corpus is among some clips."""
+        return len(np.unique(self.truth[kept])) == len(np.unique(self.truth))
 
     @cached_property
     def sentences(self) -> np.ndarray:
@@ -69,14 +81,30 @@ class Corpus:
         return {name: np.flatnonzero(mask & (self.speakers == name)) for name in np.unique(self.speakers[mask])}
 
 
-def read_corpus(system: System, name: str) -> Corpus:
-    """Read a corpus as a system does, with its copies and speaker-independent folds."""
-    experiments = plan([system.name], name, [PROTOCOL])
+def read_corpus(system: System, name: str, protocol: str = PROTOCOL) -> Corpus:
+    """Read a corpus as a system does, with its copies and the folds of a protocol, by default speaker-independent.
+
+    Raises:
+        Infeasible: if a fold of the protocol cannot be done with these recordings
+    """
+    experiments = plan_all([system.name], name, protocol)
     first = experiments[0]
     clips = first.clips.reset_index(drop=True)
     tables = [read_rows(first.corpus, system, clips["clip"], view) for view in (ORIGINAL, *system.training_views)]
     folds = tuple(clips["clip"].isin(experiment.fold.test).to_numpy() for experiment in experiments)
     return Corpus(system, first.corpus, first.labels.classes, clips, tables[0], tuple(tables[1:]), folds)
+
+
+def plan_all(systems: Sequence[str], name: str, protocol: str, **options: object) -> Plan:
+    """Return the folds of a protocol; every clip is tested in one of them.
+
+    Raises:
+        Infeasible: if one cannot be done
+    """
+    experiments = plan(systems, name, [protocol], **options)
+    if experiments.left_out:
+        raise Infeasible(*experiments.left_out)
+    return experiments
 
 
 def read_rows(pool: Pool, system: System, clips: Sequence[str], view: View = ORIGINAL) -> np.ndarray:

@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 import soundfile
+from bare_runtime import run_alone
 
 from sernb.audio.reading import load
 from sernb.config import ROOT
 from sernb.features import Functionals, Joined, LevelledFunctionals
+from sernb.prediction.export import TOLERANCE, export_model
 from sernb.prediction.final_model import train_final_model
 from sernb.prediction.loading import load_model
 from sernb.prediction.predict import predict
@@ -59,6 +62,14 @@ def test_a_model_of_fewer_classes_renormalises(folder):
     whole = model.scores([row])[0][[2, 3]]
     np.testing.assert_allclose(fewer.scores([row])[0], whole / whole.sum(), atol=1e-9)
     assert fewer.threshold(0.9) is None
+
+
+def test_a_model_is_carried_elsewhere_exported_and_predicts_without_the_workbook(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    model = load_model(tmp_path / "elsewhere")
+    export_model(model, "onnx", tmp_path / "made")
+    rows = np.concatenate([model.features(load(clip, 16_000)) for clip in sorted(CLIP.parent.glob("*-01.flac"))[::10]])
+    np.testing.assert_allclose(run_alone(tmp_path / "made", rows, tmp_path), model.machine(rows), atol=TOLERANCE)
 
 
 def test_a_product_of_linear_classifiers_is_one():

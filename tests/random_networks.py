@@ -1,0 +1,33 @@
+"""Weights of sernet as a run keeps them, drawn at random: nothing has to be trained to try what reads them."""
+
+import numpy as np
+
+from sernb.features import SpeechMel
+from sernb.systems.sernet import SYSTEM
+
+
+def sernet_arrays(classes: int) -> dict[str, np.ndarray]:
+    """Return arrays by name; names begin with their number."""
+    rng, settings, width = np.random.default_rng(1), SYSTEM.settings, SpeechMel().width
+
+    def normalised(size: int) -> list[np.ndarray]:
+        return [
+            rng.uniform(0.5, 1.5, size),
+            rng.normal(0, 0.1, size),
+            rng.normal(0, 0.1, size),
+            rng.uniform(0.5, 2, size),
+        ]
+
+    def convolution(frames: int, into: int, out: int) -> list[np.ndarray]:
+        return [rng.normal(0, (frames * into) ** -0.5, (frames, into, out)), *normalised(out)]
+
+    arrays = [rng.normal(-40, 5, width), rng.uniform(100, 300, width)]
+    arrays += convolution(settings.first_kernel, width, settings.filters)
+    for _ in settings.dilations:
+        arrays += convolution(settings.kernel, settings.filters, settings.filters)
+    arrays += convolution(1, settings.filters, settings.pooled)
+    for into, out in ((settings.pooled, settings.attention), (settings.attention, settings.pooled)):
+        arrays += [rng.normal(0, into**-0.5, (into, out)), rng.normal(0, 0.1, out)]
+    pooled = 2 * settings.pooled
+    arrays += [*normalised(pooled), rng.normal(0, 0.3, (pooled, classes)), rng.normal(0, 0.1, classes)]
+    return {f"{number:03d} weight": values.astype(np.float32) for number, values in enumerate(arrays)}
