@@ -11,10 +11,7 @@ from sernb import config
 if TYPE_CHECKING:
     import pandas as pd
 
-# The one order of emotions in every table and figure.
-EMOTIONS = (
-    "neutral", "calm", "happy", "excited", "sad", "angry", "frustrated", "fearful", "disgust", "surprised", "bored",
-)  # fmt: skip
+EMOTIONS = config.EMOTIONS  # the one order in every table and figure
 DIMENSIONS = ("valence", "arousal", "dominance")
 
 Labels = dict[str, str | float]  # column of the index → value

@@ -10,20 +10,8 @@ from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# One colour per emotion, the same on every page; told apart by people with common colour blindness.
-PALETTE = {
-    "neutral": "#7f7f7f",
-    "calm": "#56b4e9",
-    "happy": "#e69f00",
-    "excited": "#f0e442",
-    "sad": "#0072b2",
-    "angry": "#d55e00",
-    "frustrated": "#8c564b",
-    "fearful": "#6a3d9a",
-    "disgust": "#009e73",
-    "surprised": "#cc79a7",
-    "bored": "#bcbd22",
-}
+from sernb.config import PALETTE
+
 INK = "#30343b"
 # Fill, hatch, and the colour of text on the fill: told apart without colours, too.
 GENDERS = {
