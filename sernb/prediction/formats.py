@@ -108,16 +108,14 @@ def as_csv(predictions: Sequence[Prediction], *, timeline: bool = False) -> str:
     classes = predictions[0].classes if predictions else ()
     for each in predictions:
         name, verdict = printable(each.path), each.readiness.verdict if each.readiness else ""
-        if not timeline:
-            chosen = _set_cell(each.stated_set, each.answer)
-            rows.append(
-                [name, f"{each.seconds:.3f}", each.answer, chosen, verdict, *each.scores, *_trust(as_data(each))]
-            )
-        for window in each.windows if timeline else ():
-            scores = [""] * len(classes) if window.scores is None else window.scores
-            span = [f"{window.start:.3f}", f"{window.end:.3f}"]
-            text = each.said(window)
-            rows.append([name, *span, text, "", verdict, *scores, *_trust(each.answer, verdict, each.speaker_clips)])
+        said = [([each.seconds], each.answer, _set_cell(each.stated_set, each.answer), each.scores)]
+        if timeline:
+            none = [""] * len(classes)
+            said = [((at.start, at.end), each.said(at), "", at.scores if at.voiced else none) for at in each.windows]
+        for times, text, chosen, scores in said:
+            clock_times = [f"{time:.3f}" for time in times]
+            trust = _trust(text, verdict, each.speaker_clips)
+            rows.append([name, *clock_times, text, chosen, verdict, *scores, *trust])
     return _csv(["start", "end"] if timeline else ["seconds"], classes, rows)
 
 

@@ -28,7 +28,7 @@ COVERAGE = 0.9
 VIEWS: tuple[View, ...] = tuple(view for view in TEST_VIEWS if isinstance(view, Gain | Speed))
 AGREED = 0.75  # of the views, with the recording itself, at least
 NOT_SURE, NO_SPEECH = "not sure", "no speech"
-ADAPTED = "adapted to a voice by {} clips; when to be sure was measured on voices without adaptation"
+ADAPTED = "adapted to a voice by {} clips; from which confidence on to be sure is not calibrated for adapted voices"
 
 Scores = Callable[[Sequence[np.ndarray]], np.ndarray]  # features of clips → (clips, classes)
 

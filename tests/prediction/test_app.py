@@ -198,7 +198,7 @@ def test_answers_for_a_taught_voice_are_those_of_speaker_clips(app, tmp_path, re
     assert said["probabilities"] != before["probabilities"]
     assert said["speaker_clips"] == 4
     assert expected.threshold == app.model.threshold(0.9, clips=4) == app.model.about["sets"]["adapted 4"]["0.9"]
-    assert "measured on voices without adaptation" in said["notes"][-1]
+    assert "not calibrated for adapted voices" in said["notes"][-1]
     assert not app.keeper.folder.exists()
     assert json.loads(ask(app, "POST", "/forget")[1])["clips"] == 0
     assert json.loads(ask(app, "POST", "/predict?name=me.wav", clips[0].read_bytes())[1]) == before
