@@ -1,4 +1,4 @@
-"""Where things lie, what emotions are called, how a setting becomes a name: paths, the profile of a run, digests."""
+"""Where things lie, and how a setting becomes a name: paths, the profile of a run, digests."""
 
 import dataclasses
 import hashlib
@@ -28,22 +28,6 @@ ROOT = find_checkout(Path(__file__).parent)
 INDEX = ROOT / "data" / "index"
 NOTEBOOKS = ROOT / "notebooks"
 REPORTS = ROOT / "reports"
-
-# Names, order and colours of emotions on every page; told apart by people with common colour blindness.
-PALETTE = {
-    "neutral": "#7f7f7f",
-    "calm": "#56b4e9",
-    "happy": "#e69f00",
-    "excited": "#f0e442",
-    "sad": "#0072b2",
-    "angry": "#d55e00",
-    "frustrated": "#8c564b",
-    "fearful": "#6a3d9a",
-    "disgust": "#009e73",
-    "surprised": "#cc79a7",
-    "bored": "#bcbd22",
-}
-EMOTIONS = tuple(PALETTE)
 
 PROFILES = ("quick", "full")
 REPORTED = 10  # problems that an error names

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sernb import config
+from sernb.colours import PALETTE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-EMOTIONS = config.EMOTIONS  # the one order in every table and figure
+EMOTIONS = tuple(PALETTE)  # the one order in every table and figure
 DIMENSIONS = ("valence", "arousal", "dominance")
 
 Labels = dict[str, str | float]  # column of the index → value

@@ -10,7 +10,8 @@ from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sernb.config import PALETTE
+from sernb.colours import ACCENT as ACCENT  # for the other figures, which take all of the style from here
+from sernb.colours import PALETTE
 
 INK = "#30343b"
 # Fill, hatch, and the colour of text on the fill: told apart without colours, too.
@@ -19,7 +20,6 @@ GENDERS = {
     "male": ("#3f6f9c", "///", "white"),
 }
 OTHER_GENDER = ("#d5d8dc", "..", INK)
-ACCENT = "#2f5d8a"
 FLOOR = "#a33b3b"
 WIDTH = 8.0  # inches
 

@@ -22,7 +22,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from sernb.audio.decoders import Seconds
-from sernb.config import PALETTE, DataError
+from sernb.colours import ACCENT, PALETTE
+from sernb.config import DataError
 from sernb.prediction.archive import LARGEST, RecordingArchive, RefusedRequest
 from sernb.prediction.formats import UNRELIABLE
 from sernb.prediction.handler import Handler, log
@@ -36,7 +37,6 @@ HOST = "127.0.0.1"
 CONNECTIONS = 128  # that wait to be answered
 TURN: Seconds = 60.0  # for which an upload waits until others leave room
 SCRATCH = "sernb-app-"
-OTHER = "#2f5d8a"  # of a class that is no emotion of ours
 
 
 class App(ThreadingHTTPServer):
@@ -125,7 +125,7 @@ class App(ThreadingHTTPServer):
         setup = {
             "token": self.token,
             "classes": self.model.classes,
-            "colours": {name: PALETTE.get(name, OTHER) for name in self.model.classes},
+            "colours": {name: PALETTE.get(name, ACCENT) for name in self.model.classes},
             "meaning": [MEANING, NOT_FOR],
             "model": self.model.introduction,
             "unreliable": UNRELIABLE,
