@@ -190,8 +190,8 @@ def kept_as_html(kept: Sequence[dict]) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>sernb: kept recordings</title><style>'
         "body { font: 1rem/1.5 system-ui, sans-serif; } table { border-collapse: collapse; } "
         "th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; } "
-        ".unsure td { color: #5c636b; }</style><h1>Kept recordings</h1>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></html>\n"
+        ".unsure td { color: #5c636b; }</style><main><h1>Kept recordings</h1>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></main></html>\n"
     )
 
 
