@@ -41,8 +41,9 @@ lint: ready ## check style, format and spelling of package, notebooks and texts
 bench: ready ## measure speed and memory
 	$(RUN) -m benchmarks $(ARGS)
 
-fuzz: ready ## spoil thousands of recordings and read them (ARGS="--files 500")
+fuzz: ready ## spoil thousands of recordings and read them; 200 through the app (ARGS="--files 500")
 	$(RUN) -m benchmarks.mutations --through predict $(ARGS)
+	$(RUN) -m benchmarks.uploads
 
 reference: ready ## measure what is missing among the committed results (ARGS="--list")
 	$(RUN) -m tools.measure $(ARGS)

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sernb import config
+from sernb.colours import PALETTE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# The one order of emotions in every table and figure.
-EMOTIONS = (
-    "neutral", "calm", "happy", "excited", "sad", "angry", "frustrated", "fearful", "disgust", "surprised", "bored",
-)  # fmt: skip
+EMOTIONS = tuple(PALETTE)  # the one order in every table and figure
 DIMENSIONS = ("valence", "arousal", "dominance")
 
 Labels = dict[str, str | float]  # column of the index → value

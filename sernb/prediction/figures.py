@@ -30,7 +30,12 @@ def heard(prediction: Prediction, signal: np.ndarray, sampling_rate: Hertz, titl
         for window in prediction.windows:
             share = 0 if window.scores is None else window.scores[prediction.classes.index(name)]
             emotions.barh(
-                row, window.end - window.start, left=window.start, height=0.85, color=PALETTE[name], alpha=float(share)
+                row,
+                window.end - window.start,
+                left=window.start,
+                height=0.85,
+                color=PALETTE.get(name, ACCENT),
+                alpha=float(share),
             )
     for window in prediction.windows:
         said.append(f"{window.start:.1f} to {window.end:.1f} s {prediction.said(window)}")

@@ -1,6 +1,7 @@
 """Predictions → what people and programs read: lines, JSON, CSV, Praat TextGrid, Audacity labels."""
 
 import csv
+import html
 import io
 import json
 from collections import Counter
@@ -12,9 +13,10 @@ import numpy as np
 
 from sernb.config import DataError
 from sernb.prediction.domain_check import VERDICTS
-from sernb.prediction.predict import COVERAGE, NOT_SURE, Prediction, Window
+from sernb.prediction.predict import COVERAGE, NO_SPEECH, NOT_SURE, Prediction, Window, is_reliable
 
 TIER = "emotion"
+UNRELIABLE = "not to be relied on"
 NUMBERS = {"seconds", "start", "end", "confidence"}  # columns of numbers that are no scores of a class
 
 
@@ -24,8 +26,8 @@ def lines(prediction: Prediction, *, coverage: float = COVERAGE, timeline: bool 
     found = [f"{printable(prediction.path)}  {clock(prediction.seconds)}  {prediction.answer}  ({top})"]
     if prediction.answer == NOT_SURE:
         found.append(f"    not sure: {'; '.join(prediction.doubts)}")
-    if prediction.threshold is not None:
-        found.append(f"    one of, at {100 * coverage:g} % coverage: {', '.join(prediction.emotions)}")
+    if prediction.stated_set:
+        found.append(f"    one of, at {100 * coverage:g} % coverage: {', '.join(prediction.stated_set)}")
     if prediction.votes is not None:
         found.append(f"    views that agree: {100 * prediction.votes:.0f} %")
     found += [f"    note: {note}" for note in prediction.notes]
@@ -75,15 +77,17 @@ def clock(seconds: float) -> str:
 
 def as_data(prediction: Prediction, *, coverage: float = COVERAGE) -> dict[str, object]:
     """Return a prediction as JSON knows it."""
-    ready, known = prediction.readiness, prediction.threshold is not None
+    ready, stated = prediction.readiness, prediction.stated_set
     return {
         "file": printable(prediction.path),
         "seconds": round(prediction.seconds, 3),
         "model": prediction.model,
         "answer": prediction.answer,
         "not_sure_because": list(prediction.doubts),
+        "reliable": prediction.reliable,
+        "speaker_clips": prediction.speaker_clips,
         "probabilities": _by_class(prediction, prediction.scores),
-        "set": {"coverage": coverage, "emotions": list(prediction.emotions)} if known else None,
+        "set": {"coverage": coverage, "emotions": list(stated)} if stated else None,
         "views_that_agree": prediction.votes,
         "recording": ready and {"verdict": ready.verdict, "reasons": list(ready.reasons), "measures": ready.measures},
         "notes": list(prediction.notes),
@@ -120,12 +124,14 @@ def as_csv(predictions: Sequence[Prediction], *, timeline: bool = False) -> str:
     classes = predictions[0].classes if predictions else ()
     for each in predictions:
         name, verdict = printable(each.path), each.readiness.verdict if each.readiness else ""
-        if not timeline:
-            rows.append([name, f"{each.seconds:.3f}", each.answer, " ".join(each.emotions), verdict, *each.scores])
-        for window in each.windows if timeline else ():
-            scores = [""] * len(classes) if window.scores is None else window.scores
-            span = [f"{window.start:.3f}", f"{window.end:.3f}"]
-            rows.append([name, *span, each.said(window), "", verdict, *scores])
+        said = [([each.seconds], each.answer, _set_cell(each.stated_set, each.answer), each.scores)]
+        if timeline:
+            none = [""] * len(classes)
+            said = [((at.start, at.end), each.said(at), "", at.scores if at.voiced else none) for at in each.windows]
+        for times, text, chosen, scores in said:
+            clock_times = [f"{time:.3f}" for time in times]
+            trust = _trust(text, verdict, each.speaker_clips)
+            rows.append([name, *clock_times, text, chosen, verdict, *scores, *trust])
     return _csv(["start", "end"] if timeline else ["seconds"], classes, rows)
 
 
@@ -178,20 +184,78 @@ def kept_as_csv(kept: Sequence[dict], classes: Sequence[str]) -> str:
     rows = []
     for each in kept:
         shares = each["probabilities"]
-        chosen = each["set"]["emotions"] if each["set"] else [max(shares, key=shares.get)]
+        chosen = _set_cell(each["set"]["emotions"] if each["set"] else (), each["answer"])
         verdict = each["recording"]["verdict"] if each["recording"] else ""
         scores = [shares.get(name, "") for name in classes]
-        rows.append([each["file"], f"{each['seconds']:.3f}", each["answer"], " ".join(chosen), verdict, *scores])
+        rows.append(
+            [
+                each["file"],
+                f"{each['seconds']:.3f}",
+                each["answer"],
+                chosen,
+                verdict,
+                *scores,
+                *_trust(each["answer"], verdict, each["speaker_clips"]),
+            ]
+        )
     return _csv(["seconds"], classes, rows)
 
 
 def _csv(times: Sequence[str], classes: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(["file", *times, "answer", "set", "recording", *classes])
+    writer.writerow(["file", *times, "answer", "set", "recording", *classes, "reliable", "speaker_clips"])
     for row in rows:
         writer.writerow([_cell(each) if isinstance(each, str) else f"{each:.7g}" for each in row])
     return written.getvalue()
+
+
+def kept_as_html(kept: Sequence[dict]) -> str:
+    """Return what was said of recordings at the time as a page of its own, in the words of the page of the app."""
+
+    def cell(*lines: str) -> str:
+        return f"<td>{'<br>'.join(html.escape(line) for line in lines if line)}</td>"
+
+    rows = []
+    for each in kept:
+        verdict, stated = each["recording"] or {"verdict": "", "reasons": []}, each["set"]
+        shares = sorted(each["probabilities"].items(), key=lambda pair: -pair[1])
+        kind = "" if each["reliable"] else ' class="unsure"'
+        rows.append(
+            f'<tr{kind}><th scope="row">{html.escape(each["file"])}</th>'
+            + cell(clock(each["seconds"]))
+            + cell(each["answer"], "" if each["reliable"] else UNRELIABLE, *each["not_sure_because"])
+            + cell(verdict["verdict"], *verdict["reasons"], *each["notes"])
+            + cell(f"{100 * stated['coverage']:g} %: {', '.join(stated['emotions'])}" if stated else "")
+            + cell(*(f"{name} {100 * share:.0f} %" for name, share in shares))
+            + cell(each["model"])
+            + "</tr>"
+        )
+    names = (
+        "Recording",
+        "Length",
+        "Answer",
+        "Like those the model knows?",
+        "One of, at coverage",
+        "Probabilities",
+        "Model",
+    )
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>sernb: kept recordings</title><style>'
+        "body { font: 1rem/1.5 system-ui, sans-serif; } table { border-collapse: collapse; } "
+        "th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; } "
+        ".unsure td { color: #5c636b; }</style><main><h1>Kept recordings</h1>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></main></html>\n"
+    )
+
+
+def _trust(answer: str, verdict: str, clips: int) -> tuple[str, int]:
+    return "yes" if answer != NO_SPEECH and is_reliable(answer, verdict) else "no", clips
+
+
+def _set_cell(stated: Sequence[str], answer: str) -> str:
+    return " ".join(stated) or ("" if answer == NOT_SURE else answer)  # no emotion where none was answered
 
 
 def _cell(text: str) -> str:

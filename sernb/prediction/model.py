@@ -25,7 +25,7 @@ from sernb.features import (
     SpeechMel,
 )
 from sernb.prediction.domain_check import Reference
-from sernb.systems.learning.linear_classifier import LinearClassifier
+from sernb.systems.learning.linear_classifier import LinearClassifier, zero_unseen
 
 MODELS = Path(__file__).resolve().parent / "models"  # the bundled ones
 MOST = 1e30  # of a weight: scores stay finite
@@ -81,6 +81,7 @@ class Model:
     machine: LinearClassifier | None = None  # instead of a network
     adaptation: Adaptation | None = None
     reference: Reference | None = None  # what the domain check compares with, where no functionals are read
+    never_learned: tuple[str, ...] = ()  # classes of a run that had no training clip: their probability is 0
 
     def only(self, classes: Sequence[str]) -> "Model":
         """Return a model that predicts some of the classes only; of its prediction sets nothing is known then.
@@ -107,7 +108,8 @@ class Model:
 
     def scores(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         """Return probabilities, shape ``(clips, classes)``, from the features of each clip."""
-        return self.network(clips) if self.network else self.machine(np.concatenate(clips))
+        found = self.network(clips) if self.network else self.machine(np.concatenate(clips))
+        return zero_unseen(found, ~np.isin(self.classes, self.never_learned))
 
     @property
     def sampling_rate(self) -> Hertz:

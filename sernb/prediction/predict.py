@@ -17,7 +17,7 @@ from sernb.audio.reading import SHORTEST, Recording
 from sernb.audio.recordings import Source, find_recordings, read_blocks, recording_of
 from sernb.config import DataError
 from sernb.prediction import domain_check
-from sernb.prediction.domain_check import OUT_OF_DOMAIN, DomainCheck
+from sernb.prediction.domain_check import IN_DOMAIN, OUT_OF_DOMAIN, DomainCheck
 from sernb.prediction.model import Model
 
 WINDOW: Seconds = 3.0
@@ -28,6 +28,7 @@ COVERAGE = 0.9
 VIEWS: tuple[View, ...] = tuple(view for view in TEST_VIEWS if isinstance(view, Gain | Speed))
 AGREED = 0.75  # of the views, with the recording itself, at least
 NOT_SURE, NO_SPEECH = "not sure", "no speech"
+ADAPTED = "adapted to a voice by {} clips; from which confidence on to be sure is not calibrated for adapted voices"
 
 Scores = Callable[[Sequence[np.ndarray]], np.ndarray]  # features of clips → (clips, classes)
 
@@ -63,6 +64,7 @@ class Prediction:
     row: np.ndarray | None = field(default=None, repr=False)  # features of a recording that was answered as a whole
     notes: tuple[str, ...] = ()  # what is odd about the file and was read all the same
     model: str = ""  # by name
+    speaker_clips: int = 0  # of the voice that the model was adapted to
 
     @property
     def best(self) -> str:
@@ -92,6 +94,17 @@ class Prediction:
         return tuple(found)
 
     @property
+    def reliable(self) -> bool:
+        """Whether the probabilities may be relied on, see :func:`is_reliable`."""
+        return is_reliable(self.answer, self.readiness and self.readiness.verdict)
+
+    @property
+    def stated_set(self) -> tuple[str, ...]:
+        """The prediction set, likeliest first; empty where its coverage is not known: no sets, or out of domain."""
+        far = self.readiness and self.readiness.verdict == OUT_OF_DOMAIN
+        return () if self.threshold is None or far else self.emotions
+
+    @property
     def emotions(self) -> tuple[str, ...]:
         """The prediction set, likeliest first; never empty; without known sets the likeliest emotion."""
         order = np.argsort(-self.scores, kind="stable")
@@ -113,6 +126,19 @@ class Prediction:
             self.readiness and self.readiness.verdict == OUT_OF_DOMAIN
         )
         return self.classes[int(window.scores.argmax())] if sure else NOT_SURE
+
+
+def is_reliable(answer: str, verdict: str | None) -> bool:
+    """Return whether an answer and its probabilities may be relied on: it is firm, and the recording in domain.
+
+    Args:
+        verdict: of the domain check; None: the model has none, so that nothing is known
+
+    Examples:
+        >>> is_reliable("sad", "in domain"), is_reliable("sad", "borderline"), is_reliable("not sure", "in domain")
+        (True, False, False)
+    """
+    return answer != NOT_SURE and verdict == IN_DOMAIN
 
 
 @dataclass(frozen=True)
@@ -154,7 +180,7 @@ def predict(
     scores, clips = voice or (model.scores, 0)
     threshold = model.threshold(coverage, clips=clips)
     known = {"classes": model.classes, "unsure_below": model.unsure, "threshold": threshold, "model": model.name}
-    known["notes"] = recording.notes
+    known |= {"speaker_clips": clips, "notes": (*recording.notes, *([ADAPTED.format(clips)] if clips else ()))}
     whole = model.longest is None or recording.seconds <= model.longest
     signals = read_blocks(recording, model.sampling_rate)
     if not whole:
@@ -209,21 +235,33 @@ def adapt_to_speaker(model: Model, folder: str | Path) -> tuple[Scores, int]:
     Raises:
         DataError: if the model cannot adapt, or no recording there has a voice
     """
-    if model.adaptation is None:
-        raise DataError(f"{model.name}: does not adapt to voices; take the model that ships")
-    heard = []
-    for path in find_recordings([str(folder)]):
-        recording = recording_of(path)
-        signals = read_blocks(recording, model.sampling_rate)
-        if recording.seconds <= model.longest:
-            cut: Iterable = [(0.0, recording.seconds, np.concatenate(list(signals)))]
-        else:
-            cut = cut_windows(signals, model.sampling_rate, WINDOW)
-        pieces = (_piece(model, path, *each) for each in cut)
-        heard += [piece.features for piece in pieces if _has_voice(model, piece.measures)]
-    if not heard:
+    refuse_unadaptable(model)
+    clips = [features for path in find_recordings([str(folder)]) for features in read_speaker_clips(model, path)]
+    if not clips:
         raise DataError(f"{folder}: no speech is heard in its recordings; take others")
-    return model.adaptation.to(heard), len(heard)
+    return model.adaptation.to(clips), len(clips)
+
+
+def refuse_unadaptable(model: Model) -> None:
+    """Raise DataError where a model cannot adapt to voices."""
+    if model.adaptation is None:
+        raise DataError(f"{model.name}: does not adapt to voices; take the bundled model")
+
+
+def read_speaker_clips(model: Model, path: Path) -> Iterator[np.ndarray]:
+    """Yield the features, ``(1, values)``, of a recording, or of each window of a long one, that has a voice.
+
+    Raises:
+        AudioError: if it cannot be used
+    """
+    recording = recording_of(path)
+    signals = read_blocks(recording, model.sampling_rate)
+    if recording.seconds <= model.longest:
+        cut: Iterable = [(0.0, recording.seconds, np.concatenate(list(signals)))]
+    else:
+        cut = cut_windows(signals, model.sampling_rate, WINDOW)
+    pieces = (_piece(model, path, *each) for each in cut)
+    yield from (piece.features for piece in pieces if _has_voice(model, piece.measures))
 
 
 def _of_windows(model: Model, path: Path, seconds: Seconds, cut: Iterator, scores: Scores, known: dict) -> Prediction:

@@ -15,7 +15,7 @@ from sernb.features import Embedding, LevelledEmbedding
 from sernb.prediction.model import Model, check_features, refuse_mismatch
 from sernb.protocols.labels import LabelSet
 from sernb.protocols.protocol import get_protocol
-from sernb.runs.run_folder import Run, open_run
+from sernb.runs.run_folder import NEVER_LEARNED, Run, open_run
 from sernb.runtime.bounded import LARGEST, arrays_in, content_of, number, words
 from sernb.runtime.files import Damaged
 from sernb.systems.learning.linear_classifier import classifier_from_arrays
@@ -63,8 +63,9 @@ def load_run(folder: Path) -> Model:
     if not run.has("weights.npz"):
         raise DataError(f"{folder}: the run keeps no weights; take functionals-ridge or a network, or {again}")
     weights = arrays_in(folder / "weights.npz")
+    never = tuple(name for name in classes if name in _never_learned(run))
     if "planes" not in weights:
-        return _network(run, name, labels, weights)
+        return _network(run, name, labels, weights, never)
     if (config.get("features") or {}).get("type") in EMBEDDINGS:
         features, config = _embedding(config, folder), {**config, "longest": LONGEST}
     else:
@@ -75,7 +76,12 @@ def load_run(folder: Path) -> Model:
         refuse_mismatch(machine, len(classes), features.width)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: weights.npz is not that of a finished run; {again}") from error
-    return Model(folder, _without(config), name, classes, features, machine=machine)
+    return Model(folder, _without(config), name, classes, features, machine=machine, never_learned=never)
+
+
+def _never_learned(run: Run) -> list[str]:
+    chosen = run.metrics.get("chosen")
+    return str(chosen.get(NEVER_LEARNED, "")).split(", ") if isinstance(chosen, dict) else []
 
 
 def _without(config: dict) -> dict:
@@ -96,7 +102,7 @@ def _embedding(config: dict, folder: Path) -> Embedding:
     return features
 
 
-def _network(run: Run, name: str, labels: LabelSet, weights: dict[str, np.ndarray]) -> Model:
+def _network(run: Run, name: str, labels: LabelSet, weights: dict[str, np.ndarray], never: tuple[str, ...]) -> Model:
     system, config = get_system(name), run.config
     settings = [system.settings_for(profile) for profile in ("full", "quick")]
     fitting = [each for each in settings if plain(each) == config.get("settings")]
@@ -114,7 +120,9 @@ def _network(run: Run, name: str, labels: LabelSet, weights: dict[str, np.ndarra
 
         # What of the experiment a network is made from; its corpus need not be here as a whole.
         answers = restore_network(SimpleNamespace(system=system, settings=fitting[0], labels=labels), weights)
-    model = Model(run.folder, _without(config), name, labels.classes, system.features, network=answers)
+    model = Model(
+        run.folder, _without(config), name, labels.classes, system.features, network=answers, never_learned=never
+    )
     _prove(run, model)
     return model
 

@@ -16,6 +16,7 @@ from sernb.runtime.bounded import json_in
 from sernb.runtime.files import Damaged, atomic, checksum, unwritable
 
 SET_ASIDE = "set-aside"
+NEVER_LEARNED = "never learned, score 0"  # key of the classes without a training clip, among what was chosen
 RUN_FILES = ("config", "provenance", "metrics")
 JUST_NOW = 3.0  # s in which a file may change once more without another time or size to tell
 WRONG = "is not what was written"

@@ -23,7 +23,7 @@ from sernb.protocols.labels import LabelSet
 from sernb.protocols.leak_audit import Leak
 from sernb.runs.experiment import Experiment
 from sernb.runs.monitor import watch
-from sernb.runs.run_folder import Run, count_epochs, write_run
+from sernb.runs.run_folder import NEVER_LEARNED, Run, count_epochs, write_run
 from sernb.runs.run_state import begin_training, look_up, refuse_other_backend, set_aside_damaged
 from sernb.runs.split_audit import refuse_leaky
 from sernb.runtime.cluster import run_on_cluster
@@ -33,6 +33,7 @@ from sernb.runtime.progress import progress_line
 from sernb.runtime.provenance import commit, commits_of, provenance
 from sernb.runtime.workers import run_on_cores
 from sernb.systems.base import Examples, Fitted, OnDemand, Task
+from sernb.systems.learning.linear_classifier import zero_unseen
 
 
 def run(experiment: Experiment, *, wait: bool = True) -> Run | None:
@@ -143,18 +144,14 @@ def _do(experiment: Experiment) -> Run:
 def _answers_learned(fitted: Fitted, experiment: Experiment) -> Fitted:
     """Return a system that gives classes without a training clip the score 0, and says which these are."""
     if missing := [name for name in experiment.labels.classes if name not in experiment.learned]:
-        chosen = fitted.chosen | {"never learned, score 0": ", ".join(missing)}
+        chosen = fitted.chosen | {NEVER_LEARNED: ", ".join(missing)}
         return replace(fitted, scores=lambda features: learned_only(fitted.scores(features), experiment), chosen=chosen)
     return fitted
 
 
 def learned_only(scores: np.ndarray, experiment: Experiment) -> np.ndarray:
     """Return scores, ``(clips, classes)``, with 0 for classes that no training clip has; rows sum to 1."""
-    learned = np.isin(experiment.labels.classes, experiment.learned)
-    if learned.all():
-        return scores
-    kept = np.where(learned, np.maximum(scores, np.finfo(np.float32).tiny), 0)
-    return kept / kept.sum(axis=1, keepdims=True)
+    return zero_unseen(scores, np.isin(experiment.labels.classes, experiment.learned))
 
 
 def _join(experiment: Experiment, leaks: list[Leak]) -> Run:

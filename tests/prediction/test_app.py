@@ -1,10 +1,12 @@
 """The page for one's own voice: who may ask, what is kept, and all of it in a browser with a microphone."""
 
 import csv
+import dataclasses
 import http.client
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -25,7 +27,10 @@ from sernb.audio.reading import load
 from sernb.config import ROOT
 from sernb.prediction.app import App
 from sernb.prediction.archive import LARGEST
+from sernb.prediction.formats import as_data
 from sernb.prediction.loading import SHIPPED, load_model
+from sernb.prediction.predict import adapt_to_speaker, predict
+from sernb.prediction.taught_voice import TaughtVoice
 
 CLIP = sorted((ROOT / "data" / "demo").rglob("*.flac"))[0]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -166,6 +171,74 @@ ODD_ENTRIES = {
     "huge": {"probabilities": {"sad": 10**400}}, "set of numbers": {"set": {"emotions": [1, 2]}}, "odd set": {"set": 7},
     "odd verdict": {"recording": "fine"}, "odd doubts": {"not_sure_because": 7},
 }  # fmt: skip
+
+
+def taught(app, *clips: Path, **headers) -> dict:
+    for clip in clips:
+        answer, content = ask(app, "POST", f"/teach?name={clip.name}", clip.read_bytes())
+        assert answer.status == 200, content
+    return json.loads(content)
+
+
+def test_answers_for_a_taught_voice_are_those_of_speaker_clips(app, tmp_path, recordings):
+    clips = sorted((recordings / "ravdess" / "Actor_08").glob("03-01-*.wav"))[:5]
+    before = json.loads(ask(app, "POST", "/predict?name=me.wav", clips[0].read_bytes())[1])
+    assert taught(app, *clips[1:3])["clips"] == 2
+    early = json.loads(ask(app, "POST", "/predict?name=me.wav", clips[0].read_bytes())[1])
+    assert early == before
+    assert before["speaker_clips"] == 0
+    state = taught(app, *clips[3:])
+    assert state == {"able": True, "clips": 4, "least": 3, "most": 16, "kept": False}
+    said = json.loads(ask(app, "POST", "/predict?name=me.wav", clips[0].read_bytes())[1])
+    (tmp_path / "voice").mkdir()
+    for clip in clips[1:]:
+        shutil.copy(clip, tmp_path / "voice")
+    expected = predict(app.model, clips[0], timeline=True, voice=adapt_to_speaker(app.model, tmp_path / "voice"))
+    assert said == json.loads(json.dumps(as_data(expected) | {"file": "me.wav"}))
+    assert said["probabilities"] != before["probabilities"]
+    assert said["speaker_clips"] == 4
+    assert expected.threshold == app.model.threshold(0.9, clips=4) == app.model.about["sets"]["adapted 4"]["0.9"]
+    assert "not calibrated for adapted voices" in said["notes"][-1]
+    assert not app.keeper.folder.exists()
+    assert json.loads(ask(app, "POST", "/forget")[1])["clips"] == 0
+    assert json.loads(ask(app, "POST", "/predict?name=me.wav", clips[0].read_bytes())[1]) == before
+
+
+def test_a_voice_is_kept_only_when_asked_and_forgotten_on_disk_too(app, recordings):
+    clips = sorted((recordings / "ravdess" / "Actor_08").glob("03-01-*.wav"))[:3]
+    assert ask(app, "POST", "/keep-voice")[0].status == 409
+    taught(app, *clips)
+    assert json.loads(ask(app, "POST", "/keep-voice")[1])["kept"]
+    [path] = app.keeper.folder.iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    again = TaughtVoice(app.model, app.keeper)
+    features = app.model.features(load(clips[0], app.model.sampling_rate))
+    assert again.state == app.voice.state
+    np.testing.assert_allclose(again.answers[0]([features]), app.voice.answers[0]([features]), atol=1e-6)
+    whole = path.read_bytes()
+    for odd in (b"", whole[:500], whole.replace(app.voice._key.encode(), b"0" * 64)):
+        path.write_bytes(odd)
+        assert TaughtVoice(app.model, app.keeper).state["clips"] == 0
+    path.write_bytes(whole)
+    for forget in ("/forget", "/delete"):
+        taught(app, *clips)
+        ask(app, "POST", "/keep-voice")
+        assert ask(app, "POST", forget)[0].status == 200
+        assert not app.keeper.folder.exists()
+        assert app.voice.answers is None
+
+
+def test_no_voice_is_learned_from_what_is_none_and_not_endlessly(app, recordings, tmp_path):
+    answer, content = ask(app, "POST", "/teach?name=horn.wav", sounds(recordings)["silence.wav"])
+    assert answer.status == 422
+    assert json.loads(content)["error"].startswith("horn.wav: ")
+    signal = load(recordings / "ravdess" / "Actor_08" / "03-01-05-02-01-01-08.wav", 48_000)
+    soundfile.write(tmp_path / "long.wav", np.tile(signal, 20), 48_000)
+    assert taught(app, tmp_path / "long.wav")["clips"] == 16
+    assert ask(app, "POST", "/teach?name=more.wav", (tmp_path / "long.wav").read_bytes())[0].status == 409
+    app.voice.model = dataclasses.replace(app.model, adaptation=None)
+    answer, content = ask(app, "POST", "/teach?name=more.wav", CLIP.read_bytes())
+    assert (answer.status, "does not adapt to voices" in json.loads(content)["error"]) == (422, True)
 
 
 def test_odd_kept_entries_are_passed_over(app, tmp_path):
@@ -369,13 +442,18 @@ def page(app, tmp_path, recordings):
 
 @pytest.mark.slow
 def test_record_see_keep_export_delete(page, app):
-    page.get_by_role("button", name="Record").click()
+    page.get_by_role("button", name="Record", exact=True).click()
     page.locator("#live svg").wait_for()  # emotion over time while one speaks
+    assert re.fullmatch(r"0:0\d", page.inner_text("#clock"))
+    assert page.inner_text("#clock") != "0:00"
+    page.locator("#level-words:text-is('good')").wait_for()
+    assert page.locator("#voice-record").is_disabled()
     page.get_by_role("button", name="Stop").click()
     page.locator("#result").wait_for()
     assert "Is this recording like those" in page.inner_text("#ready")
     assert page.locator("#bars tbody tr").count() == 7
     assert page.locator("#line svg").get_attribute("aria-label").startswith("Probability of each emotion over time")
+    assert page.locator("#line svg text.says").count()  # what is said of each stretch stands in it
     assert not app.keeper.folder.exists()
     page.get_by_role("button", name="Keep this recording").click()
     page.locator("#kept tbody tr").wait_for()
@@ -386,11 +464,137 @@ def test_record_see_keep_export_delete(page, app):
         page.get_by_role("button", name="Export as CSV").click()
     assert Path(download.value.path()).read_text("utf-8").splitlines()[0].startswith("file,seconds,answer")
     page.get_by_role("button", name="Delete everything").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    assert len(list(app.keeper.folder.glob("*.wav"))) == 1
+    page.get_by_role("button", name="Delete everything").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.get_by_text("Deleted 1 recording. Nothing is kept.").wait_for()
     assert not app.keeper.folder.exists()
     assert {url.split("/")[2] for url in page.asked if url.startswith("http")} == {f"127.0.0.1:{app.server_port}"}
     assert not page.complaints
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def sounds(recordings) -> dict[str, bytes]:
+    """What the page must not contradict itself about: speech of the corpus, of another language, and no speech."""
+    time = np.arange(3 * 48_000) / 48_000
+    chords = [[220, 277, 330], [247, 311, 370], [196, 247, 294]]
+    strokes = [sum(np.sin(2 * np.pi * tone * time[:48_000]) for tone in chord) for chord in chords]
+    waves = {
+        "horn.wav": 0.4 * np.sign(np.sin(2 * np.pi * 440 * time)),
+        "music.wav": 0.15 * np.concatenate(strokes) * np.tile(np.exp(-3 * time[:48_000]), 3),
+        "silence.wav": np.zeros(len(time)),
+        "clip.wav": load(recordings / "ravdess" / "Actor_08" / "03-01-05-02-01-01-08.wav", 48_000),
+    }
+    found = {}
+    for name, wave in waves.items():
+        written = io.BytesIO()
+        soundfile.write(written, wave, 48_000, format="WAV")
+        found[name] = written.getvalue()
+    if espeak := shutil.which("espeak-ng"):
+        said = [espeak, "-v", "de", "--stdout", "Guten Tag, ich komme morgen mit dem Zug nach Hause."]
+        found["foreign.wav"] = subprocess.run(said, check=True, capture_output=True).stdout
+    return found
+
+
+@pytest.mark.slow
+def test_page_json_csv_and_html_agree(page, app, tmp_path, recordings):
+    shown, errors = {}, {}
+    for name, content in sounds(recordings).items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        page.set_input_files("#file", path)
+        page.locator(f"#status:text-is('Heard {name}.'), #error:not(:empty)").first.wait_for()
+        answer, content = ask(app, "POST", f"/predict?name={name}", content)
+        said = json.loads(content)
+        if answer.status != 200:
+            errors[name] = said["error"]
+            assert (page.inner_text("#error"), page.locator("#result").is_hidden()) == (said["error"], True)
+            continue
+        verdict, firm = said["recording"]["verdict"], said["answer"] != "not sure"
+        assert page.inner_text("#answer") == (f"Sounds most like acted: {said['answer']}" if firm else "Not sure")
+        assert page.inner_text("#ready").endswith(f"? {verdict}")
+        assert page.inner_text("#why") == "; ".join(said["not_sure_because"])
+        assert said["reliable"] == (firm and verdict == "in domain")
+        assert page.inner_text("#reliance") == ("" if said["reliable"] else "Not to be relied on")
+        grey = page.locator("#bars svg .grey").count()
+        assert grey == (0 if said["reliable"] else len(app.model.classes)), name
+        assert page.locator("#bars caption").count() == (not said["reliable"])
+        assert ("One of" in page.inner_text("#set")) == bool(said["set"]) == (verdict != "out of domain")
+        shown[name] = said
+        page.get_by_role("button", name="Keep this recording").click()
+        page.get_by_text(f"Kept {name}.").wait_for()
+    assert "silence.wav" in errors
+    assert {"horn.wav", "clip.wav"} <= set(shown)
+    assert shown["horn.wav"]["answer"] == "not sure"
+    exported = {}
+    for form in ("CSV", "JSON", "HTML"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=f"Export as {form}").click()
+        exported[form] = Path(download.value.path()).read_text("utf-8")
+    rows = {row["file"]: row for row in csv.DictReader(exported["CSV"].splitlines())}
+    entries = {each["file"]: each for each in json.loads(exported["JSON"])}
+    listed = {row.locator("th").inner_text(): row for row in page.locator("#kept tbody tr").all()}
+    assert set(rows) == set(entries) == set(listed) == set(shown)
+    page.set_content(exported["HTML"])
+    told = {row.locator("th").inner_text(): row.inner_text() for row in page.locator("tbody tr").all()}
+    for name, said in shown.items():
+        row, entry, verdict = rows[name], entries[name], said["recording"]["verdict"]
+        assert (row["answer"], row["recording"]) == (said["answer"], verdict)
+        assert row["reliable"] == ("yes" if said["reliable"] else "no")
+        assert row["set"] == (" ".join(said["set"]["emotions"]) if said["set"] else "")
+        assert {key: entry[key] for key in ("answer", "reliable", "set", "not_sure_because", "probabilities")} == {
+            key: said[key] for key in ("answer", "reliable", "set", "not_sure_because", "probabilities")
+        }
+        assert (entry["recording"]["verdict"], entry["recording"]["reasons"]) == (verdict, said["recording"]["reasons"])
+        assert said["answer"] in told[name]
+        assert verdict in told[name]
+        assert ("not to be relied on" in told[name]) != said["reliable"]
+        assert all(reason in told[name] for reason in (*said["not_sure_because"], *said["recording"]["reasons"]))
+
+
+@pytest.mark.slow
+def test_a_voice_is_taught_and_forgotten(page, app, recordings):
+    clips = sorted((recordings / "ravdess" / "Actor_08").glob("03-01-*.wav"))[:5]
+    page.set_input_files("#file", clips[0])
+    page.get_by_text(f"Heard {clips[0].name}.").wait_for()
+    before = page.inner_text("#bars")
+    page.set_input_files("#voice-file", clips[1:3])
+    page.get_by_text("2 of 16 clips: 1 more before answers adapt.").wait_for()
+    page.get_by_text(f"Heard {clips[0].name}.").wait_for()
+    assert page.inner_text("#bars") == before
+    page.set_input_files("#voice-file", clips[3:])
+    page.get_by_text("4 of 16 clips: answers are for this voice.").wait_for()
+    page.get_by_text("adapted to a voice by 4 clips").wait_for()
+    assert page.inner_text("#bars") != before
+    assert not app.keeper.folder.exists()
+    page.get_by_role("button", name="Forget this voice").click()
+    page.locator("#voice-state:empty").wait_for(state="attached")
+    page.locator("#notes:empty").wait_for(state="attached")
+    page.get_by_text(f"Heard {clips[0].name}.").wait_for()
+    assert page.inner_text("#bars") == before
+
+
+@pytest.mark.slow
+def test_one_kept_recording_is_deleted_when_confirmed(page, app):
+    for number in (1, 2):
+        page.set_input_files("#file", CLIP)
+        page.get_by_text(f"Heard {CLIP.name}.").wait_for()
+        page.get_by_role("button", name="Keep this recording").click()
+        page.locator(f"#kept tbody tr:nth-child({number})").wait_for()
+    first, second = app.keeper.all()
+    for box in [each.bounding_box() for each in page.get_by_role("button").all() if each.is_visible()]:
+        assert box["x"] >= 0  # none is cut at 390 px
+        assert box["x"] + box["width"] <= 390
+    for choice, left in (("Cancel", 2), ("Delete", 1)):
+        page.locator("#kept").get_by_role("button", name=f"Delete {CLIP.name}").first.click()
+        page.get_by_role("dialog").get_by_role("button", name=choice, exact=True).click()
+        page.get_by_role("dialog").wait_for(state="hidden")
+        page.locator(f"#kept tbody tr:nth-child({left + 1})").wait_for(state="detached")
+        assert page.locator("#kept tbody tr").count() == left
+    assert [each["key"] for each in app.keeper.all()] == [second["key"]]
+    assert ask(app, "POST", f"/delete-one?key={first['key']}")[0].status == 404
+    assert not page.complaints
 
 
 @pytest.mark.slow
@@ -402,6 +606,7 @@ def test_every_format_can_be_uploaded(page, app, tmp_path):
         page.set_input_files("#file", path)
         page.get_by_text(f"Heard <b>me.{form}.").wait_for()
         assert page.locator("#answer").inner_text()
+        page.locator("#error:empty").wait_for(state="attached")
     (tmp_path / "picture.wav").write_bytes(b"\xff\xd8\xff\xe0" + bytes(range(256)))
     page.set_input_files("#file", tmp_path / "picture.wav")
     page.get_by_text("picture.wav: is no audio file").wait_for()

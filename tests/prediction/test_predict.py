@@ -1,5 +1,6 @@
 """Predictions for one's own recordings: formats, bad input, time, sets, voices, and the folders of models."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from odd_corpora import ODD, odd_corpus
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -575,3 +577,24 @@ def test_a_run_is_reproduced(recordings, tmp_path):
     write_run(finished.folder, **parts, tables={"predictions": recorded})
     with pytest.raises(DataError, match="keeps no weights"):
         load_model(finished.folder)
+
+
+def test_classes_that_a_run_never_learned_score_0(tmp_path, model):
+    corpus = odd_corpus(tmp_path / "odd", ODD["one emotion a speaker"])
+    experiment = plan(["functionals-ridge"], str(corpus), ["speaker-independent"], folds=[0])[0]
+    prepare_for([experiment])
+    finished = run(experiment)
+    [never] = set(experiment.labels.classes) - set(experiment.learned)
+    found, recorded = load_model(finished.folder), finished.predictions
+    files = dict(zip(experiment.clips["clip"], experiment.clips.path, strict=True))
+    scores = np.stack([predict(found, corpus / files[clip]).scores for clip in recorded["clip"]])
+    assert (scores[:, found.classes.index(never)] == 0).all()
+    np.testing.assert_allclose(scores, recorded[list(found.classes)].to_numpy(float), atol=1e-5)
+
+
+def test_networks_say_nothing_of_classes_that_they_never_learned(model):
+    even = np.full((1, len(model.classes)), 1 / len(model.classes))
+    network = dataclasses.replace(model, network=lambda clips: even, machine=None, never_learned=("sad", "angry"))
+    expected = np.where(np.isin(model.classes, ("sad", "angry")), 0, 1 / (len(model.classes) - 2))
+    np.testing.assert_allclose(network.scores([]), [expected])
+    np.testing.assert_allclose(network.only(("sad", "happy", "neutral")).scores([]), [[0.5, 0.5, 0.0]])

@@ -75,6 +75,18 @@ def rank_unseen_last(scores: np.ndarray, learned: np.ndarray) -> np.ndarray:
     return np.where(learned, scores, scores.min(axis=1, keepdims=True) - 1)
 
 
+def zero_unseen(scores: np.ndarray, learned: np.ndarray) -> np.ndarray:
+    """Return probabilities, ``(clips, classes)``, with 0 for classes that were never learned; rows sum to 1.
+
+    Args:
+        learned: of each class, ``(classes,)``
+    """
+    if learned.all():
+        return scores
+    kept = np.where(learned, np.maximum(scores, np.finfo(np.float32).tiny), 0)
+    return kept / kept.sum(axis=1, keepdims=True)
+
+
 def classifier_from_arrays(arrays: Mapping[str, np.ndarray], **numbers: float) -> LinearClassifier:
     """Return the classifier that arrays by name make, with the ``numbers`` that it needs besides.
 
