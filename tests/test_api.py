@@ -35,8 +35,8 @@ def test_import_is_instant_and_the_api_is_there():
     modules, names = map(str.split, done.stdout.splitlines())
     assert not {"numpy", "pandas", "scipy", "tensorflow", "click", "soundfile"} & set(modules)
     assert set(sernb.__all__) <= set(names)
-    with pytest.raises(AttributeError, match="no attribute 'lod'"):
-        sernb.lod  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'loads'"):
+        sernb.loads  # noqa: B018
 
 
 # -- predict -- #
