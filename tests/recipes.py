@@ -19,7 +19,7 @@ import pytest
 
 from sernb.config import digest, plain
 from sernb.systems.base import REDUCED, Examples, System, Task
-from sernb.systems.registry import SYSTEMS, get_system
+from sernb.systems.registry import REGRESSORS, SYSTEMS, get_system
 
 TABLE = Path(__file__).with_name("recipes.json")
 CLIPS = 24  # of a made-up training part
@@ -36,7 +36,7 @@ class _Begun(Exception):  # noqa: N818
 
 def every_system() -> list[System]:
     """Return all systems and their variants."""
-    systems = [get_system(name) for name in SYSTEMS]
+    systems = [get_system(name) for name in (*SYSTEMS, *REGRESSORS)]
     return [each for system in systems for each in (system, *system.variants)]
 
 
