@@ -9,7 +9,7 @@ import pandas as pd
 
 from sernb.config import DataError
 from sernb.evaluation import FEWEST_SPEAKERS, RESAMPLES, NumberMetrics, evaluate_numbers
-from sernb.results.result import CLIPS, Result, group_runs
+from sernb.results.result import CLIPS, Result, collect_results, group_runs
 from sernb.runs.experiment import Experiment
 
 FEW = 3  # clips of a speaker, with fewer of which a correlation says nothing
@@ -58,6 +58,16 @@ def collect_numbers(experiments: Sequence[Experiment]) -> list[NumericResult]:
     if not all(experiment.labels.numeric for experiment in experiments):
         raise DataError("classes were predicted, which have no place among numbers; see sernb.results.result")
     return [NumericResult(*pairs) for pairs in group_runs(experiments)]
+
+
+def collect_either(experiments: Sequence[Experiment]) -> list[Result]:
+    """Return results of classes or of numbers, whichever were predicted.
+
+    Raises:
+        DataError: as :func:`collect_numbers`
+    """
+    numeric = any(experiment.labels.numeric for experiment in experiments)
+    return (collect_numbers if numeric else collect_results)(experiments)
 
 
 def numbers_table(experiments: Sequence[Experiment], *, headings: bool = False) -> pd.DataFrame:

@@ -10,11 +10,14 @@ from sklearn.svm import SVR
 
 from sernb.__main__ import main
 from sernb.config import INDEX, DataError
+from sernb.corpora.pool import parse_pool
 from sernb.evaluation import ccc
 from sernb.results.numbers import collect_numbers, numbers_caption, numbers_table, score_speakers
+from sernb.results.protocol_cards import protocol_cards
 from sernb.results.result import collect_results
 from sernb.runs.planning import plan
 from sernb.runs.runner import run_many
+from sernb.studies import dimensions
 from sernb.systems import regression
 from sernb.systems.base import Examples, Task
 from sernb.systems.registry import REGRESSORS, get_system
@@ -168,3 +171,30 @@ def test_the_command_writes_a_table_of_numbers(finished, loudness, tmp_path, cap
     assert not {"UAR", "WAR"} & set(table)
     assert {"CCC", "Pearson", "RMSE", "Commits"} <= set(table)
     assert "Lin's concordance" in capsys.readouterr().out
+
+
+def test_the_page_shows_one_result_against_the_truth(loudness):
+    results = collect_numbers(loudness[0])
+    best = dimensions.best_result(results)
+    assert (best.system.name, best.protocol) == ("functionals-ridge-regression", "speaker-independent")
+    assert dimensions.conclusions(results)[0].startswith(
+        "loudness: functionals-ridge-regression, speaker-independent, "
+    )
+    numbers, speakers = dimensions.plot(best)
+    points = numbers.figure.axes[0].lines[0]
+    assert points.get_xdata() == pytest.approx(best.prediction)
+    assert points.get_ydata() == pytest.approx(best.truth)
+    assert [label.get_text() for label in speakers.figure.axes[0].get_yticklabels()] == score_speakers(
+        best
+    ).speaker.tolist()
+    cards = protocol_cards(loudness[0])
+    assert set(cards["Model selection"][cards.Protocol == "speaker-independent"]) == {
+        "inner cross-validation, speakers apart"
+    }
+
+
+@pytest.mark.parametrize(("corpus", "asked", "target"), [("demo", "", "loudness"), ("demo", "rate", "rate")])
+def test_the_target_of_the_page(corpus, asked, target):
+    assert dimensions.choose_target(parse_pool(corpus), asked) == target
+    with pytest.raises(DataError, match="has no numeric labels"):
+        dimensions.choose_target(parse_pool("ravdess"))
