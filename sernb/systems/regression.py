@@ -83,11 +83,24 @@ def fit(settings: Settings, task: Task) -> Fitted:
     slopes = coefficients @ scaled / scaled.shape[1]
     machine = LinearClassifier(scaler.mean_, scaler.scale_, slopes[None])
     chosen = {"penalty": penalty, **reached, "inner folds": inner.about}
+    chosen |= {"lowest truth": truth.min(), "highest truth": truth.max(), "farthest clip": _farthest(rows, inner.rows)}
     return Fitted(
         scores=lambda features: machine.standardised(stack_rows(features)) @ slopes + intercept,
         chosen=chosen,
         weights=machine.arrays | {"intercept": np.array([intercept], np.float32)},
     )
+
+
+def _farthest(rows: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> float | None:
+    """Return the distance that one clip in two hundred exceeds, seen from clips of other inner folds; None without.
+
+    Distances are as in :mod:`sernb.prediction.domain_check`: root mean square over standardised features.
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    scaled = [limit(StandardScaler().fit(rows[kept]).transform(rows[held])) for kept, held in folds]
+    distances = [np.sqrt((each**2).mean(axis=1)) for each in scaled]
+    return float(np.quantile(np.concatenate(distances), 0.995)) if distances else None
 
 
 def _solve(

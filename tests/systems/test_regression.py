@@ -5,13 +5,15 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from sklearn.linear_model import Ridge
 from sklearn.svm import SVR
 
 from sernb.__main__ import main
-from sernb.config import INDEX, DataError
+from sernb.config import INDEX, ROOT, DataError
 from sernb.corpora.pool import parse_pool
 from sernb.evaluation import ccc
+from sernb.prediction.loading import load_model
 from sernb.results.numbers import collect_numbers, numbers_caption, numbers_table, score_speakers
 from sernb.results.protocol_cards import protocol_cards
 from sernb.results.result import collect_results
@@ -177,9 +179,8 @@ def test_the_page_shows_one_result_against_the_truth(loudness):
     results = collect_numbers(loudness[0])
     best = dimensions.best_result(results)
     assert (best.system.name, best.protocol) == ("functionals-ridge-regression", "speaker-independent")
-    assert dimensions.conclusions(results)[0].startswith(
-        "loudness: functionals-ridge-regression, speaker-independent, "
-    )
+    first = dimensions.conclusions(results)[0]
+    assert first.startswith(f"loudness: {best.system.name}, speaker-independent, CCC 0.")
     numbers, speakers = dimensions.plot(best)
     points = numbers.figure.axes[0].lines[0]
     assert points.get_xdata() == pytest.approx(best.prediction)
@@ -198,3 +199,33 @@ def test_the_target_of_the_page(corpus, asked, target):
     assert dimensions.choose_target(parse_pool(corpus), asked) == target
     with pytest.raises(DataError, match="has no numeric labels"):
         dimensions.choose_target(parse_pool("ravdess"))
+
+
+def test_a_run_predicts_recordings_and_says_what_is_odd(loudness, tmp_path, capsys):
+    """As the run itself did; silence, quietness and values beyond the training range are said."""
+    (run,) = [each for each in loudness[1] if each.config["fold"] == 0 and each.config["protocol"] == "random"][1:]
+    clips = [
+        ROOT / "data" / "demo" / "Actor_01" / f"{clip}.flac" for clip in run.predictions["clip"] if clip[-2:] == "01"
+    ]
+    signal, rate = soundfile.read(clips[0])
+    soundfile.write(tmp_path / "loud.wav", 10 * signal, rate, "FLOAT")
+    soundfile.write(tmp_path / "hum.wav", 1e-5 * np.sin(np.arange(rate) / 20), rate, "FLOAT")
+    soundfile.write(tmp_path / "noise.wav", 0.1 * np.random.default_rng(0).standard_normal(rate), rate, "FLOAT")
+    odd = [str(tmp_path / f"{name}.wav") for name in ("loud", "hum", "noise", "missing")]
+    table = tmp_path / "said.csv"
+    assert main(["predict", "--model", str(run.folder), "--csv", str(table), *map(str, clips), *odd]) == 1
+    out, err = capsys.readouterr()
+    said = pd.read_csv(table)
+    recorded = run.predictions.set_index("clip").prediction.astype(float)
+    assert said.value[: len(clips)].to_numpy() == pytest.approx(recorded[[each.stem for each in clips]], abs=1e-3)
+    assert said.value[len(clips)] > said.value[0] + 10, "20 dB louder"
+    assert "loud.wav" in out
+    assert "is outside of the training values" in out
+    assert "noise.wav: no speech" in err or "unlike the training corpus" in out.rpartition("noise.wav")[2]
+    assert "hum.wav: is silent" in err
+    assert "missing.wav" in err
+    assert all(line.startswith("sernb: ") for line in err.splitlines())
+    assert main(["predict", "--model", str(run.folder), "--timeline", str(clips[0])]) == 1
+    assert "predicts a number of each recording" in capsys.readouterr().err
+    with pytest.raises(DataError, match="predicts a number, not emotions"):
+        load_model(run.folder)
