@@ -118,7 +118,8 @@ def bootstrap_interval(metric: Metric, predictions: Predictions, *, seed: int = 
     """Return one metric with its interval; any metric, also of numbers as truth and scores."""
     unit, groups = resampling_units(predictions.speakers)
     drawn = draw_resamples(groups, _draws(metric), seed)
-    return percentiles(metric(predictions.truth, predictions.scores), copies_of(metric, predictions, groups, drawn), unit)
+    value = metric(predictions.truth, predictions.scores)
+    return percentiles(value, copies_of(metric, predictions, groups, drawn), unit)
 
 
 def paired_difference(metric: Metric, first: Predictions, second: Predictions, *, seed: int = 0) -> Interval:

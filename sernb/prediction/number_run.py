@@ -78,6 +78,10 @@ def load_number_run(folder: Path) -> NumberModel:
                 f"{folder}: was trained on speakers standardised with their own clips; take a speaker-independent run"
             )
         arrays = arrays_in(folder / "weights.npz")
+        if "planes" not in arrays:
+            raise DataError(
+                f"{folder}: is of a network, which predicts no number here; take functionals-ridge-regression"
+            )
         features, machine = read_features(config, folder), classifier_from_arrays(arrays)
         if machine.planes.shape != (1, features.width):
             raise ValueError
@@ -152,5 +156,6 @@ def as_csv(predictions: Sequence[NumberPrediction]) -> str:
     rows = csv.writer(written, lineterminator="\n")
     rows.writerow(["file", "seconds", "target", "value", "notes"])
     for each in predictions:
-        rows.writerow([as_cell(each.file), f"{each.seconds:.3f}", each.target, f"{each.value:.7g}", "; ".join(each.notes)])
+        cells = each.file, f"{each.seconds:.3f}", each.target, f"{each.value:.7g}", "; ".join(each.notes)
+        rows.writerow([as_cell(cells[0]), *cells[1:]])
     return written.getvalue()

@@ -39,6 +39,7 @@ REGRESSORS = (
     "functionals-svr",
     "embedding-ridge-regression",
     "embedding-svr",
+    "sernet-regression",
 )
 # What a report shows unless told otherwise: the floor, one system of each publication, and ours.
 SHOWN = (
@@ -57,6 +58,7 @@ SLOW = ("multiscale-cnn",)
 MODULES = {
     **dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy", "dummynet-mel"), "dummynet"),
     **dict.fromkeys(REGRESSORS, "regression"),
+    "sernet-regression": "sernet",
     **dict.fromkeys(("embedding-functionals", "embedding-sernet-functionals", "embedding-pair"), "embedding_products"),
 }
 

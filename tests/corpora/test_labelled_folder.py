@@ -366,6 +366,8 @@ def test_columns_of_numbers_are_found_and_those_of_words_left(own):
     assert "note" not in index
     assert find_numeric_columns(index) == ["arousal", "stress"]
     assert parse_target("Stress").dropped(index) == {"": 1}
+    told = [each.detail for each in check(get_corpus(str(folder)), folder) if each.kind == "numbers"]
+    assert told == ["arousal: 5 of 6 clips, 1 to 5; a target", "stress: 5 of 6 clips, 0.5 to 7; a target"]
 
 
 def test_an_index_of_an_earlier_version_is_made_anew_for_its_numbers(own):
