@@ -17,10 +17,13 @@ Every clip depends on its own name alone, and is spoken in a process of its own,
 one utterance to the next. So the files are the same bytes whenever they are made with the same versions of
 espeakng-loader (0.2.4), NumPy, SciPy, soxr and soundfile; other versions may differ in the last bit.
 
-    python data/demo/make_demo.py [--into DIR]
+    python data/demo/make_demo.py [--into DIR] [--settings]
+
+Beside the clips a table is written, ``settings.csv``: rate, pitch, range and loudness that each clip was made with.
 """
 
 import argparse
+import csv
 import ctypes
 import multiprocessing
 import os
@@ -144,6 +147,31 @@ def manner_of(clip: Clip, rng: np.random.Generator) -> Manner:
     )
 
 
+def settings_of(clip: Clip, manner: Manner) -> dict[str, float]:
+    """What the synthesiser is asked for, within its limits.
+
+    Rate in words a minute, pitch and range on eSpeak NG's scale (0 to 100), loudness as the level of the speech [dB re
+    full scale, RMS].
+    """
+    voice = VOICES[clip.actor]
+    return {
+        "rate": float(np.clip(voice.rate * (1 + manner.rate / 100), 80, 400)),
+        "pitch": float(np.clip(voice.pitch + manner.pitch, 0, 99)),
+        "range": max(float(voice.range + manner.range), 0.0),
+        "loudness": float(voice.level + manner.level),
+    }
+
+
+def write_settings(folder: Path) -> None:
+    """Write the settings of all clips as a table."""
+    with (folder / "settings.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["clip", "rate", "pitch", "range", "loudness"])
+        for clip in all_clips():
+            settings = settings_of(clip, manner_of(clip, seeded(clip.name)))
+            rows.writerow([clip.name, *(f"{value:.2f}" for value in settings.values())])
+
+
 def speak(ssml: str, voice: str, rate: float, pitch: float, pitch_range: float) -> tuple[np.ndarray, int]:
     """Let eSpeak NG say a text: samples in [-1, 1], shape ``(samples,)``, and their sampling rate [Hz]."""
     import espeakng_loader
@@ -210,18 +238,19 @@ def record(clip: Clip) -> np.ndarray:
     start, end = SENTENCES[clip.statement]
     # eSpeak NG ends the phrase at a break, however short: so none where there is nothing to hear.
     pause = f'<break time="{round(1000 * manner.pause)}ms"/> ' if manner.pause > 0.03 else ""
+    asked = settings_of(clip, manner)
     speech, native_rate = speak(
         f"<speak>{start} {pause}{end}{EMOTIONS[clip.emotion][1]}</speak>",
         voice=voice.name,
-        rate=voice.rate * (1 + manner.rate / 100) / voice.size,
-        pitch=voice.pitch + manner.pitch,
-        pitch_range=voice.range + manner.range,
+        rate=asked["rate"] / voice.size,
+        pitch=asked["pitch"],
+        pitch_range=asked["range"],
     )
     speech = colour(speech, native_rate, manner._replace(tilt=voice.tilt + manner.tilt), rng)
     microphone = scipy.signal.butter(6, 5200, fs=native_rate, output="sos")
     speech = scipy.signal.sosfilt(microphone, speech)
     speech = soxr.resample(speech, native_rate * voice.size, SAMPLING_RATE)
-    speech *= 10 ** ((voice.level + manner.level) / 20) / speech.std()
+    speech *= 10 ** (asked["loudness"] / 20) / speech.std()
 
     lead, tail = (rng.uniform(0.12, 0.36, 2) * SAMPLING_RATE).astype(int)
     room = rng.standard_normal(lead + len(speech) + tail) * 10 ** (rng.uniform(-90, -86) / 20)
@@ -248,7 +277,13 @@ def main() -> None:
     """Make all clips, one process each."""
     parser = argparse.ArgumentParser(description="Make the built-in corpus of synthetic speech.")
     parser.add_argument("--into", type=Path, default=Path(__file__).parent, metavar="DIR", help="default: %(default)s")
-    folder = parser.parse_args().into
+    parser.add_argument("--settings", action="store_true", help="write the table of settings alone")
+    options = parser.parse_args()
+    folder = options.into
+    folder.mkdir(parents=True, exist_ok=True)
+    write_settings(folder)
+    if options.settings:
+        return
     try:
         import espeakng_loader  # noqa: F401
     except ImportError:

@@ -22,6 +22,7 @@ COLUMNS = ("System", "Protocol", "Options", "Seed", "UAR", "UAR floor", "WAR", "
 def experiment(csv, latex, dirty, jobs, cluster, **chosen) -> None:
     """Train and test systems; what is done is not done again."""
     from sernb.results.latex import latex_table
+    from sernb.results.numbers import numbers_caption, numbers_table
     from sernb.results.tables import caption, made_table, results_table, seeds_table
     from sernb.runs.planning import OPTIONS
     from sernb.runs.runner import run_many
@@ -34,7 +35,9 @@ def experiment(csv, latex, dirty, jobs, cluster, **chosen) -> None:
     for sentence in experiments.left_out:
         print(f"sernb: left out: {sentence}", file=sys.stderr)
     run_many(experiments, jobs=jobs, cluster=cluster, data=chosen["data"])
-    table = results_table(experiments)
+    numeric = experiments[0].labels.numeric
+    table = (numbers_table if numeric else results_table)(experiments)
+    columns = tuple(table) if numeric else (*COLUMNS[:4], UNCOMMITTED_CODE, *COLUMNS[4:])
     if csv:
         made = made_table(experiments, dirty=dirty)
         with atomic_or_through(csv) as unfinished:
@@ -42,19 +45,19 @@ def experiment(csv, latex, dirty, jobs, cluster, **chosen) -> None:
             given = {name: value for name, value in given.items() if value not in (None, "", "natural")}
             table = table.assign(Corpus=chosen["corpus"], **given, **made)
             table.drop(columns=UNCOMMITTED_CODE, errors="ignore").to_csv(unfinished, index=False)
-    columns = (*COLUMNS[:4], UNCOMMITTED_CODE, *COLUMNS[4:])
+    about = (numbers_caption if numeric else caption)(experiments)
     shown = [table[[column for column in columns if column in table]]]
-    shown += [seeds_table(experiments)] if len(chosen["seeds"]) > 1 else []
+    shown += [seeds_table(experiments)] if len(chosen["seeds"]) > 1 and not numeric else []
     if latex:
         with atomic_or_through(latex) as unfinished:
-            about = f"{experiments[0].corpus.title}. {caption(experiments)}"
+            whole = f"{experiments[0].corpus.title}. {about}"
             made = [
-                latex_table(each, about, label=label) for each, label in zip(shown, ("results", "seeds"), strict=False)
+                latex_table(each, whole, label=label) for each, label in zip(shown, ("results", "seeds"), strict=False)
             ]
             unfinished.write_text("% needs \\usepackage{booktabs}\n" + "\n".join(made), encoding="utf-8")
     for each in shown:
         print(each.to_string(index=False))
-    print(caption(experiments))
+    print(about)
 
 
 @command()

@@ -92,6 +92,9 @@ def plan_options(*, required: bool) -> Callable:
         option("--corpus", required=required, metavar="C", help=POOL),
         option("--protocol", required=required, type=as_names, metavar="P", help="One or more, with commas."),
         option("--labels", metavar="L", help="A label set (default: each system's own)."),
+        option(
+            "--target", "targets", type=as_names, metavar="A,B", help="Numbers to predict, as arousal or arousal:1..5."
+        ),
         option("--sampling", default="natural", metavar="S", help="natural, or balanced: equally many of each corpus."),
         option("--train-on", default="", metavar="CONDITIONS", help="Train on some clips only, as gender=female."),
         option("--test-on", default="", metavar="CONDITIONS", help="Test on some clips only, as corpus=tess."),

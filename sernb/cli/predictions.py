@@ -1,6 +1,7 @@
 """Commands that use a trained model on recordings."""
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -41,6 +42,10 @@ def predict(
     from sernb.prediction.predict import Prediction, adapt_to_speaker, predict_all
     from sernb.runtime.files import atomic_or_through
 
+    if model and _is_number_run(model):
+        if timeline or views or speaker_clips or classes or textgrid or labels:
+            raise DataError(f"{model}: predicts a number of each recording; leave out all options but --json and --csv")
+        return _predict_numbers(files, model, as_json=as_json, csv=csv)
     loaded = load_model(model)
     loaded.threshold(coverage)
     loaded = loaded.only(classes) if classes else loaded
@@ -77,6 +82,34 @@ def predict(
     for folder, form in ((textgrid, "TextGrid"), (labels, "txt")):
         if folder:
             formats.write_timelines(predictions, folder, form)
+    return None if len(predictions) == len(found) else PROBLEMS
+
+
+def _is_number_run(folder: str) -> bool:
+    if not (Path(folder) / "config.json").is_file():
+        return False
+    from sernb.prediction.number_run import is_number_run
+
+    return is_number_run(folder)
+
+
+def _predict_numbers(files, model, *, as_json, csv) -> int | None:
+    from sernb.prediction import number_run
+    from sernb.runtime.files import atomic_or_through
+
+    found = []
+    for path, each in number_run.predict_numbers(number_run.load_number_run(Path(model)), files):
+        found.append((path, each))
+        if isinstance(each, DataError):
+            say(f"sernb: {each}", file=sys.stderr)
+        elif not as_json:
+            say("\n".join(number_run.as_lines(each)))
+    if as_json:
+        say(number_run.as_json(found))
+    predictions = [each for _, each in found if not isinstance(each, DataError)]
+    if csv:
+        with atomic_or_through(csv) as unfinished:
+            unfinished.write_text(number_run.as_csv(predictions), "utf-8", "backslashreplace")
     return None if len(predictions) == len(found) else PROBLEMS
 
 

@@ -17,7 +17,7 @@ from sernb.corpora.csv_table import near_equal
 from sernb.corpora.files import bare_names, doubles_of, find_files, folded, list_names, why_missing
 from sernb.corpora.index import ODD, audio_files, list_clips, list_unused
 from sernb.corpora.local_index import missing_advice, own_advice
-from sernb.corpora.record import Corpus
+from sernb.corpora.record import DIMENSIONS, Corpus
 from sernb.runtime.files import checksum
 from sernb.runtime.threads import map_in_order
 
@@ -97,11 +97,23 @@ def check(corpus: Corpus, folder: Path, *, progress: bool = False) -> list[Findi
     findings += _near_speakers(corpus, index)
     findings += _stereo(whole)
     findings += _twins(whole, corpus)
+    findings += _numbers(corpus, index)
     if not (corpus.committed or corpus.own):
         findings += _releases(corpus, folder, index, files, whole)
     if corpus.doubts and len(index):
         findings += [Finding("problem", "counts", corpus.name, doubt) for doubt in corpus.doubts(index)]
     return sorted(findings, key=lambda finding: finding.level != "problem")
+
+
+def _numbers(corpus: Corpus, index: "pd.DataFrame") -> Iterator[Finding]:
+    names = [*DIMENSIONS, *(name for name, kind in corpus.columns if kind is float)] if corpus.own else []
+    for name in names:
+        values = index[name].dropna() if name in index else ()
+        if len(values):
+            span = f"{values.min():g} to {values.max():g}"
+            yield Finding(
+                "note", "numbers", corpus.labels_at[0], f"{name}: {len(values)} of {len(index)} clips, {span}; a target"
+            )
 
 
 def findings_table(findings: list[Finding]) -> "pd.DataFrame":

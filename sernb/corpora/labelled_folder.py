@@ -2,8 +2,9 @@
 
 The folder holds ``labels.csv`` and recordings anywhere below it. Columns: ``path`` (of the recording, from the
 folder), ``speaker`` and ``emotion``; if known also ``clip`` (a name), ``gender``, ``age``, ``intensity``, ``sentence``,
-``take``, ``fold`` (see the protocol own-folds), ``valence``, ``arousal``, ``dominance``. Name the folder wherever a
-corpus is named. Tables of other programs do as well, see :mod:`sernb.corpora.label_tables`.
+``take``, ``fold`` (see the protocol own-folds), ``valence``, ``arousal``, ``dominance``. Any other column whose filled
+cells are all numbers is read, too, as a target to predict; a clip with such a value needs no emotion. Name the folder
+wherever a corpus is named. Tables of other programs do as well, see :mod:`sernb.corpora.label_tables`.
 
 Folds with speakers apart are made by rule: at most five groups of speakers, as even in gender as can be, the next group
 validates. The name of such a corpus ends in digits for the place of the folder and the contents of its labels, so that
@@ -20,13 +21,16 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 
 from sernb.config import DataError, digest
+from sernb.corpora.index import INDEX_COLUMNS
 from sernb.corpora.label_tables import LABELS, find_home, list_tables, read_labels_table
-from sernb.corpora.record import EMOTIONS, Corpus, Labels, SpeakerFold
+from sernb.corpora.record import DIMENSIONS, EMOTIONS, Corpus, Labels, SpeakerFold
 from sernb.runtime.files import checksum
 
 NEEDED = ("path", "speaker", "emotion")
-NUMBERS = ("age", "valence", "arousal", "dominance")
+NUMBERS = ("age", *DIMENSIONS)
 WORDS = ("clip", "gender", "intensity", "sentence", "take", "fold")
+# Columns that mean something else, here or in tables of results.
+RESERVED = {*INDEX_COLUMNS, *WORDS, "corpus", "truth", "prediction", "view", "origin", "part", "split"}
 GROUPS = 5
 
 SYNONYMS = {
@@ -66,7 +70,10 @@ def corpus_from_table(table: Path) -> Corpus:
         speakers=len(genders),
         speaker_folds=deal_speakers({f"{name}-{speaker}": gender for speaker, gender in genders.items()}),
         unused=((r".+", f"not in {table.name}"),),
-        columns=(("fold", str),) if any("fold" in clip for clip in clips) else (),
+        columns=(
+            *((("fold", str),) if any("fold" in clip for clip in clips) else ()),
+            *((name, float) for name in sorted({name for clip in clips for name in clip} - RESERVED)),
+        ),
         labels_at=tuple(each.relative_to(home).as_posix() for each in list_tables(table)),
         clips_of=partial(_clips_of, table=table, name=name),
         home=home,
@@ -111,9 +118,10 @@ def deal_speakers(genders: dict[str, str]) -> tuple[SpeakerFold, ...]:
 def _clips(table: Path, rows: Sequence[tuple[int, dict[str, str]]], home: Path) -> list[Labels]:
     """Return the labels of a table, speakers under their own names."""
     problems, clips = [], []
+    numbers = (*NUMBERS, *_numeric_columns(row for _, row in rows))
     for line, row in rows:
         try:
-            clips.append(_clip(row, home))
+            clips.append(_clip(row, home, numbers))
         except ValueError as error:
             problems.append(f"{table}, line {line}: {error}")
     for column in ("path", "clip"):
@@ -151,7 +159,39 @@ def _rows(table: Path) -> tuple[tuple[int, dict[str, str]], ...]:
     return found.rows
 
 
-def _clip(row: dict[str, str], home: Path) -> Labels:
+def _numeric_columns(rows: Iterable[dict[str, str]]) -> list[str]:
+    """Return further columns whose filled cells are all numbers."""
+    odd: dict[str, bool] = {}
+    for row in rows:
+        for name, cell in row.items():
+            if cell and name not in RESERVED and not odd.get(name):
+                odd[name] = _number(cell) is None
+    return [name for name, is_odd in odd.items() if not is_odd]
+
+
+def find_odd_numbers(table: Path, column: str, scale: tuple[float, float] | None = None) -> list[str]:
+    """Return a line for each filled cell of a column that is no number, or lies outside of a scale."""
+    odd = []
+    for line, row in _rows(table):
+        cell = row.get(column, "")
+        value = _number(cell)
+        if cell and value is None:
+            odd.append(f"{table}, line {line}: {column} {cell!r} is no number; correct it or leave it empty")
+        elif cell and scale and not scale[0] <= value <= scale[1]:
+            said = f"{column} {cell!r} is outside of {scale[0]:g} to {scale[1]:g}"
+            odd.append(f"{table}, line {line}: {said}; correct it or the scale")
+    return odd
+
+
+def _number(cell: str) -> float | None:
+    try:
+        value = float(cell.replace(",", "."))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _clip(row: dict[str, str], home: Path, numbers: Iterable[str]) -> Labels:
     """Return one line of the labels; a ValueError says what is wrong with it."""
     path = row["path"].replace("\\", "/").removeprefix(f"{home.as_posix()}/")
     if not path:
@@ -163,7 +203,7 @@ def _clip(row: dict[str, str], home: Path) -> Labels:
         raise ValueError("has no speaker; name one, the same for all recordings of a person")
     word = row["emotion"].casefold()
     emotion = SYNONYMS.get(word, word)
-    if emotion not in EMOTIONS:
+    if emotion not in EMOTIONS and (word or not any(row.get(name) for name in numbers if name != "age")):
         raise ValueError(
             f"emotion {row['emotion']!r} is unknown; known: {', '.join(EMOTIONS)}; also: {', '.join(SYNONYMS)}"
         )
@@ -174,12 +214,9 @@ def _clip(row: dict[str, str], home: Path) -> Labels:
     clip: Labels = {"clip": path.rpartition(".")[0].replace("/", "_") or path, "path": path}
     clip |= {name: row[name] for name in ("speaker", *WORDS) if row.get(name)}
     clip |= {"emotion": emotion, "gender": GENDERS[gender]}
-    for name in NUMBERS:
+    for name in numbers:
         if row.get(name):
-            try:
-                clip[name] = float(row[name].replace(",", "."))
-                if not math.isfinite(clip[name]):
-                    raise ValueError
-            except ValueError:
-                raise ValueError(f"{name} {row[name]!r} is no number; correct it or leave it empty") from None
+            if (value := _number(row[name])) is None:
+                raise ValueError(f"{name} {row[name]!r} is no number; correct it or leave it empty")
+            clip[name] = value
     return clip

@@ -64,7 +64,8 @@ def read_index(corpus: Corpus, data: str | Path | None = None, *, available: boo
     kept = read_kept_index(f"{corpus.name}-available" if available else corpus.name)
     if _is_whole(kept):
         index = read_table(corpus, kept / "index.csv")
-        if folder is None or _told(kept).get("state") == _state(corpus, folder, index):
+        same = folder is None or _told(kept).get("state") == _state(corpus, folder, index)
+        if same and {name for name, _ in corpus.columns} <= set(index):  # an earlier version read fewer columns
             return index
     if folder is None:
         gone = _told(kept)["folder"]

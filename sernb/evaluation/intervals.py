@@ -34,6 +34,16 @@ class Interval:
         of = " (clips)" if self.unit == "clips" else ""
         return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]{of}"
 
+    def as_number(self, digits: int = 3) -> str:
+        """Return the value and interval in their own unit, with so many decimals.
+
+        Examples:
+            >>> Interval(0.5, 0.412, 0.58).as_number()
+            '0.500 [0.412, 0.580]'
+        """
+        value, low, high = (f"{number:.{digits}f}" for number in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]" + " (clips)" * (self.unit == "clips")
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -81,7 +91,7 @@ def evaluate(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, *, see
     matrices = drawn @ group_sums(uar.sums.terms(truth, scores), groups)
 
     def around(metric: Metric) -> Interval:
-        return _interval(metric(truth, scores), copies_of(metric, predictions, groups, drawn), unit)
+        return percentiles(metric(truth, scores), copies_of(metric, predictions, groups, drawn), unit)
 
     recall_copies = recalls(matrices.reshape(-1, classes, classes))  # (resamples, classes)
     floor = constant_ranking(truth, classes)
@@ -94,7 +104,7 @@ def evaluate(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, *, see
         macro_f1=around(macro_f1),
         top3=around(top3),
         recall=tuple(
-            _interval(value, copies, unit) for value, copies in zip(recalls(confusion), recall_copies.T, strict=True)
+            percentiles(value, copies, unit) for value, copies in zip(recalls(confusion), recall_copies.T, strict=True)
         ),
         confusion=confusion,
         war_floor=war(truth, floor),
@@ -108,7 +118,8 @@ def bootstrap_interval(metric: Metric, predictions: Predictions, *, seed: int = 
     """Return one metric with its interval; any metric, also of numbers as truth and scores."""
     unit, groups = resampling_units(predictions.speakers)
     drawn = draw_resamples(groups, _draws(metric), seed)
-    return _interval(metric(predictions.truth, predictions.scores), copies_of(metric, predictions, groups, drawn), unit)
+    value = metric(predictions.truth, predictions.scores)
+    return percentiles(value, copies_of(metric, predictions, groups, drawn), unit)
 
 
 def paired_difference(metric: Metric, first: Predictions, second: Predictions, *, seed: int = 0) -> Interval:
@@ -121,7 +132,7 @@ def paired_difference(metric: Metric, first: Predictions, second: Predictions, *
     unit, groups = resampling_units(first.speakers)
     drawn = draw_resamples(groups, _draws(metric), seed)
     copies = copies_of(metric, second, groups, drawn) - copies_of(metric, first, groups, drawn)
-    return _interval(metric(second.truth, second.scores) - metric(first.truth, first.scores), copies, unit)
+    return percentiles(metric(second.truth, second.scores) - metric(first.truth, first.scores), copies, unit)
 
 
 def unpaired_difference(metric: Metric, first: Predictions, second: Predictions, *, seed: int = 0) -> Interval:
@@ -132,7 +143,7 @@ def unpaired_difference(metric: Metric, first: Predictions, second: Predictions,
         drawn_units.add(unit)
         copies.append(copies_of(metric, part, groups, draw_resamples(groups, _draws(metric), start)))
     value = metric(second.truth, second.scores) - metric(first.truth, first.scores)
-    return _interval(value, copies[0] - copies[1], "clips" if "clips" in drawn_units else "speakers")
+    return percentiles(value, copies[0] - copies[1], "clips" if "clips" in drawn_units else "speakers")
 
 
 def resampling_units(speakers: np.ndarray) -> tuple[str, np.ndarray]:
@@ -180,7 +191,8 @@ def copies_of(metric: Metric, predictions: Predictions, groups: np.ndarray, draw
     return np.array([metric(predictions.truth[copy], predictions.scores[copy]) for copy in copies])
 
 
-def _interval(value: float, copies: np.ndarray, unit: str) -> Interval:
+def percentiles(value: float, copies: np.ndarray, unit: str) -> Interval:
+    """Return a value with the 95 % percentile interval of its resampled copies, copies that have none left out."""
     if np.isnan(value):
         return Interval(float("nan"), float("nan"), float("nan"), unit)
     low, high = np.nanpercentile(copies, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])

@@ -295,7 +295,7 @@ def ccc(truth: np.ndarray, prediction: np.ndarray) -> float:
     """Concordance correlation coefficient of two series of numbers, -1 … 1; clips without truth (NaN) are left out.
 
     Twice the covariance, by the sum of both variances and the squared difference of the means, all over n:
-    Lin (1989), doi:10.2307/2532051. NaN if both are one and the same constant.
+    Lin (1989), doi:10.2307/2532051. 0 if one is constant, NaN if both are one and the same constant.
 
     Examples:
         >>> round(ccc(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0])), 4)
@@ -305,9 +305,26 @@ def ccc(truth: np.ndarray, prediction: np.ndarray) -> float:
         ValueError: if lengths differ, no truth is there, or a prediction is not finite
     """
     truth, prediction = _measured(truth, prediction)
+    if not np.ptp(truth) or not np.ptp(prediction):  # of no variance but that of rounding
+        return 0.0 if np.ptp(np.concatenate([truth, prediction])) else float("nan")
     covariance = np.mean((truth - truth.mean()) * (prediction - prediction.mean()))
     spread = truth.var() + prediction.var() + (truth.mean() - prediction.mean()) ** 2
-    return float(2 * covariance / spread) if spread > 0 else float("nan")
+    return float(2 * covariance / spread)
+
+
+def pearson(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """Pearson's correlation of two series of numbers, -1 … 1; clips without truth (NaN) are left out.
+
+    Neither a shift nor another range of the predictions changes it. NaN where either is constant: it is not defined.
+
+    Raises:
+        ValueError: as :func:`ccc`
+    """
+    truth, prediction = _measured(truth, prediction)
+    if not np.ptp(truth) or not np.ptp(prediction):
+        return float("nan")
+    first, second = truth - truth.mean(), prediction - prediction.mean()
+    return float(first @ second / np.sqrt((first @ first) * (second @ second)))
 
 
 def rmse(truth: np.ndarray, prediction: np.ndarray) -> float:

@@ -17,6 +17,7 @@ from sernb.figures.evaluation import (
     values_with_intervals,
 )
 from sernb.figures.exploration import maps, ratings, trimming, voice, waveforms
+from sernb.figures.numbers import numbers_by_speaker, predicted_numbers
 from sernb.figures.occlusion import deletion_and_insertion, occlusion_maps
 from sernb.figures.style import PALETTE, Drawing
 from sernb.figures.training import training_curves
@@ -35,7 +36,9 @@ __all__ = [
     "deletion_and_insertion",
     "durations",
     "maps",
+    "numbers_by_speaker",
     "occlusion_maps",
+    "predicted_numbers",
     "ranks",
     "ratings",
     "recalls",

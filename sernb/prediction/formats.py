@@ -206,7 +206,7 @@ def _csv(times: Sequence[str], classes: Sequence[str], rows: Sequence[Sequence[o
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(["file", *times, "answer", "set", "recording", *classes, "reliable", "speaker_clips"])
     for row in rows:
-        writer.writerow([_cell(each) if isinstance(each, str) else f"{each:.7g}" for each in row])
+        writer.writerow([as_cell(each) if isinstance(each, str) else f"{each:.7g}" for each in row])
     return written.getvalue()
 
 
@@ -258,8 +258,8 @@ def _set_cell(stated: Sequence[str], answer: str) -> str:
     return " ".join(stated) or ("" if answer == NOT_SURE else answer)  # no emotion where none was answered
 
 
-def _cell(text: str) -> str:
-    # A spreadsheet takes what begins so for a formula.
+def as_cell(text: str) -> str:
+    """Return text as a cell of a CSV file: a spreadsheet takes what begins in some ways for a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 

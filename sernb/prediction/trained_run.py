@@ -11,7 +11,7 @@ from sernb.audio.decoders import Seconds
 from sernb.audio.reading import load
 from sernb.config import DataError, plain
 from sernb.features import VERSION as FEATURES_VERSION
-from sernb.features import Embedding, LevelledEmbedding
+from sernb.features import Embedding, Features, LevelledEmbedding
 from sernb.prediction.model import Model, check_features, refuse_mismatch
 from sernb.protocols.labels import LabelSet
 from sernb.protocols.protocol import get_protocol
@@ -48,6 +48,8 @@ def load_run(folder: Path) -> Model:
     if run is None:
         raise DataError(f"{folder}: is no finished run; give the same `sernb experiment` again, it goes on from there")
     again = "remove the folder and give the same `sernb experiment` again"
+    if (run.config.get("labels") or {}).get("type") == "NumericTarget":
+        raise DataError(f"{folder}: predicts a number, not emotions; give it to `sernb predict --model`")
     try:
         config, name = run.config, str(run.config["system"])
         becomes = tuple((str(emotion), str(target)) for emotion, target in config["labels"]["becomes"])
@@ -66,10 +68,9 @@ def load_run(folder: Path) -> Model:
     never = tuple(name for name in classes if name in _never_learned(run))
     if "planes" not in weights:
         return _network(run, name, labels, weights, never)
-    if (config.get("features") or {}).get("type") in EMBEDDINGS:
-        features, config = _embedding(config, folder), {**config, "longest": LONGEST}
-    else:
-        features = check_features(config.get("features"), config.get("features_version"), folder)
+    features = read_features(config, folder)
+    if isinstance(features, Embedding | LevelledEmbedding):
+        config = {**config, "longest": LONGEST}
     try:
         temperature = number(run.metrics["chosen"]["temperature"], "temperature", low=1e-3, high=1e3)
         machine = classifier_from_arrays(weights, temperature=temperature)
@@ -87,6 +88,17 @@ def _never_learned(run: Run) -> list[str]:
 def _without(config: dict) -> dict:
     """Return the settings of a run without what only a model's own file may say of its answers."""
     return {name: value for name, value in config.items() if name not in KNOWN_OF_MODELS}
+
+
+def read_features(config: dict, folder: Path) -> Features:
+    """Return the features of a linear classifier's run, if this version has them.
+
+    Raises:
+        DataError: if it does not
+    """
+    if (config.get("features") or {}).get("type") in EMBEDDINGS:
+        return _embedding(config, folder)
+    return check_features(config.get("features"), config.get("features_version"), folder)
 
 
 def _embedding(config: dict, folder: Path) -> Embedding:

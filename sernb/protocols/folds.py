@@ -12,6 +12,7 @@ from sernb.config import Infeasible
 from sernb.corpora.pool import Pool
 from sernb.corpora.record import SpeakerFold
 from sernb.protocols.protocol import UTTERANCE, Protocol
+from sernb.protocols.targets import make_strata
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def make_folds(
     """Return the folds of a protocol over these clips.
 
     Args:
-        clips: rows of the index that the label set keeps, in order of path, with their class in ``truth``
+        clips: rows of the index that the label set keeps, in order of path, with their class or number in ``truth``
         published: the split of the system's authors, for ``as-published``
         seed: for random folds, and for systems whose authors fixed none
         tests_choose: the authors chose the epoch on the test part: it serves as validation part as well
@@ -178,7 +179,7 @@ def _random_folds(clips: pd.DataFrame, groups: np.ndarray, seed: int) -> Iterato
             warnings.filterwarnings("ignore", "The least populated class")  # is missing from some folds: no fault
             return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(rows, of_group[rows]))
 
-    names, truth = clips["clip"].to_numpy(), clips["truth"].to_numpy()
+    names, truth = clips["clip"].to_numpy(), make_strata(clips["truth"].to_numpy())
     known, first = np.unique(groups, return_index=True)
     of_group = truth[first]
     count = min(RANDOM_FOLDS, _commonest(of_group))

@@ -25,9 +25,18 @@ class LabelSet:
         """The classes, in the order of ``EMOTIONS``."""
         return tuple(sorted({target for _, target in self.becomes}, key=EMOTIONS.index))
 
+    @property
+    def numeric(self) -> bool:
+        """Whether numbers are predicted instead of classes, see :mod:`sernb.protocols.targets`."""
+        return False
+
     def truths(self, emotions: "pd.Series") -> "pd.Series":
         """Return the class of each clip, missing where the label set drops it."""
         return emotions.map(dict(self.becomes))
+
+    def encode(self, truth: "pd.Series") -> np.ndarray:
+        """Return the number of each clip's class, shape ``(clips,)``."""
+        return truth.map(self.classes.index).to_numpy(int)
 
     def read(self, index: "pd.DataFrame") -> "pd.Series":
         """Return what the label set reads of each clip of an index.

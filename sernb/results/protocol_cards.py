@@ -18,7 +18,8 @@ from sernb.protocols.protocol import (
     VALIDATION_SPEAKER,
     Protocol,
 )
-from sernb.results.result import Result, collect_results
+from sernb.results.numbers import collect_either
+from sernb.results.result import Result
 from sernb.runs.experiment import Experiment
 from sernb.systems.base import System
 
@@ -45,7 +46,7 @@ def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
         DataError: if an experiment has not been run
     """
     rows = []
-    for result in collect_results(experiments):
+    for result in collect_either(experiments):
         if not result.system.features:
             continue
         shared: dict[str, int] = {}

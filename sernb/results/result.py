@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sernb.audio.augmentation import ORIGINAL
-from sernb.config import digest
+from sernb.config import DataError, digest
 from sernb.evaluation import (
     Metrics,
     Predictions,
@@ -203,6 +203,17 @@ def collect_results(experiments: Sequence[Experiment]) -> list[Result]:
     """Pool the folds of finished experiments, in the order of their systems.
 
     Raises:
+        DataError: if one has not been run, or predicts numbers
+    """
+    if any(experiment.labels.numeric for experiment in experiments):
+        raise DataError("numbers were predicted, which have no place among classes; see sernb.results.numbers")
+    return [Result(*pairs) for pairs in group_runs(experiments)]
+
+
+def group_runs(experiments: Sequence[Experiment]) -> list[tuple[tuple[Experiment, ...], tuple[Run, ...]]]:
+    """Return finished experiments and their runs; those that differ in their fold only are together.
+
+    Raises:
         DataError: if one has not been run
     """
     grouped: dict[str, list[tuple[Experiment, Run]]] = {}
@@ -210,5 +221,5 @@ def collect_results(experiments: Sequence[Experiment]) -> list[Result]:
         alike = {name: value for name, value in experiment.config.items() if name not in ("fold", "clips")}
         grouped.setdefault(digest(alike), []).append((experiment, run))
     order = list(dict.fromkeys(experiment.system.name for experiment in experiments))
-    results = [Result(*zip(*pairs, strict=True)) for pairs in grouped.values()]
-    return sorted(results, key=lambda result: order.index(result.system.name))
+    results = [tuple(zip(*pairs, strict=True)) for pairs in grouped.values()]
+    return sorted(results, key=lambda pairs: order.index(pairs[0][0].system.name))

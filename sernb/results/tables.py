@@ -18,6 +18,7 @@ from sernb.evaluation import (
 from sernb.protocols.protocol import (
     PROTOCOLS,
 )
+from sernb.results.numbers import collect_either
 from sernb.results.result import (
     CLIPS,
     MEAN_OF_VIEWS,
@@ -261,12 +262,12 @@ def _never_validated(result: Result) -> str | None:
 
 
 def made_table(experiments: Sequence[Experiment], *, dirty: bool) -> pd.DataFrame:
-    """Return what made the rows of :func:`results_table`, in its order, as columns.
+    """Return what made the rows of a table of results, in its order, as columns.
 
     Raises:
         DataError: if a run was made by uncommitted code, unless that is asked for
     """
-    results = collect_results(experiments)
+    results = collect_either(experiments)
     unclean = [run.folder for result in results if not _clean(result) for run in result.runs]
     if unclean and not dirty:
         lines = [f"{folder}: was made by uncommitted code; remove it and give the command again" for folder in unclean]

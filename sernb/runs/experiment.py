@@ -162,12 +162,14 @@ class Plan(list[Experiment]):
 
 
 def classes_among(experiment: Experiment, truth: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the classes that some training clip of an experiment has, by the truth of each clip."""
+    """Return the classes that some training clip of an experiment has, by the truth of each clip; of numbers, two."""
     learned = {truth[clip] for clip in experiment.trained}
+    if experiment.labels.numeric:
+        return tuple(f"{value:g}" for value in sorted(learned)[:2])  # two are enough to learn from
     return tuple(name for name in experiment.labels.classes if name in learned)
 
 
 def label_clips(corpus: Pool, labels: LabelSet) -> pd.DataFrame:
-    """Return the clips that a label set keeps, with their class in the column ``truth``."""
+    """Return the clips that a label set keeps, with their class, or number, in the column ``truth``."""
     index = corpus.index
     return index.assign(truth=labels.truths_of(index)).dropna(subset="truth").reset_index(drop=True)

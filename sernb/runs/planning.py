@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from sernb.corpora.pool import Pool, matching, parse_pool
 from sernb.protocols.folds import Fold, make_folds
 from sernb.protocols.labels import LabelSet, get_label_set
 from sernb.protocols.protocol import COMPARED, get_protocol
+from sernb.protocols.targets import make_strata, parse_target, refuse_odd_values
 from sernb.runs.experiment import Added, Experiment, Plan, classes_among
 from sernb.runs.feasibility import LeftOut, refuse_infeasible, sentences, why_not, without
-from sernb.systems.registry import SHOWN, SLOW, get_system
+from sernb.systems.base import System
+from sernb.systems.registry import REGRESSORS, SHOWN, SLOW, get_system
 
 QUICK_FOLDS = 2
 SAMPLINGS = ("natural", "balanced")
@@ -31,6 +34,7 @@ def plan(
     folds: Sequence[int] | None = None,
     seeds: Sequence[int] = (0,),
     labels: str | LabelSet | None = None,
+    targets: Sequence[str] | None = None,
     views: Sequence[View] | None = None,
     training_views: Sequence[View] | None = None,
     sampling: str = "natural",
@@ -47,6 +51,7 @@ def plan(
         profile: ``full``, or ``quick``: fewer epochs and the first two folds of each protocol
         folds: numbers to take, instead of the profile's choice
         labels: a label set or its name, instead of each system's own
+        targets: numeric columns to predict, such as ``arousal``, for the systems that predict numbers
         views: test views, instead of each system's own; the recording itself always comes first
         training_views: copies of training clips, instead of each system's own
         sampling: ``natural``, or ``balanced``: each corpus of a pool with equally many training clips, together as
@@ -67,13 +72,20 @@ def plan(
     if sampling not in SAMPLINGS:
         raise DataError(f"no sampling is named {sampling!r}; known: {', '.join(SAMPLINGS)}")
     pool = parse_pool(corpus, data)
-    given = get_label_set(labels) if isinstance(labels, str) else labels
+    given = [get_label_set(labels) if isinstance(labels, str) else labels]
+    if targets and labels:
+        raise DataError("classes or numbers: give labels or targets, not both")
+    if targets:
+        given = list(map(parse_target, targets))
+        for target in given:
+            refuse_odd_values(target, pool)
     planned, left_out = Plan(), []
     for name in protocols:
         for system in map(get_system, systems):
-            for seed in seeds:
+            for seed, asked in product(seeds, given):
                 seen = () if added else tuple(system.views if views is None else views)
-                protocol, labels = get_protocol(name), given or system.labels
+                protocol, labels = get_protocol(name), asked or system.labels
+                _refuse_other_kind(system, labels)
                 try:
                     template = Experiment(
                         system,
@@ -102,6 +114,14 @@ def plan(
     if not planned and left_out:
         raise Infeasible(*planned.left_out)
     return planned
+
+
+def _refuse_other_kind(system: System, labels: LabelSet) -> None:
+    if system.labels.numeric and not labels.numeric:
+        raise DataError(f"{system.name}: predicts numbers, not the classes of {labels.name}; give --target instead")
+    if labels.numeric and not system.labels.numeric:
+        known = ", ".join(REGRESSORS)
+        raise DataError(f"{system.name}: predicts classes, not the numbers of {labels.name}; take {known}")
 
 
 def plan_report(
@@ -220,7 +240,7 @@ def _some_of(train: pd.DataFrame, count: int, rng: np.random.Generator) -> pd.Da
         np.arange(len(train)),
         replace=False,
         n_samples=count,
-        stratify=train.truth,
+        stratify=make_strata(train.truth.to_numpy()),
         random_state=int(rng.integers(2**31)),
     )
     return train.iloc[np.sort(rows)]

@@ -99,8 +99,7 @@ def _do(experiment: Experiment) -> Run:
             partial(_read, tables[view], name, normalisers.get(speaker))
             for name, speaker in zip(names, part.speaker.tolist(), strict=True)
         )
-        truth = part.truth.map(labels.classes.index).to_numpy(int)
-        return Examples(OnDemand(readers), truth, part.reset_index(drop=True))
+        return Examples(OnDemand(readers), labels.encode(part.truth), part.reset_index(drop=True))
 
     planted = experiment.protocol.planted
     copied = (fold.train, fold.test) if planted == "augmentation" else (fold.train,)
@@ -328,6 +327,9 @@ def _prediction_table(
     test: pd.DataFrame, labels: LabelSet, view: str, fitted: Fitted, features: Sequence[np.ndarray]
 ) -> pd.DataFrame:
     about = test[["clip", "speaker", "gender", "truth"]].reset_index(drop=True).assign(view=view)
+    if labels.numeric:
+        values = fitted.scores(features)
+        return about.assign(truth=_written(about.truth.to_numpy(float)), prediction=_written(values))
     scores = _score_table(fitted.scores(features), list(labels.classes))
     attributes = pd.DataFrame(fitted.attributes(features) if fitted.attributes else {})
     return pd.concat([about, scores, attributes], axis=1)
@@ -335,9 +337,13 @@ def _prediction_table(
 
 def _score_table(scores: np.ndarray, classes: list[str]) -> pd.DataFrame:
     """Return scores as they are written, with seven digits, after the class of the highest (the first of equals)."""
-    written = np.char.mod("%.7g", scores.astype(np.float32)).astype(float)
+    written = _written(scores.astype(np.float32))
     prediction = pd.DataFrame({"prediction": np.array(classes)[written.argmax(axis=1)]})
     return pd.concat([prediction, pd.DataFrame(written, columns=classes)], axis=1)
+
+
+def _written(values: np.ndarray) -> np.ndarray:
+    return np.char.mod("%.7g", values).astype(float)
 
 
 def _size(experiment: Experiment) -> dict[str, dict[str, int]]:
@@ -356,13 +362,22 @@ def _size(experiment: Experiment) -> dict[str, dict[str, int]]:
 def _headline(predictions: pd.DataFrame, experiment: Experiment, chosen: dict, leaks: list[Leak]) -> dict:
     classes = list(experiment.labels.classes)
     original = predictions[predictions["view"] == ORIGINAL.name]
-    truth, scores = original.truth.map(classes.index).to_numpy(int), original[classes].to_numpy(float)
+    truth = experiment.labels.encode(original.truth)
+    if experiment.labels.numeric:
+        values = original.prediction.to_numpy(float)
+        metrics = {name: each(truth, values) for name, each in evaluation.OF_NUMBERS.items()}
+        metrics = {name: None if np.isnan(value) else value for name, value in metrics.items()}  # JSON has no NaN
+    else:
+        scores = original[classes].to_numpy(float)
+        metrics = {
+            "war": evaluation.war(truth, scores),
+            "uar": evaluation.uar(truth, scores),
+            "macro_f1": evaluation.macro_f1(truth, scores),
+            "top3": evaluation.top_k(truth, scores),
+        }
     return {
         "clips": len(truth),
-        "war": evaluation.war(truth, scores),
-        "uar": evaluation.uar(truth, scores),
-        "macro_f1": evaluation.macro_f1(truth, scores),
-        "top3": evaluation.top_k(truth, scores),
+        **metrics,
         "chosen": {key: plain(getattr(value, "item", lambda value=value: value)()) for key, value in chosen.items()},
         "shared by design": {leak.kind: leak.count for leak in leaks},
         "dropped": experiment.dropped,
@@ -372,4 +387,5 @@ def _headline(predictions: pd.DataFrame, experiment: Experiment, chosen: dict, l
 def _line(run_: Run) -> str:
     config, metrics = run_.config, run_.metrics
     name = f"{config['system']} · {config['protocol']} · fold {config['fold']}"
-    return f"{name}: UAR {100 * metrics['uar']:.1f} % of {metrics['clips']} clips, {run_.provenance['seconds']:.0f} s"
+    score = f"UAR {100 * metrics['uar']:.1f} %" if "uar" in metrics else f"CCC {metrics['ccc'] or 0:.3f}"
+    return f"{name}: {score} of {metrics['clips']} clips, {run_.provenance['seconds']:.0f} s"

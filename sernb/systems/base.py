@@ -45,7 +45,7 @@ class Examples:
     """The clips of one part of a fold, ready for a system."""
 
     features: Sequence[np.ndarray]  # one array (frames, width) a clip; in a run they are read on demand
-    truth: np.ndarray  # class numbers
+    truth: np.ndarray  # class numbers; of a numeric target its values
     about: "pd.DataFrame"  # rows of the index, in the same order
 
     def __len__(self) -> int:
@@ -105,7 +105,8 @@ class Task:
 class Fitted:
     """A system after training."""
 
-    scores: Callable[[tuple[np.ndarray, ...]], np.ndarray]  # features of clips → (clips, classes), rows sum to 1
+    # Features of clips → (clips, classes), rows sum to 1; of a numeric target its values, (clips,)
+    scores: Callable[[tuple[np.ndarray, ...]], np.ndarray]
     chosen: dict[str, object] = field(default_factory=dict)  # settings that the training chose
     history: tuple[dict[str, float], ...] = ()  # one row an epoch
     weights: dict[str, np.ndarray] = field(default_factory=dict)

@@ -32,6 +32,15 @@ SYSTEMS = (
     "embedding-sernet-functionals",
     "embedding-pair",
 )
+# Of numbers, such as arousal; in no table of systems that predict classes.
+REGRESSORS = (
+    "training-mean",
+    "functionals-ridge-regression",
+    "functionals-svr",
+    "embedding-ridge-regression",
+    "embedding-svr",
+    "sernet-regression",
+)
 # What a report shows unless told otherwise: the floor, one system of each publication, and ours.
 SHOWN = (
     "majority",
@@ -48,6 +57,8 @@ SLOW = ("multiscale-cnn",)
 # Where the file is not named as the system.
 MODULES = {
     **dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy", "dummynet-mel"), "dummynet"),
+    **dict.fromkeys(REGRESSORS, "regression"),
+    "sernet-regression": "sernet",
     **dict.fromkeys(("embedding-functionals", "embedding-sernet-functionals", "embedding-pair"), "embedding_products"),
 }
 
@@ -63,11 +74,11 @@ def get_system(name: str) -> System:
         from sernb.systems.on_encoder import with_encoder
 
         return with_encoder(get_system(name), encoder)
-    for known in SYSTEMS:
+    for known in (*SYSTEMS, *REGRESSORS):
         if name == known or name.startswith(f"{known}-"):
             module = importlib.import_module(f"sernb.systems.{MODULES.get(known, known.replace('-', '_'))}")
             records = getattr(module, "SYSTEMS", None) or (module.SYSTEM,)
             for system in [each for record in records for each in (record, *record.variants)]:
                 if system.name == name:
                     return system
-    raise DataError(f"no system is named {name!r}; known: {', '.join(SYSTEMS)}")
+    raise DataError(f"no system is named {name!r}; known: {', '.join(SYSTEMS)}; of numbers: {', '.join(REGRESSORS)}")

@@ -18,6 +18,7 @@ from sernb.audio.augmentation import draw_band
 from sernb.features import SpeechMel
 from sernb.features.normalisation import Normaliser
 from sernb.protocols.labels import ALL_EIGHT
+from sernb.protocols.targets import NumericTarget
 from sernb.systems.base import Fitted, System, Task
 from sernb.systems.majority import tenfold_split
 from sernb.systems.sernet_numpy import SMALLEST_VARIANCE, DilatedNetwork, network_from_arrays
@@ -142,7 +143,8 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int):
         shape: frames and bands of a clip; frames None for clips of any length
 
     Returns:
-        a Keras model: (clips, frames, bands + 1), as :func:`together` gives → probabilities (clips, classes)
+        a Keras model: (clips, frames, bands + 1), as :func:`together` gives → probabilities (clips, classes); without
+        classes one number, (clips, 1)
     """
     from sernb.systems.learning.training import keras
 
@@ -172,11 +174,14 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int):
     spread = ops.sqrt(ops.maximum(ops.sum(weight * x * x, axis=1) - mean * mean, SMALLEST_VARIANCE))
     x = layers.BatchNormalization()(layers.Concatenate()([mean, spread]))
     x = layers.Dropout(settings.last_dropout)(x)
-    return keras.Model(frames_in, layers.Dense(classes, activation="softmax")(x))
+    return keras.Model(frames_in, layers.Dense(classes or 1, activation="softmax" if classes else None)(x))
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
-    """Train for all epochs; where speakers are kept apart, validation speakers train, too."""
+    """Train for all epochs; where speakers are kept apart, validation speakers train, too.
+
+    A number is learned standardised by the training clips, by squared errors; mixed clips have the mixed number.
+    """
     from sernb.systems.learning.training import compiled, fit_network, keras
 
     examples = task.fitting_examples
@@ -196,17 +201,29 @@ def fit(settings: Settings, task: Task) -> Fitted:
             warmup_steps=steps // 10,
         )
         optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=5.0)
+        if not classes:
+            watched = [keras.metrics.RootMeanSquaredError("rmse")]
+            return compiled(model, optimizer, keras.losses.MeanSquaredError(), accuracy=watched)
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.smoothing)
         return compiled(model, optimizer, loss)
 
-    return fit_network(
+    mean, deviation, options = 0.0, 1.0, {}
+    if not task.classes:
+        mean, deviation = float(examples.truth.mean()), float(examples.truth.std())
+        options = {"targets": ((examples.truth - mean) / deviation)[:, None].astype(np.float32)}
+    fitted = fit_network(
         replace(task, train=examples, copies=(), validation=examples[:0]),
         build,
         epochs=settings.epochs,
         batch=settings.batch,
         together=together,
         altered=partial(altered, settings),
+        **options,
     )
+    if task.classes:
+        return fitted
+    chosen = fitted.chosen | {"mean": mean, "deviation": deviation}
+    return replace(fitted, scores=lambda clips: mean + deviation * fitted.scores(clips)[:, 0], chosen=chosen)
 
 
 def light(settings: Settings, weights: dict[str, np.ndarray]) -> DilatedNetwork:
@@ -236,3 +253,12 @@ SYSTEM = System(
     together=together,
     light=light,
 )
+REGRESSION = replace(
+    SYSTEM,
+    name="sernet-regression",
+    title="sernet on numbers",
+    about="As sernet, with one number instead of classes at its end, learned by squared errors.",
+    labels=NumericTarget(""),
+    light=None,
+)
+SYSTEMS = (SYSTEM, REGRESSION)

@@ -17,6 +17,7 @@ from sernb.corpora.local_index import read_index
 from sernb.corpora.records import iemocap as record
 from sernb.corpora.registry import get_corpus
 from sernb.protocols.labels import get_label_set
+from sernb.runs.planning import plan
 from sernb.runtime.files import checksum
 
 IEMOCAP = get_corpus("iemocap")
@@ -272,3 +273,13 @@ def test_files_of_turns_are_found_one_level_deeper(tmp_path):
     deeper = iemocap(tmp_path / "data" / "iemocap" / "IEMOCAP_full_release")
     assert locate(IEMOCAP, tmp_path / "data") == deeper
     assert len(find_files(IEMOCAP, deeper, read_index(IEMOCAP, tmp_path / "data"))) == 5
+
+
+def test_ratings_are_targets_of_all_turns(copy, work):
+    """Turns without a majority have ratings, too; the means are those of the label files."""
+    for target, column in (("arousal:1..5", "arousal"), ("tally_arousal", "tally_arousal")):
+        experiments = plan(["training-mean"], "iemocap", ["random"], targets=[target], data=copy.parent)
+        clips, index = experiments[0].clips, read_index(IEMOCAP, copy)
+        assert len(clips) == len(index) > len(index[index.emotion != ""])
+        assert clips.truth.tolist() == index[column].tolist()
+        assert experiments[0].dropped == {}

@@ -1,5 +1,6 @@
 """A folder of one's own recordings is a corpus, by a table of labels alone."""
 
+import dataclasses
 import os
 import re
 from collections import Counter
@@ -18,6 +19,8 @@ from sernb.corpora.files import find_files, locate
 from sernb.corpora.index import INDEX_COLUMNS, fingerprint_index
 from sernb.corpora.local_index import read_index
 from sernb.corpora.registry import get_corpus
+from sernb.protocols.targets import find_numeric_columns, parse_target
+from sernb.runs.planning import plan
 from sernb.runtime.files import checksum
 
 ROWS = [
@@ -343,3 +346,69 @@ def test_it_is_prepared_by_the_same_command(own, work, capsys):
     assert main(["prepare", str(own())]) == 0
     assert "6 clips" in capsys.readouterr().out
     assert list((work / "cache").glob("my_recordings-*"))
+
+
+RATED = "path,speaker,emotion,gender,arousal,Stress,note\n" + "\n".join(
+    ",".join((*row, *more))
+    for row, more in zip(
+        ROWS,
+        [("1", "0,5", "7"), ("5", "2", "x"), ("", "", ""), ("3", "7", ""), ("2", "1", ""), ("4", "3.5", "")],
+        strict=True,
+    )
+).replace("0,5", '"0,5"')
+
+
+def test_columns_of_numbers_are_found_and_those_of_words_left(own):
+    folder = own(RATED)
+    index = read_index(get_corpus(str(folder)))
+    assert index.stress.tolist()[:2] == [0.5, 2]
+    assert index.stress.isna().sum() == 1
+    assert "note" not in index
+    assert find_numeric_columns(index) == ["arousal", "stress"]
+    assert parse_target("Stress").dropped(index) == {"": 1}
+    told = [each.detail for each in check(get_corpus(str(folder)), folder) if each.kind == "numbers"]
+    assert told == ["arousal: 5 of 6 clips, 1 to 5; a target", "stress: 5 of 6 clips, 0.5 to 7; a target"]
+
+
+def test_an_index_of_an_earlier_version_is_made_anew_for_its_numbers(own):
+    corpus = get_corpus(str(own(RATED)))
+    read_index(dataclasses.replace(corpus, columns=()))
+    assert "stress" in read_index(corpus)
+
+
+@pytest.mark.parametrize(
+    ("target", "named"),
+    [
+        ("stress:0..5", ["line 5: stress '7' is outside of 0 to 5; correct it or the scale"]),
+        ("note", ["line 3: note 'x' is no number; correct it or leave it empty"]),
+        ("mood", ["'mood' is no numeric column of these corpora; give --target with one of", "arousal, stress"]),
+    ],
+)
+def test_values_that_cannot_be_predicted_are_named_by_file_and_line(own, target, named):
+    folder = own(RATED)
+    with pytest.raises(DataError) as caught:
+        plan(["training-mean"], str(folder), ["random"], targets=[target])
+    (line,) = caught.value.args
+    assert all(words in line for words in named)
+    assert line.startswith(str(folder / "labels.csv") if "line" in named[0] else "target")
+
+
+def test_a_clip_with_a_number_needs_no_emotion(own):
+    index = read_index(get_corpus(str(own(RATED.replace("happiness", "")))))
+    assert index.emotion.tolist()[0] == ""
+    assert "emotion '' is unknown" in refused(own(RATED.replace("anger", "")))[0], "this one has no number"
+
+
+def test_one_speaker_missing_values_and_constants_are_said(own):
+    """Clips without a value are left out and counted; of one speaker nothing speaker-independent can be planned."""
+    folder = own(RATED)
+    experiments = plan(["training-mean"], str(folder), ["random", "speaker-independent"], targets=["stress"])
+    assert {each.labels.name for each in experiments} == {"stress"}
+    assert len(experiments[0].clips) == 5
+    assert experiments[0].dropped == {"": 1}
+    alone = own(RATED.replace("Ben", "Anna").replace("Cleo", "Anna").replace(",f,", ",,").replace(",m,", ",,"))
+    with pytest.raises(DataError, match="has one speaker"):
+        plan(["training-mean"], str(alone), ["speaker-independent"], targets=["stress"])
+    constant = own(re.sub(r',(1|5|3|2|4),("0,5"|2|7|1|3\.5),', r",\1,2,", RATED))
+    with pytest.raises(DataError, match="training clips are 2"):
+        plan(["training-mean"], str(constant), ["random"], targets=["stress"])

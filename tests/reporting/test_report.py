@@ -60,7 +60,7 @@ def test_parameters_mean_the_same_in_every_notebook():
         "systems": ([], ["statistics-svm"]), "protocols": ([],), "system": ("", "statistics-svm"), "protocol": ("",),
         "explain": (True,), "explained": (8,),
         "labels": ("seven",), "published": ("",), "kinds": ([],), "enrolled": ("statistics-svm",), "draws": (10,),
-        "network": ("multiscale-cnn",), "trials": (6,),
+        "target": ("",), "network": ("multiscale-cnn",), "trials": (6,),
         "recording": ("",), "clip": (0,), "coverage": (0.9,), "encoder": ("whisper-tiny.en",),
     }  # fmt: skip
     for source in SOURCES:

@@ -8,12 +8,14 @@ import pytest
 from scipy.ndimage import map_coordinates
 from test_systems import task
 
+from sernb.evaluation import ccc
 from sernb.features import LogMel, SpeechMel
 from sernb.results.protocol_cards import protocol_cards
 from sernb.runs.planning import plan
 from sernb.runs.run_folder import read_run
 from sernb.runs.runner import run, run_many
 from sernb.systems import sernet, sernet_functionals
+from sernb.systems.base import Examples, Task
 from sernb.systems.registry import get_system
 
 STILL = sernet.Settings(stretch=0, warp=0, masked_bands=0, masked_frames=0, mixup=0)
@@ -178,6 +180,28 @@ def test_it_learns_from_training_and_validation_speakers_and_ends_with_the_last_
     mean = next(value for name, value in fitted.weights.items() if "standardised" in name and "mean" in name)
     heard = np.concatenate([*given.train.features, *given.validation.features])
     np.testing.assert_allclose(mean, heard.mean(axis=0), rtol=1e-4)
+
+
+def test_it_learns_a_number(rng):
+    """How loud the upper bands are; what is predicted is in the unit of the truth, one number a clip."""
+
+    def examples(count: int) -> Examples:
+        truth = rng.uniform(100, 200, count)
+        clips = [rng.normal(-40, 3, (int(rng.integers(30, 60)), 64)).astype(np.float32) for _ in truth]
+        for clip, value in zip(clips, truth, strict=True):
+            clip[:, 32:] += np.float32((value - 150) / 4)
+        return Examples(clips, truth, pd.DataFrame({"speaker": rng.choice(list("abcd"), count), "gender": ""}))
+
+    train, test = examples(64), examples(40)
+    given = Task(train, train[:0], (), speakers_apart=True, times_trained=np.ones(64, int), seed=0)
+    settings = replace(STILL, filters=8, dilations=(1,), pooled=8, attention=0, frames=48, epochs=12, batch=8)
+    fitted = sernet.fit(replace(settings, mixup=0.3), given)
+    predicted = fitted.scores(test.features)
+    assert predicted.shape == (40,)
+    assert ccc(test.truth, predicted) > 0.5
+    assert fitted.chosen["mean"] == pytest.approx(train.truth.mean())
+    assert {"loss", "rmse"} <= set(fitted.history[-1])
+    assert get_system("sernet-regression").network(settings, (None, 64), 0).output_shape == (None, 1)
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,29 @@
 """The demo corpus that comes with the workbook: synthetic speech, so that everything runs before any download.
 
-Eight eSpeak NG voices say RAVDESS's two sentences with eight emotional settings, under RAVDESS's file names.
+Eight eSpeak NG voices say RAVDESS's two sentences with eight emotional settings, under RAVDESS's file names. The rate,
+pitch, range and loudness that each clip was made with are its numeric labels, in the places of rated dimensions.
 """
 
+import csv
 import re
+from pathlib import Path
 
 from sernb.config import ROOT
 from sernb.corpora.record import Corpus, Labels, SpeakerFold
 from sernb.corpora.records import ravdess
 
+SETTINGS = ("rate", "pitch", "range", "loudness")
+
 
 def describe(match: re.Match) -> Labels:
     """Return the labels that a file name spells out."""
     return ravdess.describe(match) | {"speaker": speaker(int(match["actor"]))}
+
+
+def read_settings(folder: Path) -> dict[str, Labels]:
+    """Return what each clip was made with, by clip."""
+    with (folder / "settings.csv").open(newline="", encoding="utf-8") as file:
+        return {row["clip"]: {name: float(row[name]) for name in SETTINGS} for row in csv.DictReader(file)}
 
 
 def speaker(voice: int) -> str:
@@ -44,6 +55,8 @@ CORPUS = Corpus(
         _fold((5, 6), (7, 8)),
         _fold((7, 8), (1, 2)),
     ),
+    columns=tuple((name, float) for name in SETTINGS),
+    tables=read_settings,
     quirks=("The voices are synthetic, and each emotion is a table of settings: a network can learn the table.",),
     evidence=False,
     home=ROOT / "data" / "demo",

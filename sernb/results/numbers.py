@@ -1,0 +1,151 @@
+"""Results of numeric targets, such as arousal: in tables of their own, never among those of classes."""
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from sernb.config import DataError
+from sernb.evaluation import FEWEST_SPEAKERS, RESAMPLES, NumberMetrics, evaluate_numbers
+from sernb.results.result import CLIPS, Result, collect_results, group_runs
+from sernb.runs.experiment import Experiment
+
+FEW = 3  # clips of a speaker, with fewer of which a correlation says nothing
+
+
+class NumericResult(Result):
+    """Runs that differ in their fold only, and predict a number."""
+
+    @property
+    def target(self) -> str:
+        """The column that is predicted."""
+        return self.experiments[0].labels.name
+
+    @property
+    def _own_labels(self) -> str:
+        """Name of the target: a column of its own in tables, and no option."""
+        return self.target
+
+    @property
+    def truth(self) -> np.ndarray:
+        """Values, shape ``(clips,)``."""
+        return self.clips.truth.to_numpy(float)
+
+    @cached_property
+    def prediction(self) -> np.ndarray:
+        """Predicted values of the recordings themselves, shape ``(clips,)``."""
+        return self.predictions.prediction.to_numpy(float)
+
+    @cached_property
+    def metrics(self) -> NumberMetrics:
+        """The metrics of all test clips."""
+        return evaluate_numbers(self.truth, self.prediction, self.clips.speaker.to_numpy(), seed=self.seed)
+
+    @property
+    def missing(self) -> int:
+        """Clips of the corpora that have no value, and are left out."""
+        return sum(self.experiments[0].dropped.values())
+
+
+def collect_numbers(experiments: Sequence[Experiment]) -> list[NumericResult]:
+    """Pool the folds of finished experiments that predict numbers, in the order of their systems.
+
+    Raises:
+        DataError: if one has not been run, or predicts classes
+    """
+    if not all(experiment.labels.numeric for experiment in experiments):
+        raise DataError("classes were predicted, which have no place among numbers; see sernb.results.result")
+    return [NumericResult(*pairs) for pairs in group_runs(experiments)]
+
+
+def collect_either(experiments: Sequence[Experiment]) -> list[Result]:
+    """Return results of classes or of numbers, whichever were predicted.
+
+    Raises:
+        DataError: as :func:`collect_numbers`
+    """
+    numeric = any(experiment.labels.numeric for experiment in experiments)
+    return (collect_numbers if numeric else collect_results)(experiments)
+
+
+def numbers_table(experiments: Sequence[Experiment], *, headings: bool = False) -> pd.DataFrame:
+    """Return one row a result: CCC, Pearson's correlation and RMSE with intervals, and what a constant would reach.
+
+    Args:
+        headings: name protocols as :attr:`Result.heading` does, for pages; files have their keys
+
+    Raises:
+        DataError: as :func:`collect_numbers`
+    """
+    results, rows = collect_numbers(experiments), []
+    for result in results:
+        metrics = result.metrics
+        deviation = metrics.rmse_floor
+        digits = max(0, 2 - math.floor(math.log10(deviation))) if deviation > 0 else 3  # three that count
+        row = {"System": result.system.name, "Target": result.target}
+        row |= {"Protocol": result.heading if headings else result.protocol}
+        row |= {"Options": result.options} if any(each.options for each in results) else {}
+        row |= {"Seed": result.seed} if len({each.seed for each in results}) > 1 else {}
+        row |= {
+            "CCC": metrics.ccc.as_number(),
+            "Pearson": metrics.pearson.as_number(),
+            "RMSE": metrics.rmse.as_number(digits),
+            "RMSE of the mean": f"{metrics.rmse_floor:.{digits}f}",
+            "Bias": f"{metrics.bias:+.{digits}f}",
+            "Spread": f"{metrics.spread:.2f}",
+            "Clips": metrics.clips,
+            "Without value": result.missing,
+            "Speakers": metrics.speakers,
+            "Folds": result.folds,
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def numbers_caption(experiments: Sequence[Experiment]) -> str:
+    """Return what a reader must know to read the table."""
+    results = collect_numbers(experiments)
+    metrics = [result.metrics for result in results]
+    resampled = {each.resampled for each in metrics}
+    how = "speakers" if resampled == {"speakers"} else f"clips, where there are fewer than {FEWEST_SPEAKERS} speakers"
+    sentences = [
+        "CCC is Lin's concordance correlation coefficient (1989); a constant prediction has 0, the mean of each fold's "
+        "training clips can have less. RMSE, that of the mean of the truth, and bias are in the unit of the target. "
+        "Spread: standard deviation of predictions by that of truths. Folds are pooled; 95 % intervals from "
+        f"{RESAMPLES} resamplings of {how}.",
+        *([f"Intervals over clips are marked (clips): {CLIPS}."] if "clips" in resampled else []),
+        *(["nan: not defined, as truths or predictions are constant."] if any(map(_undefined, metrics)) else []),
+        *_left_out(results),
+        *(f"Left out: {sentence}." for sentence in getattr(experiments, "left_out", ())),
+    ]
+    return " ".join(sentences)
+
+
+def _undefined(metrics: NumberMetrics) -> bool:
+    return bool(np.isnan([metrics.ccc.value, metrics.pearson.value]).any())
+
+
+def _left_out(results: Sequence[NumericResult]) -> Iterator[str]:
+    for target, missing in dict.fromkeys((result.target, result.missing) for result in results):
+        if missing:
+            yield f"{missing} clips have no value of {target}, and are left out."
+
+
+def score_speakers(result: NumericResult) -> pd.DataFrame:
+    """Return CCC, correlation, bias and spread of each test speaker with at least ``FEW`` clips, worst first.
+
+    Returns:
+        columns speaker, gender, clips, ccc, pearson, bias, spread; NaN where not defined
+    """
+    rows = []
+    for speaker, clips in result.clips.groupby("speaker", sort=True):
+        if len(clips) >= FEW:
+            place = clips.index.to_numpy()
+            metrics = evaluate_numbers(result.truth[place], result.prediction[place], clips.speaker.to_numpy())
+            row = {"speaker": speaker, "gender": clips.gender.iloc[0], "clips": len(clips)}
+            row |= {"ccc": metrics.ccc.value, "pearson": metrics.pearson.value}
+            rows.append(row | {"bias": metrics.bias, "spread": metrics.spread})
+    columns = ["speaker", "gender", "clips", "ccc", "pearson", "bias", "spread"]
+    return pd.DataFrame(rows, columns=columns).sort_values("ccc", ignore_index=True)
