@@ -13,6 +13,10 @@ from sernb.config import NOTEBOOKS, PROFILES, DataError
 
 DONE, PROBLEMS, USAGE = 0, 1, 2
 POOL = "A corpus, several as in ravdess+tess, or some clips as in ravdess:gender=female and tess:available."
+KNOWN_PROTOCOLS = (  # told without importing what they do, which takes longer than the help; a test compares
+    "as-published, speaker-independent, speaker-normalised, corpus-independent, emobox, sentence-independent, own-folds, "
+    "development, random, random-twins-apart, leaky-statistics, leaky-augmentation, leaky-choice"
+)
 ANYWHERE = ("corpora", "encoders", "fetch", "check", "audit", "predict", "app")  # commands that need no checkout
 
 say = functools.partial(print, flush=True)
@@ -24,7 +28,7 @@ class Command(click.Command):
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """Return the parts of the usage line, required options among them."""
         options = [each for each in self.params if isinstance(each, click.Option) and each.required]
-        return [*(f"{each.opts[0]} {each.metavar}" for each in options), *super().collect_usage_pieces(ctx)]
+        return [*(f"{each.opts[0]} {each.make_metavar(ctx)}" for each in options), *super().collect_usage_pieces(ctx)]
 
     def get_short_help_str(self, limit: int = 45) -> str:
         """Return the first line of the help, whole."""
@@ -90,7 +94,7 @@ def plan_options(*, required: bool) -> Callable:
         option("--systems", required=required, type=as_names, metavar="A,B", help="One or more, with commas."),
         option("--encoder", metavar="NAME", help="Of embedding-*: see `sernb encoders`; or onnx:FILE, hf:NAME."),
         option("--corpus", required=required, metavar="C", help=POOL),
-        option("--protocol", required=required, type=as_names, metavar="P", help="One or more, with commas."),
+        option("--protocol", required=required, type=as_names, metavar="P", help=f"One or more of {KNOWN_PROTOCOLS}."),
         option("--labels", metavar="L", help="A label set (default: each system's own)."),
         option(
             "--target", "targets", type=as_names, metavar="A,B", help="Numbers to predict, as arousal or arousal:1..5."

@@ -17,6 +17,7 @@ from sernb import __version__
 from sernb.__main__ import main
 from sernb.cli.main import COMMANDS
 from sernb.cli.main import sernb as group
+from sernb.cli.options import KNOWN_PROTOCOLS
 from sernb.config import NOTEBOOKS
 from sernb.corpora.local_index import read_index
 from sernb.corpora.registry import CORPORA, get_corpus
@@ -82,6 +83,10 @@ def test_help_of_a_command_explains_each_of_its_words(name, capsys):
     for parameter in group.get_command(None, name).params:
         assert parameter.help
         assert (parameter.metavar if parameter.param_type_name == "argument" else parameter.opts[0]) in shown
+
+
+def test_help_names_every_protocol():
+    assert sorted(KNOWN_PROTOCOLS.split(", ")) == sorted(PROTOCOLS)
 
 
 def test_a_package_copied_by_pip_works_in_the_checkout_and_says_so_elsewhere(tmp_path):
