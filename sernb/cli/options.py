@@ -14,8 +14,8 @@ from sernb.config import NOTEBOOKS, PROFILES, DataError
 DONE, PROBLEMS, USAGE = 0, 1, 2
 POOL = "A corpus, several as in ravdess+tess, or some clips as in ravdess:gender=female and tess:available."
 KNOWN_PROTOCOLS = (  # told without importing what they do, which takes longer than the help; a test compares
-    "as-published, speaker-independent, speaker-normalised, corpus-independent, emobox, sentence-independent, own-folds, "
-    "development, random, random-twins-apart, leaky-statistics, leaky-augmentation, leaky-choice"
+    "as-published, speaker-independent, speaker-normalised, corpus-independent, emobox, sentence-independent, "
+    "own-folds, development, random, random-twins-apart, leaky-statistics, leaky-augmentation, leaky-choice"
 )
 ANYWHERE = ("corpora", "encoders", "fetch", "check", "audit", "predict", "app")  # commands that need no checkout
 
