@@ -1,7 +1,11 @@
 """What other programs call: ``sernb.load``, ``predict``, ``embed``, ``features``, ``corpus``, ``evaluate``."""
 
+import hashlib
+import io
+import json
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -179,6 +183,73 @@ def test_a_model_without_the_weights_of_its_encoder_is_not_loaded(monkeypatch, t
     with pytest.raises(sernb.DataError, match=r"whisper-tiny\.en: its weights are not at .* `sernb fetch whisper-tiny"):
         sernb.load("embedding-functionals")
     assert sernb.load().name == load_model().name
+
+
+BUNDLED = ROOT / "sernb/prediction/models/functionals-ridge"
+
+
+def folder_with(folder, arrays=None, **changes):
+    """A copy of the bundled model, in which something is otherwise."""
+    content = (BUNDLED / "weights.npz").read_bytes()
+    if arrays:
+        packed = io.BytesIO()
+        np.savez(packed, **{**np.load(BUNDLED / "weights.npz"), **arrays})
+        content = packed.getvalue()
+    about = json.loads((BUNDLED / "model.json").read_text("utf-8"))
+    about |= {"weights_sha256": hashlib.sha256(content).hexdigest(), **changes}
+    folder.mkdir(exist_ok=True)
+    (folder / "weights.npz").write_bytes(content)
+    (folder / "model.json").write_text(json.dumps(about), "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"arrays": {"mean": np.array(5.0, np.float32)}}, "mean: finite numbers of shape"),
+        ({"arrays": {"planes": np.array(5.0, np.float32)}}, "planes: finite numbers of shape"),
+        ({"arrays": {"adapted deviation": np.array(1.0)}}, "deviation: finite numbers of shape"),
+        ({"arrays": {"average mean": np.array(1.0)}}, "average mean: 7828 finite numbers are expected"),
+        ({"arrays": {"planes": np.full((7, 7828), "=1+1")}}, "planes: finite numbers"),
+        ({"temperatures": {"as_heard": float("nan")}}, "temperatures: a number"),
+        ({"temperatures": {"as_heard": 5e-324}}, "temperatures: a number"),
+        ({"limit": "6"}, "limit: a number"),
+        ({"classes": ["=1+1", "b", "c", "d", "e", "f", "g"]}, "'=1+1' is no word"),
+        ({"classes": ["a\x1b[2J", "b", "c", "d", "e", "f", "g"]}, "is no word"),
+        ({"name": "a\nb"}, "name: one line of text"),
+        ({"trained_on": "x"}, "no attribute"),
+        ({"trained_on": {"clips": "=1+1"}}, "trained_on: clips: a number"),
+        ({"trained_on": {"speakers": 0}}, "trained_on: speakers: a number"),
+        ({"trained_on": {"encoders": ["a\x1b[2J"]}}, "trained_on: encoders: names"),
+        ({"sets": {"adapted x": {"0.9": 0.1}}}, "sets: 'adapted x' is unknown"),
+        ({"longest": 1e9}, "longest: a number from 0 to 3600"),
+    ],
+)
+def test_a_hostile_folder_is_refused_in_one_line(tmp_path, changes, words):
+    with pytest.raises(sernb.DataError) as error:
+        sernb.load(folder_with(tmp_path / "model", **changes))
+    assert words in str(error.value)
+    assert str(error.value).isprintable()
+
+
+def test_a_hostile_archive_is_refused_in_one_line(tmp_path):
+    folder = folder_with(tmp_path / "model")
+    vast, header = io.BytesIO(), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (2**40,)})
+    with zipfile.ZipFile(vast, "w") as packed:
+        packed.writestr("mean.npy", header.getvalue() + bytes(64))
+    encrypted = bytearray((folder / "weights.npz").read_bytes())
+    for mark, flag in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = -1
+        while (at := encrypted.find(mark, at + 1)) >= 0:
+            encrypted[at + flag] |= 1
+    for content in (vast.getvalue(), bytes(encrypted)):
+        (folder / "weights.npz").write_bytes(content)
+        with pytest.raises(sernb.DataError, match=r"weights\.npz: is damaged; get the folder again"):
+            sernb.load(folder)
+    (folder / "model.json").write_text('{"a":' * 100_000, "utf-8")
+    with pytest.raises(sernb.DataError, match=r"model\.json: cannot be read as JSON"):
+        sernb.load(folder)
 
 
 # -- embed and features -- #

@@ -21,7 +21,8 @@ def corpora() -> None:
 
     for corpus in map(get_corpus, CORPORA):
         try:
-            folder = locate(corpus)
+            if not (folder := locate(corpus)).is_dir():
+                raise DataError(f"{folder}: no such folder")
             place = f"on disk: {folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder}"
             if (there := len(find_files(corpus, folder, list_clips(corpus, folder)))) < corpus.clips:
                 place += f", {there} of {corpus.clips} clips"

@@ -1,10 +1,13 @@
 """A folder → a model that predicts: the bundled one, one like it, or a finished run."""
 
 import hashlib
+import math
+import re
 from pathlib import Path
 
 import numpy as np
 
+from sernb.audio.decoders import Seconds
 from sernb.config import PROFILES, DataError, plain
 from sernb.encoders.registry import DEFAULT, record_of
 from sernb.features import Features, Functionals
@@ -19,6 +22,7 @@ WITH_ENCODER = MODELS / "embedding-functionals"  # where its encoder's weights a
 FORMAT, FORMAT_VERSION = "sernb-model", 1
 KINDS = ("ridge", "sernet")  # a linear classifier, or the network of this name
 DOMAIN = "domain "  # begins the names of the arrays that the domain check reads
+LONGEST: Seconds = 3600.0  # that a model may want to be given at once
 
 
 def load_model(folder: str | Path | None = None) -> Model:
@@ -128,7 +132,14 @@ def _refuse_odd(model: Model, width: int) -> None:
     for machine in (model.machine, model.adaptation and model.adaptation.machine):
         if machine:
             refuse_mismatch(machine, len(model.classes), width)
-    for sets in model.about["sets"].values():
+    trained = model.about.get("trained_on", {})
+    for name in ("clips", "speakers"):
+        number(trained.get(name, 1), f"trained_on: {name}", low=1)
+    if not all(isinstance(each, str) and each.isprintable() for each in trained.get("encoders") or ()):
+        raise ValueError("trained_on: encoders: names are expected")
+    for which, sets in model.about["sets"].items():
+        if not re.fullmatch(r"as_heard|adapted( \d{1,6})?", which):
+            raise ValueError(f"sets: {ascii(which)[:40]} is unknown")
         for coverage, threshold in sets.items():
             number(float(coverage), "sets: coverages", low=0, high=1)
             number(threshold, "sets: thresholds", low=0, high=1)
@@ -138,8 +149,8 @@ def _refuse_odd(model: Model, width: int) -> None:
                 if bound is not None:
                     number(bound, f"readiness: {name}: {which}")
         number(model.about["readiness"]["voice"]["stop"], "readiness: voice: stop")
-    for name in ("longest", "unsure_below"):
-        number(model.about[name], name, low=0)
+    for name, most in (("longest", LONGEST), ("unsure_below", math.inf)):
+        number(model.about[name], name, low=0, high=most)
 
 
 def _moments(arrays: dict[str, np.ndarray], name: str, width: int) -> np.ndarray:

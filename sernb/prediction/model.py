@@ -171,7 +171,7 @@ def refuse_mismatch(machine: LinearClassifier, classes: int, width: int) -> None
     if machine.planes.shape != (classes, width):
         found = " x ".join(map(str, machine.planes.shape))
         raise ValueError(f"planes: {found} numbers for {classes} classes and {width} features")
-    if not np.abs(machine.planes).max() < MOST:
+    if not float(np.abs(machine.planes).max()) < MOST:
         raise ValueError(f"planes: numbers up to {MOST:g} are expected")
 
 

@@ -32,9 +32,11 @@ RECORDED = (
 )
 # What brings a package that is not part of the light install; all others come with the workbook.
 EXTRAS = {
+    "ai_edge_litert": "litert",
     "distributed": "cluster",
     "ipywidgets": "widgets",
     "jax": "jax",
+    "onnx": "onnx",
     "onnxruntime": "onnx",
     "pyarrow": "parquet",
     "torch": "hf",

@@ -26,7 +26,7 @@ class LinearClassifier:
         Raises:
             ValueError: naming the array
         """
-        values, classes = np.shape(self.mean)[-1], np.shape(self.planes)[0]
+        values, classes = np.size(self.mean), len(np.atleast_1d(self.planes))
         expected = {"mean": (values,), "deviation": (values,), "planes": (classes, values)}
         for name, shape in expected.items():
             array = getattr(self, name)
