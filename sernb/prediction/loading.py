@@ -15,7 +15,6 @@ from sernb.prediction.domain_check import MEASURES, Reference, reference_of
 from sernb.prediction.model import MODELS, Adaptation, CalibratedNetwork, Model, check_features, refuse_mismatch
 from sernb.runtime.bounded import arrays_in, content_of, json_in, number, words
 from sernb.systems.learning.linear_classifier import classifier_from_arrays
-from sernb.systems.registry import get_system
 
 SHIPPED = MODELS / "functionals-ridge"  # needs nothing else
 WITH_ENCODER = MODELS / "embedding-functionals"  # where its encoder's weights are there
@@ -104,6 +103,8 @@ def _shipped(folder: Path) -> Model:
 
 def _network(about: dict, arrays: dict[str, np.ndarray], features: Features, temperature: float) -> CalibratedNetwork:
     """Return what predicts from the arrays of a network, features of clips → ``(clips, classes)``."""
+    from sernb.systems.registry import get_system
+
     system = get_system(about["kind"])
     settings = next((each for each in map(system.settings_for, PROFILES) if plain(each) == about["settings"]), None)
     if settings is None or features != system.features:

@@ -13,7 +13,6 @@ import numpy as np
 from sernb.audio.decoders import Hertz, Seconds
 from sernb.config import DataError, plain
 from sernb.encoders.registry import DEFAULT, ENCODERS
-from sernb.evaluation import apply_temperature
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.features import (
     Embedding,
@@ -65,6 +64,8 @@ class CalibratedNetwork:
 
     def __call__(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         """Return probabilities, ``(clips, classes)``, from the features of each clip."""
+        from sernb.evaluation import apply_temperature  # with pandas, which a linear model does without
+
         return apply_temperature(self.network(clips), self.temperature)
 
 

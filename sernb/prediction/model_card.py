@@ -223,7 +223,9 @@ quieter, in 16 bits, gets the same prediction in {figures["same prediction, 18 d
 
 
 def _foreign(foreign: dict, *, bundled: bool) -> str:
-    table = _table(("emotion", "recall"), [each for each in foreign["recall by emotion"].items() if each[1] != "nan"])
+    table = _table(
+        ("emotion", "recall"), [each for each in foreign["recall by emotion"].items() if not each[1].startswith("nan")]
+    )
     looked = """\
 Nothing was trained or fitted on it. One choice was made after a look at it: that what stands for strangers is of
 another gender, too, which makes the model less sure.

@@ -13,7 +13,6 @@ from random_networks import sernet_arrays
 from sernb.audio.reading import load
 from sernb.cli.main import main
 from sernb.config import ROOT, DataError
-from sernb.encoders.registry import DEFAULT, record_of
 from sernb.features import Embedding, Functionals, LevelledEmbedding, LevelledFunctionals, SpeechMel
 from sernb.prediction import export as module
 from sernb.prediction.export import TOLERANCE, describe, export_model
@@ -81,9 +80,8 @@ def test_sernet_reads_the_waveform_itself(tmp_path):
 
 
 @pytest.mark.encoder
-@pytest.mark.skipif(not record_of(DEFAULT).path.is_file(), reason="the encoder's weights are not here")
 @pytest.mark.parametrize("features", [LevelledEmbedding(), Embedding(layers="1-2", pooling="mean")])
-def test_an_encoder_is_part_of_the_file(tmp_path, features):
+def test_an_encoder_is_part_of_the_file(tmp_path, features, encoders):
     model = linear(features)
     export_model(model, "onnx", tmp_path / "made")
     session = onnxruntime.InferenceSession(str(tmp_path / "made" / "model.onnx"))

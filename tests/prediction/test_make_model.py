@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -216,3 +218,10 @@ def spoil(folder: Path) -> None:
         with pytest.raises(DataError, match=said) as error:
             load_model(folder)
         assert "\n" not in str(error.value)
+
+
+def test_a_bundled_model_is_loaded_without_pandas():
+    program = "import sys; from sernb.prediction import loading, predict; loading.load_model(loading.SHIPPED); "
+    program += "print(*{'pandas', 'sklearn', 'keras', 'sernb.systems.base'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == "\n", "it takes seconds to import what a linear model does without"
