@@ -42,8 +42,8 @@ SHOWN = (
     "dummynet-zcr",
     "functionals-ridge",
 )
-# Of these, what a first report on synthetic speech leaves out. multiscale-cnn takes two thirds of all training time there
-# and stays at chance level on unseen voices; multitask-cnn's stretched pictures take longer than all other features.
+# Of these, what a first report on synthetic speech leaves out: multiscale-cnn takes two thirds of all training
+# time there and stays at chance level on unseen voices; multitask-cnn's pictures of altered clips are slow to compute.
 SLOW = ("multiscale-cnn", "multitask-cnn")
 # Where the file is not named as the system.
 MODULES = {
