@@ -428,7 +428,7 @@ def test_neighbours_of_the_first_and_the_last_page(tmp_path: Path):
     pages = [Page(tmp_path / f"{name}.html", name.upper(), "") for name in "ab"]
     index = tmp_path / "index.html"
     first = reporting_index.link_neighbours(pages, 0, index, "Report")
-    assert first == Navigation(("index.html", "Report"), None, ("b.html", "B"))
+    assert first == Navigation(("index.html", "Report"), None, ("b.html", "B"), ("a.html", "b.html"))
     assert reporting_index.link_neighbours(pages, 1, index, "Report").next is None
 
 

@@ -20,6 +20,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from sernb.audio.augmentation import Noise
 from sernb.config import DataError, work_folder
+from sernb.corpora.pool import parse_pool
 from sernb.corpora.preparation import prepare
 from sernb.features.normalisation import Normaliser
 from sernb.protocols.protocol import COMPARED
@@ -33,11 +34,19 @@ from sernb.results.tables import (
     views_table,
 )
 from sernb.runs import runner
-from sernb.runs.planning import plan
+from sernb.runs.planning import default_systems, plan, plan_report
 from sernb.runs.runner import prepare_for, read_runs, run, run_many
 from sernb.runtime.files import TEMPORARY
 from sernb.runtime.locks import hold
 from sernb.systems.base import OnDemand
+from sernb.systems.registry import SHOWN, SLOW
+
+
+def test_only_the_quick_report_on_synthetic_speech_leaves_slow_systems_out():
+    demo = parse_pool("demo")
+    assert default_systems(demo, "full") == default_systems(parse_pool("ravdess"), "quick") == SHOWN
+    assert set(SHOWN) - set(default_systems(demo, "quick")) == set(SLOW)
+    assert {each.system.name for each in plan_report([], "demo", ["random"], profile="quick")} == set(SHOWN) - set(SLOW)
 
 
 def test_a_plan_names_each_run_by_what_decides_its_result():
