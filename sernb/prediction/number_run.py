@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from sernb.audio.decoders import AudioError, Seconds
+from sernb.audio.recordings import find_recordings, read_blocks, recording_of
 from sernb.config import DataError
 from sernb.features import Features, Functionals
 from sernb.prediction.domain_check import distance, frame_levels
 from sernb.prediction.formats import as_cell, clock, printable
-from sernb.prediction.recordings import find_recordings, read_blocks, recording_of
 from sernb.prediction.trained_run import LONGEST, read_features
 from sernb.protocols.protocol import get_protocol
 from sernb.runs.run_folder import open_run
