@@ -69,9 +69,12 @@ def conclusions(experiments: Sequence[Experiment], audit: pd.DataFrame) -> list[
     systems, protocols = ({name(each) for each in experiments} for name in (_system, _protocol))
     unwanted = int(audit["Test clips"][audit["By design"] == "NO"].sum())
     found = "no test clip shares" if not unwanted else f"{unwanted} test clips share"
+    folds = {(each.system.name, each.protocol.name, each.seed): each.folds for each in experiments}
+    whole = sum(folds.values())
+    done = f"{len(experiments)} trainings" if len(experiments) == whole else f"{len(experiments)} of {whole} trainings"
     sentences = [
-        f"{len(experiments)} trainings of {len(systems)} systems under {len(protocols)} protocols: {found} anything "
-        "with training that the protocol does not share by design."
+        f"{done} of {len(systems)} systems under {len(protocols)} protocols: {found} anything with training that the "
+        "protocol does not share by design."
     ]
     for name in dict.fromkeys(map(_protocol, experiments)):
         tested = sum(len(each.fold.test) for each in experiments if _protocol(each) == name)
