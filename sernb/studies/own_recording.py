@@ -32,12 +32,12 @@ def answer(prediction: Prediction, name: str, coverage: float, model: Model) -> 
     """Return the prediction with its confidence and doubts, and whether the recording is in the model's domain."""
     emotion, share = prediction.top()[0]
     doubts = f" ({'; '.join(prediction.doubts)})" if prediction.doubts else ""
-    check = prediction.readiness
+    check, relied = prediction.readiness, "" if prediction.answer == emotion else ", not to be relied on"
     return [
         f"{name}: {prediction.answer}{doubts}. Most probable of {len(prediction.classes)} emotions: {emotion}, "
-        f"{100 * share:.0f} % (chance {100 / len(prediction.classes):.0f} %); one of {', '.join(prediction.emotions)} "
-        f"at {100 * coverage:g} % coverage, by {model.name}.",
-        f"Domain check: {check.verdict}{'. ' + '; '.join(check.reasons) if check.reasons else ''}."
+        f"{100 * share:.0f} % (chance {100 / len(prediction.classes):.0f} %){relied}; one of "
+        f"{', '.join(prediction.emotions)} at {100 * coverage:g} % coverage, by {model.name}.",
+        f"Domain check: {check.verdict}{': ' + '; '.join(check.reasons) if check.reasons else ''}."
         if check
         else "The model does not know its training recordings: nothing was checked.",
     ]
