@@ -118,9 +118,9 @@ class Classifier:
 
         Returns:
             a row for each recording, in order, with the columns of ``sernb predict --csv``: ``file``, ``seconds`` (of
-            windows ``start`` and ``end``), ``answer`` (an emotion or "not sure"), ``set`` (with spaces between),
-            ``recording`` (in domain, borderline, out of domain); then ``prediction`` (the likeliest emotion, sure or
-            not), ``confidence`` (its probability), ``notes`` (reasons for doubt, and what is odd about the file),
+            windows ``start`` and ``end``), ``answer`` (an emotion or "not sure"), ``set`` (with spaces between; empty where
+            none is known), ``recording`` (in domain, borderline, out of domain), ``reliable`` (the answer is firm and the
+            recording in domain); then ``prediction`` (the likeliest emotion, sure or not), ``confidence`` (its probability), ``notes`` (reasons for doubt, and what is odd about the file),
             ``error`` (why there is no prediction; else empty) and a column of probabilities for each class
 
         Raises:
@@ -136,7 +136,17 @@ class Classifier:
         make = partial(window_rows if timeline else rows_of, classes=self.classes)
         rows = [row for each in predict_all(self.model, sources, **options) for row in make(*each)]
         columns = ["file", *(("start", "end") if timeline else ("seconds",))]
-        columns += ["answer", "set", "recording", "prediction", "confidence", "notes", "error", *self.classes]
+        columns += [
+            "answer",
+            "set",
+            "recording",
+            "reliable",
+            "prediction",
+            "confidence",
+            "notes",
+            "error",
+            *self.classes,
+        ]
         return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(NUMBERS & {*columns} | {*self.classes}, float))
 
     def embed(self, recordings: object, sampling_rate: Hertz | None = None, *, frames: bool = False) -> "pd.DataFrame":

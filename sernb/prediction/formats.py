@@ -143,8 +143,8 @@ def rows_of(path: Path, found: Prediction | DataError, *, classes: Sequence[str]
     """
     row = _row(path, found)
     if isinstance(found, Prediction):
-        row |= {"seconds": found.seconds, "answer": found.answer, "set": " ".join(found.emotions)}
-        row |= {"prediction": found.best, "confidence": found.confidence}
+        row |= {"seconds": found.seconds, "answer": found.answer, "set": _set_cell(found.stated_set, found.answer)}
+        row |= {"prediction": found.best, "confidence": found.confidence, "reliable": found.reliable}
         row |= dict(zip(classes, found.scores.tolist(), strict=True))
     return [row]
 
@@ -156,7 +156,8 @@ def window_rows(path: Path, found: Prediction | DataError, *, classes: Sequence[
         return [row]
     rows = []
     for window in found.windows:
-        span = {"start": window.start, "end": window.end, "answer": found.said(window)}
+        span = {"start": window.start, "end": window.end, "answer": (said := found.said(window))}
+        span["reliable"] = said != NO_SPEECH and is_reliable(said, row["recording"] or None)
         if window.scores is not None:
             best = int(window.scores.argmax())
             span |= {"prediction": classes[best], "confidence": float(window.scores[best])}
@@ -167,6 +168,7 @@ def window_rows(path: Path, found: Prediction | DataError, *, classes: Sequence[
 
 def _row(path: Path, found: Prediction | DataError) -> dict[str, object]:
     row = {"file": printable(path), **dict.fromkeys(("answer", "set", "recording", "prediction", "notes", "error"), "")}
+    row["reliable"] = False
     if isinstance(found, DataError):
         return row | {"error": printable(found)}
     reasons = found.readiness.reasons if found.readiness else ()
