@@ -143,7 +143,7 @@ def rows_of(path: Path, found: Prediction | DataError, *, classes: Sequence[str]
     """
     row = _row(path, found)
     if isinstance(found, Prediction):
-        row |= {"seconds": found.seconds, "answer": found.answer, "set": " ".join(found.emotions)}
+        row |= {"seconds": found.seconds, "answer": found.answer, "set": _set_cell(found.stated_set, found.answer)}
         row |= {"prediction": found.best, "confidence": found.confidence}
         row |= dict(zip(classes, found.scores.tolist(), strict=True))
     return [row]

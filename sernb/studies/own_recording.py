@@ -32,11 +32,11 @@ def answer(prediction: Prediction, name: str, coverage: float, model: Model) -> 
     """Return the prediction with its confidence and doubts, and whether the recording is in the model's domain."""
     emotion, share = prediction.top()[0]
     doubts = f" ({'; '.join(prediction.doubts)})" if prediction.doubts else ""
-    check = prediction.readiness
+    check, stated = prediction.readiness, ", ".join(prediction.stated_set)
+    among = f"one of {stated} at {100 * coverage:g} % coverage" if stated else "no set is stated"
     return [
         f"{name}: {prediction.answer}{doubts}. Most probable of {len(prediction.classes)} emotions: {emotion}, "
-        f"{100 * share:.0f} % (chance {100 / len(prediction.classes):.0f} %); one of {', '.join(prediction.emotions)} "
-        f"at {100 * coverage:g} % coverage, by {model.name}.",
+        f"{100 * share:.0f} % (chance {100 / len(prediction.classes):.0f} %); {among}, by {model.name}.",
         f"Domain check: {check.verdict}{'. ' + '; '.join(check.reasons) if check.reasons else ''}."
         if check
         else "The model does not know its training recordings: nothing was checked.",
