@@ -32,11 +32,12 @@ def answer(prediction: Prediction, name: str, coverage: float, model: Model) -> 
     """Return the prediction with its confidence and doubts, and whether the recording is in the model's domain."""
     emotion, share = prediction.top()[0]
     doubts = f" ({'; '.join(prediction.doubts)})" if prediction.doubts else ""
-    check, relied = prediction.readiness, "" if prediction.answer == emotion else ", not to be relied on"
+    check, stated = prediction.readiness, ", ".join(prediction.stated_set)
+    relied = "" if prediction.answer == emotion else ", not to be relied on"
+    among = f"one of {stated} at {100 * coverage:g} % coverage" if stated else "no set is stated"
     return [
         f"{name}: {prediction.answer}{doubts}. Most probable of {len(prediction.classes)} emotions: {emotion}, "
-        f"{100 * share:.0f} % (chance {100 / len(prediction.classes):.0f} %){relied}; one of "
-        f"{', '.join(prediction.emotions)} at {100 * coverage:g} % coverage, by {model.name}.",
+        f"{100 * share:.0f} % (chance {100 / len(prediction.classes):.0f} %){relied}; {among}, by {model.name}.",
         f"Domain check: {check.verdict}{': ' + '; '.join(check.reasons) if check.reasons else ''}."
         if check
         else "The model does not know its training recordings: nothing was checked.",

@@ -304,6 +304,12 @@ def test_not_sure_and_sets():
     assert said(scores=(0.4, 0.35, 0.25), threshold=0.5).emotions == ("angry",)
     far = domain_check.DomainCheck(domain_check.OUT_OF_DOMAIN, ("it is far",), {})
     assert said(readiness=far).answer == NOT_SURE
+    assert said(readiness=far).stated_set == ()
+    assert as_data(said(readiness=far))["set"] is None
+    assert (
+        as_csv([said("horn.wav", readiness=far)]).splitlines()[1].startswith("horn.wav,4.000,not sure,,out of domain,")
+    )
+    assert said().stated_set == said().emotions
     assert said(threshold=None).emotions == ("angry",)
 
 
