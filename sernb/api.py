@@ -118,10 +118,11 @@ class Classifier:
 
         Returns:
             a row for each recording, in order, with the columns of ``sernb predict --csv``: ``file``, ``seconds`` (of
-            windows ``start`` and ``end``), ``answer`` (an emotion or "not sure"), ``set`` (with spaces between; empty where
-            none is known), ``recording`` (in domain, borderline, out of domain), ``reliable`` (the answer is firm and the
-            recording in domain); then ``prediction`` (the likeliest emotion, sure or not), ``confidence`` (its probability), ``notes`` (reasons for doubt, and what is odd about the file),
-            ``error`` (why there is no prediction; else empty) and a column of probabilities for each class
+            windows ``start`` and ``end``), ``answer`` (an emotion or "not sure"), ``set`` (with spaces between; empty
+            where none is known), ``recording`` (in domain, borderline, out of domain), ``reliable`` (the answer is firm
+            and the recording in domain); then ``prediction`` (the likeliest emotion, sure or not), ``confidence`` (its
+            probability), ``notes`` (reasons for doubt, and what is odd about the file), ``error`` (why there is no
+            prediction; else empty) and a column of probabilities for each class
 
         Raises:
             DataError: if something is neither path nor array, arrays have no sampling rate, or an option is unknown.
