@@ -442,7 +442,7 @@ def test_the_index_of_tess_is_that_of_its_files_and_sizes(tess_recordings):
 
 
 def test_the_index_of_the_demo_is_that_of_its_files():
-    assert_frame_equal(build_index(DEMO, DEMO.home), read_index(DEMO))
+    assert_frame_equal(build_index(DEMO, DEMO.home, tables=DEMO.home), read_index(DEMO))
 
 
 @pytest.mark.slow
@@ -465,7 +465,7 @@ def test_an_index_is_made_of_whole_well_named_files_alone(demo_copy):
 def test_an_incomplete_copy_makes_no_index(demo_copy):
     shutil.rmtree(demo_copy / "Actor_08")
     with pytest.raises(DataError, match="210 clips of 7 speakers, but the demo corpus has 240 of 8"):
-        build_index(DEMO, demo_copy)
+        build_index(DEMO, demo_copy, tables=demo_copy)
 
 
 def test_an_index_is_written_as_it_is_read(indexed, tmp_path):
