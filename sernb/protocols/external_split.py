@@ -243,11 +243,11 @@ def _listen(
             return error
 
     with (
-        closing(map_in_order(read_clip, places.items())) as results,
+        closing(map_in_order(read_clip, places.items())) as readings,
         progress_bar(len(places), "listen", "clip", shown=progress and bool(places)) as shown,
     ):
         results = []
-        for result in results:
+        for result in readings:
             shown.update()
             results.append(result)
     errors = [str(result) for result in results if isinstance(result, AudioError)]
