@@ -41,9 +41,10 @@ lint: ready ## check style, format and spelling of package, notebooks and texts
 bench: ready ## measure speed and memory
 	$(RUN) -m benchmarks $(ARGS)
 
-fuzz: ready ## spoil thousands of recordings and read them; 200 through the app (ARGS="--files 500")
+fuzz: ready ## read 10,000 spoiled recordings (ARGS="--files 500"), 200 through the app; kill commands 100 times
 	$(RUN) -m benchmarks.mutations --through predict $(ARGS)
 	$(RUN) -m benchmarks.uploads
+	$(RUN) -m benchmarks.kills
 
 reference: ready ## measure what is missing among the committed results (ARGS="--list")
 	$(RUN) -m tools.measure $(ARGS)

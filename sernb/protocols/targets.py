@@ -125,7 +125,7 @@ def make_strata(values: np.ndarray) -> np.ndarray:
 
     Examples:
         >>> make_strata(np.array([1.0, 9.0, 3.0, 3.0, 5.0, 7.0])).tolist()
-        [0, 4, 1, 1, 3, 4]
+        [0, 4, 1, 1, 2, 3]
         >>> make_strata(np.array(["sad", "calm"])).tolist()
         ['sad', 'calm']
     """

@@ -93,7 +93,7 @@ def test_a_package_copied_by_pip_works_in_the_checkout_and_says_so_elsewhere(tmp
     shutil.copytree(NOTEBOOKS.parent / "sernb", tmp_path / "packages" / "sernb")
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "packages"), "SERNB_WORK": str(tmp_path)}
     assert "240 published clips" in sernb("check", "demo", env=environment, cwd=NOTEBOOKS).stdout
-    (said,) = problems(sernb("check", "demo", env=environment, cwd=tmp_path))
+    (said,) = problems(sernb("report", env=environment, cwd=tmp_path))
     assert "in its checkout" in said
 
 

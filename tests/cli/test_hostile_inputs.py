@@ -26,7 +26,7 @@ HEAD = "path,speaker,emotion\n"
 TABLES = {  # own recordings: labels.csv of a folder → what is said of it
     "empty": ("", "has no column path or speaker or emotion (found: nothing)"),
     "head alone": (HEAD, "names no recordings"),
-    "other columns": ("file,who,what\na,b,c\n", "has no column path or speaker or emotion (found: file, who, what)"),
+    "other columns": ("sound,who,what\na,b,c\n", "has no column path or speaker or emotion (found: sound, who, what)"),
     "column twice": ("path,speaker,emotion,speaker\na.wav,A,sad,B\n", "has the column speaker 2 times"),
     "open quote": (HEAD + '"a.wav,A,sad\nb.wav,B,sad\n', "a quote is not closed"),
     "too many cells": (HEAD + "a.wav,A,sad,,x\n", "has more cells than the first line"),

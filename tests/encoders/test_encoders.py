@@ -14,7 +14,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
-from test_fetch import Server
+from download_server import Server
 
 from sernb.__main__ import main
 from sernb.audio.reading import load
@@ -160,7 +160,7 @@ def test_an_encoder_that_answers_all_clips_alike_is_refused(rng):
     deaf = Whisper({**deaf.weights, "layer_norm/gamma": np.zeros(64, np.float32)})
     constant = lambda signal: (states[-1:] for states in deaf(signal))  # noqa: E731
     constant.sampling_rate = 16_000
-    with pytest.raises(DataError, match="answers two clips alike"):
+    with pytest.raises(DataError, match="gives two clips the same embedding"):
         loading.prove(constant, "deaf")
     empty = lambda signal: iter([np.full((1, 2, 4), np.nan)])  # noqa: E731
     empty.sampling_rate = 16_000

@@ -144,7 +144,8 @@ def test_results_come_from_the_predictions(svm_runs):
     for result in svm:
         metrics = result.metrics()
         assert metrics.uar.low > metrics.uar_floor, "the demo corpus can be learned"
-    assert published_differences(experiments)["System"].tolist() == ["statistics-svm"], "who does not listen has no gap"
+    (row,) = published_differences(experiments)["System"]
+    assert row.startswith("statistics-svm ("), "who ignores the audio has no gap; the demo is no corpus of the authors"
     assert len(comparison_table(experiments)) == 6
     assert reported_table(experiments)["System"].tolist() == ["statistics-svm"]
     assert "95 %" in caption(experiments)

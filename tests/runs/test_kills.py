@@ -1,13 +1,11 @@
 """Commands that are killed and given again end as if nothing had happened, and what looks for that would see it."""
 
 import json
-import subprocess
 import sys
 
 import pytest
 
 from benchmarks.kills import TALLY, Life, digits, main
-from sernb.config import ROOT
 
 
 def test_what_depends_on_the_moment_alone_is_no_difference(tmp_path):
@@ -66,11 +64,3 @@ def test_what_is_unfinished_is_no_file_but_is_left_over(tmp_path):
     (tmp_path / "metrics.json").write_text("{}")
     assert list(life.files()) == ["metrics.json"]
     assert life.leftovers() == [".unfinished-table", "fold-0.training", "fold-0.training/epochs.txt"]
-
-
-@pytest.mark.slow
-def test_an_experiment_that_is_killed_ends_as_an_undisturbed_one():
-    command = [sys.executable, "-m", "benchmarks.kills", "--kills", "1", "--each", "1", "--commands", "experiment"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "lives, 0 problems" in done.stdout

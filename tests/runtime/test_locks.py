@@ -81,7 +81,7 @@ def test_who_waits_gets_it_next(lock, monkeypatch):
 
 
 def test_who_waits_long_says_once_for_whom(lock, other, monkeypatch, capsys):
-    for name, value in {"SAID": 0.05, "POLL": 0.01}.items():
+    for name, value in {"ANNOUNCED_AFTER": 0.05, "POLL": 0.01}.items():
         monkeypatch.setattr(locks, name, value)
     threading.Timer(0.5, other.kill).start()
     with hold(lock) as mine:
