@@ -84,8 +84,9 @@ def is_linear(system: System) -> bool:
 
 def lacks(pool: Pool) -> list[str]:
     """Return a sentence on each thing that the clips of a corpus, or its licence, do not allow."""
-    speakers, counts = pool.index.speaker.nunique(), pool.index.emotion.value_counts()
-    voices = pool.index.groupby("emotion").speaker.nunique()
+    clips = pool.index[pool.index.emotion != ""]
+    speakers, counts = clips.speaker.nunique(), clips.emotion.value_counts()
+    voices = clips.groupby("emotion").speaker.nunique()
     found = []
     if speakers < 2:
         found.append("there is one speaker: nothing can be known of strangers, so that nothing is calibrated")
