@@ -26,7 +26,7 @@ report: ready ## run the notebooks into HTML pages, by default on the demo (ARGS
 	$(RUN) -m sernb report $(ARGS)
 
 test: ready ## run the tests (ARGS="-m 'not slow'")
-	$(RUN) -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(ARGS)
+	$(RUN) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 lab: ready ## open the notebooks in JupyterLab, on this machine only
 	$(RUN) -m jupyterlab --ip=127.0.0.1 notebooks/00_start_here.ipynb $(ARGS)
