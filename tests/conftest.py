@@ -40,6 +40,14 @@ def _no_waiting_for_disks() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_in_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A work folder for fixtures of a module or of all tests, which are made before ``work`` is set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SERNB_WORK", str(tmp_path_factory.mktemp("work")))
+        yield
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Chance that is the same in every run."""
