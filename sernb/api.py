@@ -20,7 +20,7 @@ from sernb.features.tables import as_table, has_frames, require_encoders
 from sernb.prediction.formats import NUMBERS, rows_of, window_rows
 from sernb.prediction.loading import load_model
 from sernb.prediction.model import MODELS, Model
-from sernb.prediction.predict import COVERAGE, WINDOW, adapt_to_speaker, cut_windows, predict_all
+from sernb.prediction.predict import COVERAGE, adapt_to_speaker, cut_recording, predict_all
 from sernb.runtime.environment import advise_install
 
 if TYPE_CHECKING:
@@ -169,12 +169,10 @@ class Classifier:
         features = _framed(self.model) if frames else self.model.features
 
         def of(recording: Recording) -> list:
-            signals = read_blocks(recording, features.sampling_rate)
-            if frames or self.model.longest is None or recording.seconds <= self.model.longest:
-                pieces = [(0.0, recording.seconds, np.concatenate(list(signals)))]
-            else:
-                pieces = cut_windows(signals, features.sampling_rate, WINDOW)
-            return [(start, end, features(signal)) for start, end, signal in pieces]
+            if frames:
+                signal = np.concatenate(list(read_blocks(recording, features.sampling_rate)))
+                return [(0.0, recording.seconds, features(signal))]
+            return [(start, end, features(signal)) for start, end, signal in cut_recording(self.model, recording)]
 
         sources = list_sources(recordings, sampling_rate)
         found = ((source.name, source.use(of)) for source in sources)

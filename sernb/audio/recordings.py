@@ -39,7 +39,7 @@ class Source:
     @property
     def name(self) -> str:
         """Return the path as text; bytes of names that are not UTF-8 in hexadecimal."""
-        return str(self.path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return printable(self.path)
 
     def use(self, what: Callable[[Recording], Used]) -> Used | DataError:
         """Return what is made of the recording, or what is wrong with it."""
@@ -50,6 +50,11 @@ class Source:
         except (OSError, MemoryError) as error:
             reason = getattr(error, "strerror", None) or "it does not fit into memory"
             return DataError(f"{self.path}: cannot be read ({reason}); check it and try again")
+
+
+def printable(value: object) -> str:
+    """Return text that any file or program takes; bytes of names that are not UTF-8 in hexadecimal."""
+    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def list_sources(given: object, sampling_rate: Hertz | None = None) -> list[Source]:

@@ -42,10 +42,11 @@ def predict(
     from sernb.prediction.predict import Prediction, adapt_to_speaker, predict_all
     from sernb.runtime.files import atomic_or_through
 
+    sources = {each.path: each for each in list_sources(files)}.values()
     if model and _is_number_run(model):
         if timeline or views or speaker_clips or classes or textgrid or labels:
             raise DataError(f"{model}: predicts a number of each recording; leave out all options but --json and --csv")
-        return _predict_numbers(files, model, as_json=as_json, csv=csv)
+        return _predict_numbers(sources, model, as_json=as_json, csv=csv)
     loaded = load_model(model)
     loaded.threshold(coverage)
     loaded = loaded.only(classes) if classes else loaded
@@ -62,7 +63,7 @@ def predict(
                 raise
             print_into_nothing()
 
-    found, sources = [], {each.path: each for each in list_sources(files)}.values()
+    found = []
     for path, each in predict_all(loaded, sources, timeline=windows, views=views, coverage=coverage, voice=voice):
         found.append((path, each))
         if isinstance(each, DataError):
@@ -93,12 +94,12 @@ def _is_number_run(folder: str) -> bool:
     return is_number_run(folder)
 
 
-def _predict_numbers(files, model, *, as_json, csv) -> int | None:
+def _predict_numbers(sources, model, *, as_json, csv) -> int | None:
     from sernb.prediction import number_run
     from sernb.runtime.files import atomic_or_through
 
     found = []
-    for path, each in number_run.predict_numbers(number_run.load_number_run(Path(model)), files):
+    for path, each in number_run.predict_numbers(number_run.load_number_run(Path(model)), sources):
         found.append((path, each))
         if isinstance(each, DataError):
             say(f"sernb: {each}", file=sys.stderr)

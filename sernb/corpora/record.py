@@ -1,7 +1,7 @@
 """The record of a corpus: what its publishers say of it, and how its files are named."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,24 @@ class SpeakerFold:
 
     test: tuple[str, ...]
     validation: tuple[str, ...]  # empty where no further voice is left
+
+
+def fold_groups(
+    groups: Sequence[Sequence[str]], validating: Callable[[Sequence[str]], Sequence[str]]
+) -> tuple[SpeakerFold, ...]:
+    """Return folds that test each group of speakers in turn, while some of the next group validate.
+
+    Args:
+        validating: a group → those of it who validate
+
+    Examples:
+        >>> fold_groups(["ab", "cd"], lambda group: group[:1])[1]
+        SpeakerFold(test=('c', 'd'), validation=('a',))
+    """
+    following = [*groups[1:], *groups[:1]]
+    return tuple(
+        SpeakerFold(tuple(group), tuple(validating(after))) for group, after in zip(groups, following, strict=True)
+    )
 
 
 @dataclass(frozen=True)

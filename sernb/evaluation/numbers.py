@@ -22,8 +22,8 @@ class NumberMetrics:
     pearson: Interval  # NaN where truth or predictions are constant
     rmse: Interval
     rmse_floor: float  # of the best constant prediction, the mean of the truth; its CCC is 0
-    bias: float  # mean of the predictions minus mean of the truth
-    spread: float  # standard deviation of the predictions, by that of the truth; NaN where truth is constant
+    bias: float  # see :func:`bias`
+    spread: float  # see :func:`spread`
 
 
 def evaluate_numbers(
@@ -44,16 +44,25 @@ def evaluate_numbers(
     truth, prediction, speakers = (np.asarray(each)[there] for each in (truth, prediction, speakers))
     unit, groups = resampling_units(speakers)
     copies = _resampled(truth.astype(float), prediction.astype(float), groups, seed)
-    deviation = float(truth.std())
     return NumberMetrics(
         clips=len(truth),
         speakers=len(np.unique(speakers)),
         resampled=unit,
         **{name: percentiles(value, copies[name], unit) for name, value in values.items()},
-        rmse_floor=deviation,
-        bias=float(prediction.mean() - truth.mean()),
-        spread=float(np.ptp(prediction) and prediction.std()) / deviation if np.ptp(truth) else float("nan"),
+        rmse_floor=float(truth.std()),
+        bias=bias(truth, prediction),
+        spread=spread(truth, prediction),
     )
+
+
+def bias(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """Return the mean of the predictions minus the mean of the truth."""
+    return float(prediction.mean() - truth.mean())
+
+
+def spread(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """Return the standard deviation of the predictions by that of the truth; NaN where truth is constant."""
+    return float(np.ptp(prediction) and prediction.std()) / float(truth.std()) if np.ptp(truth) else float("nan")
 
 
 def _resampled(truth: np.ndarray, prediction: np.ndarray, groups: np.ndarray, seed: int) -> dict[str, np.ndarray]:

@@ -7,9 +7,8 @@ speakers that it was not trained on. One more training, on all clips, is the mod
 import numpy as np
 
 from sernb.audio.augmentation import ORIGINAL
-from sernb.audio.reading import load
 from sernb.config import plain
-from sernb.corpora.pool import find_recordings, parse_pool
+from sernb.corpora.pool import parse_pool
 from sernb.corpora.preparation import prepare
 from sernb.evaluation import apply_temperature, fit_temperature
 from sernb.features import Functionals
@@ -19,7 +18,7 @@ from sernb.prediction.final_model import begin_model, trained_on, with_reference
 from sernb.prediction.model_figures import figures_of, foreign_figures
 from sernb.prediction.model_folder import Made
 from sernb.prediction.training import fold_references
-from sernb.prediction.training_corpus import PROTOCOL, Corpus, plan_all
+from sernb.prediction.training_corpus import PROTOCOL, Corpus, plan_all, read_signals
 from sernb.runs.runner import run_many
 from sernb.runtime.progress import progress_line
 from sernb.runtime.provenance import provenance
@@ -108,11 +107,10 @@ def _train(system: System, settings: object, corpus: Corpus) -> Fitted:
 
 def _measure(corpus: Corpus, references: tuple[domain_check.Reference, ...], right: np.ndarray) -> list[dict]:
     """Measure every clip as one of an unseen speaker."""
-    files = find_recordings(corpus.pool, corpus.clips["clip"].tolist())
-    fold_of, rate = np.argmax(np.stack(corpus.folds), axis=0), references[0].features.sampling_rate
+    signals = read_signals(corpus.pool, corpus.clips["clip"], references[0].features.sampling_rate)
     return [
-        {"measures": references[fold_of[at]].measure(load(files[clip], rate)), "right": bool(right[at])}
-        for at, clip in enumerate(corpus.clips["clip"])
+        {"measures": references[fold].measure(signal), "right": bool(ok)}
+        for fold, signal, ok in zip(corpus.fold_of, signals, right, strict=True)
     ]
 
 
@@ -121,9 +119,7 @@ def _measure_foreign(
 ) -> dict[str, object]:
     pool, features = parse_pool(name), corpus.system.features
     clips = pool.index[pool.index.emotion.isin(corpus.classes)]
-    files, names = find_recordings(pool, clips["clip"].tolist()), clips["clip"].tolist()
     table = prepare(pool, features, progress=True)
-    scores = apply_temperature(fitted.scores(tuple(table[clip] for clip in names)), temperature)
-    measured = [reference.measure(load(files[clip], reference.features.sampling_rate)) for clip in names]
-    truth, speakers = clips.emotion.map(corpus.classes.index).to_numpy(int), clips.speaker.to_numpy(str)
-    return foreign_figures(pool, corpus.classes, truth, scores, speakers, measured, known)
+    scores = apply_temperature(fitted.scores(tuple(table[clip] for clip in clips["clip"])), temperature)
+    measured = list(map(reference.measure, read_signals(pool, clips["clip"], reference.features.sampling_rate)))
+    return foreign_figures(pool, clips, corpus.classes, scores, measured, known)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from sernb.audio.recordings import printable
 from sernb.config import DataError
 from sernb.prediction.domain_check import VERDICTS
-from sernb.prediction.predict import COVERAGE, NO_SPEECH, NOT_SURE, Prediction, Window, is_reliable
+from sernb.prediction.predict import COVERAGE, NOT_SURE, Prediction, Window, is_reliable
 
 TIER = "emotion"
 UNRELIABLE = "not to be relied on"
@@ -56,11 +57,6 @@ def summarise(found: Sequence[tuple[Path, Prediction | DataError]]) -> str:
     if failed := len(found) - len(predictions):
         parts.append(f"{failed} not predicted, see above")
     return f"{len(found)} recordings: {'; '.join(filter(None, parts))}"
-
-
-def printable(value: object) -> str:
-    """Return text that any file or program takes; bytes of names that are not UTF-8 in hexadecimal."""
-    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def clock(seconds: float) -> str:
@@ -156,8 +152,8 @@ def window_rows(path: Path, found: Prediction | DataError, *, classes: Sequence[
         return [row]
     rows = []
     for window in found.windows:
-        span = {"start": window.start, "end": window.end, "answer": (said := found.said(window))}
-        span["reliable"] = said != NO_SPEECH and is_reliable(said, row["recording"] or None)
+        span = {"start": window.start, "end": window.end, "answer": found.said(window)}
+        span["reliable"] = is_reliable(span["answer"], row["recording"])
         if window.scores is not None:
             best = int(window.scores.argmax())
             span |= {"prediction": classes[best], "confidence": float(window.scores[best])}
@@ -253,7 +249,7 @@ def kept_as_html(kept: Sequence[dict]) -> str:
 
 
 def _trust(answer: str, verdict: str, clips: int) -> tuple[str, int]:
-    return "yes" if answer != NO_SPEECH and is_reliable(answer, verdict) else "no", clips
+    return "yes" if is_reliable(answer, verdict) else "no", clips
 
 
 def _set_cell(stated: Sequence[str], answer: str) -> str:

@@ -105,10 +105,14 @@ def lacks(pool: Pool) -> list[str]:
 
 def _made_with(system_name: str, pool: Pool, foreign_name: str, profile: str) -> dict[str, str]:
     """Return what made a model; folders of one's own go by their name, not by their place."""
-    names = [part.corpus.title if part.corpus.home else part.name for part in pool.parts]
-    options = {"--system": system_name, "--profile": profile if profile != "full" else ""}
-    options["--foreign"] = "+".join(
-        part.corpus.title if part.corpus.home else part.name for part in parse_pool(foreign_name).parts
-    ) if foreign_name else ""  # fmt: skip
-    said = "".join(f" {name} {value}" for name, value in options.items() if value)
-    return {"made_by": COMMAND, "made_with": f"{COMMAND} {'+'.join(names)}{said} --to FOLDER"}
+    options = {
+        "--system": system_name,
+        "--profile": profile if profile != "full" else "",
+        "--foreign": _told(parse_pool(foreign_name)) if foreign_name else "",
+    }
+    given = "".join(f" {name} {value}" for name, value in options.items() if value)
+    return {"made_by": COMMAND, "made_with": f"{COMMAND} {_told(pool)}{given} --to FOLDER"}
+
+
+def _told(pool: Pool) -> str:
+    return "+".join(part.corpus.title if part.corpus.home else part.name for part in pool.parts)

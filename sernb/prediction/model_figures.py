@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
-from sernb.audio.reading import load
-from sernb.corpora.pool import Pool, find_recordings, parse_pool
+from sernb.corpora.pool import Pool, parse_pool
 from sernb.evaluation import Predictions, bootstrap_interval, calibration_error, evaluate, uar
-from sernb.features import Features
 from sernb.prediction import domain_check
 from sernb.prediction.calibration import coverage_with, firm, mean_interval, verdicts
 from sernb.prediction.training import QUIETER
-from sernb.prediction.training_corpus import Corpus, features_of, read_rows
+from sernb.prediction.training_corpus import Corpus, features_of, read_rows, read_signals
 from sernb.systems.learning.linear_classifier import LinearClassifier
 
 
@@ -79,26 +78,25 @@ def measure_foreign(
     """
     pool, features = parse_pool(name), features_of(corpus.system)
     clips = pool.index[pool.index.emotion.isin(corpus.classes)]
-    rows, speakers = read_rows(pool, corpus.system, clips["clip"]), clips.speaker.to_numpy(str)
-    truth, scores = clips.emotion.map(corpus.classes.index).to_numpy(int), classifier(rows)
+    rows = read_rows(pool, corpus.system, clips["clip"])
     measured = [
         reference.measure(signal) if reference else domain_check.measure(signal, row, features, classifier)
-        for row, signal in zip(rows, _signals(pool, clips["clip"].tolist(), features), strict=True)
+        for row, signal in zip(rows, read_signals(pool, clips["clip"], features.sampling_rate), strict=True)
     ]
-    return foreign_figures(pool, corpus.classes, truth, scores, speakers, measured, known)
+    return foreign_figures(pool, clips, corpus.classes, classifier(rows), measured, known)
 
 
 def foreign_figures(
     pool: Pool,
+    clips: pd.DataFrame,
     classes: Sequence[str],
-    truth: np.ndarray,
     scores: np.ndarray,
-    speakers: np.ndarray,
     measured: Sequence[Mapping[str, float]],
     known: Mapping,
 ) -> dict[str, object]:
     """Return the figures of another corpus from scores of its clips, ``(clips, classes)``, and their measures."""
     bounds, least = known["readiness"], known["unsure_below"]
+    truth, speakers = clips.emotion.map(classes.index).to_numpy(int), clips.speaker.to_numpy(str)
     metrics, right = evaluate(truth, scores, speakers), scores.argmax(axis=1) == truth
     found = [{"measures": each, "right": bool(ok)} for each, ok in zip(measured, right, strict=True)]
     out = np.array([domain_check.check_domain(each, bounds).verdict for each in measured])
@@ -117,8 +115,3 @@ def foreign_figures(
         "coverage": coverage_with(truth, scores, speakers, known["sets"].get("as_heard", {})),
         "readiness": verdicts(found, bounds),
     }
-
-
-def _signals(pool: Pool, clips: list[str], features: Features):
-    files = find_recordings(pool, clips)
-    return (load(files[clip], features.sampling_rate) for clip in clips)

@@ -3,18 +3,20 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from sernb.audio.decoders import AudioError, Seconds
-from sernb.audio.recordings import find_recordings, read_blocks, recording_of
+from sernb.audio.reading import Recording
+from sernb.audio.recordings import Source, printable, read_blocks
 from sernb.config import DataError
 from sernb.features import Features, Functionals
 from sernb.prediction.domain_check import distance, frame_levels
-from sernb.prediction.formats import as_cell, clock, printable
+from sernb.prediction.formats import as_cell, clock
+from sernb.prediction.predict import no_speech
 from sernb.prediction.trained_run import LONGEST, read_features
 from sernb.protocols.protocol import get_protocol
 from sernb.runs.run_folder import open_run
@@ -96,13 +98,13 @@ def load_number_run(folder: Path) -> NumberModel:
         raise DataError(f"{folder}: is not as a finished run was written; {again}") from error
 
 
-def predict_number(model: NumberModel, path: Path) -> NumberPrediction:
+def predict_number(model: NumberModel, recording: Recording) -> NumberPrediction:
     """Predict the number of one recording.
 
     Raises:
         DataError: if the recording cannot be used, is silent, has no voice, or is too long
     """
-    recording = recording_of(path)
+    path = recording.path
     if recording.seconds > LONGEST:
         raise DataError(f"{path}: is {recording.seconds:.0f} s long, predicted are up to {LONGEST:.0f} s; cut it")
     signal = np.concatenate(list(read_blocks(recording, model.features.sampling_rate)))
@@ -113,7 +115,7 @@ def predict_number(model: NumberModel, path: Path) -> NumberPrediction:
     measured = row if isinstance(model.features, Functionals) else functionals(signal)[0]
     voice = measured[list(functionals.names).index("voiced share")] * recording.seconds
     if voice < VOICE:
-        raise AudioError(path, "no-speech", "no speech is heard in it", "record a voice, nearer and without music")
+        raise no_speech(path)
     value = float(model.machine.standardised(row[None])[0] @ model.machine.planes[0].astype(float)) + model.intercept
     notes = [*recording.notes]
     if not model.lowest <= value <= model.highest:
@@ -126,13 +128,12 @@ def predict_number(model: NumberModel, path: Path) -> NumberPrediction:
     return NumberPrediction(printable(path), recording.seconds, model.name, model.target, value, tuple(notes))
 
 
-def predict_numbers(model: NumberModel, names: Sequence[str]) -> Iterator[tuple[Path, NumberPrediction | DataError]]:
-    """Yield the number of each of some files; what is wrong with one does not keep the others from it."""
-    for path in find_recordings(names):
-        try:
-            yield path, predict_number(model, path)
-        except DataError as error:
-            yield path, error
+def predict_numbers(
+    model: NumberModel, sources: Iterable[Source]
+) -> Iterator[tuple[Path, NumberPrediction | DataError]]:
+    """Yield the number of each of some recordings; what is wrong with one does not keep the others from it."""
+    for source in sources:
+        yield source.path, source.use(lambda recording: predict_number(model, recording))
 
 
 def as_lines(prediction: NumberPrediction) -> list[str]:

@@ -138,7 +138,7 @@ def is_reliable(answer: str, verdict: str | None) -> bool:
         >>> is_reliable("sad", "in domain"), is_reliable("sad", "borderline"), is_reliable("not sure", "in domain")
         (True, False, False)
     """
-    return answer != NOT_SURE and verdict == IN_DOMAIN
+    return answer not in (NOT_SURE, NO_SPEECH) and verdict == IN_DOMAIN
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def predict(
     signal = np.concatenate(list(signals))
     piece = _piece(model, path, 0.0, recording.seconds, signal)
     if not _has_voice(model, piece.measures):
-        raise _no_speech(path)
+        raise no_speech(path)
     others = [apply_view(path.name, view, signal, model.sampling_rate) for view in (VIEWS if views else ())]
     each = scores([piece.features, *map(model.features, others)])
     found = each.mean(axis=0)
@@ -254,14 +254,17 @@ def read_speaker_clips(model: Model, path: Path) -> Iterator[np.ndarray]:
     Raises:
         AudioError: if it cannot be used
     """
-    recording = recording_of(path)
-    signals = read_blocks(recording, model.sampling_rate)
-    if recording.seconds <= model.longest:
-        cut: Iterable = [(0.0, recording.seconds, np.concatenate(list(signals)))]
-    else:
-        cut = cut_windows(signals, model.sampling_rate, WINDOW)
-    pieces = (_piece(model, path, *each) for each in cut)
+    pieces = (_piece(model, path, *each) for each in cut_recording(model, recording_of(path)))
     yield from (piece.features for piece in pieces if _has_voice(model, piece.measures))
+
+
+def cut_recording(model: Model, recording: Recording) -> Iterator[tuple[Seconds, Seconds, np.ndarray]]:
+    """Yield start, end and signal: of the whole where it is as long as training clips, else of windows of 3 s."""
+    signals = read_blocks(recording, model.sampling_rate)
+    if model.longest is None or recording.seconds <= model.longest:
+        yield 0.0, recording.seconds, np.concatenate(list(signals))
+    else:
+        yield from cut_windows(signals, model.sampling_rate, WINDOW)
 
 
 def _of_windows(model: Model, path: Path, seconds: Seconds, cut: Iterator, scores: Scores, known: dict) -> Prediction:
@@ -273,7 +276,7 @@ def _of_windows(model: Model, path: Path, seconds: Seconds, cut: Iterator, score
             measured.append(piece.measures)
     answered = [window.scores for window in windows if window.scores is not None]
     if not answered:
-        raise _no_speech(path)
+        raise no_speech(path)
     together = domain_check.join_checks(measured, np.concatenate(levels)) if measured else None
     return Prediction(
         path,
@@ -346,7 +349,8 @@ def _features(model: Model, path: Path, signal: np.ndarray) -> np.ndarray:
     return model.features(signal)
 
 
-def _no_speech(path: Path) -> AudioError:
+def no_speech(path: Path) -> AudioError:
+    """Return the error of a recording in which there is no voice."""
     return AudioError(path, "no-speech", "no speech is heard in it", "record a voice, nearer and without music")
 
 

@@ -7,14 +7,12 @@ import numpy as np
 import pandas as pd
 
 from sernb.audio.augmentation import Gain, apply_view
-from sernb.audio.reading import load
-from sernb.corpora.pool import find_recordings
 from sernb.corpora.preparation import prepare
 from sernb.evaluation import uar
 from sernb.features import Functionals
 from sernb.features.normalisation import SHRINKAGES, Moments, average_moments, compute_moments, shrink, standardise
 from sernb.prediction import domain_check
-from sernb.prediction.training_corpus import Corpus, features_of, members_of
+from sernb.prediction.training_corpus import Corpus, features_of, members_of, read_signals
 from sernb.runtime.progress import progress_line
 from sernb.systems.base import Examples, Task
 from sernb.systems.learning.linear_classifier import LinearClassifier, classifier_from_arrays
@@ -156,22 +154,20 @@ def measure(
         predicted, and whether that is right
     """
     features = features_of(corpus.system)
-    files = find_recordings(corpus.pool, corpus.clips["clip"].tolist())
-    fold_of = np.argmax(np.stack(corpus.folds), axis=0)
     sampled = _sample(corpus.clips)
     views = (*corpus.system.training_views, QUIETER)
     found: dict[str, list[dict]] = {name: [] for name in ("", *(view.name for view in views))}
 
     def note(name: str, at: int, signal: np.ndarray, row: np.ndarray) -> None:
-        classifier = unseen.classifiers[fold_of[at]]
+        classifier = unseen.classifiers[corpus.fold_of[at]]
         predicted = int(classifier(row[None]).argmax())
-        own = references[fold_of[at]].measure(signal) if references else None
+        own = references[corpus.fold_of[at]].measure(signal) if references else None
         measures = own or domain_check.measure(signal, row, features, classifier)
         right = predicted == corpus.truth[at]
         found[name].append({"clip": at, "measures": measures, "right": right, "class": predicted})
 
-    for at, clip in enumerate(corpus.clips["clip"]):
-        signal = load(files[clip], features.sampling_rate)
+    signals = read_signals(corpus.pool, corpus.clips["clip"], features.sampling_rate)
+    for at, (clip, signal) in enumerate(zip(corpus.clips["clip"], signals, strict=True)):
         note("", at, signal, corpus.rows[at])
         if at not in sampled:
             continue

@@ -1,6 +1,6 @@
 """The clips that a final model is made from: their features and copies as a system reads them, and its folds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from sernb.audio.augmentation import ORIGINAL, View
+from sernb.audio.decoders import Hertz
+from sernb.audio.reading import load
 from sernb.config import Infeasible
-from sernb.corpora.pool import Pool
+from sernb.corpora.pool import Pool, find_recordings
 from sernb.corpora.preparation import prepare
 from sernb.features import Features, Joined
 from sernb.runs.experiment import Plan
@@ -41,6 +43,11 @@ class Corpus:
     def speakers(self) -> np.ndarray:
         """Who speaks."""
         return self.clips.speaker.to_numpy(str)
+
+    @cached_property
+    def fold_of(self) -> np.ndarray:
+        """The number of the fold that tests each clip."""
+        return np.argmax(np.stack(self.folds), axis=0)
 
     @cached_property
     def strangers(self) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -111,6 +118,12 @@ def read_rows(pool: Pool, system: System, clips: Sequence[str], view: View = ORI
     """Return the features of clips, or of a copy of them, as a model of a system reads them, ``(clips, values)``."""
     tables = [prepare(pool, member.features, view=view, progress=True) for member in members_of(system)]
     return np.stack([np.concatenate([table[clip][0] for table in tables]) for clip in clips])
+
+
+def read_signals(pool: Pool, clips: Sequence[str], sampling_rate: Hertz) -> Iterator[np.ndarray]:
+    """Yield the recordings of clips."""
+    files = find_recordings(pool, list(clips))
+    return (load(files[clip], sampling_rate) for clip in clips)
 
 
 def members_of(system: System) -> tuple[System, ...]:

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from sernb.config import DataError
-from sernb.evaluation import FEWEST_SPEAKERS, RESAMPLES, NumberMetrics, evaluate_numbers
+from sernb.evaluation import FEWEST_SPEAKERS, RESAMPLES, NumberMetrics, ccc, evaluate_numbers, pearson
+from sernb.evaluation.numbers import bias, spread
 from sernb.results.result import CLIPS, Result, collect_results, group_runs
 from sernb.runs.experiment import Experiment
 
 FEW = 3  # clips of a speaker, with fewer of which a correlation says nothing
+OF_SPEAKERS = {"ccc": ccc, "pearson": pearson, "bias": bias, "spread": spread}
 
 
 class NumericResult(Result):
@@ -143,9 +145,8 @@ def score_speakers(result: NumericResult) -> pd.DataFrame:
     for speaker, clips in result.clips.groupby("speaker", sort=True):
         if len(clips) >= FEW:
             place = clips.index.to_numpy()
-            metrics = evaluate_numbers(result.truth[place], result.prediction[place], clips.speaker.to_numpy())
-            row = {"speaker": speaker, "gender": clips.gender.iloc[0], "clips": len(clips)}
-            row |= {"ccc": metrics.ccc.value, "pearson": metrics.pearson.value}
-            rows.append(row | {"bias": metrics.bias, "spread": metrics.spread})
-    columns = ["speaker", "gender", "clips", "ccc", "pearson", "bias", "spread"]
-    return pd.DataFrame(rows, columns=columns).sort_values("ccc", ignore_index=True)
+            scores = {name: score(result.truth[place], result.prediction[place]) for name, score in OF_SPEAKERS.items()}
+            rows.append({"speaker": speaker, "gender": clips.gender.iloc[0], "clips": len(clips), **scores})
+    return pd.DataFrame(rows, columns=["speaker", "gender", "clips", *OF_SPEAKERS]).sort_values(
+        "ccc", ignore_index=True
+    )

@@ -5,9 +5,9 @@ word. Odd actors are men, even ones women. Neutral has one intensity, and no fol
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from sernb.corpora.record import Archive, Corpus, Labels, SpeakerFold
+from sernb.corpora.record import Archive, Corpus, Labels, fold_groups
 
 EMOTIONS = {
     "Neutre": "neutral", "Joie": "happy", "Tristesse": "sad", "Colère": "angry", "Peur": "fearful",
@@ -19,7 +19,6 @@ AGES = (46, 64, 18, 50, 22, 34, 15, 25, 42, 20, 35, 37)  # of the actors 01 to 1
 
 # Test speakers: Ma et al. (2024), arXiv:2406.07162; the first man and woman of the next fold validate.
 EMOBOX = ((1, 7, 8, 10), (2, 4, 9, 12), (3, 5, 6, 11))
-VALIDATION = ((9, 2), (3, 6), (1, 8))
 
 
 def list_paths() -> Iterator[str]:
@@ -52,10 +51,11 @@ def speaker(actor: int) -> str:
     return f"cafe-{actor:02d}"
 
 
-FOLDS = tuple(
-    SpeakerFold(tuple(map(speaker, test)), tuple(map(speaker, validation)))
-    for test, validation in zip(EMOBOX, VALIDATION, strict=True)
-)
+def _man_and_woman(group: Sequence[str]) -> tuple[str, str]:
+    return tuple(next(each for each in group if int(each[-2:]) % 2 == odd) for odd in (1, 0))
+
+
+FOLDS = fold_groups([tuple(map(speaker, test)) for test in EMOBOX], _man_and_woman)
 
 CORPUS = Corpus(
     name="cafe",

@@ -9,7 +9,7 @@ folders ``evaluation``, ``test`` and ``train``; files are found there by their n
 import re
 from collections.abc import Iterator
 
-from sernb.corpora.record import Corpus, Labels, SpeakerFold
+from sernb.corpora.record import Corpus, Labels, fold_groups
 
 # In the order of their numbers.
 EMOTIONS = {"Neutral": "neutral", "Angry": "angry", "Happy": "happy", "Sad": "sad", "Surprise": "surprised"}
@@ -47,10 +47,7 @@ def speaker(voice: int) -> str:
     return f"esd-{voice:04d}"
 
 
-FOLDS = tuple(
-    SpeakerFold(tuple(map(speaker, test)), tuple(map(speaker, EMOBOX[(place + 1) % len(EMOBOX)][:2])))
-    for place, test in enumerate(EMOBOX)
-)
+FOLDS = fold_groups([tuple(map(speaker, test)) for test in EMOBOX], lambda group: group[:2])
 
 CORPUS = Corpus(
     name="esd",

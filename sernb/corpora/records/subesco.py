@@ -6,9 +6,9 @@ path is known; checksums of single files are not published.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from sernb.corpora.record import Archive, Corpus, Labels, SpeakerFold
+from sernb.corpora.record import Archive, Corpus, Labels, fold_groups
 
 EMOTIONS = {
     "NEUTRAL": "neutral", "HAPPY": "happy", "SAD": "sad", "ANGRY": "angry", "FEAR": "fearful", "DISGUST": "disgust",
@@ -52,14 +52,11 @@ def speaker(voice: str) -> str:
     return f"subesco-{voice}"
 
 
-def _folds() -> tuple[SpeakerFold, ...]:
-    groups = [tuple(map(speaker, voices.split())) for voices in EMOBOX]
-    following = [*groups[1:], groups[0]]
-    first = [tuple(next(each for each in group if f"-{sex}" in each) for sex in "FM") for group in following]
-    return tuple(SpeakerFold(*parts) for parts in zip(groups, first, strict=True))
+def _woman_and_man(group: Sequence[str]) -> tuple[str, ...]:
+    return tuple(next(each for each in group if f"-{sex}" in each) for sex in "FM")
 
 
-FOLDS = _folds()
+FOLDS = fold_groups([tuple(map(speaker, voices.split())) for voices in EMOBOX], _woman_and_man)
 
 CORPUS = Corpus(
     name="subesco",
