@@ -13,8 +13,10 @@ import pytest
 import soundfile
 
 from sernb.config import ROOT
+from sernb.runtime.garbage_collection import collect_less
 
 SHARED = ROOT.parent / "shared" / "corpora"
+collect_less()
 LONGEST = ("test_report.py", "test_experiment.py", "test_kills.py")  # files, the one that takes most time first
 
 

@@ -16,6 +16,7 @@ from sernb.cli.option_values import as_absolute
 from sernb.cli.options import DONE, PROBLEMS, USAGE, print_into_nothing
 from sernb.config import DataError, fault_line
 from sernb.runtime.environment import advise_install, find_home
+from sernb.runtime.garbage_collection import collect_less
 
 MODULES = {
     "recordings": ("corpora", "encoders", "fetch", "check", "audit", "prepare"),
@@ -52,6 +53,7 @@ def sernb() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; return 0: done, 1: the input or the data has problems, 2: wrong usage."""
     _let_any_letter_be_printed()
+    collect_less()
     try:
         try:
             for name in ("SERNB_DATA", "SERNB_ENCODERS", "SERNB_WORK"):  # notebooks run in their own folder

@@ -5,6 +5,7 @@ clean state. Elsewhere forking is not safe, and every process and kernel starts 
 """
 
 import atexit
+import gc
 import json
 import multiprocessing
 import os
@@ -114,6 +115,7 @@ def outcomes(
 def _do(sender: Connection, environment: dict[str, str], folder: str, work: Callable, task: object) -> None:
     global _kernel
     if FORKS:
+        gc.freeze()  # what the server imported is not searched, and its memory stays shared
         _kernel = _Kernel()  # now, while this process has no threads
         if not _kernel.pid:
             sender.close()

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from sernb.config import DataError
+from sernb.runtime.garbage_collection import collect_less
 from sernb.runtime.threads import available_cores, map_in_order, submit_in_order
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -58,6 +59,7 @@ def pool(count: int, environment: Mapping[str, str] = ONE_THREAD) -> Iterator[Pr
 
 def _begin(lifeline: Connection, environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
+    collect_less()
     signal.signal(signal.SIGINT, _ignore)
     _idle.set()
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
