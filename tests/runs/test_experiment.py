@@ -471,8 +471,9 @@ SMALL = """
 import dataclasses, sys
 from sernb.runs.planning import plan
 from sernb.runs.runner import prepare_for, run
-(first, *_) = plan(["multiscale-cnn"], "demo", ["speaker-independent"], profile="quick", folds=[0])
-settings = dataclasses.replace(first.settings, epochs=3, filters=16, dilations=(1, 2, 4))
+options = {"profile": "quick", "folds": [0], "train_clips": 48, "views": []}
+(first, *_) = plan(["multiscale-cnn"], "demo", ["speaker-independent"], **options)
+settings = dataclasses.replace(first.settings, epochs=3, filters=16, dilations=(1, 2), batch=16)
 small = dataclasses.replace(first, settings=settings)
 prepare_for([small])
 print("training", flush=True)
