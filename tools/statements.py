@@ -29,8 +29,10 @@ from sernb.systems.registry import SYSTEMS, get_system
 from tools.reference import HEADING, SIDE_BY_SIDE_HEADING
 
 MARK = re.compile(r"<!--= ([^>]+?)-->(.*?)<!--/-->", re.DOTALL)
-CORPORA = {"tess": "tess:available", "both": "ravdess+tess:available", "pooled": "ravdess+tess:available"}
-POOLED = "--test-on"  # rows of the corpus ``pooled`` have this option
+BOTH = "ravdess+tess:available"
+CORPORA = {"tess": "tess:available", "both": BOTH, "pooled": BOTH, "foreign": BOTH}
+TESTED = {"--test-on": "corpus=tess"}
+OPTIONS = {"pooled": {"--labels": "seven", **TESTED}, "foreign": {"--train-on": "corpus=ravdess", **TESTED}}
 CORPORA_HEADING = (
     "| corpus | clips | speakers | licence | source | `sernb fetch` |"  # a test compares it with the records
 )
@@ -98,9 +100,7 @@ def unmarked(text: str) -> list[str]:
 
 @cache
 def _rows(corpus: str) -> pd.DataFrame:
-    if corpus != "pooled":
-        return read_table(CORPORA.get(corpus, corpus)).set_index(["System", "Protocol"])
-    return read_table(CORPORA[corpus], **{POOLED: "corpus=tess"}).set_index(["System", "Protocol"])
+    return read_table(CORPORA.get(corpus, corpus), **OPTIONS.get(corpus, {})).set_index(["System", "Protocol"])
 
 
 def _cell(system: str, protocol: str, column: str) -> str:

@@ -31,14 +31,12 @@ def read_table(corpus: str, **options: str) -> pd.DataFrame:
     deviation over seeds. Intervals over clips say so.
 
     Args:
-        options: of the command, by column, such as ``--test-on``; without any, rows that were made without any
+        options: of the command, by column, such as ``--test-on``; only rows that were made with these alone
     """
     every = read_rows()
     given = every.filter(regex="^--")
-    for name, value in options.items():
-        every, given = every[given[name] == value], given[given[name] == value].drop(columns=name)
-    if not options:
-        every = every[(given == "").all(axis=1)]
+    wanted = pd.Series({**dict.fromkeys(given, ""), **options}, dtype=str)
+    every = every[(given.reindex(columns=wanted.index, fill_value="") == wanted).all(axis=1)]
     if "Speakers" in every:  # rows were written before an interval said that it is over clips
         few = every.Speakers.astype(int) < FEWEST_SPEAKERS
         every = every.replace(r"\]$", "] (clips)", regex=True).where(few, every)
