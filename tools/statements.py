@@ -30,9 +30,10 @@ from tools.reference import HEADING, SIDE_BY_SIDE_HEADING
 
 MARK = re.compile(r"<!--= ([^>]+?)-->(.*?)<!--/-->", re.DOTALL)
 BOTH = "ravdess+tess:available"
-CORPORA = {"tess": "tess:available", "both": BOTH, "pooled": BOTH, "foreign": BOTH}
-TESTED = {"--test-on": "corpus=tess"}
-OPTIONS = {"pooled": {"--labels": "seven", **TESTED}, "foreign": {"--train-on": "corpus=ravdess", **TESTED}}
+CORPORA = {"tess": "tess:available", **dict.fromkeys(("both", "pooled", "foreign", "foreign-seven"), BOTH)}
+SEVEN, TESS = {"--labels": "seven"}, {"--test-on": "corpus=tess"}
+FOREIGN = {"--train-on": "corpus=ravdess", **TESS}
+OPTIONS = {"pooled": SEVEN | TESS, "foreign": FOREIGN, "foreign-seven": FOREIGN | SEVEN}
 CORPORA_HEADING = (
     "| corpus | clips | speakers | licence | source | `sernb fetch` |"  # a test compares it with the records
 )
