@@ -1,8 +1,8 @@
-"""Truth and scores → metrics, each with its interval and its floor. Nothing here draws, prints or reads files.
+"""Metrics from truth and scores, with intervals and chance levels. Nothing here draws, prints or reads files.
 
-Everywhere: ``truth`` holds class numbers, shape ``(clips,)``; ``scores`` are higher for likelier classes, shape
-``(clips, classes)``; ``speakers`` names the speaker, shape ``(clips,)``. The prediction is the class with the highest
-score, the first one of equals.
+Throughout, ``truth`` contains class numbers, shape ``(clips,)``; ``scores`` are higher for more probable classes, shape
+``(clips, classes)``; ``speakers`` names the speaker of each clip, shape ``(clips,)``. The prediction is the class with
+the highest score, the first one in case of ties.
 """
 
 from sernb.evaluation.baselines import chance_level, constant_ranking, listener_scores

@@ -1,4 +1,4 @@
-"""What a score is compared with: a fixed prediction, chance, and people."""
+"""Baselines for a score: a constant prediction, the chance level, and human listeners."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def constant_ranking(truth: np.ndarray, classes: int) -> np.ndarray:
-    """Return scores of the best fixed prediction in hindsight: all clips get the classes in order of their frequency.
+    """Return the scores of the best constant ranking in hindsight: the classes in order of frequency for all clips.
 
-    WAR of these scores is the majority floor, top-3 the floor of one fixed order.
+    WAR of these scores is the majority baseline, top-3 the chance level of a constant ranking.
 
     Returns:
         shape ``(clips, classes)``
@@ -17,7 +17,7 @@ def constant_ranking(truth: np.ndarray, classes: int) -> np.ndarray:
 
 
 def chance_level(classes: int, k: int = 1) -> float:
-    """Return what blind guessing reaches on average: UAR and WAR, or top-k, ``k / classes``.
+    """Return the expected UAR and WAR, or top-k accuracy, of random guessing: ``k / classes``.
 
     Examples:
         >>> chance_level(8), chance_level(8, k=3)
@@ -27,14 +27,14 @@ def chance_level(classes: int, k: int = 1) -> float:
 
 
 def listener_scores(perceived: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """Return the listeners' votes as scores, so that people are evaluated as a system is: the human ceiling.
+    """Return the listeners' votes as scores, to evaluate human recognition in the same way as a system.
 
-    A clip's majority vote has score 1. A last column, one more than there are classes, is for votes that name no single
-    class: ties count as not agreeing with the acted emotion. WAR and UAR of these scores are the ceiling; top-3 and F1
-    have no meaning here.
+    A clip's majority vote has a score of 1. An additional last column is for votes without a single majority class:
+    ties count as disagreement with the acted emotion. WAR and UAR of these scores are the human ceiling; top-3 and F1
+    are meaningless here.
 
     Args:
-        perceived: the emotion most listeners heard, ties joined with ``:``
+        perceived: the emotion perceived by most listeners, with ties joined by ``:``
 
     Returns:
         shape ``(clips, classes + 1)``

@@ -1,4 +1,4 @@
-"""Whether scores mean what they say: confidence against accuracy, temperature, and selective prediction.
+"""Calibration of scores: reliability, temperature scaling and selective prediction.
 
 The confidence of a prediction is its highest probability.
 """
@@ -13,36 +13,36 @@ COLDEST, HOTTEST = 0.05, 20.0
 
 
 def reliability(truth: np.ndarray, scores: np.ndarray, *, bins: int = BINS) -> pd.DataFrame:
-    """Return accuracy by confidence, in bins of equally many clips, one row each.
+    """Return accuracy by confidence, one row per bin, in bins with equal numbers of clips.
 
-    Equal counts keep the error of each bin alike and bias the sum less than equal widths (Nixon et al., 2019,
-    arXiv:1904.01685). Predictions of the same confidence stay in one bin, so there may be fewer bins than asked for.
+    With equal counts, the bins have similar errors and the sum is less biased than with equal widths (Nixon et al.,
+    2019, arXiv:1904.01685). Predictions with equal confidence share a bin, so there may be fewer bins than requested.
 
     Returns:
-        columns low, high (bounds of confidence; low is excluded, but in the first bin), clips, confidence (mean),
+        columns low, high (bounds of confidence; low is exclusive except in the first bin), clips, confidence (mean),
         accuracy
 
     Raises:
-        ValueError: if there are no clips, or scores are no probabilities
+        ValueError: if there are no clips, or scores are not probabilities
     """
     truth, scores = aligned(truth, scores)
     confidence = probabilities(scores).max(axis=1)
     edges = np.unique(np.quantile(confidence, np.linspace(0, 1, bins + 1)))
     at = np.maximum(np.searchsorted(edges, confidence, side="left") - 1, 0)
-    predictions = pd.DataFrame({"bin": at, "confidence": confidence, "right": predict(scores) == truth})
-    found = predictions.groupby("bin").agg(
-        clips=("right", "size"), confidence=("confidence", "mean"), accuracy=("right", "mean")
+    predictions = pd.DataFrame({"bin": at, "confidence": confidence, "correct": predict(scores) == truth})
+    table = predictions.groupby("bin").agg(
+        clips=("correct", "size"), confidence=("confidence", "mean"), accuracy=("correct", "mean")
     )
-    found.insert(0, "low", edges[found.index])
-    found.insert(1, "high", edges[np.minimum(found.index + 1, len(edges) - 1)])
-    return found.reset_index(drop=True)
+    table.insert(0, "low", edges[table.index])
+    table.insert(1, "high", edges[np.minimum(table.index + 1, len(edges) - 1)])
+    return table.reset_index(drop=True)
 
 
 def calibration_error(truth: np.ndarray, scores: np.ndarray, *, bins: int = BINS) -> float:
-    """Expected calibration error: mean over clips of their bin's distance between confidence and accuracy, 0 … 1.
+    """Expected calibration error: mean over clips of |confidence - accuracy| of their bin, 0 … 1.
 
-    Naeini et al. (2015), doi:10.1609/aaai.v29i1.9602, with the bins of :func:`reliability`. It is biased upwards
-    where bins hold few clips: 1440 clips with probabilities that are perfectly calibrated get about 0.04.
+    Naeini et al. (2015), doi:10.1609/aaai.v29i1.9602, with the bins of :func:`reliability`. It is biased upwards for
+    bins with few clips: 1440 clips with perfectly calibrated probabilities have an error of about 0.04.
 
     Raises:
         ValueError: as :func:`reliability`
@@ -52,9 +52,9 @@ def calibration_error(truth: np.ndarray, scores: np.ndarray, *, bins: int = BINS
 
 
 def fit_temperature(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Return the temperature at which these scores have the smallest log-loss, 0.05 … 20; above 1: too sure.
+    """Return the temperature with the smallest log-loss for these scores, 0.05 … 20; above 1: over-confident.
 
-    Guo et al. (2017), arXiv:1706.04599. Only clips of validation speakers may fit it.
+    Guo et al. (2017), arXiv:1706.04599. Fit it on clips of validation speakers only.
 
     Raises:
         ValueError: as :func:`reliability`
@@ -74,14 +74,14 @@ def fit_temperature(truth: np.ndarray, scores: np.ndarray) -> float:
 
 
 def apply_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
-    """Return probabilities whose logarithms are divided by ``temperature``; the order of classes stays.
+    """Divide the logarithms of probabilities by ``temperature`` and normalise; the order of classes is unchanged.
 
     Examples:
         >>> apply_temperature(np.array([[0.8, 0.2]]), 2.0).round(3)
         array([[0.667, 0.333]])
 
     Raises:
-        ValueError: if scores are no probabilities or the temperature is not above 0
+        ValueError: if scores are not probabilities or the temperature is not above 0
     """
     from scipy.special import softmax
 
@@ -91,13 +91,13 @@ def apply_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def coverage(truth: np.ndarray, scores: np.ndarray, *, confidence: np.ndarray | None = None) -> pd.DataFrame:
-    """Return accuracy among the predictions that are kept when those below a confidence are left out.
+    """Return accuracy by coverage when predictions below a confidence threshold are rejected.
 
-    The risk-coverage curve of El-Yaniv and Wiener (2010), JMLR 11, 1605-1641. One row for each confidence that occurs,
-    the highest first: equally confident predictions are kept or left out together.
+    This is the risk-coverage curve of El-Yaniv and Wiener (2010), JMLR 11, 1605-1641, with one row for each distinct
+    confidence in descending order: predictions with equal confidence are kept or rejected together.
 
     Args:
-        confidence: of each clip, any number, such as the agreement between views; the highest score by default
+        confidence: any number for each clip, such as the agreement of views; by default the highest score
 
     Returns:
         columns threshold, clips, coverage (share kept), accuracy
@@ -108,9 +108,9 @@ def coverage(truth: np.ndarray, scores: np.ndarray, *, confidence: np.ndarray | 
     truth, scores = aligned(truth, scores)
     confidence = scores.max(axis=1) if confidence is None else np.asarray(confidence)
     if len(confidence) != len(truth):
-        raise ValueError(f"{len(truth)} truths and {len(confidence)} confidences: one a clip is expected")
-    predictions = pd.DataFrame({"threshold": confidence, "right": predict(scores) == truth})
-    steps = predictions.groupby("threshold").right.agg(["size", "sum"]).sort_index(ascending=False).cumsum()
+        raise ValueError(f"{len(truth)} truths and {len(confidence)} confidences: one per clip is expected")
+    predictions = pd.DataFrame({"threshold": confidence, "correct": predict(scores) == truth})
+    steps = predictions.groupby("threshold").correct.agg(["size", "sum"]).sort_index(ascending=False).cumsum()
     return pd.DataFrame(
         {
             "threshold": steps.index,

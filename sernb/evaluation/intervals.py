@@ -1,4 +1,4 @@
-"""Bootstrap intervals over speakers, of one set of predictions and of the difference of two."""
+"""Bootstrap intervals over speakers, for one set of predictions and for the difference of two."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,21 @@ from sernb.evaluation.baselines import constant_ranking
 from sernb.evaluation.metrics import Metric, aligned, confusion_matrix, macro_f1, recalls, top3, uar, war
 
 RESAMPLES = 2000
-DRAWS = 500  # of a metric that is no sum over clips, and has to be computed anew for each
+DRAWS = 500  # resamples for a metric that is not a function of sums over clips, and is computed for each resample
 LEVEL = 0.95
-# With fewer, resampled speakers mean little: clips are resampled, and the interval is marked wherever it is printed.
-# Such an interval is too narrow for other speakers, whatever their number: ``benchmarks/intervals.py`` simulates it.
+# With fewer speakers, resampling speakers is unreliable: clips are resampled, and the interval is marked in all output.
+# Such an interval is too narrow for new speakers, see the simulation in ``benchmarks/intervals.py``.
 FEWEST_SPEAKERS = 5
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and the 95 % interval of its resampled copies."""
+    """A value with its 95 % bootstrap interval."""
 
     value: float
     low: float
     high: float
-    unit: str = "speakers"  # what was drawn: "speakers" or "clips"
+    unit: str = "speakers"  # the resampling unit: "speakers" or "clips"
 
     def __str__(self) -> str:
         """Return the value and interval in per cent; an interval over clips is marked.
@@ -35,7 +35,7 @@ class Interval:
         return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]{of}"
 
     def as_number(self, digits: int = 3) -> str:
-        """Return the value and interval in their own unit, with so many decimals.
+        """Return the value and interval in their own unit, with a number of decimals.
 
         Examples:
             >>> Interval(0.5, 0.412, 0.58).as_number()
@@ -56,7 +56,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What one set of predictions is worth; the floors are what a fixed prediction reaches on the same clips."""
+    """Metrics of one set of predictions; floors are chance levels, of a constant prediction for the same clips."""
 
     clips: int
     speakers: int
@@ -65,7 +65,7 @@ class Metrics:
     uar: Interval
     macro_f1: Interval
     top3: Interval
-    recall: tuple[Interval, ...]  # by class; NaN where the class is absent
+    recall: tuple[Interval, ...]  # by class; NaN if the class is absent
     confusion: np.ndarray  # (true class, predicted class), counts
     war_floor: float
     uar_floor: float
@@ -76,8 +76,8 @@ class Metrics:
 def evaluate(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, *, seed: int = 0) -> Metrics:
     """Return all metrics with 95 % percentile intervals.
 
-    Resampled are whole speakers, since the clips of one speaker are not independent (Field and Welsh, 2007,
-    doi:10.1111/j.1467-9868.2007.00593.x); with fewer than ``FEWEST_SPEAKERS``, clips.
+    Speakers are resampled, as the clips of one speaker are not independent (Field and Welsh, 2007,
+    doi:10.1111/j.1467-9868.2007.00593.x); with fewer than ``FEWEST_SPEAKERS`` speakers, clips are.
 
     Raises:
         ValueError: as :func:`sernb.evaluation.confusion_matrix`
@@ -85,13 +85,13 @@ def evaluate(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, *, see
     truth, scores = aligned(truth, scores)
     predictions = Predictions(truth, scores, np.asarray(speakers))
     unit, groups = resampling_units(predictions.speakers)
-    drawn = draw_resamples(groups, RESAMPLES, seed)
+    resamples = draw_resamples(groups, RESAMPLES, seed)
     classes = scores.shape[1]
     confusion = confusion_matrix(truth, scores)
-    matrices = drawn @ group_sums(uar.sums.terms(truth, scores), groups)
+    matrices = resamples @ group_sums(uar.sums.terms(truth, scores), groups)
 
-    def around(metric: Metric) -> Interval:
-        return percentiles(metric(truth, scores), copies_of(metric, predictions, groups, drawn), unit)
+    def interval(metric: Metric) -> Interval:
+        return percentiles(metric(truth, scores), copies_of(metric, predictions, groups, resamples), unit)
 
     recall_copies = recalls(matrices.reshape(-1, classes, classes))  # (resamples, classes)
     floor = constant_ranking(truth, classes)
@@ -99,10 +99,10 @@ def evaluate(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, *, see
         clips=len(truth),
         speakers=len(np.unique(speakers)),
         resampled=unit,
-        war=around(war),
-        uar=around(uar),
-        macro_f1=around(macro_f1),
-        top3=around(top3),
+        war=interval(war),
+        uar=interval(uar),
+        macro_f1=interval(macro_f1),
+        top3=interval(top3),
         recall=tuple(
             percentiles(value, copies, unit) for value, copies in zip(recalls(confusion), recall_copies.T, strict=True)
         ),
@@ -115,39 +115,39 @@ def evaluate(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, *, see
 
 
 def bootstrap_interval(metric: Metric, predictions: Predictions, *, seed: int = 0) -> Interval:
-    """Return one metric with its interval; any metric, also of numbers as truth and scores."""
+    """Return a metric with its interval; truth and scores may also be numbers, for a metric of numbers."""
     unit, groups = resampling_units(predictions.speakers)
-    drawn = draw_resamples(groups, _draws(metric), seed)
+    resamples = draw_resamples(groups, _draws(metric), seed)
     value = metric(predictions.truth, predictions.scores)
-    return percentiles(value, copies_of(metric, predictions, groups, drawn), unit)
+    return percentiles(value, copies_of(metric, predictions, groups, resamples), unit)
 
 
 def paired_difference(metric: Metric, first: Predictions, second: Predictions, *, seed: int = 0) -> Interval:
-    """Return by how much ``second`` is better than ``first`` on the same clips, the same speakers drawn for both.
+    """Return the metric of ``second`` minus that of ``first``, paired over clips, with the same resamples for both.
 
     Raises:
         ValueError: if the two are not of the same clips in the same order
     """
     same_clips(first, second)
     unit, groups = resampling_units(first.speakers)
-    drawn = draw_resamples(groups, _draws(metric), seed)
-    copies = copies_of(metric, second, groups, drawn) - copies_of(metric, first, groups, drawn)
+    resamples = draw_resamples(groups, _draws(metric), seed)
+    copies = copies_of(metric, second, groups, resamples) - copies_of(metric, first, groups, resamples)
     return percentiles(metric(second.truth, second.scores) - metric(first.truth, first.scores), copies, unit)
 
 
 def unpaired_difference(metric: Metric, first: Predictions, second: Predictions, *, seed: int = 0) -> Interval:
-    """Return by how much ``second`` is better than ``first`` on other clips, speakers drawn for each by itself."""
-    copies, drawn_units = [], set()
+    """Return the metric of ``second`` minus that of ``first`` on different clips, with independent resamples."""
+    copies, units = [], set()
     for part, start in ((second, seed), (first, seed + 1)):
         unit, groups = resampling_units(part.speakers)
-        drawn_units.add(unit)
+        units.add(unit)
         copies.append(copies_of(metric, part, groups, draw_resamples(groups, _draws(metric), start)))
     value = metric(second.truth, second.scores) - metric(first.truth, first.scores)
-    return percentiles(value, copies[0] - copies[1], "clips" if "clips" in drawn_units else "speakers")
+    return percentiles(value, copies[0] - copies[1], "clips" if "clips" in units else "speakers")
 
 
 def resampling_units(speakers: np.ndarray) -> tuple[str, np.ndarray]:
-    """Return what is drawn, ``speakers`` or ``clips``, and the number of each clip's unit, shape ``(clips,)``."""
+    """Return the resampling unit, ``speakers`` or ``clips``, and the unit number of each clip, shape ``(clips,)``."""
     names, groups = np.unique(speakers, return_inverse=True)
     if len(names) < FEWEST_SPEAKERS:
         return "clips", np.arange(len(groups))
@@ -155,13 +155,13 @@ def resampling_units(speakers: np.ndarray) -> tuple[str, np.ndarray]:
 
 
 def same_clips(first: Predictions, second: Predictions) -> None:
-    """Stop if two sets of predictions are not of the same clips in the same order.
+    """Check that two sets of predictions are for the same clips in the same order.
 
     Raises:
         ValueError: if they are not
     """
     if not (np.array_equal(first.truth, second.truth) and np.array_equal(first.speakers, second.speakers)):
-        raise ValueError("the two sets of scores are not of the same clips in the same order: sort both by clip")
+        raise ValueError("the two sets of scores are not for the same clips in the same order: sort both by clip")
 
 
 def group_sums(terms: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -176,23 +176,23 @@ def _draws(metric: Metric) -> int:
 
 
 def draw_resamples(groups: np.ndarray, times: int, seed: int) -> np.ndarray:
-    """How often each unit is drawn, ``(times, units)``: the same as drawing with replacement, in one step."""
+    """Return how often each unit is drawn with replacement in each resample, shape ``(times, units)``."""
     count = int(groups.max()) + 1
     return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), times).astype(float)
 
 
-def copies_of(metric: Metric, predictions: Predictions, groups: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """The metric of each resampled copy, shape ``(copies,)``; means over classes are over those of all clips."""
+def copies_of(metric: Metric, predictions: Predictions, groups: np.ndarray, resamples: np.ndarray) -> np.ndarray:
+    """Return the metric of each resample, shape ``(resamples,)``; means over classes use the classes of all clips."""
     if sums := getattr(metric, "sums", None):
-        of_units = group_sums(sums.terms(*aligned(predictions.truth, predictions.scores)), groups)
-        return sums.of_copies(drawn @ of_units, of_units.sum(axis=0))
+        unit_sums = group_sums(sums.terms(*aligned(predictions.truth, predictions.scores)), groups)
+        return sums.of_copies(resamples @ unit_sums, unit_sums.sum(axis=0))
     clips = np.arange(len(groups))
-    copies = (np.repeat(clips, times[groups].astype(int)) for times in drawn)
+    copies = (np.repeat(clips, times[groups].astype(int)) for times in resamples)
     return np.array([metric(predictions.truth[copy], predictions.scores[copy]) for copy in copies])
 
 
 def percentiles(value: float, copies: np.ndarray, unit: str) -> Interval:
-    """Return a value with the 95 % percentile interval of its resampled copies, copies that have none left out."""
+    """Return a value with the 95 % percentile interval of its resamples, ignoring undefined ones (NaN)."""
     if np.isnan(value):
         return Interval(float("nan"), float("nan"), float("nan"), unit)
     low, high = np.nanpercentile(copies, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])

@@ -1,4 +1,4 @@
-"""Truth and scores → one figure each. A class that is not among the truths counts in no mean over classes."""
+"""Metrics of truth and scores. Means over classes leave out classes that are absent from the truth."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,26 +9,26 @@ import pandas as pd
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 
-# A probability of 0 for what then happens would cost infinitely much; this is scikit-learn's limit for float64.
+# Limits the log-loss of a true class with probability 0; this is scikit-learn's limit for float64.
 SMALLEST = np.finfo(float).eps
 
 
 @dataclass(frozen=True)
 class Sums:
-    """How a metric is made of what can be summed over clips: resampled copies then cost one matrix product."""
+    """A metric as a function of sums over clips, so that all resamples cost one matrix product."""
 
     terms: Callable[[np.ndarray, np.ndarray], np.ndarray]  # truth, scores → (clips, terms)
     value: Callable[[np.ndarray], np.ndarray]  # (…, terms) → (…)
     by_class: Callable[[np.ndarray], np.ndarray] | None = None  # (…, terms) → (…, classes), of which value is the mean
 
     def of_copies(self, copies: np.ndarray, whole: np.ndarray) -> np.ndarray:
-        """Return the metric of each resampled copy, shape ``(copies,)``.
+        """Return the metric of each resample, shape ``(copies,)``.
 
-        A mean over classes is over those of the whole: where no clip of a class was drawn, it keeps its value, so that
-        a copy that misses a class is not judged by the others alone.
+        Means are over the classes of all clips: a class that is missing from a resample keeps its value on all clips,
+        so that the resample is not scored on the other classes only.
 
         Args:
-            copies: sums of each copy, ``(copies, terms)``
+            copies: sums of each resample, ``(copies, terms)``
             whole: sums of all clips, ``(terms,)``
         """
         if self.by_class is None:
@@ -39,7 +39,7 @@ class Sums:
 
 
 def of_sums(terms: Callable, value: Callable, by_class: Callable | None = None) -> Callable[[Metric], Metric]:
-    """Define a metric by its sums; its function gives the documentation."""
+    """Define a metric by its sums; the decorated function only documents it."""
 
     def define(documented: Metric) -> Metric:
         @wraps(documented)
@@ -53,7 +53,7 @@ def of_sums(terms: Callable, value: Callable, by_class: Callable | None = None) 
 
 
 def predict(scores: np.ndarray) -> np.ndarray:
-    """Return the class with the highest score of each clip, the first one of equals."""
+    """Return the class with the highest score for each clip, the first one in case of ties."""
     return np.asarray(scores).argmax(axis=1)
 
 
@@ -61,7 +61,7 @@ def confusion_matrix(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return counts, shape ``(true class, predicted class)``.
 
     Raises:
-        ValueError: if lengths differ, there are no clips, a truth is no class, or scores are not finite
+        ValueError: if lengths differ, there are no clips, a truth is not a class number, or scores are not finite
     """
     truth, scores = aligned(truth, scores)
     classes = scores.shape[1]
@@ -69,7 +69,7 @@ def confusion_matrix(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def aligned(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return both as arrays.
+    """Convert both to arrays and check them.
 
     Raises:
         ValueError: as :func:`confusion_matrix`
@@ -85,23 +85,23 @@ def aligned(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def probabilities(scores: np.ndarray) -> np.ndarray:
-    """Return scores as probabilities: each row is divided by its sum, which rounding alone may move from 1.
+    """Check that scores are probabilities, and divide each row by its sum to correct rounding.
 
     Raises:
-        ValueError: if a score is negative or a row does not sum up to 1 (to 0.001)
+        ValueError: if a score is negative or a row does not sum to 1 (within 0.001)
     """
     scores = np.asarray(scores, float)
     sums = scores.sum(axis=1, keepdims=True)
     if (scores < 0).any() or (np.abs(sums - 1) > 1e-3).any():
-        raise ValueError("scores must be probabilities here: none negative, and 1 in sum for each clip")
+        raise ValueError("scores must be probabilities here: not negative, with a sum of 1 for each clip")
     return scores / sums
 
 
-# -- Counts of right and wrong -- #
+# -- Counts of correct predictions -- #
 
 
 def among_first(truth: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:
-    """Return for each clip whether its class is among the ``k`` highest scores; of equals the first classes count."""
+    """Return whether each clip's class has one of the ``k`` highest scores; ties are broken by class order."""
     order = np.argsort(-np.asarray(scores), axis=1, kind="stable")
     return (order[:, :k] == np.asarray(truth)[:, None]).any(axis=1)
 
@@ -123,7 +123,7 @@ def _cells(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def _of_confusion(function: Callable[[np.ndarray], np.ndarray], *, macro: bool) -> Callable[[Metric], Metric]:
-    """Define a metric by what confusion counts give: with ``macro`` its values by class, of which it is the mean."""
+    """Define a metric by a function of confusion counts; with ``macro``, as the mean of its values by class."""
 
     def of_counts(sums: np.ndarray) -> np.ndarray:
         classes = int(np.sqrt(sums.shape[-1]))
@@ -134,7 +134,7 @@ def _of_confusion(function: Callable[[np.ndarray], np.ndarray], *, macro: bool) 
     return of_sums(_cells, lambda sums: np.nanmean(of_counts(sums), axis=-1), of_counts)
 
 
-def _right(matrix: np.ndarray) -> np.ndarray:
+def _correct(matrix: np.ndarray) -> np.ndarray:
     return np.diagonal(matrix, axis1=-2, axis2=-1)
 
 
@@ -143,18 +143,18 @@ def _share(part: np.ndarray, whole: np.ndarray, otherwise: float = np.nan) -> np
 
 
 def recalls(matrix: np.ndarray) -> np.ndarray:
-    """Return the recall of each class from confusion counts ``(…, classes, classes)``; NaN where it is absent."""
-    return _share(_right(matrix), matrix.sum(axis=-1))
+    """Return the recall of each class from confusion counts ``(…, classes, classes)``; NaN for absent classes."""
+    return _share(_correct(matrix), matrix.sum(axis=-1))
 
 
 def _precisions(matrix: np.ndarray) -> np.ndarray:
-    """0 for a class that is present and never predicted, NaN for one that is neither."""
-    met = matrix.sum(axis=-1) + matrix.sum(axis=-2) > 0
-    return np.where(met, _share(_right(matrix), matrix.sum(axis=-2), otherwise=0.0), np.nan)
+    """Return precisions: 0 for a class that is present and never predicted, NaN for one that is neither."""
+    occurs = matrix.sum(axis=-1) + matrix.sum(axis=-2) > 0
+    return np.where(occurs, _share(_correct(matrix), matrix.sum(axis=-2), otherwise=0.0), np.nan)
 
 
 def _f1s(matrix: np.ndarray) -> np.ndarray:
-    return _share(2 * _right(matrix), matrix.sum(axis=-1) + matrix.sum(axis=-2))
+    return _share(2 * _correct(matrix), matrix.sum(axis=-1) + matrix.sum(axis=-2))
 
 
 def _weighted(values: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -164,7 +164,7 @@ def _weighted(values: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 @of_sums(lambda truth, scores: _with_ones(predict(scores) == truth), _mean)
 def war(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Weighted average recall, which is accuracy: the share of clips that are predicted rightly.
+    """Weighted average recall, which equals accuracy: the share of correct predictions.
 
     Examples:
         >>> war(np.array([0, 1, 1, 1]), np.eye(2)[[0, 1, 1, 0]])
@@ -174,9 +174,9 @@ def war(truth: np.ndarray, scores: np.ndarray) -> float:
 
 @_of_confusion(recalls, macro=True)
 def uar(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Unweighted average recall: the mean over the classes present of the share of each predicted rightly.
+    """Unweighted average recall: the mean of recall over the classes that are present.
 
-    Where all classes are present it is the macro recall; weighted recall is :func:`war`.
+    If all classes are present it equals macro recall; weighted recall is :func:`war`.
 
     Examples:
         >>> round(uar(np.array([0, 1, 1, 1]), np.eye(2)[[0, 1, 1, 0]]), 4)
@@ -186,31 +186,31 @@ def uar(truth: np.ndarray, scores: np.ndarray) -> float:
 
 @_of_confusion(_precisions, macro=True)
 def macro_precision(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Mean over the classes present or predicted of precision; 0 for a class that is never predicted."""
+    """Mean precision over the classes present or predicted; 0 for a class that is never predicted."""
 
 
 @_of_confusion(lambda matrix: _weighted(_precisions(matrix), matrix), macro=False)
 def weighted_precision(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Mean of precision over classes, each weighted by its number of clips."""
+    """Mean precision over classes, weighted by their numbers of clips."""
 
 
 @_of_confusion(_f1s, macro=True)
 def macro_f1(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Mean over the classes present or predicted of the harmonic mean of precision and recall."""
+    """Mean F1, the harmonic mean of precision and recall, over the classes present or predicted."""
 
 
 @_of_confusion(lambda matrix: _weighted(_f1s(matrix), matrix), macro=False)
 def weighted_f1(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Mean of F1 over classes, each weighted by its number of clips."""
+    """Mean F1 over classes, weighted by their numbers of clips."""
 
 
 @of_sums(lambda truth, scores: _with_ones(among_first(truth, scores, 3)), _mean)
 def top3(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Share of clips whose class is among the three highest scores; of equal scores the first classes count."""
+    """Share of clips whose class has one of the three highest scores; ties are broken by class order."""
 
 
 def top_k(truth: np.ndarray, scores: np.ndarray, k: int = 3) -> float:
-    """Share of clips whose class is among the ``k`` highest scores; of equal scores the first classes count.
+    """Share of clips whose class has one of the ``k`` highest scores; ties are broken by class order.
 
     Examples:
         >>> top_k(np.array([0, 1]), np.array([[0.2, 0.5, 0.3], [0.5, 0.1, 0.4]]), k=2)
@@ -220,10 +220,10 @@ def top_k(truth: np.ndarray, scores: np.ndarray, k: int = 3) -> float:
 
 
 def per_class(truth: np.ndarray, scores: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
-    """Return precision, recall, F1 and clips of each class, one row each; NaN where a class is absent.
+    """Return precision, recall, F1 and number of clips by class; NaN if a class is absent.
 
     Args:
-        classes: their names, in the order of the scores
+        classes: names, in the order of the scores
     """
     matrix = confusion_matrix(truth, scores)
     return pd.DataFrame(
@@ -238,10 +238,10 @@ def per_class(truth: np.ndarray, scores: np.ndarray, classes: tuple[str, ...]) -
 
 
 def per_group(truth: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
-    """Return WAR, UAR and clips of each group, one row each in order of name: speakers, genders, intensities.
+    """Return WAR, UAR and number of clips by group, such as speaker or gender, in order of name.
 
     Args:
-        groups: name of each clip's group, shape ``(clips,)``
+        groups: group name of each clip, shape ``(clips,)``
     """
     truth, scores = aligned(truth, scores)
     groups = np.asarray(groups)
@@ -260,8 +260,8 @@ def per_group(truth: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> pd.D
 
 
 def _loss(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    given = probabilities(scores)[np.arange(len(truth)), truth]
-    return _with_ones(-np.log(np.clip(given, SMALLEST, 1 - SMALLEST)))
+    true_class = probabilities(scores)[np.arange(len(truth)), truth]
+    return _with_ones(-np.log(np.clip(true_class, SMALLEST, 1 - SMALLEST)))
 
 
 def _squares(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -270,10 +270,10 @@ def _squares(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 @of_sums(_loss, _mean)
 def log_loss(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Mean of minus the natural logarithm of the probability given to the true class (cross-entropy, nats).
+    """Mean negative natural logarithm of the probability of the true class (cross-entropy, nats).
 
     Raises:
-        ValueError: if scores are no probabilities
+        ValueError: if scores are not probabilities
     """
 
 
@@ -284,7 +284,7 @@ def brier(truth: np.ndarray, scores: np.ndarray) -> float:
     Brier (1950), doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
 
     Raises:
-        ValueError: if scores are no probabilities
+        ValueError: if scores are not probabilities
     """
 
 
@@ -292,20 +292,20 @@ def brier(truth: np.ndarray, scores: np.ndarray) -> float:
 
 
 def ccc(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Concordance correlation coefficient of two series of numbers, -1 … 1; clips without truth (NaN) are left out.
+    """Concordance correlation coefficient, -1 … 1; clips without truth (NaN) are left out.
 
-    Twice the covariance, by the sum of both variances and the squared difference of the means, all over n:
-    Lin (1989), doi:10.2307/2532051. 0 if one is constant, NaN if both are one and the same constant.
+    Twice the covariance divided by the sum of both variances and the squared difference of the means, with divisor n:
+    Lin (1989), doi:10.2307/2532051. 0 if one series is constant, NaN if both are the same constant.
 
     Examples:
         >>> round(ccc(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0])), 4)
         0.5714
 
     Raises:
-        ValueError: if lengths differ, no truth is there, or a prediction is not finite
+        ValueError: if lengths differ, no clip has a truth, or a prediction is not finite
     """
     truth, prediction = _measured(truth, prediction)
-    if not np.ptp(truth) or not np.ptp(prediction):  # of no variance but that of rounding
+    if not np.ptp(truth) or not np.ptp(prediction):  # otherwise rounding would give a small variance
         return 0.0 if np.ptp(np.concatenate([truth, prediction])) else float("nan")
     covariance = np.mean((truth - truth.mean()) * (prediction - prediction.mean()))
     spread = truth.var() + prediction.var() + (truth.mean() - prediction.mean()) ** 2
@@ -313,9 +313,9 @@ def ccc(truth: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def pearson(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Pearson's correlation of two series of numbers, -1 … 1; clips without truth (NaN) are left out.
+    """Pearson's correlation, -1 … 1; clips without truth (NaN) are left out.
 
-    Neither a shift nor another range of the predictions changes it. NaN where either is constant: it is not defined.
+    It is invariant to shift and positive scale of the predictions, and undefined (NaN) if either series is constant.
 
     Raises:
         ValueError: as :func:`ccc`
@@ -328,7 +328,7 @@ def pearson(truth: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def rmse(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Root of the mean squared error, in the unit of the truth; clips without truth (NaN) are left out.
+    """Root mean squared error, in the unit of the truth; clips without truth (NaN) are left out.
 
     Raises:
         ValueError: as :func:`ccc`
@@ -340,10 +340,10 @@ def rmse(truth: np.ndarray, prediction: np.ndarray) -> float:
 def _measured(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     truth, prediction = np.asarray(truth, float), np.asarray(prediction, float)
     if truth.shape != prediction.shape:
-        raise ValueError(f"{len(truth)} truths and {len(prediction)} predictions: one prediction a clip is expected")
-    there = ~np.isnan(truth)
-    if not there.any():
+        raise ValueError(f"{len(truth)} truths and {len(prediction)} predictions: one prediction per clip is expected")
+    labelled = ~np.isnan(truth)
+    if not labelled.any():
         raise ValueError(f"no truth among {len(truth)} clips: nothing can be compared")
-    if not np.isfinite(prediction[there]).all():
+    if not np.isfinite(prediction[labelled]).all():
         raise ValueError("predictions must be finite; a training that diverged gives NaN")
-    return truth[there], prediction[there]
+    return truth[labelled], prediction[labelled]

@@ -1,4 +1,4 @@
-"""How well numbers are predicted, such as arousal: CCC, Pearson's correlation and RMSE with intervals over speakers."""
+"""Metrics of numeric predictions, such as arousal: CCC, Pearson's correlation and RMSE, with intervals."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ from sernb.evaluation.intervals import RESAMPLES, Interval, draw_resamples, grou
 from sernb.evaluation.metrics import ccc, pearson, rmse
 
 OF_NUMBERS = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
-CONSTANT = 1e-12  # share of the second moment below which a variance is one of rounding
+CONSTANT = 1e-12  # share of the second moment below which a variance is due to rounding
 
 
 @dataclass(frozen=True)
 class NumberMetrics:
-    """What predictions of a number are worth; CCC and correlation have no unit, all else the unit of the truth."""
+    """Metrics of numeric predictions; CCC, correlation and spread have no unit, the others the unit of the truth."""
 
     clips: int
     speakers: int
     resampled: str  # "speakers" or "clips"
-    ccc: Interval  # 0 for constant predictions; NaN where truth and predictions are one and the same constant
-    pearson: Interval  # NaN where truth or predictions are constant
+    ccc: Interval  # 0 for constant predictions; NaN if truth and predictions are the same constant
+    pearson: Interval  # NaN if truth or predictions are constant
     rmse: Interval
-    rmse_floor: float  # of the best constant prediction, the mean of the truth; its CCC is 0
+    rmse_floor: float  # of the best constant prediction, the mean of the truth, whose CCC is 0
     bias: float  # see :func:`bias`
     spread: float  # see :func:`spread`
 
@@ -29,10 +29,10 @@ class NumberMetrics:
 def evaluate_numbers(
     truth: np.ndarray, prediction: np.ndarray, speakers: np.ndarray, *, seed: int = 0
 ) -> NumberMetrics:
-    """Return all metrics with 95 % percentile intervals; resampled is as by :func:`sernb.evaluation.evaluate`.
+    """Return all metrics with 95 % percentile intervals, resampled as in :func:`sernb.evaluation.evaluate`.
 
     Args:
-        truth: shape ``(clips,)``; clips without one (NaN) are left out
+        truth: shape ``(clips,)``; clips without a value (NaN) are left out
         prediction: shape ``(clips,)``
         speakers: shape ``(clips,)``
 
@@ -40,8 +40,8 @@ def evaluate_numbers(
         ValueError: as :func:`sernb.evaluation.ccc`
     """
     values = {name: metric(truth, prediction) for name, metric in OF_NUMBERS.items()}
-    there = ~np.isnan(np.asarray(truth, float))
-    truth, prediction, speakers = (np.asarray(each)[there] for each in (truth, prediction, speakers))
+    labelled = ~np.isnan(np.asarray(truth, float))
+    truth, prediction, speakers = (np.asarray(each)[labelled] for each in (truth, prediction, speakers))
     unit, groups = resampling_units(speakers)
     copies = _resampled(truth.astype(float), prediction.astype(float), groups, seed)
     return NumberMetrics(
@@ -61,12 +61,12 @@ def bias(truth: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def spread(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Return the standard deviation of the predictions by that of the truth; NaN where truth is constant."""
+    """Return the standard deviation of the predictions divided by that of the truth; NaN if the truth is constant."""
     return float(np.ptp(prediction) and prediction.std()) / float(truth.std()) if np.ptp(truth) else float("nan")
 
 
 def _resampled(truth: np.ndarray, prediction: np.ndarray, groups: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Return each metric of resampled copies, from their first and second moments."""
+    """Return each metric of all resamples, from their first and second moments."""
     middle = truth.mean()
     t, p = truth - middle, prediction - middle
     sums = draw_resamples(groups, RESAMPLES, seed) @ group_sums(

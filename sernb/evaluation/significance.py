@@ -1,4 +1,4 @@
-"""Several systems, or one with several seeds: tests, the smallest difference that can be seen, ranks."""
+"""Comparison of systems or seeds: paired tests, smallest detectable difference, ranks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,56 +21,57 @@ from sernb.evaluation.intervals import (
 )
 from sernb.evaluation.metrics import Metric, aligned
 
-EXACT = 12  # up to so many units all sign flips are tried
+EXACT = 12  # up to this number of units, the test is exact: all sign flips are evaluated
 PERMUTATIONS = 10_000
 BLOCK = 1000
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two systems differ on the same clips."""
+    """Difference of two systems on the same clips, with its test."""
 
     difference: Interval
     p: float  # two-sided
-    units: int  # how many speakers, or clips, were flipped
-    exact: bool  # all flips were tried, not a sample of them
+    units: int  # number of speakers, or clips, that were flipped
+    exact: bool  # all flips were evaluated, not a sample
 
 
 def paired_test(metric: Metric, first: Predictions, second: Predictions, *, seed: int = 0) -> Comparison:
-    """Return by how much ``second`` is better than ``first``, and how likely chance alone is to differ as much.
+    """Test the difference of ``second`` minus ``first``, paired over clips, by flipping speakers.
 
-    Sign-flip test by speaker: if the systems were equal, each speaker's predictions could as well have been the other
-    system's (Good, 2005, doi:10.1007/b138696). All exchanges are tried for up to 12 speakers, else 10,000 random ones,
-    with one added to both counts (Phipson and Smyth, 2010, doi:10.2202/1544-6115.1585). With n speakers no p is below
-    2 / 2^n. Where speakers are too few for intervals over them, clips are exchanged: the interval is marked.
+    Paired permutation test: under the null hypothesis, each speaker's predictions are exchangeable between the systems
+    (Good, 2005, doi:10.1007/b138696). All flips are evaluated for up to 12 speakers, otherwise 10,000 random ones, with
+    one added to both counts (Phipson and Smyth, 2010, doi:10.2202/1544-6115.1585). With n speakers, p is at least
+    2 / 2^n. If there are too few speakers for intervals over them, clips are flipped and the interval is marked.
 
     Args:
-        metric: one that is made of sums over clips, such as :func:`sernb.evaluation.uar`
+        metric: a function of sums over clips, such as :func:`sernb.evaluation.uar`
 
     Raises:
-        ValueError: if the two are not of the same clips in the same order, or the metric is none of sums
+        ValueError: if the two are not for the same clips in the same order, or the metric is not a function of sums
     """
     difference = paired_difference(metric, first, second, seed=seed)
     if not hasattr(metric, "sums"):
-        raise ValueError(f"{metric.__name__} is not made of sums over clips: it cannot be tested this way")
+        raise ValueError(f"{metric.__name__} is not a function of sums over clips, which this test needs")
     _, groups = resampling_units(first.speakers)
-    ours, theirs = (
+    second_sums, first_sums = (
         group_sums(metric.sums.terms(*aligned(predictions.truth, predictions.scores)), groups)
         for predictions in (second, first)
     )
-    beyond = tried = 0
-    for flips in _flips(len(ours), np.random.default_rng(seed)):
-        moved = flips @ (theirs - ours)
-        flipped = metric.sums.value(ours.sum(axis=0) + moved) - metric.sums.value(theirs.sum(axis=0) - moved)
-        beyond += int((np.abs(flipped) >= abs(difference.value) - 1e-12).sum())  # 1e-12: equal but for rounding
-        tried += len(flipped)
-    exact = len(ours) <= EXACT
-    p = beyond / tried if exact else (beyond + 1) / (tried + 1)
-    return Comparison(difference, p, len(ours), exact)
+    extreme = total = 0
+    for flips in _flips(len(second_sums), np.random.default_rng(seed)):
+        moved = flips @ (first_sums - second_sums)
+        flipped = metric.sums.value(second_sums.sum(axis=0) + moved)
+        flipped = flipped - metric.sums.value(first_sums.sum(axis=0) - moved)
+        extreme += int((np.abs(flipped) >= abs(difference.value) - 1e-12).sum())  # 1e-12: equal up to rounding
+        total += len(flipped)
+    exact = len(second_sums) <= EXACT
+    p = extreme / total if exact else (extreme + 1) / (total + 1)
+    return Comparison(difference, p, len(second_sums), exact)
 
 
 def _flips(count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Which units are exchanged, ``(flips, units)``, in blocks."""
+    """Yield blocks of flips, ``(flips, units)``; 1 exchanges the unit between the systems."""
     if count <= EXACT:
         yield np.array(list(product((0.0, 1.0), repeat=count)))
         return
@@ -79,7 +80,7 @@ def _flips(count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
-    """Return p values corrected for their number: Holm (1979), Scandinavian Journal of Statistics 6, 65-70.
+    """Correct p values for multiple testing: Holm (1979), Scandinavian Journal of Statistics 6, 65-70.
 
     Examples:
         >>> holm([0.01, 0.04, 0.03])
@@ -93,10 +94,10 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 
 def speaker_differences(metric: Metric, first: Predictions, second: Predictions) -> np.ndarray:
-    """Return by how much ``second`` is better for each speaker, shape ``(speakers,)``, in order of name.
+    """Return the metric of ``second`` minus that of ``first`` by speaker, shape ``(speakers,)``, in order of name.
 
     Raises:
-        ValueError: if the two are not of the same clips in the same order
+        ValueError: if the two are not for the same clips in the same order
     """
     same_clips(first, second)
     speakers = np.asarray(first.speakers)
@@ -109,13 +110,13 @@ def speaker_differences(metric: Metric, first: Predictions, second: Predictions)
 def smallest_detectable_difference(
     deviation: float, speakers: int, *, power: float = 0.8, level: float = LEVEL
 ) -> float:
-    """Return the smallest true difference that a paired test over so many speakers finds with this power.
+    """Return the smallest true difference that a paired test over this number of speakers detects with this power.
 
     (t(1 - (1 - level) / 2) + t(power)) · deviation / √speakers, with speakers - 1 degrees of freedom: Bloom (1995),
     doi:10.1177/0193841X9501900504.
 
     Args:
-        deviation: sample standard deviation between speakers of the difference, see :func:`speaker_differences`
+        deviation: sample standard deviation of the difference over speakers, see :func:`speaker_differences`
 
     Examples:
         >>> round(smallest_detectable_difference(0.06, 24), 3)
@@ -127,14 +128,14 @@ def smallest_detectable_difference(
     from scipy.stats import t
 
     if speakers < 2:
-        raise ValueError(f"{speakers} speakers: the spread between speakers needs at least two")
+        raise ValueError(f"{speakers} speakers: the deviation over speakers needs at least two")
     quantiles = t.ppf([(1 + level) / 2, power], speakers - 1)
     return float(quantiles.sum() * deviation / np.sqrt(speakers))
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and sample standard deviation of one figure over seeds; NaN deviation for one seed."""
+    """Mean and sample standard deviation of a score over seeds; the deviation of one seed is NaN."""
 
     mean: float
     deviation: float
@@ -153,30 +154,30 @@ class Spread:
 
 
 def average_over_seeds(values: Sequence[float]) -> Spread:
-    """Return how a figure varies when only the seed does.
+    """Return mean and standard deviation of a score over seeds.
 
     Raises:
         ValueError: if there is no value
     """
     if not len(values):
-        raise ValueError("no values: one for each seed is expected")
+        raise ValueError("no values: one per seed is expected")
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
     return Spread(float(np.mean(values)), deviation, len(values))
 
 
 def rank(metric: Metric, systems: Mapping[str, Predictions], *, seed: int = 0) -> pd.DataFrame:
-    """Rank systems on the same clips, 1 for the highest figure, with the 95 % interval of each rank.
+    """Rank systems on the same clips, 1 for the highest score, with the 95 % interval of each rank.
 
-    The same speakers are drawn for all; equal figures share the mean of their ranks.
+    All systems have the same resamples; equal scores share the mean of their ranks.
 
     Args:
-        metric: one that is made of sums over clips, better when higher
+        metric: a function of sums over clips; higher is better
 
     Returns:
-        columns system, value, rank, low, high, first (share of the copies in which no system was better); best first
+        columns system, value, rank, low, high, first (share of resamples in which no system is better); best first
 
     Raises:
-        ValueError: if the systems are not of the same clips in the same order
+        ValueError: if the systems' predictions are not for the same clips in the same order
     """
     from scipy.stats import rankdata
 
@@ -184,9 +185,9 @@ def rank(metric: Metric, systems: Mapping[str, Predictions], *, seed: int = 0) -
     for other in every[1:]:
         same_clips(every[0], other)
     _, groups = resampling_units(every[0].speakers)
-    drawn = draw_resamples(groups, RESAMPLES, seed)
-    # Rounded: figures that are equal but for rounding share a rank.
-    copies = np.stack([copies_of(metric, predictions, groups, drawn) for predictions in every]).round(12)
+    resamples = draw_resamples(groups, RESAMPLES, seed)
+    # Rounded, so that scores that are equal up to rounding errors share a rank.
+    copies = np.stack([copies_of(metric, predictions, groups, resamples) for predictions in every]).round(12)
     ranked = rankdata(-copies, axis=0)  # (systems, copies)
     values = np.array([metric(predictions.truth, predictions.scores) for predictions in every])
     low, high = np.percentile(ranked, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=1)
@@ -204,7 +205,7 @@ def rank(metric: Metric, systems: Mapping[str, Predictions], *, seed: int = 0) -
 
 
 def format_p(p: float) -> str:
-    """Return a p value with three places.
+    """Return a p value with three decimals.
 
     Examples:
         >>> format_p(0.0421), format_p(0.0001)

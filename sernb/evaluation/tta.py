@@ -1,4 +1,4 @@
-"""Several views of each clip → one prediction, and how far they agree on it. Scores: ``(views, clips, classes)``."""
+"""Test-time augmentation: mean and agreement of views. Scores have the shape ``(views, clips, classes)``."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from sernb.evaluation.metrics import predict, probabilities
 
 
 def average_views(scores: np.ndarray) -> np.ndarray:
-    """Test-time augmentation: the arithmetic mean of the scores over the views."""
+    """Return the arithmetic mean of the scores over views, shape ``(clips, classes)``."""
     return np.asarray(scores).mean(axis=0)
 
 
 def view_votes(scores: np.ndarray) -> np.ndarray:
-    """Return the share of views whose own prediction is that of the mean, shape ``(clips,)``.
+    """Return the share of views that agree with the prediction of the mean, shape ``(clips,)``.
 
     Examples:
         >>> view_votes(np.array([[[0.9, 0.1]], [[0.8, 0.2]], [[0.3, 0.7]], [[0.6, 0.4]]]))
@@ -22,12 +22,12 @@ def view_votes(scores: np.ndarray) -> np.ndarray:
 
 
 def view_divergence(scores: np.ndarray) -> np.ndarray:
-    """Return the Jensen-Shannon divergence between the views in bits, shape ``(clips,)``: 0, all alike, … log2(views).
+    """Return the Jensen-Shannon divergence between the views in bits, shape ``(clips,)``: 0 (equal) … log2(views).
 
-    Entropy of the mean less the mean of the entropies: Lin (1991), doi:10.1109/18.61115.
+    Entropy of the mean minus the mean of the entropies: Lin (1991), doi:10.1109/18.61115.
 
     Raises:
-        ValueError: if scores are no probabilities
+        ValueError: if scores are not probabilities
     """
     views = np.stack([probabilities(view) for view in scores])
     return np.maximum(_entropy(views.mean(axis=0)) - _entropy(views).mean(axis=0), 0)

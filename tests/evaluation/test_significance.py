@@ -105,12 +105,12 @@ def test_other_clips_and_other_metrics_are_refused():
     first, second = systems()
     turned = Predictions(second.truth[::-1], second.scores[::-1], second.speakers[::-1])
     for compare in (paired_test, paired_difference, speaker_differences):
-        with pytest.raises(ValueError, match="not of the same clips in the same order"):
+        with pytest.raises(ValueError, match="not for the same clips in the same order"):
             compare(uar, first, turned)
-    with pytest.raises(ValueError, match="not of the same clips"):
+    with pytest.raises(ValueError, match="not for the same clips"):
         rank(uar, {"one": first, "other": turned})
     numbers = Predictions(np.arange(80.0), np.arange(80.0) ** 2, first.speakers[:80])
-    with pytest.raises(ValueError, match="ccc is not made of sums"):
+    with pytest.raises(ValueError, match="ccc is not a function of sums"):
         paired_test(ccc, numbers, numbers)
 
 
