@@ -1,1 +1,1 @@
-"""Reporting: notebooks are executed and become HTML pages, pages become a report with an index."""
+"""Reporting: execution of notebooks, HTML pages, and reports with an index."""

@@ -1,4 +1,4 @@
-"""A clip picked by hand in JupyterLab, to see and to hear; on a page there is nobody to pick one."""
+"""Interactive choice of a clip in JupyterLab, to see and hear; pages leave it out."""
 
 import os
 
@@ -10,9 +10,9 @@ from sernb.reporting import page
 
 
 def pick(pool: Pool, data: str = "") -> None:
-    """Display menus of speaker, emotion and clip, and the clip they name: player, waveform, log-mel spectrogram.
+    """Display menus for speaker, emotion and clip, and the selected clip: player, waveform, log-mel spectrogram.
 
-    Without the package ipywidgets this is one line that names it; where no person is at the notebook it is nothing.
+    Without the package ipywidgets, print how to install it; outside an interactive notebook, do nothing.
     """
     if "JPY_SESSION_NAME" not in os.environ:  # set by a Jupyter server for its kernels, not by papermill
         return
@@ -31,7 +31,7 @@ def pick(pool: Pool, data: str = "") -> None:
     )
     clip, shown = ipywidgets.Dropdown(description="Clip"), ipywidgets.Output()
 
-    def offer(_: object = None) -> None:
+    def list_clips(_: object = None) -> None:
         names = list(clips.loc[(clips.speaker == speaker.value) & (clips.emotion == emotion.value), "clip"])
         clip.options = names
         clip.value = names[0] if names else None
@@ -47,8 +47,8 @@ def pick(pool: Pool, data: str = "") -> None:
             page.show(*figures.waveforms({emotion.value: signal}, features.sampling_rate, clip.value))
             page.show(*figures.spectrograms({emotion.value: features(signal)}, features, clip.value))
 
-    speaker.observe(offer, "value")
-    emotion.observe(offer, "value")
+    speaker.observe(list_clips, "value")
+    emotion.observe(list_clips, "value")
     clip.observe(show, "value")
     display(ipywidgets.VBox([ipywidgets.HBox([speaker, emotion, clip]), shown]))
-    offer()
+    list_clips()

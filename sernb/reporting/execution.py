@@ -1,4 +1,4 @@
-"""Notebooks run without a screen, and what they show: figures, tables, sounds."""
+"""Execution of notebooks without a browser, and export of their pages."""
 
 import ast
 import contextlib
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import nbformat
 
 
-FAILED = ".failed"  # in the name of a page that lies beside a whole one
-# What librosa needs for downloads looks for widgets when it is imported, and complains where there are none.
+FAILED = ".failed"  # in the name of a failed page next to an earlier complete one
+# A dependency of librosa looks for ipywidgets when it is imported, and warns if they are missing.
 warnings.filterwarnings("ignore", message="IProgress not found")
-# Runs in the kernel, which by default drops what is printed faster than it can be sent, and figures with it.
+# Runs in the kernel, which by default drops output, figures included, that is printed faster than it can be sent.
 KEEP_ALL_OUTPUT = (
     "get_ipython().events.register('pre_execute', lambda: (thread := get_ipython().kernel.iopub_thread)"
     ".schedule(lambda: thread.socket.setsockopt(__import__('zmq').SNDHWM, 0)))"
@@ -29,17 +29,17 @@ KEEP_ALL_OUTPUT = (
 
 
 class NotebookFailed(Exception):  # noqa: N818
-    """A notebook stopped with an error; its page shows where.
+    """A notebook failed with an error, which its page shows.
 
     Attributes:
-        page: the HTML page, written up to and including the failure
+        page: the HTML page, up to and including the failure
         cell: id of the cell, empty if none had started
         name: class of the error
         value: its message, one line
     """
 
     def __init__(self, page: Path, cell: str, name: str, value: str) -> None:
-        """Keep what a caller reports."""
+        """Keep the details for the caller's report."""
         super().__init__(page, cell, name, value)
         self.page, self.cell, self.name, self.value = page, cell, name, value
 
@@ -53,41 +53,41 @@ class NotebookFailed(Exception):  # noqa: N818
 def read_parameters(source: Path) -> dict[str, object]:
     """Return the parameters of a notebook with their defaults, in order.
 
-    The cell tagged ``parameters`` is read as Python, not by papermill's patterns, which overlook a line with a
-    second ``=``. A default that is not a literal comes back as None.
+    The cell tagged ``parameters`` is parsed as Python; papermill's patterns miss lines with a second ``=``. A default
+    that is not a literal is returned as None.
 
     Raises:
         FileNotFoundError: if there is no such notebook
     """
     cells = read_notebook(source).cells
     cell = next((cell for cell in cells if "parameters" in cell.metadata.get("tags", [])), None)
-    found = {}
+    parameters = {}
     for line in ast.parse(cell.source).body if cell else ():
         targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
         for target in targets:
             if isinstance(target, ast.Name):
                 try:
-                    found[target.id] = ast.literal_eval(line.value)
+                    parameters[target.id] = ast.literal_eval(line.value)
                 except (ValueError, TypeError):
-                    found[target.id] = None
-    return found
+                    parameters[target.id] = None
+    return parameters
 
 
 def parse_parameters(source: Path, pairs: Sequence[tuple[str, str]]) -> dict[str, object]:
-    """Turn the words of a command line into values of the types the notebook's defaults have.
+    """Convert the arguments of a command line to the types of the notebook's defaults.
 
-    Lists are written with commas, their items have the type of the default's first item (text if it is empty).
+    Items of a list are separated by commas and have the type of the default's first item (text if it is empty).
 
     Raises:
-        ValueError: if a name is unknown or given twice, or a word does not fit
+        ValueError: if a name is unknown or given twice, or a value has the wrong type
     """
-    known = read_parameters(source)
-    _refuse_unknown(source, [name for name, _ in pairs], known)
+    defaults = read_parameters(source)
+    _refuse_unknown(source, [name for name, _ in pairs], defaults)
     values = {}
     for name, text in pairs:
         if name in values:
             raise ValueError(f"parameter {name} is given twice")
-        values[name] = _parse(name, text, known[name])
+        values[name] = _parse(name, text, defaults[name])
     return values
 
 
@@ -100,43 +100,42 @@ def _parse(name: str, text: str, default: object) -> object:
         if text.strip().lower() not in words:
             raise ValueError(f"parameter {name} needs true or false, not {text!r}")
         return words[text.strip().lower()]
-    for kind, wanted in ((int, "a whole number"), (float, "a number")):
+    for kind, expected in ((int, "a whole number"), (float, "a number")):
         if isinstance(default, kind):
             try:
                 return kind(text)
             except ValueError:
-                raise ValueError(f"parameter {name} needs {wanted}, not {text!r}") from None
+                raise ValueError(f"parameter {name} needs {expected}, not {text!r}") from None
     return text
 
 
-def _refuse_unknown(source: Path, names: Sequence[str], known: Mapping[str, object]) -> None:
-    if unknown := [name for name in names if name not in known]:
-        has = f"it has {', '.join(known)}" if known else "it has none"
-        raise ValueError(f"{Path(source).name} has no parameter {', '.join(unknown)}; {has}")
+def _refuse_unknown(source: Path, names: Sequence[str], parameters: Mapping[str, object]) -> None:
+    if unknown := [name for name in names if name not in parameters]:
+        listed = f"it has {', '.join(parameters)}" if parameters else "it has none"
+        raise ValueError(f"{Path(source).name} has no parameter {', '.join(unknown)}; {listed}")
 
 
-def _survives(value: object) -> bool:
+def _is_literal(value: object) -> bool:
     if type(value) is list:
-        return all(map(_survives, value))
+        return all(map(_is_literal, value))
     if type(value) is dict:
-        return all(type(name) is str and _survives(item) for name, item in value.items())
+        return all(type(name) is str and _is_literal(item) for name, item in value.items())
     return value is None or type(value) in (bool, int, float, str)
 
 
 def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigation: Navigation | None = None) -> Path:
-    """Execute a notebook without a screen and write its page, also when it fails.
+    """Execute a notebook without a browser and write its page, even if it fails.
 
-    The page of a failure does not replace a whole one: it lies beside it as ``….failed.html``, until the notebook
-    succeeds. One that raises `Infeasible` has not failed: its page ends there and says what the recordings do not
-    allow.
+    A failed page does not replace a complete one: it is written next to it as ``….failed.html``, until the notebook
+    succeeds. A notebook that raises `Infeasible` has not failed: its page ends there with the reason.
 
-    The kernel is the one of this environment, the working directory the notebook's. The executed notebook lies
-    beside the page under the same name. Both appear under their names when they are whole, not before.
+    The kernel is that of this environment; the working directory is the notebook's. The executed notebook is written
+    next to the page under the same name. Both files appear only when they are complete.
 
     Args:
         source: the notebook; it is not changed
         page: HTML file to write
-        parameters: values for names the notebook's ``parameters`` cell assigns
+        parameters: values for names that the notebook's ``parameters`` cell assigns
         navigation: links to the index and the neighbouring pages
 
     Returns:
@@ -144,8 +143,8 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
 
     Raises:
         FileNotFoundError: if there is no such notebook
-        ValueError: if a parameter is unknown, or its value would reach the notebook as something else
-        NotebookFailed: if a cell raised an error or the kernel died; the page that it names shows it
+        ValueError: if a parameter is unknown, or the notebook would receive its value as another type
+        NotebookFailed: if a cell raised an error or the kernel died, which its page shows
     """
     import nbformat
 
@@ -153,7 +152,7 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
     executed = page.with_suffix(".ipynb")
     _refuse_unknown(source, list(parameters), read_parameters(source))
     for name, value in parameters.items():
-        if not _survives(value):
+        if not _is_literal(value):
             raise ValueError(
                 f"parameter {name} is of type {type(value).__name__}, which would arrive as text: "
                 "pass numbers, text, true/false, or lists and dictionaries of these"
@@ -174,7 +173,7 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
     if failed and _is_whole(page):
         page = aside
     else:
-        with contextlib.suppress(FileNotFoundError):  # another process, which made the same page, was faster
+        with contextlib.suppress(FileNotFoundError):  # another process has just made the same page
             aside.with_suffix(".ipynb").replace(executed)
         aside.unlink(missing_ok=True)
     export(page.with_suffix(".ipynb"), page, navigation=navigation)
@@ -184,7 +183,7 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
 
 
 def _is_whole(page: Path) -> bool:
-    """Return whether there is a page of a notebook that ran to its end, or as far as the recordings allow."""
+    """Return whether the page exists and its notebook ran to its end, or as far as the recordings allow."""
     executed = page.with_suffix(".ipynb")
     if not (page.is_file() and executed.is_file()):
         return False
@@ -203,15 +202,15 @@ def _execute(source: Path, executed: Path, parameters: dict[str, object]) -> Exc
     from traitlets.config import Config
 
     class OwnKernel(AsyncKernelManager):
-        """Starts the kernel of this Python, whatever else a user's folders call ``python3``."""
+        """Starts the kernel of this Python, not another one that a user has installed as ``python3``."""
 
         def __init__(self, **options: object) -> None:
             super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **options)
 
-    # Parameters are checked above, and what goes wrong comes back as an error.
+    # Parameters are checked above, and failures are returned as errors.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     try:
-        with tempfile.TemporaryDirectory() as own:  # instead of the folder where a user tells IPython how to start
+        with tempfile.TemporaryDirectory() as profile:  # instead of the user's IPython profile
             papermill.execute_notebook(
                 _literal(source),
                 _literal(executed),
@@ -220,19 +219,19 @@ def _execute(source: Path, executed: Path, parameters: dict[str, object]) -> Exc
                 language="python",
                 cwd=source.parent,
                 progress_bar=False,
-                iopub_timeout=600,  # s; the default of 4 fails cells that print much on a busy machine
+                iopub_timeout=600,  # s; with the default of 4, cells with much output fail on a busy machine
                 extra_arguments=[
                     f"--IPKernelApp.exec_lines={KEEP_ALL_OUTPUT}",
-                    f"--IPKernelApp.ipython_dir={own}",
+                    f"--IPKernelApp.ipython_dir={profile}",
                     "--IPKernelApp.exec_PYTHONSTARTUP=False",
-                    # What a kernel says of itself, such as that it was interrupted in order to end, is of no use.
+                    # The kernel's own log, for example of the interrupt at its end, is of no use.
                     "--log-level=CRITICAL",
                 ],
                 config=Config({"KernelManager": {"transport_encryption": "auto"}}),
                 **kernel_options(OwnKernel),
             )
     except Exception as error:
-        # A dead kernel, one that does not start: whatever it was, the page must say it. Without a notebook it cannot.
+        # The page shows any failure, such as a dead kernel, but only if there is an executed notebook.
         if not executed.exists():
             raise
         return error
@@ -240,12 +239,12 @@ def _execute(source: Path, executed: Path, parameters: dict[str, object]) -> Exc
 
 
 def _literal(path: Path) -> str:
-    # papermill fills {…} in file names from the parameters.
+    # papermill replaces {…} in file names with parameters.
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _note_failure(notebook: "nbformat.NotebookNode", error: Exception) -> str:
-    """Mark the cell that was running when its kernel died as papermill marks one that raised; return its id."""
+    """Mark the cell that was running when its kernel died as papermill marks a failed cell; return its id."""
     import nbformat
 
     started = [cell for cell in notebook.cells if cell.metadata.get("papermill", {}).get("start_time")]

@@ -1,4 +1,4 @@
-"""Executed notebooks → HTML pages without foreign scripts or outside addresses, and the index of a report."""
+"""Executed notebooks as HTML pages without third-party scripts or external addresses, and the index of a report."""
 
 import base64
 import dataclasses
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     import nbformat
 
 TEMPLATE = ROOT / "reports" / "template"
-LONGEST_OUTPUT = 60_000  # characters of printed text on a page; the executed notebook keeps all
+LONGEST_OUTPUT = 60_000  # characters of printed text on a page; the executed notebook has all of it
 MANY_COLUMNS, LONG_TEXT = 4, 24  # columns, characters
 FEWEST_TO_SORT = 3  # rows
 
 
 @dataclasses.dataclass(frozen=True)
 class Navigation:
-    """Where the links of a page lead: ``(address relative to the page, title)`` each."""
+    """Links of a page, each as ``(address relative to the page, title)``."""
 
     index: tuple[str, str] | None = None
     previous: tuple[str, str] | None = None
@@ -39,21 +39,21 @@ class Navigation:
 
 
 def title_and_question(notebook: "nbformat.NotebookNode") -> tuple[str, str]:
-    """Return the first heading of a notebook and the paragraph after it, as plain text; "" where there is none."""
+    """Return the first heading of a notebook and the paragraph after it, as plain text; "" if missing."""
     text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    found = re.search(r"^#\s+(.+?)\s*#*\s*$\s*(.*?)(?:\n\s*\n|\Z)", text, re.MULTILINE | re.DOTALL)
-    title, question = (plain_text(part) for part in found.groups()) if found else ("", "")
-    return title, "" if found and found.group(2).lstrip().startswith("#") else question
+    match = re.search(r"^#\s+(.+?)\s*#*\s*$\s*(.*?)(?:\n\s*\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    title, question = (plain_text(part) for part in match.groups()) if match else ("", "")
+    return title, "" if match and match.group(2).lstrip().startswith("#") else question
 
 
 def plain_text(markdown: str) -> str:
-    """Return Markdown without its marks, on one line."""
+    """Return Markdown as plain text on one line."""
     words = html.unescape(re.sub(r"!?\[([^\]]*)\]\([^)]*\)|</?span>", r"\1", markdown))
     return " ".join(re.sub(r"[*`]|(?<!\w)_|_(?!\w)", "", words).split())
 
 
 def export(executed: Path, page: Path, *, navigation: Navigation | None = None) -> Path:
-    """Write an executed notebook as one HTML file: no script but ours, which sorts tables, and no outside address.
+    """Write an executed notebook as one HTML file without external addresses or scripts, except ours to sort tables.
 
     Args:
         executed: notebook with outputs
@@ -74,11 +74,11 @@ def export(executed: Path, page: Path, *, navigation: Navigation | None = None) 
     exporter = HTMLExporter(
         template_name=TEMPLATE.name,
         extra_template_basedirs=[str(TEMPLATE.parent)],
-        embed_images=False,  # it closes every tag of inline HTML at once: log<sub></sub>10
+        embed_images=False,  # it would close every tag of inline HTML at once: log<sub></sub>10
         exclude_anchor_links=True,
         config=Config({"NbConvertBase": {"display_data_priority": kinds}}),
     )
-    # Pictures in prose must be attachments of the cell; a file beside the notebook would be an address.
+    # Images in Markdown must be attachments of the cell; a file next to the notebook would be an external address.
     ours = {"title": title, "banner": banner, "navigation": navigation, "made": _made(notebook), **template_values()}
     document, _ = exporter.from_notebook_node(notebook, {"sernb": ours})
     beside = navigation.pages if navigation else [path.name for path in Path(page).parent.glob("*.html")]
@@ -88,13 +88,13 @@ def export(executed: Path, page: Path, *, navigation: Navigation | None = None) 
 
 
 def _made(notebook: "nbformat.NotebookNode") -> dict[str, str]:
-    """Return how a page is made again and what it took, for its last lines; nothing if papermill did not run it."""
+    """Return command, duration and version for the footer of a page; empty if papermill did not run the notebook."""
     about = notebook.metadata.get("papermill", {})
     if not about.get("input_path"):
         return {}
     words = ["sernb", "run", Path(about["input_path"]).stem]
     for name, value in about.get("parameters", {}).items():
-        if value not in ("", [], None) and name != "data":  # a folder of this machine means nothing elsewhere
+        if value not in ("", [], None) and name != "data":  # a folder of this machine does not exist elsewhere
             text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
             words += ["-p", name, text]
     made = {"To make this page again": shlex.join(words)}
@@ -104,13 +104,13 @@ def _made(notebook: "nbformat.NotebookNode") -> dict[str, str]:
 
 
 def template_values() -> dict[str, object]:
-    """Return what every page's template is given: the style sheet and the version."""
+    """Return the template values of every page: style sheet and version."""
     return {"css": (TEMPLATE / "page.css").read_text(encoding="utf-8"), "version": sernb.__version__}
 
 
 def _prepare_cells(notebook: "nbformat.NotebookNode") -> dict[str, str] | None:
-    """Give each cell an anchor and a state, shorten what it printed; return what the banner says, if there is one."""
-    # papermill's own banner and mark are for those who open the notebook; the page has better ones.
+    """Give each cell an anchor and a state, and shorten its output; return the banner of the page, if any."""
+    # papermill's own banner and mark are for the notebook; the page has better ones.
     notebook.cells = [c for c in notebook.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
     banner = None
     for number, cell in enumerate(notebook.cells, 1):
@@ -133,7 +133,7 @@ def _prepare_cells(notebook: "nbformat.NotebookNode") -> dict[str, str] | None:
                     text = f"{output.ename}: {one_line(output.evalue).rstrip('.')}. {text}"
                 banner = {"kind": cell.metadata.state, "title": title, "text": text, "anchor": anchor}
     if banner is None and notebook.metadata.get("papermill", {}).get("exception"):
-        text = "It stopped before any cell could say why."
+        text = "It stopped before any cell showed the reason."
         banner = {"kind": "failed", "title": "This run failed.", "text": text, "anchor": ""}
     return banner
 
@@ -147,10 +147,10 @@ def _shorten(text: str) -> str:
 
 
 def finish_document(document: str, title: str, *, pages: Sequence[str] = ()) -> str:
-    """Do what needs the whole page: nothing active or foreign in it, one h1, anchors, contents, tables in boxes.
+    """Finish the whole page: remove active and external content, set one h1, anchors, contents and table boxes.
 
     Args:
-        pages: file names of the pages beside it; a link to another notebook leads to its page, or is plain text
+        pages: file names of the other pages; a link to a notebook becomes a link to its page, or plain text
     """
     from bs4 import BeautifulSoup
 
@@ -170,7 +170,7 @@ def finish_document(document: str, title: str, *, pages: Sequence[str] = ()) -> 
     for heading in others:
         heading.name = "h2"
     _link_headings(soup)
-    for block in main.find_all("pre", tabindex=False):  # it may scroll, so keys must reach it
+    for block in main.find_all("pre", tabindex=False):  # it may scroll, so the keyboard must reach it
         block.attrs |= {"tabindex": "0", "role": "region", "aria-label": "Code"}
     for table in main.find_all("table"):
         _box_table(soup, table)
@@ -179,7 +179,7 @@ def finish_document(document: str, title: str, *, pages: Sequence[str] = ()) -> 
 
 
 def _let_sort(soup: "bs4.BeautifulSoup") -> None:
-    """Put our script on the page, if it has a use there, and forbid every other one and every request."""
+    """Add our script to the page if it has sortable tables, and forbid all other scripts and all requests."""
     allowed = {"default-src": "'none'", "img-src": "data:", "media-src": "data:", "style-src": "'unsafe-inline'"}
     if soup.find("table", class_="sortable"):
         script = (TEMPLATE / "page.js").read_text(encoding="utf-8")
@@ -235,7 +235,7 @@ def _link_headings(soup: "bs4.BeautifulSoup") -> None:
 
 
 def _box_table(soup: "bs4.BeautifulSoup", table: "bs4.Tag") -> None:
-    """Put a table into a box that scrolls by itself, and its columns of numbers flush right."""
+    """Put a table into a scrolling box, and align its columns of numbers to the right."""
     table.attrs.pop("border", None)
     rows = [row.find_all(["td", "th"], recursive=False) for row in table.find_all("tr")]
     if rows and len({len(row) for row in rows}) == 1:
@@ -247,7 +247,7 @@ def _box_table(soup: "bs4.BeautifulSoup", table: "bs4.Tag") -> None:
             if are_numbers([cell.get_text(" ", strip=True) for cell in column if cell.name == "td"]):
                 for cell in column:
                     cell["class"] = [*cell.get("class", []), "number"]
-        if len(rows[0]) >= MANY_COLUMNS:  # else they would squeeze sentences into towers
+        if len(rows[0]) >= MANY_COLUMNS:  # otherwise columns of sentences would become very narrow
             for cell in (cell for row in rows for cell in row if len(cell.get_text(" ", strip=True)) >= LONG_TEXT):
                 cell["class"] = [*cell.get("class", []), "long"]
     for cell in table.find_all("td", class_="number"):
@@ -257,13 +257,13 @@ def _box_table(soup: "bs4.BeautifulSoup", table: "bs4.Tag") -> None:
     box["aria-label"] = table.caption.get_text(" ", strip=True) if table.caption else "Table"
     table.wrap(box)
     if table.caption:
-        words = soup.new_tag("span")  # stays in sight while the table scrolls
+        words = soup.new_tag("span")  # remains visible while the table scrolls
         words.extend(list(table.caption.contents))
         table.caption.append(words)
 
 
 def _keep_interval(soup: "bs4.BeautifulSoup", cell: "bs4.Tag") -> None:
-    """Let ``61.3 [58.1, 64.0]`` break before the bracket and nowhere else."""
+    """Allow a line break in ``61.3 [58.1, 64.0]`` only before the bracket."""
     value, bracket, interval = (cell.string or "").partition("[")
     if value.strip() and bracket:
         interval = soup.new_tag("span", string=bracket + interval)
@@ -273,15 +273,15 @@ def _keep_interval(soup: "bs4.BeautifulSoup", cell: "bs4.Tag") -> None:
 
 
 def link(target: Path, page: Path) -> str:
-    """Return the address of ``target`` as a link on ``page`` needs it."""
+    """Return the address of ``target`` relative to ``page``."""
     relative = os.path.relpath(Path(target).resolve(), Path(page).resolve().parent)
     return urllib.parse.quote(Path(relative).as_posix())
 
 
 def merge_streams(cell: "nbformat.NotebookNode") -> None:
-    """Join what was printed in pieces and leave of a progress line its last state, as a terminal does.
+    """Merge consecutive output and reduce progress lines to their last state, as a terminal does.
 
-    nbclient's ``coalesce_streams`` moves what is printed after a figure before it, and keeps backspaces.
+    nbclient's ``coalesce_streams`` moves text printed after a figure before it, and keeps backspaces.
     """
     merged = []
     for output in cell.get("outputs", []):
@@ -300,7 +300,7 @@ def merge_streams(cell: "nbformat.NotebookNode") -> None:
 
 
 def one_line(text: str) -> str:
-    """Return the first line of an error message, cut where it gets long."""
+    """Return the first line of an error message, truncated if it is long."""
     lines = text.strip().splitlines() or [""]
     return lines[0] if len(lines) == 1 and len(lines[0]) <= 300 else f"{lines[0][:300]} …"
 
@@ -309,7 +309,7 @@ def read_notebook(path: Path) -> "nbformat.NotebookNode":
     """Read a notebook file.
 
     Raises:
-        FileNotFoundError: if there is none
+        FileNotFoundError: if it does not exist
     """
     import nbformat
 

@@ -41,12 +41,12 @@ class Page:
     question: str
     failed: bool = False
     stale: bool = False  # the notebook has changed since
-    headline: str = ""  # the first thing it found, with its interval
-    picture: str = ""  # its first figure, small, as a data address
+    headline: str = ""  # its first sentence, with interval
+    picture: str = ""  # thumbnail of its first figure, as a data address
 
     @property
     def earlier(self) -> str:
-        """The name of the last whole page, where this one failed and lies beside it."""
+        """File name of the last complete page, if this one failed."""
         name = self.path.name.replace(".failed.", ".")
         return name if name != self.path.name and self.path.with_name(name).is_file() else ""
 
@@ -57,28 +57,28 @@ class Page:
 
 
 def describe(source: Path, page: Path, *, failed: bool = False) -> Page:
-    """Return the index entry of a notebook: title = first heading, question = the paragraph after it."""
+    """Return the index entry of a notebook: the title is the first heading, the question the paragraph after it."""
     title, question = title_and_question(read_notebook(source))
     return Page(Path(page), title or Path(source).stem, question, failed)
 
 
 def has_changed(page: Path, source: Path) -> bool:
-    """Return whether a notebook has changed since its page was made, or one of the two is gone."""
+    """Return whether a notebook has changed since its page was made, or either of them is missing."""
     executed = Path(page).with_suffix(".ipynb")
     return not (executed.is_file() and Path(source).is_file()) or _changed(read_notebook(executed), source)
 
 
 def _changed(executed: "nbformat.NotebookNode", source: Path) -> bool:
-    # papermill adds cells of its own: the parameters of the run, the mark of a failure.
+    # papermill adds cells for the parameters of the run and the mark of a failure.
     added = {"injected-parameters", "papermill-error-cell-tag"}
     kept = [cell.source for cell in executed.cells if not added & set(cell.metadata.get("tags", []))]
     return kept != [cell.source for cell in read_notebook(source).cells]
 
 
 def summarise_page(page: Page, source: Path) -> Page:
-    """Return the index entry with what the executed notebook beside the page shows.
+    """Add headline, thumbnail and state from the executed notebook to an index entry.
 
-    The headline is the first item of the first list that a cell wrote: what the page learned from its data.
+    The headline is the first item of the first list in the output.
     """
     executed = page.path.with_suffix(".ipynb")
     if not executed.is_file():
@@ -94,12 +94,12 @@ def summarise_page(page: Page, source: Path) -> Page:
         page,
         stale=_changed(notebook, source),
         headline=plain_text(first.group(1)) if first else "".join(left_out),
-        picture=_small(pictures[0]) if pictures else "",
+        picture=_thumbnail(pictures[0]) if pictures else "",
     )
 
 
-def _small(png: str) -> str:
-    """Return a picture as a data address of a few kilobytes."""
+def _thumbnail(png: str) -> str:
+    """Return a thumbnail as a data address of a few kilobytes."""
     from PIL import Image
 
     with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
@@ -122,17 +122,17 @@ def write_index(
     caption: str = "Results",
     navigation: Navigation | None = None,
 ) -> Path:
-    """Write the first page of a report: finding, figure, pages with their questions, results, where it all comes from.
+    """Write the first page of a report: headline, figure, pages with their questions, results, provenance.
 
     Args:
         page: HTML file to write
         title: heading of the report
-        lead: the paragraph under it: what was found
-        figure: of all results, as PNG in base64, and its alternative text
-        results: a table, or HTML made by `table_html` (taken as it is)
+        lead: the paragraph under the heading
+        figure: of all results, as PNG in base64, with alternative text
+        results: a table, or trusted HTML from `table_html`
         pages: the report's pages in reading order
-        provenance: what the reader needs to make it again, shown as names and values
-        caption: caption of the results, where they are a table
+        provenance: names and values needed to reproduce the report
+        caption: caption of the results, if they are a table
         navigation: link to the index over all reports
 
     Returns:
@@ -164,11 +164,11 @@ def write_index(
 
 
 def write_overview(page: Path, reports: Sequence[Mapping[str, object]]) -> Path:
-    """Write the page over all reports.
+    """Write the overview of all reports.
 
     Args:
         page: HTML file to write
-        reports: of each ``index`` (a path), ``title``, ``headline``, ``made`` (when, by which command) and ``pages``
+        reports: each with ``index`` (a path), ``title``, ``headline``, ``made`` (time and command) and ``pages``
     """
     listed = []
     for report in reports:

@@ -1,4 +1,4 @@
-"""What every notebook does: open its corpus, run what is missing, show tables, figures, sounds and sentences."""
+"""Functions for all notebooks: open the corpus, run experiments, show tables, figures, sounds and sentences."""
 
 import base64
 import io
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sernb.runs.run_folder import Run
 
 
-OVER_CLIPS = " (clips)"  # the end of an interval over clips
-FEW_CARDS = 3  # that stand side by side
+OVER_CLIPS = " (clips)"  # suffix of an interval over clips
+FEW_CARDS = 3  # protocol cards at most that are shown side by side
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 
 
@@ -34,7 +34,7 @@ def show(figure: "matplotlib.figure.Figure", alt: str) -> None:
     from matplotlib import pyplot
 
     if not alt.strip():
-        raise ValueError("show needs a text for those who cannot see the figure: what it shows and what to read off it")
+        raise ValueError("show needs a text for readers who cannot see the figure, with its content and main values")
     picture = encode_png(figure)
     pyplot.close(figure)
     alt = " ".join(alt.split())
@@ -53,30 +53,30 @@ def encode_png(figure: "matplotlib.figure.Figure") -> str:
 
 
 def show_all(drawings: "Iterable[Drawing]", otherwise: str = "") -> None:
-    """Display each of some figures, see :func:`show`; where there is none, print ``otherwise``."""
+    """Display figures, see :func:`show`; if there are none, print ``otherwise``."""
     shown = [show(*drawing) for drawing in drawings]
     if otherwise and not shown:
         print(otherwise)
 
 
 def show_table(frame: "pd.DataFrame", caption: str, *, index: bool = False, otherwise: str = "") -> None:
-    """Display a table with a caption, see `table_html`; where it has no row, print ``otherwise`` instead, if given."""
+    """Display a table with a caption, see `table_html`; if it has no rows, print ``otherwise`` instead, if given."""
     from IPython.display import display
 
     if frame.empty and otherwise:
         print(otherwise)
         return
-    frame, caption = _say_clips_once(frame, caption)
+    frame, caption = _move_clips_to_caption(frame, caption)
     display({"text/html": table_html(frame, caption, index=index), "text/plain": f"{caption}\n{frame}"}, raw=True)
 
 
-def _say_clips_once(frame: "pd.DataFrame", caption: str) -> "tuple[pd.DataFrame, str]":
-    """Return a table all of whose intervals are over clips with that in its caption instead of in every cell."""
+def _move_clips_to_caption(frame: "pd.DataFrame", caption: str) -> "tuple[pd.DataFrame, str]":
+    """If all intervals of a table are over clips, state it in the caption instead of in every cell."""
     intervals = [text for text in map(str, frame.to_numpy().ravel()) if "[" in text and "]" in text]
     if not intervals or not all(text.endswith(OVER_CLIPS) for text in intervals):
         return frame, caption
     plain = frame.map(lambda cell: str(cell).removesuffix(OVER_CLIPS) if str(cell).endswith(OVER_CLIPS) else cell)
-    return plain, f"{caption}. Intervals are over clips: too narrow for other speakers"
+    return plain, f"{caption}. Intervals are over clips: too narrow for new speakers"
 
 
 def show_list(sentences: Sequence[str]) -> None:
@@ -89,14 +89,14 @@ def show_list(sentences: Sequence[str]) -> None:
 
 def show_protocol_cards(
     experiments: "Sequence[Experiment]",
-    caption: str = "Protocol cards; the last column counts test clips, as the audit found them",
+    caption: str = "Protocol cards; the last column has the audit's counts of test clips",
     *,
     without: Sequence[str] = (),
 ) -> None:
-    """Display what the scores of finished experiments mean, see `sernb.results.protocol_cards`.
+    """Display the protocol cards of finished experiments, see `sernb.results.protocol_cards`.
 
     Args:
-        without: columns that the page shows elsewhere
+        without: columns to leave out
 
     Raises:
         DataError: if an experiment has not been run
@@ -111,14 +111,14 @@ def show_protocol_cards(
 
 
 def show_summary(results: "Sequence[Result]") -> None:
-    """Display one row a system, protocols side by side."""
+    """Display one row per system, with one column per protocol."""
     from sernb.results.summary import summary_caption, summary_table
 
     show_table(summary_table(results), summary_caption(results))
 
 
 def show_results(experiments: "Sequence[Experiment]") -> None:
-    """Display every score of finished experiments, one row a system and protocol.
+    """Display all scores of finished experiments, one row per system and protocol.
 
     Raises:
         DataError: if an experiment has not been run
@@ -129,21 +129,21 @@ def show_results(experiments: "Sequence[Experiment]") -> None:
 
 
 def show_provenance(**about: object) -> None:
-    """Display what made the page: its parameters, then commit, software, machine and time."""
+    """Display the provenance of the page: its parameters, then commit, software, machine and time."""
     from sernb.runtime.provenance import provenance_table
 
-    show_table(provenance_table(**about), "What made this page")
+    show_table(provenance_table(**about), "Provenance of this page")
 
 
 def open_pool(corpus: str, data: str = "") -> "Pool":
-    """Return the corpus or pool that a page is about, and say so where it holds synthetic speech.
+    """Return the corpus or pool of a page; print a warning if its speech is synthetic.
 
     Args:
         corpus: an expression, see :mod:`sernb.corpora.pool`
         data: the folder of the recordings
 
     Raises:
-        DataError: if it is none, or its recordings are not available
+        DataError: if the expression is invalid, or its recordings are not available
     """
     from sernb.corpora.pool import parse_pool
 
@@ -175,7 +175,7 @@ def read_results(
 
 
 def run(experiments: "Sequence[Experiment]", *, data: str = "") -> "list[Run]":
-    """Run the experiments that are not finished, print how long all took, and return their runs.
+    """Run the unfinished experiments, print the duration of all, and return their runs.
 
     Raises:
         DataError: as :func:`sernb.runs.runner.run_many`
@@ -188,19 +188,19 @@ def run(experiments: "Sequence[Experiment]", *, data: str = "") -> "list[Run]":
 
 
 def pick_clip(pool: "Pool", data: str = "") -> None:
-    """Offer any clip by menus in JupyterLab; a page stays as it is. See `sernb.reporting.clip_picker`."""
+    """Display menus for choosing a clip in JupyterLab, not on pages, see `sernb.reporting.clip_picker`."""
     from sernb.reporting.clip_picker import pick
 
     pick(pool, data)
 
 
 def play(signal: "np.ndarray", sampling_rate: int, caption: str) -> None:
-    """Display a player for a signal, with its loudness as it is: much of emotion is loudness.
+    """Display a player for a signal at its original level, as level conveys emotion.
 
     Args:
-        signal: samples, shape ``(samples,)``; what lies outside [-1, 1] is clipped
+        signal: samples, shape ``(samples,)``, clipped to [-1, 1]
         sampling_rate: in Hz
-        caption: what is heard; also the accessible name of the player
+        caption: speaker and content; also the accessible name of the player
 
     Raises:
         ValueError: if the signal is empty, has several channels or is not finite, or ``caption`` is empty
@@ -208,7 +208,7 @@ def play(signal: "np.ndarray", sampling_rate: int, caption: str) -> None:
     from IPython.display import display
 
     if not caption.strip():
-        raise ValueError("play needs a caption: who speaks, what is heard")
+        raise ValueError("play needs a caption: speaker and content")
     sound = base64.b64encode(_mp3(signal, sampling_rate)).decode()
     text = escape(" ".join(caption.split()))
     player = f'<audio controls preload="none" aria-label="{text}" src="data:audio/mpeg;base64,{sound}"></audio>'

@@ -1,7 +1,7 @@
-"""Pages side by side, each in a process of its own; on Linux processes and kernels start warm.
+"""Pages in parallel, each in its own process; on Linux, processes and kernels start warm.
 
-Warm: forked from a server that has imported what most pages need. It runs nothing, so every page starts from the same
-clean state. Elsewhere forking is not safe, and every process and kernel starts by itself.
+Warm processes are forked from a server that has imported the modules of most pages. It runs nothing else, so every page
+starts from the same clean state. On other systems forking is not safe, and every process and kernel starts cold.
 """
 
 import atexit
@@ -23,7 +23,7 @@ from typing import TypeVar
 Task, Result = TypeVar("Task"), TypeVar("Result")
 
 FORKS = sys.platform == "linux"
-# What the kernel, the running of a notebook and most notebooks import; what is not installed is passed over.
+# Imports of the kernel, of notebook execution and of most notebooks; modules that are not installed are skipped.
 IMPORTED = (
     "ipykernel.kernelapp",
     "papermill",
@@ -44,7 +44,7 @@ IMPORTED = (
     "sernb.studies",
 )
 INLINE = "module://matplotlib_inline.backend_inline"
-PATH = tuple(entry for entry in sys.path if entry)  # in the server: without the folder that somebody happens to be in
+PATH = tuple(entry for entry in sys.path if entry)  # in the server, without the current folder
 GRACE = 5.0  # s
 
 
@@ -56,7 +56,7 @@ def _context() -> multiprocessing.context.BaseContext:
 
 
 def begin() -> None:
-    """Let the server import what it needs while the caller does something else."""
+    """Start the server, which imports its modules while the caller continues."""
     if FORKS:
         from multiprocessing import forkserver
 
@@ -67,16 +67,16 @@ def begin() -> None:
 def outcomes(
     work: Callable[[Task], Result], tasks: Iterable[Task], *, at_once: int, started: Callable[[Task], None]
 ) -> Iterator[tuple[Task, Result | Exception]]:
-    """Yield each task as it ends, with what ``work(task)`` returned or the exception it raised.
+    """Yield each task when it ends, with the return value of ``work(task)`` or the exception that it raised.
 
-    Every task has a new process. On an error or an interrupt of the caller the processes are given the time to clean
-    up, then they are ended.
+    Every task has a new process. After an error or an interrupt of the caller, processes have a grace period to clean
+    up before they are terminated.
 
     Args:
-        work: a function of a module; it sees the environment and the folder of the caller
-        tasks: begun in this order
-        at_once: so many side by side
-        started: called with each task that begins
+        work: a module-level function; it runs with the environment and the folder of the caller
+        tasks: started in this order
+        at_once: number of parallel processes
+        started: called with each task when it starts
 
     Raises:
         ValueError: if ``at_once`` is less than 1
@@ -130,7 +130,7 @@ def _do(sender: Connection, environment: dict[str, str], folder: str, work: Call
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        error.add_note(traceback.format_exc())  # which does not travel by itself
+        error.add_note(traceback.format_exc())  # a traceback is not pickled with its exception
         result = error
     sender.send(result)
     return None
@@ -140,18 +140,18 @@ def _do(sender: Connection, environment: dict[str, str], folder: str, work: Call
 
 
 class _Kernel:
-    """A process that waits for its orders to become a kernel, with as much of `subprocess.Popen` as its keeper uses."""
+    """A process that waits for the arguments to become a kernel; the subset of `subprocess.Popen` that Jupyter uses."""
 
     stdin = stdout = stderr = returncode = None
 
     def __init__(self) -> None:
-        """Fork it; in the new process ``pid`` is 0."""
+        """Fork the process; in the new process ``pid`` is 0."""
         self.orders, self.write = os.pipe()
         self.pid = os.fork()
         os.close(self.orders if self.pid else self.write)
 
     def run(self) -> None:
-        """Do what ``python -m ipykernel_launcher`` does in a new process, and end as a program ends."""
+        """Run ``ipykernel_launcher`` as a new Python process would, including its exit functions."""
         with open(self.orders, "rb") as file:
             orders = file.read()
         if not orders:
@@ -167,22 +167,22 @@ class _Kernel:
         os.chdir(folder)
         sys.path[:] = PATH
         sys.argv[:] = ["ipykernel_launcher.py", *arguments]
-        np.random.seed()  # noqa: NPY002 - forks of one server would draw the same
+        np.random.seed()  # noqa: NPY002 - forks of one server would have the same random numbers
         matplotlib.rcParams["backend"] = environment.get("MPLBACKEND") or INLINE  # which a new process reads at import
         try:
             kernelapp.launch_new_instance()
         finally:
-            atexit._run_exitfuncs()  # a forked process leaves them out
+            atexit._run_exitfuncs()  # a forked process does not run them
 
     def begin(self, arguments: list[str], environment: dict[str, str], folder: str) -> None:
-        """Give the orders."""
+        """Send the arguments."""
         parent = str(os.getpid())
         arguments = [*arguments, f"--IPKernelApp.parent_handle={parent}"]  # read from the environment at import
         with open(self.write, "wb") as file:
             file.write(json.dumps([arguments, environment | {"JPY_PARENT_PID": parent}, folder]).encode())
 
     def poll(self) -> int | None:
-        """Return the exit code, nothing while it runs."""
+        """Return the exit code, or None while the process runs."""
         if self.returncode is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             self.returncode = os.waitstatus_to_exitcode(status) if pid else None
@@ -195,16 +195,16 @@ class _Kernel:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """Send a signal, if it still runs."""
+        """Send a signal if the process is still running."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Send SIGTERM."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it."""
+        """Send SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
 
@@ -212,10 +212,10 @@ _kernel: _Kernel | None = None  # of this process
 
 
 def kernel_options(manager: type["jupyter_client.AsyncKernelManager"]) -> dict[str, object]:  # noqa: F821
-    """Return what `papermill.execute_notebook` needs to take the warm kernel of this process, if there is one.
+    """Return options of `papermill.execute_notebook` that use the warm kernel of this process, if there is one.
 
     Args:
-        manager: starts a kernel where there is none
+        manager: starts a cold kernel otherwise
     """
     if _kernel is None:
         return {"kernel_manager_class": manager}
@@ -227,7 +227,7 @@ def kernel_options(manager: type["jupyter_client.AsyncKernelManager"]) -> dict[s
             if _kernel is None or "ipykernel_launcher" not in cmd:  # it serves one notebook, and ours only
                 return await super().launch_kernel(cmd, **options)
             self.process, _kernel = _kernel, None
-            self.pid = self.pgid = self.process.pid  # it leads a session of its own
+            self.pid = self.pgid = self.process.pid  # it is a session leader
             self.cwd = str(options.get("cwd") or os.getcwd())
             arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
             self.process.begin(arguments, dict(options.get("env") or os.environ), self.cwd)

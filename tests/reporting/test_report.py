@@ -261,7 +261,7 @@ def test_all_cells_run_in_jupyterlab(lab):
             tab.get_by_role("menuitem", name="Run", exact=True).click()
             tab.get_by_text("Run All Cells", exact=True).click()
             last = tab.locator(".jp-Notebook .jp-CodeCell").last.locator(".jp-OutputArea-output")
-            last.get_by_text("What made this page").wait_for(state="attached")
+            last.get_by_text("Provenance of this page").wait_for(state="attached")
             assert tab.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
             figures = "[...document.querySelectorAll('.jp-OutputArea img')].map(figure => figure.naturalWidth > 0)"
             shown = tab.evaluate(figures)
