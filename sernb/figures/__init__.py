@@ -1,4 +1,4 @@
-"""Data → figures in one style, each with a description in words for those who cannot see it.
+"""Figures in one style, each with an alternative text for readers who cannot see it.
 
 Every function returns a :class:`Drawing`; ``show(*drawing)`` puts it on a page.
 """
@@ -6,11 +6,11 @@ Every function returns a :class:`Drawing`; ``show(*drawing)`` puts it on a page.
 from sernb.figures import ablation, studies
 from sernb.figures.corpora import cepstra, class_counts, durations, spectrograms
 from sernb.figures.evaluation import (
-    answers,
     comparison,
     confusion,
     costs,
     coverage,
+    predictions,
     ranks,
     recalls,
     reliability,
@@ -26,7 +26,6 @@ __all__ = [
     "PALETTE",
     "Drawing",
     "ablation",
-    "answers",
     "cepstra",
     "class_counts",
     "comparison",
@@ -39,6 +38,7 @@ __all__ = [
     "numbers_by_speaker",
     "occlusion_maps",
     "predicted_numbers",
+    "predictions",
     "ranks",
     "ratings",
     "recalls",

@@ -1,4 +1,4 @@
-"""Figures of recordings: how many, how long, what they look like."""
+"""Figures of a corpus: class counts, durations, spectrograms and MFCC."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @styled
 def class_counts(clips: pd.DataFrame, title: str) -> Drawing:
-    """Clips of each emotion, by gender, with numbers and per cents."""
+    """Number of clips of each emotion, by gender, with counts and percentages."""
     clips = clips.assign(gender=gender_names)
     counts = pd.crosstab(clips.emotion, clips.gender).reindex(emotions_among(clips.emotion))
     figure, axes = canvas(height=0.3 * len(counts) + 1.0)
@@ -37,7 +37,7 @@ def class_counts(clips: pd.DataFrame, title: str) -> Drawing:
 
 @styled
 def durations(clips: pd.DataFrame, title: str) -> Drawing:
-    """How long the clips of each emotion are."""
+    """Durations of the clips of each emotion."""
     order = emotions_among(clips.emotion)
     figure, axes = canvas(height=0.3 * len(order) + 1.0)
     sns.boxplot(
@@ -66,7 +66,7 @@ def spectrograms(pictures: dict[str, np.ndarray], settings: "LogMel", title: str
 
 @styled
 def cepstra(pictures: dict[str, np.ndarray], settings: "Mfcc", title: str) -> Drawing:
-    """MFCC of clips, side by side on one scale; coefficient 0, the level, is left out: it would outshine the others.
+    """MFCC of clips, side by side on one scale, without coefficient 0 (the level), which would dominate the scale.
 
     Args:
         pictures: name → coefficients, shape ``(frames, coefficients)``
@@ -82,7 +82,7 @@ def _images(
     pictures: dict[str, np.ndarray], settings: "LogMel | Mfcc", title: str, axis: str, unit: str, *, first: int,
     **looks: object,
 ) -> Figure:  # fmt: skip
-    """Draw arrays ``(frames, rows)`` over seconds, four beside each other; rows are counted from ``first``."""
+    """Draw arrays ``(frames, rows)`` over time, four per row; rows are numbered from ``first``."""
     columns = 4
     rows = -(-len(pictures) // columns)
     figure = Figure(figsize=(WIDTH, 1.75 * rows + 0.6), layout="constrained")

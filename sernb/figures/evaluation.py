@@ -1,4 +1,4 @@
-"""Figures of results: confusion, recalls, values with intervals, systems side by side."""
+"""Figures of results: confusion matrix, recalls, values with intervals, comparison of systems."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from sernb.figures.style import ACCENT, FLOOR, INK, PALETTE, WIDTH, Drawing, can
 
 @styled
 def confusion(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
-    """Confusion matrix: per cent of each true class as colour and text, counts below."""
+    """Confusion matrix, with percentages of each true class as colour and text, and counts."""
     counts = metrics.confusion
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     labels = [
@@ -29,19 +29,19 @@ def confusion(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
     axes.set(title=title, xlabel="predicted", ylabel="true")
     axes.tick_params(axis="x", rotation=35)
     axes.tick_params(axis="y", rotation=0)
-    off = share - np.diag(np.diag(share))
-    worst = np.unravel_index(off.argmax(), off.shape)
+    errors = share - np.diag(np.diag(share))
+    worst = np.unravel_index(errors.argmax(), errors.shape)
     diagonal = ", ".join(f"{name} {value:.0f} %" for name, value in zip(classes, np.diag(share), strict=True))
     return Drawing(
         figure,
-        f"Confusion matrix, true class in rows. Correct: {diagonal}. Commonest confusion: "
-        f"{classes[worst[0]]} predicted as {classes[worst[1]]}, {off[worst]:.0f} %.",
+        f"Confusion matrix, true class in rows. Correct: {diagonal}. Most frequent confusion: "
+        f"{classes[worst[0]]} predicted as {classes[worst[1]]}, {errors[worst]:.0f} %.",
     )
 
 
 @styled
 def recalls(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
-    """Recall of each emotion with its interval, and the share that guessing would reach."""
+    """Recall of each emotion with its interval, and the chance level."""
     figure, axes = canvas(height=0.33 * len(classes) + 1.0)
     for row, (name, recall) in enumerate(zip(classes, metrics.recall, strict=True)):
         _interval(axes, row, recall, PALETTE.get(name, ACCENT))
@@ -56,21 +56,21 @@ def recalls(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
 
 @styled
 def values_with_intervals(rows: dict[str, Interval], title: str, axis: str, *, floor: float | None = None) -> Drawing:
-    """Named values with their intervals, one a line."""
+    """Named values with their intervals, one per row."""
     figure, axes = canvas(height=min(0.33, 12 / len(rows)) * len(rows) + 1.0)
     for row, interval in enumerate(rows.values()):
         _interval(axes, row, interval, ACCENT)
     if floor is not None:
         _floor(axes, floor, "chance level")
-        axes.set_xlim(0, 100)  # a share, then
+        axes.set_xlim(0, 100)  # the values are shares
     axes.set(title=title, xlabel=axis, yticks=range(len(rows)), yticklabels=list(rows))
     _top_down(axes, len(rows))
     words = "; ".join(f"{name} {interval}" for name, interval in rows.items())
-    beyond = "" if floor is None else f" Chance level: {100 * floor:.1f}."
-    return Drawing(figure, f"{axis} with 95 % intervals: {words}.{beyond}")
+    chance = "" if floor is None else f" Chance level: {100 * floor:.1f}."
+    return Drawing(figure, f"{axis} with 95 % intervals: {words}.{chance}")
 
 
-# A marker and a colour for each protocol, told apart without colours, too; others share the last.
+# Marker and colour of each protocol, distinguishable without colours; all others share OTHER_LOOK.
 PROTOCOL_LOOKS = {
     "as-published": ("o", "#b8860b"),
     "speaker-independent": ("s", ACCENT),
@@ -85,17 +85,17 @@ GREY = "#9aa0a8"
 
 @styled
 def comparison(results: pd.DataFrame, title: str, others: pd.DataFrame | None = None) -> Drawing:
-    """UAR of each system under each protocol with interval, floor, and what is reported elsewhere.
+    """UAR of each system under each protocol with interval and chance level, and published scores.
 
     Args:
-        results: columns system, protocol, heading (the protocol as it is named), uar (an :class:`Interval`), floor,
+        results: columns system, protocol, heading (the protocol's display name), uar (an :class:`Interval`), floor,
             reported (a share, or NaN)
-        others: scores of the literature, columns name, metric, value (a share), alike (measured the same way); below
-            ours, grey where they are not alike; those of another metric than UAR are not drawn
+        others: scores in the literature, columns name, metric, value (a share), comparable (measured in the same way);
+            they are plotted below ours, grey if not comparable, and only if their metric is UAR
     """
     systems = list(dict.fromkeys(results.system))
     protocols = list(dict.fromkeys(results.protocol))
-    others = pd.DataFrame(columns=["name", "metric", "value", "alike"]) if others is None else others
+    others = pd.DataFrame(columns=["name", "metric", "value", "comparable"]) if others is None else others
     others = others[others.metric == "uar"]
     figure, axes = canvas(height=0.6 * len(systems) + 0.3 * len(others) + 1.6)
     for line in results.itertuples():
@@ -105,45 +105,47 @@ def comparison(results: pd.DataFrame, title: str, others: pd.DataFrame | None = 
         axes.plot([100 * line.floor] * 2, [at - 0.1, at + 0.1], color=FLOOR, lw=2)
         if not np.isnan(line.reported):
             axes.plot(100 * line.reported, at, "*", color="white", mec=INK, ms=11)
-    places = [len(systems) + 0.5 * number for number in range(len(others))]
-    for at, other in zip(places, others.itertuples(), strict=True):
-        axes.plot(100 * other.value, at, "d", color=INK if other.alike else "white", mec=INK if other.alike else GREY)
+    rows = [len(systems) + 0.5 * number for number in range(len(others))]
+    for at, other in zip(rows, others.itertuples(), strict=True):
+        fill, edge = (INK, INK) if other.comparable else ("white", GREY)
+        axes.plot(100 * other.value, at, "d", color=fill, mec=edge)
     for name in protocols:
         marker, colour = PROTOCOL_LOOKS.get(name, OTHER_LOOK)
-        label = "as published; of systems of ours random 10-fold" if name == "as-published" else name
+        label = "as published; random 10-fold for our systems" if name == "as-published" else name
         axes.plot([], [], marker, color=colour, label=label)
     axes.plot([], [], color=FLOOR, lw=2, label="chance level")
     if results.reported.notna().any():
         axes.plot([], [], "*", color="white", mec=INK, ms=11, label="reported by the authors")
     if len(others):
-        axes.plot([], [], "d", color="white", mec=GREY, label="literature, measured otherwise")
-    if others.alike.any():
-        axes.plot([], [], "d", color=INK, label="literature, measured alike")
+        axes.plot([], [], "d", color="white", mec=GREY, label="literature, other protocol")
+    if others.comparable.any():
+        axes.plot([], [], "d", color=INK, label="literature, same protocol")
     axes.set(title=title, xlabel="UAR (%)", xlim=(0, 100))
-    axes.set_yticks([*range(len(systems)), *places], [*systems, *others.name])
-    for label, alike in zip(axes.get_yticklabels()[len(systems) :], others.alike, strict=True):
-        label.set(color=INK if alike else "#6b7280", fontsize=8)
+    axes.set_yticks([*range(len(systems)), *rows], [*systems, *others.name])
+    for label, comparable in zip(axes.get_yticklabels()[len(systems) :], others.comparable, strict=True):
+        label.set(color=INK if comparable else "#6b7280", fontsize=8)
     axes.invert_yaxis()
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8.5)
     words = "; ".join(f"{line.system}, {line.heading}: {line.uar} %" for line in results.itertuples())
-    said = "; ".join(
-        f"{other.name}: {100 * other.value:.1f} % ({'alike' if other.alike else 'not alike'})"
+    published = "; ".join(
+        f"{other.name}: {100 * other.value:.1f} % ({'same' if other.comparable else 'other'} protocol)"
         for other in others.itertuples()
     )
-    return Drawing(figure, f"UAR with 95 % intervals. {words}." + (f" In the literature: {said}." if said else ""))
+    literature = f" In the literature: {published}." if published else ""
+    return Drawing(figure, f"UAR with 95 % intervals. {words}.{literature}")
 
 
 @styled
 def reliability(curves: dict[str, pd.DataFrame], errors: dict[str, float], title: str) -> Drawing:
-    """Share of right answers against how sure the system says it is.
+    """Reliability diagram: accuracy against confidence.
 
     Args:
-        curves: name → as :func:`sernb.evaluation.reliability` returns it
+        curves: name → output of :func:`sernb.evaluation.reliability`
         errors: name → expected calibration error, a share
     """
     figure, axes = canvas(height=4.4, width=5.4)
     axes.grid(axis="y")
-    axes.plot([0, 100], [0, 100], color=GREY, ls="--", lw=1, label="as sure as right")
+    axes.plot([0, 100], [0, 100], color=GREY, ls="--", lw=1, label="perfectly calibrated")
     looks = [("o-", ACCENT), ("s:", "#b8860b")]
     words = []
     for (name, curve), (look, colour) in zip(curves.items(), looks, strict=False):
@@ -153,46 +155,46 @@ def reliability(curves: dict[str, pd.DataFrame], errors: dict[str, float], title
         )
         lowest, highest = curve.iloc[0], curve.iloc[-1]
         words.append(
-            f"{name}: expected calibration error {error:.1f} %; least sure {100 * lowest.confidence:.0f} %, right "
-            f"{100 * lowest.accuracy:.0f} %; most sure {100 * highest.confidence:.0f} %, right "
+            f"{name}: expected calibration error {error:.1f} %; lowest confidence {100 * lowest.confidence:.0f} %, "
+            f"accuracy {100 * lowest.accuracy:.0f} %; highest confidence {100 * highest.confidence:.0f} %, accuracy "
             f"{100 * highest.accuracy:.0f} %"
         )
     clips = int(next(iter(curves.values())).clips.sum())
-    axes.set(title=title, xlabel="highest score, mean of the bin (%)", ylabel="correct (%)")
+    axes.set(title=title, xlabel="confidence, mean of the bin (%)", ylabel="accuracy (%)")
     axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
     axes.legend(fontsize=8.5, loc="upper left", title=f"n = {clips} clips", alignment="left")
-    return Drawing(figure, f"Reliability diagram of {clips} clips, bins of equally many. {'. '.join(words)}.")
+    return Drawing(figure, f"Reliability diagram of {clips} clips, in bins of equal size. {'. '.join(words)}.")
 
 
 @styled
 def coverage(curves: dict[str, pd.DataFrame], title: str) -> Drawing:
-    """WAR against the share of clips answered, the unsure left out first.
+    """Accuracy-coverage curve of selective prediction: WAR of the most confident predictions.
 
     Args:
-        curves: what says how sure an answer is → as :func:`sernb.evaluation.coverage` returns it
+        curves: measure of confidence → output of :func:`sernb.evaluation.coverage`
     """
     figure, axes = canvas(height=3.2)
     axes.grid(axis="y")
     words = []
     for (name, curve), (look, colour) in zip(curves.items(), [("-", ACCENT), ("--", "#b8860b")], strict=False):
-        seen = curve[curve.clips >= 20]  # of fewer clips a share says little
-        axes.plot(100 * seen.coverage, 100 * seen.accuracy, look, color=colour, lw=2, label=f"by {name}")
+        shown = curve[curve.clips >= 20]  # accuracy on fewer clips is too noisy
+        axes.plot(100 * shown.coverage, 100 * shown.accuracy, look, color=colour, lw=2, label=f"by {name}")
         half = curve[curve.coverage >= 0.5].iloc[0]
         both = f"{100 * half.accuracy:.1f} % of the most confident half, {100 * curve.accuracy.iloc[-1]:.1f} % of all"
         words.append(f"by {name}: {both}")
     clips = int(next(iter(curves.values())).clips.iloc[-1])
     axes.set(title=title, xlabel=f"coverage (% of clips; 100 % is n = {clips})", ylabel="WAR (%)", xlim=(0, 100))
     axes.legend(fontsize=8.5)
-    return Drawing(figure, f"WAR when unsure clips are left out, {clips} clips: {'; '.join(words)}.")
+    return Drawing(figure, f"WAR by coverage, {clips} clips: {'; '.join(words)}.")
 
 
 @styled
-def answers(scores: pd.DataFrame, truths: Sequence[str], title: str) -> Drawing:
-    """Scores of some clips, the top three numbered and the true class marked.
+def predictions(scores: pd.DataFrame, truths: Sequence[str], title: str) -> Drawing:
+    """Scores of some clips, with the top three numbered and the true class marked.
 
     Args:
-        scores: one row a clip, one column a class
-        truths: the class of each clip
+        scores: one row per clip, one column per class
+        truths: the true class of each clip
     """
     columns = min(len(scores), 4)
     rows = -(-len(scores) // columns)
@@ -210,7 +212,7 @@ def answers(scores: pd.DataFrame, truths: Sequence[str], title: str) -> Drawing:
         axes.set_title(f"{clip}\n{truth}", fontsize=8, fontweight="normal")
         axes.set(xlim=(0, 115), xticks=(0, 50, 100))
         axes.tick_params(labelsize=8)
-        words.append(f"{clip}, truly {truth}: " + ", ".join(f"{name} {100 * row[name]:.0f} %" for name in first))
+        words.append(f"{clip}, true class {truth}: " + ", ".join(f"{name} {100 * row[name]:.0f} %" for name in first))
     for axes in grid.flat[len(scores) :]:
         axes.set_visible(False)
     grid[0, 0].invert_yaxis()
@@ -222,10 +224,10 @@ def answers(scores: pd.DataFrame, truths: Sequence[str], title: str) -> Drawing:
 
 @styled
 def ranks(table: pd.DataFrame, title: str) -> Drawing:
-    """Rank of each system with its interval, 1 the best.
+    """Rank of each system with its interval; 1 is best.
 
     Args:
-        table: as :func:`sernb.evaluation.rank` returns it
+        table: output of :func:`sernb.evaluation.rank`
     """
     figure, axes = canvas(height=0.33 * len(table) + 1.0)
     for row, line in enumerate(table.itertuples()):
@@ -240,7 +242,7 @@ def ranks(table: pd.DataFrame, title: str) -> Drawing:
 
 @styled
 def costs(results: pd.DataFrame, title: str, axis: str) -> Drawing:
-    """UAR against what a system costs, on a logarithmic axis.
+    """UAR against the cost of a system, on a logarithmic axis.
 
     Args:
         results: columns system, protocol, uar (an :class:`Interval`), cost
@@ -272,7 +274,7 @@ def costs(results: pd.DataFrame, title: str, axis: str) -> Drawing:
 
 
 def _lift(label, others: list) -> None:
-    """Move a label up until it covers none of the others."""
+    """Move a label up until it overlaps no other."""
     while any(label.get_window_extent().overlaps(other.get_window_extent()) for other in others):
         label.xyann = (label.xyann[0], label.xyann[1] + 2)
 

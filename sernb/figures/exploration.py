@@ -1,4 +1,4 @@
-"""Figures of what is in recordings: signals, silence, pitch and loudness, ratings, and who lies near whom."""
+"""Figures of recordings: waveforms, silence, pitch and level, ratings, and maps of clips."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,13 +23,13 @@ from sernb.figures.style import (
 )
 
 MARKERS = "osD^vP*X<>ph"
-NAMED = 30  # a legend of more names helps nobody
+NAMED = 30  # names at most in a legend
 COLUMNS = 4
 
 
 @styled
 def waveforms(signals: Mapping[str, np.ndarray], sampling_rate: int, title: str) -> Drawing:
-    """Signals side by side on one scale of time and amplitude; those named by an emotion have its colour."""
+    """Signals side by side with common time and amplitude axes, coloured by emotion if named after one."""
     rows = -(-len(signals) // COLUMNS)
     figure = Figure(figsize=(WIDTH, 1.2 * rows + 0.6), layout="constrained")
     grid = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
@@ -42,12 +42,12 @@ def waveforms(signals: Mapping[str, np.ndarray], sampling_rate: int, title: str)
     figure.supylabel("amplitude", fontsize=9.5)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     peaks = ", ".join(f"{name} {np.abs(signal).max():.3f}" for name, signal in signals.items())
-    return Drawing(figure, f"Waveforms on one scale. Highest amplitudes, of 1: {peaks}.")
+    return Drawing(figure, f"Waveforms on one scale. Peak amplitudes (full scale 1): {peaks}.")
 
 
 @styled
 def trimming(clips: pd.DataFrame, title: str) -> Drawing:
-    """Durations of the clips of each emotion, whole and without the silence at both ends.
+    """Durations of the clips of each emotion, as recorded and without leading and trailing silence.
 
     Args:
         clips: columns emotion, seconds, trimmed
@@ -62,7 +62,7 @@ def trimming(clips: pd.DataFrame, title: str) -> Drawing:
 
 @styled
 def voice(clips: pd.DataFrame, column: str, title: str, axis: str, *, logarithmic: bool = False) -> Drawing:
-    """One value a clip, such as its F0, by emotion and gender; clips without it are left out.
+    """A value of each clip, such as its F0, by emotion and gender; clips without it are left out.
 
     Args:
         clips: columns emotion, gender and ``column``
@@ -130,21 +130,21 @@ def ratings(clips: pd.DataFrame, dimensions: Sequence[str], title: str) -> Drawi
 
 @styled
 def maps(planes: Mapping[str, np.ndarray], labels: pd.Series, title: str, finding: str) -> Drawing:
-    """Clips as points in one plane or several, with a colour and a marker for each label.
+    """Clips as points in two dimensions, by one projection or several, with a colour and a marker for each label.
 
     Args:
-        planes: name → points, shape ``(clips, 2)``
+        planes: name of the projection → points, shape ``(clips, 2)``
         labels: emotion, speaker or corpus of each clip
-        finding: what the labels' neighbourhoods come to, for those who cannot see the points
+        finding: summary of the neighbourhoods, for the alternative text
     """
     names = emotions_among(labels) or sorted(set(labels))
     colours = [PALETTE.get(name, colour) for name, colour in zip(names, sns.husl_palette(len(names)), strict=True)]
     figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
     for axes, (method, points) in zip(figure.subplots(1, len(planes), squeeze=False)[0], planes.items(), strict=True):
         for number, (name, colour) in enumerate(zip(names, colours, strict=True)):
-            mine = points[(labels == name).to_numpy()]
+            group = points[(labels == name).to_numpy()]
             marker = MARKERS[number % len(MARKERS)]
-            axes.scatter(*mine.T, s=12, color=colour, marker=marker, lw=0, alpha=0.75, label=name, rasterized=True)
+            axes.scatter(*group.T, s=12, color=colour, marker=marker, lw=0, alpha=0.75, label=name, rasterized=True)
         axes.set(xticks=[], yticks=[])
         axes.set_title(method, fontsize=9.5, fontweight="normal")
     if len(names) <= NAMED:

@@ -1,4 +1,4 @@
-"""Figures of where a network looked, and of the test of such maps."""
+"""Figures of occlusion maps and of their test by deletion and insertion."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @styled
 def occlusion_maps(clips: Sequence["Explanation"], title: str) -> Drawing:
-    """Log-mel spectrogram of each clip, and below it by how much the score of the answer falls without each cell."""
+    """Log-mel spectrogram of each clip, and below it the drop in the predicted class's score without each cell."""
     figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
     grid = figure.subplots(2, len(clips), squeeze=False, sharex="col")
     most = max(100 * np.abs(each.importance).max() for each in clips)
@@ -37,36 +37,36 @@ def occlusion_maps(clips: Sequence["Explanation"], title: str) -> Drawing:
                                                            range(0, cut.grid.bands + 1, 2)])  # fmt: skip
         span, band = np.unravel_index(each.importance.argmax(), each.importance.shape)
         words.append(
-            f"{each.clip}, {each.truth} predicted as {each.prediction}: most is lost without "
+            f"{each.clip}, {each.truth} predicted as {each.prediction}: largest drop without "
             f"{span * seconds / cut.shape[0]:.2f} to {(span + 1) * seconds / cut.shape[0]:.2f} s at "
             f"{cut.edges[band]:.0f} to {cut.edges[band + 1]:.0f} Hz, {100 * each.importance.max():.0f} points"
         )
     grid[0, 0].set_ylabel("mel band")
     grid[1, 0].set_ylabel("kHz, on the mel scale")
-    figure.colorbar(image, ax=grid[1], label="points of score lost", shrink=0.9)
+    figure.colorbar(image, ax=grid[1], label="drop in score (points)", shrink=0.9)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    return Drawing(figure, f"Spectrograms, and the importance of each cell. {'; '.join(words)}.")
+    return Drawing(figure, f"Spectrograms and importance of each cell. {'; '.join(words)}.")
 
 
 @styled
 def deletion_and_insertion(clips: Sequence["Explanation"], title: str) -> Drawing:
-    """Mean score of the answer while cells go or come, by importance and at random."""
+    """Mean score of the predicted class as cells are removed or restored, by importance and at random."""
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     words = []
     for axes, name in zip(figure.subplots(1, 2, sharey=True), ("deletion", "insertion"), strict=True):
-        tested = np.array([getattr(each.tested, name) for each in clips])  # (clips, orders, steps)
-        shares = 100 * clips[0].tested.shares
-        ours, random = 100 * tested[:, 0].mean(axis=0), 100 * tested[:, 1:].mean(axis=(0, 1))
+        curves = np.array([getattr(each.curves, name) for each in clips])  # (clips, orders, steps)
+        shares = 100 * clips[0].curves.shares
+        ours, random = 100 * curves[:, 0].mean(axis=0), 100 * curves[:, 1:].mean(axis=(0, 1))
         axes.plot(shares, ours, "o-", color=ACCENT, ms=4, label="by importance")
         axes.plot(shares, random, "s--", color="#b8860b", ms=4, label="at random")
         axes.grid(axis="y")
-        gone = "taken away" if name == "deletion" else "given back"
-        axes.set(title=f"{name}", xlabel=f"cells {gone} (%)", ylim=(0, 100))
+        action = "removed" if name == "deletion" else "restored"
+        axes.set(title=f"{name}", xlabel=f"cells {action} (%)", ylim=(0, 100))
         half = len(shares) // 2
         words.append(f"{name}: {ours[half]:.0f} % by importance and {random[half]:.0f} % at random with half of the "
-                     f"cells {gone}")  # fmt: skip
+                     f"cells {action}")  # fmt: skip
         if name == "deletion":
-            axes.set_ylabel("score of the answer (%)")
+            axes.set_ylabel("score of the predicted class (%)")
             axes.legend(fontsize=8.5, title=f"n = {len(clips)} clips", alignment="left")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    return Drawing(figure, f"Mean score of the answer over {len(clips)} clips. {'; '.join(words)}.")
+    return Drawing(figure, f"Mean score of the predicted class over {len(clips)} clips. {'; '.join(words)}.")

@@ -1,4 +1,4 @@
-"""Figures of studies: trained here and tested there, under stress, by speaker, by leak, by epoch."""
+"""Figures of studies: training by test group, robustness, scores by speaker, adaptation, selection of epochs."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -10,22 +10,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sernb.evaluation import Interval
-from sernb.figures.style import ACCENT, FLOOR, INK, WIDTH, Drawing, canvas, gender_looks, styled
+from sernb.figures.style import ACCENT, FLOOR, INK, WIDTH, Drawing, canvas, gender_looks, gender_names, styled
 
 LINES = ((ACCENT, "o", "-"), ("#b8860b", "s", "--"), ("#3b8b6f", "D", ":"))
 
 
 @styled
-def matrix(found: pd.DataFrame, title: str) -> Drawing:
-    """UAR by what was trained on (rows) and tested on (columns), with interval, chance level and clips in each cell.
+def matrix(cells: pd.DataFrame, title: str) -> Drawing:
+    """UAR by training group (rows) and test group (columns), with interval, chance level and clips in each cell.
 
     Args:
-        found: columns trained, tested, metrics (:class:`sernb.evaluation.Metrics`)
+        cells: columns trained, tested, metrics (:class:`sernb.evaluation.Metrics`)
     """
-    rows, columns = list(dict.fromkeys(found.trained)), list(dict.fromkeys(found.tested))
+    rows, columns = list(dict.fromkeys(cells.trained)), list(dict.fromkeys(cells.tested))
     shares = np.full((len(rows), len(columns)), np.nan)
     texts = np.full(shares.shape, "", object)
-    for cell in found.itertuples():
+    for cell in cells.itertuples():
         at = rows.index(cell.trained), columns.index(cell.tested)
         uar = cell.metrics.uar
         shares[at] = 100 * uar.value
@@ -45,38 +45,38 @@ def matrix(found: pd.DataFrame, title: str) -> Drawing:
     words = "; ".join(
         f"{cell.trained} to {cell.tested} {cell.metrics.uar} %, chance level {100 * cell.metrics.uar_floor:.1f}, "
         f"{cell.metrics.clips} clips"
-        for cell in found.itertuples()
+        for cell in cells.itertuples()
     )
-    return Drawing(figure, f"Matrix of UAR with 95 % intervals, trained on … tested on …: {words}.")
+    return Drawing(figure, f"Matrix of UAR with 95 % intervals, training to test: {words}.")
 
 
 @styled
-def differences(found: Mapping[str, Interval], title: str, axis: str) -> Drawing:
-    """Named differences with their intervals, one a line, and a line where there is none."""
-    figure, axes = canvas(height=0.42 * len(found) + 1.0)
-    for row, each in enumerate(found.values()):
+def differences(intervals: Mapping[str, Interval], title: str, axis: str) -> Drawing:
+    """Named differences with their intervals, one per row, and a line at zero."""
+    figure, axes = canvas(height=0.42 * len(intervals) + 1.0)
+    for row, each in enumerate(intervals.values()):
         _interval(axes, row, each, *LINES[0][:2])
-    _none(axes)
-    axes.set(title=title, xlabel=axis, yticks=range(len(found)), yticklabels=_wrapped(found, 38))
-    axes.set_ylim(len(found) - 0.5, -0.5)
-    words = "; ".join(f"{name} {each}" for name, each in found.items())
+    _zero_line(axes)
+    axes.set(title=title, xlabel=axis, yticks=range(len(intervals)), yticklabels=_wrapped(intervals, 38))
+    axes.set_ylim(len(intervals) - 0.5, -0.5)
+    words = "; ".join(f"{name} {each}" for name, each in intervals.items())
     return Drawing(figure, f"{axis} with 95 % intervals: {words}.")
 
 
 @styled
-def robustness_curves(found: pd.DataFrame, title: str) -> Drawing:
-    """UAR by strength, a panel for each kind of condition tried at three strengths or more, one line a training.
+def robustness_curves(robustness: pd.DataFrame, title: str) -> Drawing:
+    """UAR by strength: one panel per kind of condition with three or more strengths, one line per training variant.
 
     Args:
-        found: columns trained, kind, condition, strength, uar (an :class:`Interval`), floor, clips
+        robustness: columns trained, kind, condition, strength, uar (an :class:`Interval`), floor, clips
     """
-    strengths = found[found.kind != "clean"].groupby("kind", sort=False).condition.nunique()
+    strengths = robustness[robustness.kind != "clean"].groupby("kind", sort=False).condition.nunique()
     kinds = list(strengths.index[strengths >= 3])
     figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
     panels = figure.subplots(1, max(len(kinds), 1), sharey=True, squeeze=False)[0]
-    words = []
+    words, chance = [], robustness.floor.iloc[0]
     for axes, kind in zip(panels, kinds, strict=False):
-        for (trained, part), look in zip(found.groupby("trained", sort=False), LINES, strict=False):
+        for (trained, part), look in zip(robustness.groupby("trained", sort=False), LINES, strict=False):
             shown = pd.concat([part[part.kind == "clean"], part[part.kind == kind]])
             labels = ["clean" if row.kind == "clean" else f"{row.strength:g}" for row in shown.itertuples()]
             _band(axes, np.arange(len(shown)), list(shown.uar), look, trained)
@@ -84,114 +84,112 @@ def robustness_curves(found: pd.DataFrame, title: str) -> Drawing:
         axes.set_xticks(range(len(labels)), labels)
         unit = shown.condition.iloc[-1].rpartition(f"{shown.strength.iloc[-1]:g} ")[2]
         axes.set(xlabel=f"{kind} ({unit})", ylim=(0, 100))
-        axes.axhline(100 * found.floor.iloc[0], color=FLOOR, lw=1.2, ls="--", label="chance level")
+        axes.axhline(100 * chance, color=FLOOR, lw=1.2, ls="--", label="chance level")
         axes.grid(axis="y")
-    panels[0].set_ylabel(f"UAR (%), n = {found.clips.iloc[0]} clips")
+    panels[0].set_ylabel(f"UAR (%), n = {robustness.clips.iloc[0]} clips")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     _legend_below(figure, panels[0])
-    return Drawing(figure, f"UAR by strength, chance level {100 * found.floor.iloc[0]:.1f} %. {'; '.join(words)}.")
+    return Drawing(figure, f"UAR by strength, chance level {100 * chance:.1f} %. {'; '.join(words)}.")
 
 
 @styled
-def changes(found: pd.DataFrame, title: str) -> Drawing:
-    """Change of UAR against the clean clips under each condition, one marker a training.
+def changes(robustness: pd.DataFrame, title: str) -> Drawing:
+    """Change in UAR from clean clips under each condition, one marker per training variant.
 
     Args:
-        found: columns trained, condition, change (an :class:`Interval`)
+        robustness: columns trained, kind, condition, change (an :class:`Interval`)
     """
-    found = found[found.kind != "clean"]
-    conditions = list(dict.fromkeys(found.condition))
-    trainings = list(dict.fromkeys(found.trained))
+    degraded = robustness[robustness.kind != "clean"]
+    conditions = list(dict.fromkeys(degraded.condition))
+    trainings = list(dict.fromkeys(degraded.trained))
     figure, axes = canvas(height=0.34 * len(conditions) + 1.4)
-    for row in found.itertuples():
+    for row in degraded.itertuples():
         number = trainings.index(row.trained)
         at = conditions.index(row.condition) + 0.24 * (number - (len(trainings) - 1) / 2)
         _interval(axes, at, row.change, *LINES[number][:2])
     for name, (colour, marker, _) in zip(trainings, LINES, strict=False):
         axes.plot([], [], marker, color=colour, label=name)
-    _none(axes)
-    axes.set(
-        title=title, xlabel="UAR against clean clips (points)", yticks=range(len(conditions)), yticklabels=conditions
-    )
+    _zero_line(axes)
+    axes.set(title=title, xlabel="change in UAR (points)", yticks=range(len(conditions)), yticklabels=conditions)
     axes.set_ylim(len(conditions) - 0.5, -0.5)
     _legend_below(figure, axes)
-    words = "; ".join(f"{row.condition}, {row.trained} {row.change}" for row in found.itertuples())
-    return Drawing(figure, f"Change of UAR in points with 95 % intervals: {words}.")
+    words = "; ".join(f"{row.condition}, {row.trained} {row.change}" for row in degraded.itertuples())
+    return Drawing(figure, f"Change in UAR in points with 95 % intervals: {words}.")
 
 
 @styled
-def by_speaker(found: pd.DataFrame, title: str, *, floor: float) -> Drawing:
-    """UAR of each test speaker, the best recognised first, with their mean.
+def by_speaker(scores: pd.DataFrame, title: str, *, floor: float) -> Drawing:
+    """UAR of each test speaker, in the given order, with the mean over speakers.
 
     Args:
-        found: columns speaker, gender, uar, clips
+        scores: columns speaker, gender, uar, clips
         floor: the chance level of UAR
     """
     figure, axes = canvas(height=3.4)
-    places = np.arange(len(found))
-    for gender, (colour, hatch, _) in gender_looks(found.assign(gender=found.gender.replace("", "not given"))).items():
-        part = found.gender.replace("", "not given") == gender
-        axes.bar(places[part], 100 * found.uar[part], color=colour, hatch=hatch, ec="white", label=gender)
-    axes.axhline(100 * found.uar.mean(), color=INK, lw=1, label="mean of speakers")
+    positions, genders = np.arange(len(scores)), gender_names(scores)
+    for gender, (colour, hatch, _) in gender_looks(scores.assign(gender=genders)).items():
+        part = genders == gender
+        axes.bar(positions[part], 100 * scores.uar[part], color=colour, hatch=hatch, ec="white", label=gender)
+    axes.axhline(100 * scores.uar.mean(), color=INK, lw=1, label="mean over speakers")
     axes.axhline(100 * floor, color=FLOOR, lw=1.2, ls="--", label="chance level")
-    names = [name.partition("-")[2] or name for name in found.speaker]  # without the corpus
-    axes.set_xticks(places, names, rotation=90 if len(found) > 12 else 0, fontsize=8)
+    names = [name.partition("-")[2] or name for name in scores.speaker]  # without the corpus
+    axes.set_xticks(positions, names, rotation=90 if len(scores) > 12 else 0, fontsize=8)
     axes.set(ylabel="UAR (%)", ylim=(0, 100))
-    few, most = found.clips.min(), found.clips.max()
-    axes.set_xlabel(f"speaker, n = {few if few == most else f'{few} to {most}'} clips each")
+    fewest, most = scores.clips.min(), scores.clips.max()
+    axes.set_xlabel(f"speaker, n = {fewest if fewest == most else f'{fewest} to {most}'} clips each")
     axes.grid(axis="x", visible=False)
     axes.grid(axis="y")
     axes.set_title(title)
     _legend_below(figure, axes, columns=4)
-    words = ", ".join(f"{name} {100 * row.uar:.0f}" for name, row in zip(names, found.itertuples(), strict=True))
+    words = ", ".join(f"{name} {100 * row.uar:.0f}" for name, row in zip(names, scores.itertuples(), strict=True))
     return Drawing(
         figure,
-        f"UAR by speaker in per cent, mean {100 * found.uar.mean():.1f}, chance level {100 * floor:.1f}: {words}.",
+        f"UAR by speaker in per cent, mean {100 * scores.uar.mean():.1f}, chance level {100 * floor:.1f}: {words}.",
     )
 
 
 @styled
-def adaptation_curve(found: pd.DataFrame, title: str, *, floor: float) -> Drawing:
-    """UAR against the number of a new speaker's unlabelled clips, over all clips and over those not available.
+def adaptation_curve(curve: pd.DataFrame, title: str, *, floor: float) -> Drawing:
+    """UAR against the number of available unlabelled clips of a new speaker, on all and on unavailable test clips.
 
     Args:
-        found: columns count (None: all), uar, unseen (intervals)
+        curve: columns count (None: all), uar, unseen (intervals)
     """
     figure, axes = canvas(height=3.4)
-    labels = ["all" if count is None else str(count) for count in found["count"]]
-    places = np.arange(len(found))
-    _band(axes, places, list(found.uar), LINES[0], "all test clips")
-    some = found.unseen.notna().to_numpy()
-    _band(axes, places[some], list(found.unseen[some]), LINES[1], "clips that were not available", band=False)
+    labels = ["all" if count is None else str(count) for count in curve["count"]]
+    positions = np.arange(len(curve))
+    _band(axes, positions, list(curve.uar), LINES[0], "all test clips")
+    some = curve.unseen.notna().to_numpy()
+    _band(axes, positions[some], list(curve.unseen[some]), LINES[1], "unavailable test clips", band=False)
     axes.axhline(100 * floor, color=FLOOR, lw=1.2, ls="--", label="chance level")
-    axes.set_xticks(places, labels)
+    axes.set_xticks(positions, labels)
     axes.set(title=title, xlabel="unlabelled clips of the new speaker", ylabel="UAR (%)", ylim=(0, 100))
     axes.grid(axis="y")
     _legend_below(figure, axes)
     return Drawing(
         figure,
-        f"UAR with 95 % interval by available clips: {_listed(labels, found.uar)}. Chance level {100 * floor:.1f} %.",
+        f"UAR with 95 % interval by available clips: {_listed(labels, curve.uar)}. Chance level {100 * floor:.1f} %.",
     )
 
 
 @styled
-def epochs(found: pd.DataFrame, choices: pd.DataFrame, title: str) -> Drawing:
-    """Accuracy on validation and test part by epoch, one panel a fold, with the epochs that were chosen.
+def epochs(history: pd.DataFrame, selected: pd.DataFrame, title: str) -> Drawing:
+    """Validation and test accuracy by epoch, one panel per fold, with the selected epochs.
 
     Args:
-        found: columns fold, epoch, validation, test, clips
-        choices: columns fold, choice, epoch, war
+        history: columns fold, epoch, validation, test, clips
+        selected: columns fold, selection, epoch, war
     """
-    folds = list(dict.fromkeys(found.fold))[:4]
+    folds = list(dict.fromkeys(history.fold))[:4]
     figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
     panels = figure.subplots(1, len(folds), sharey=True, squeeze=False)[0]
     for axes, fold in zip(panels, folds, strict=True):
-        part = found[found.fold == fold]
+        part = history[history.fold == fold]
         axes.plot(part.epoch, 100 * part.test, color=ACCENT, lw=1.3, label="test part")
         axes.plot(part.epoch, 100 * part.validation, color="#9aa0a8", lw=1.1, ls="--", label="validation speakers")
-        for marker, row in zip("vo*", choices[choices.fold == fold].itertuples(), strict=False):
+        for marker, row in zip("vo*", selected[selected.fold == fold].itertuples(), strict=False):
             size = {"*": 15, "o": 9}.get(marker, 8)
-            axes.plot(row.epoch, 100 * row.war, marker, color="white", mec=INK, ms=size, label=row.choice)
+            axes.plot(row.epoch, 100 * row.war, marker, color="white", mec=INK, ms=size, label=row.selection)
         axes.set_title(f"fold {fold + 1}, n = {part.clips.iloc[0]} test clips", fontsize=9.5, fontweight="normal")
         axes.set(xlabel="epoch", ylim=(0, 100))
         axes.grid(axis="y")
@@ -199,7 +197,8 @@ def epochs(found: pd.DataFrame, choices: pd.DataFrame, title: str) -> Drawing:
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     _legend_below(figure, panels[0])
     words = "; ".join(
-        f"fold {row.fold + 1}, {row.choice}: epoch {row.epoch}, {100 * row.war:.1f} %" for row in choices.itertuples()
+        f"fold {row.fold + 1}, {row.selection}: epoch {row.epoch}, {100 * row.war:.1f} %"
+        for row in selected.itertuples()
     )
     return Drawing(figure, f"Accuracy by epoch. On the test part: {words}.")
 
@@ -211,7 +210,7 @@ def _interval(axes: Axes, row: float, each: Interval, colour: str, marker: str) 
 
 def _band(
     axes: Axes,
-    places: np.ndarray,
+    positions: np.ndarray,
     values: Sequence[Interval],
     look: tuple[str, str, str],
     label: str,
@@ -219,13 +218,13 @@ def _band(
     band: bool = True,
 ) -> None:
     colour, marker, line = look
-    axes.plot(places, [100 * each.value for each in values], marker=marker, ls=line, color=colour, ms=5, label=label)
+    axes.plot(positions, [100 * each.value for each in values], marker=marker, ls=line, color=colour, ms=5, label=label)
     if band:
         low, high = ([100 * getattr(each, end) for each in values] for end in ("low", "high"))
-        axes.fill_between(places, low, high, color=colour, alpha=0.15, lw=0)
+        axes.fill_between(positions, low, high, color=colour, alpha=0.15, lw=0)
 
 
-def _none(axes: Axes) -> None:
+def _zero_line(axes: Axes) -> None:
     axes.axvline(0, color=INK, lw=1)
 
 

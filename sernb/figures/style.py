@@ -1,4 +1,4 @@
-"""The one style of all figures: a colour per emotion, sizes, fonts, and what a figure is here."""
+"""The style of all figures: a colour per emotion, sizes, fonts, and the class of a drawing."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -10,11 +10,11 @@ from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sernb.colours import ACCENT as ACCENT  # for the other figures, which take all of the style from here
+from sernb.colours import ACCENT as ACCENT  # re-exported, so that other figures import all of the style from here
 from sernb.colours import PALETTE
 
 INK = "#30343b"
-# Fill, hatch, and the colour of text on the fill: told apart without colours, too.
+# Fill, hatch, and text colour on the fill; distinguishable without colours.
 GENDERS = {
     "female": ("#a9c7df", "", INK),
     "male": ("#3f6f9c", "///", "white"),
@@ -37,7 +37,7 @@ STYLE = {
     "grid.color": "#e3e6ea",
     "legend.frameon": False,
     "text.color": INK,
-    "text.parse_math": False,  # a $ in the name of a speaker or a folder is a dollar
+    "text.parse_math": False,  # a $ in the name of a speaker or a folder is a dollar sign
     "xtick.color": INK,
     "ytick.color": INK,
 }
@@ -45,7 +45,7 @@ STYLE = {
 
 @contextlib.contextmanager
 def our_style() -> Iterator[None]:
-    """Draw, or save, in the one style of the workbook, whatever a user's ``matplotlibrc`` says."""
+    """Draw or save in the style of the workbook, independently of a user's ``matplotlibrc``."""
     with rc_context():
         rcdefaults()
         rcParams.update(STYLE)
@@ -53,7 +53,7 @@ def our_style() -> Iterator[None]:
 
 
 def styled(draw: Callable[..., "Drawing"]) -> Callable[..., "Drawing"]:
-    """Let a function draw in the one style of the workbook."""
+    """Make a function draw in the style of the workbook."""
 
     @wraps(draw)
     def in_style(*arguments: object, **options: object) -> Drawing:
@@ -66,21 +66,21 @@ def styled(draw: Callable[..., "Drawing"]) -> Callable[..., "Drawing"]:
 
 
 def _fix_math(figure: Figure) -> None:
-    """Let powers of ten at logarithmic axes be set as such, and nothing else; labels may be made late, out of style."""
+    """Parse math only in the labels of logarithmic axes, as labels may be created later, outside the style."""
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         for label in axis.get_ticklabels(which="both"):
             label.set_parse_math(axis.get_scale() == "log")
 
 
 class Drawing(NamedTuple):
-    """A figure and what it shows, in words."""
+    """A figure and its alternative text."""
 
     figure: Figure
     alt: str
 
 
 def canvas(*, height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
-    """Return a figure with one pair of axes; inches."""
+    """Return a figure with one panel; sizes in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
     axes.grid(axis="x")
@@ -94,7 +94,7 @@ def emotions_among(values: pd.Series) -> list[str]:
 
 
 def gender_names(clips: pd.DataFrame) -> pd.Series:
-    """Return the gender of each clip's speaker as figures write it."""
+    """Return the display name of each row's gender."""
     return clips.gender.replace("", "not given")
 
 

@@ -1,4 +1,4 @@
-"""Figures of trainings."""
+"""Figures of training histories."""
 
 import pandas as pd
 import seaborn as sns
@@ -11,12 +11,11 @@ from sernb.figures.style import WIDTH, Drawing, styled
 
 @styled
 def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Drawing:
-    """Loss on the training part, and accuracy on the training (dashed) and the validation part, by epoch and run.
+    """Training loss, and training (dashed) and validation accuracy, by epoch and run, with one colour per system.
 
-    A colour a system; what stands after the last comma of a name, such as the fold, shares it.
-
-    Runs of older versions have no accuracy on the training part. It is measured while the network learns, on augmented
-    copies too and with dropout at work, so that a validation part may well lie above it; far below it is over-fitting.
+    The name of a run is the system, a comma and, for example, the fold. Runs of older versions have no training
+    accuracy. It is measured during training, with augmented copies and dropout, so that validation accuracy may be
+    higher; a much lower one is over-fitting.
     """
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -31,15 +30,13 @@ def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Drawing:
         text = f"{name}: loss {history.loss.iloc[0]:.2f} to {history.loss.iloc[-1]:.2f}"
         if "accuracy" in history:
             right.plot(history.epoch, 100 * history.accuracy, "--", color=colour, lw=1)
-            text += f", accuracy on the training part at last {100 * history.accuracy.iloc[-1]:.1f} %"
+            text += f", final training accuracy {100 * history.accuracy.iloc[-1]:.1f} %"
         if "validation_accuracy" in history:
             right.plot(history.epoch, 100 * history.validation_accuracy, color=colour)
             best = history.validation_accuracy.idxmax()
             right.plot(history.epoch[best], 100 * history.validation_accuracy[best], "o", color=colour, ms=4)
-            text += (
-                f", accuracy on the validation part at best {100 * history.validation_accuracy[best]:.1f} % "
-                f"in epoch {history.epoch[best]}"
-            )
+            accuracy = 100 * history.validation_accuracy[best]
+            text += f", best validation accuracy {accuracy:.1f} % in epoch {history.epoch[best]}"
         words.append(text)
     left.set(title=title, xlabel="epoch", ylabel="training loss")
     for axes in (left, right):
@@ -52,7 +49,7 @@ def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Drawing:
 
 
 def _scale(axes: Axes, losses: pd.Series) -> None:
-    """Make the axis of losses logarithmic where they span more than a decade; numbers are written out."""
+    """Use a logarithmic axis for losses over more than a decade, without exponents in the labels."""
     if losses.max() > 10 * losses[losses > 0].min():
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -1,4 +1,4 @@
-"""A report: the sequence of notebooks on one corpus, their pages, and the index with the results first."""
+"""Reports: the sequence of notebooks on a corpus, their pages, and the index with the results first."""
 
 import contextlib
 import dataclasses
@@ -30,7 +30,7 @@ from sernb.reporting.page import encode_png
 from sernb.reporting.processes import begin, outcomes
 from sernb.reporting.tables import table_html
 from sernb.results.result import collect_results
-from sernb.results.summary import headline, summary_caption, summary_table
+from sernb.results.summary import describe_best, summary_caption, summary_table
 from sernb.results.tables import comparison_table
 from sernb.runs.experiment import Plan
 from sernb.runs.monitor import watch
@@ -42,22 +42,22 @@ from sernb.runtime.provenance import provenance
 from sernb.systems.registry import get_system
 
 TRAINING = "30_train"
-SUMMARY = "report.json"  # what the index over all reports lists of a report
+SUMMARY = "report.json"  # the entry of a report in the overview of all reports
 BEFORE, DURING, AFTER = range(3)
-AT_ONCE = min(2, os.cpu_count() or 1)  # pages; each may train on all cores
+AT_ONCE = min(2, os.cpu_count() or 1)  # parallel pages; each may train on all cores
 NO_EVIDENCE = "The clips are synthetic: these pages show the machinery and are no evidence about emotion."
 
 
 def sequence(corpora: Sequence[Corpus], *, development: bool = False, studies: bool = False) -> list[Path]:
-    """Return the notebooks of a report in reading order; one's own recordings have no preparation page.
+    """Return the notebooks of a report in reading order; your own recordings have no preparation page.
 
     Args:
-        development: how features, architecture and augmentation were chosen, too
-        studies: the studies of gender, noise, speakers and leaks, too, and for several corpora that of foreign ones
+        development: include model development: features, architecture, augmentation
+        studies: include the studies of gender, noise, speakers and leaks, and for several corpora cross-corpus tests
     """
     prepared = sorted(path.stem for corpus in corpora for path in NOTEBOOKS.glob(f"1?_prepare_{corpus.name}.ipynb"))
     developed = sorted(path.stem for path in NOTEBOOKS.glob("2?_develop_*.ipynb")) if development else []
-    if not ENCODERS[DEFAULT].path.is_file():  # its page needs the weights
+    if not ENCODERS[DEFAULT].path.is_file():  # the page on encoders needs the weights
         developed = [name for name in developed if name != "24_develop_encoders"]
     foreign = ["41_test_foreign_corpus"] * (studies and len(corpora) > 1)
     studied = sorted(path.stem for path in NOTEBOOKS.glob("5?_study_*.ipynb")) if studies else []
@@ -81,34 +81,34 @@ def report(
 ) -> Path:
     """Run every notebook of a report and write its index.
 
-    Pages of notebooks that fail are written too, marked, and the index lists them; notebooks after a failed one run.
+    Pages of failed notebooks are also written, and marked in the index; the notebooks after them still run.
 
     Args:
         corpus: an expression, see :mod:`sernb.corpora.pool`
-        systems: names; empty: as :func:`sernb.runs.planning.default_systems`
-        development: with the pages of model development, see :func:`sequence`
-        studies: with the study pages
-        announce: called with one line before and after each notebook
+        systems: names; empty: :func:`sernb.runs.planning.default_systems`
+        development: include the pages of model development, see :func:`sequence`
+        studies: include the study pages
+        announce: called with a line before and after each notebook
 
     Returns:
         the index page
 
     Raises:
         DataError: if a name is unknown or the recordings cannot be used
-        NotebookFailed: the first failure, after everything else has run
+        NotebookFailed: the first failure, after all other notebooks have run
     """
     record = parse_pool(corpus, data)
     systems = systems or default_systems(record, profile)
-    corpus = record.name  # which names a folder of one's own from wherever a notebook runs
+    corpus = record.name  # valid from any working directory, even for a folder of your own
     for name in systems:
         get_system(name)
     begin()
     try:
         experiments = plan_report(systems, corpus, profile=profile, seeds=[seed], data=data)
-    except Infeasible as error:  # nothing can be trained: the pages say so, and show what there is
+    except Infeasible as error:  # nothing can be trained: the pages give the reason, and show the rest
         experiments = Plan()
         experiments.left_out = error.args
-    prepare_for(experiments, data=data, progress=True)  # unusable recordings are said here, before any page
+    prepare_for(experiments, data=data, progress=True)  # unusable recordings raise an error here, before any page
     refuse_leaks_of(experiments)
     out = Path(out) if out else REPORTS / record.folder
     sources = sequence([part.corpus for part in record.parts], development=development, studies=studies)
@@ -126,7 +126,7 @@ def report(
         )
     failures: list[NotebookFailed] = []
     for stage, group in itertools.groupby(tasks, key=_stage):
-        # Nothing of what a notebook prints reaches the terminal; its trainings can be watched from here.
+        # The output of notebooks does not reach the terminal, so the progress of trainings is shown from here.
         with watch(experiments) if stage == DURING else contextlib.nullcontext():
             for task, outcome in outcomes(
                 _make,
@@ -166,13 +166,13 @@ class _Task:
 
 
 def _stage(task: _Task) -> int:
-    """Pages of a stage need nothing of each other; those after the training read its runs."""
+    """Return the stage of a page; pages of one stage are independent, and those after training read its runs."""
     name = task.source.stem
     return DURING if name == TRAINING else BEFORE if name < TRAINING else AFTER
 
 
 def _make(task: _Task) -> float:
-    """Make a page, in a process of its own; return the seconds it took."""
+    """Make a page, in its own process; return the duration in seconds."""
     started = time.perf_counter()
     run(task.source, task.page, task.parameters, navigation=task.navigation)
     return time.perf_counter() - started
@@ -191,9 +191,9 @@ def _write_index(
     table = figure = None
     lead = "".join(f"Left out: {sentence}. " for sentence in experiments.left_out)
     finding = ""
-    with contextlib.suppress(DataError):  # a failed page says why
+    with contextlib.suppress(DataError):  # a failed page shows the reason
         results = collect_results(experiments)
-        lead = finding = headline(results)
+        lead = finding = describe_best(results)
         table = table_html(summary_table(results), summary_caption(results))
         drawing = figures.comparison(comparison_table(experiments), f"{corpus.title}: UAR with 95 % intervals")
         figure = encode_png(drawing.figure), drawing.alt
@@ -228,19 +228,19 @@ def _write_index(
 
 
 def reports_in(folder: Path) -> list[dict]:
-    """Return what `write_overview` lists of each report in a folder, the latest first."""
-    found = []
+    """Return the entries of the reports in a folder for `write_overview`, latest first."""
+    reports = []
     for summary in folder.glob(f"*/{SUMMARY}"):
         try:
-            told = json.loads(summary.read_text(encoding="utf-8"))
-        except ValueError:  # of another version, or spoiled: its own index is there still
+            entry = json.loads(summary.read_text(encoding="utf-8"))
+        except ValueError:  # of another version, or damaged: the report's own index still exists
             continue
-        paths = [summary.with_name(page["path"]) for page in told["pages"]]
+        paths = [summary.with_name(page["path"]) for page in entry["pages"]]
         pages = [
             Page(
                 **{**page, "path": path}, stale=has_changed(path, NOTEBOOKS / f"{path.stem.removesuffix(FAILED)}.ipynb")
             )
-            for page, path in zip(told["pages"], paths, strict=True)
+            for page, path in zip(entry["pages"], paths, strict=True)
         ]
-        found.append({**told, "index": summary.with_name("index.html"), "pages": pages})
-    return sorted(found, key=lambda told: told["made"], reverse=True)
+        reports.append({**entry, "index": summary.with_name("index.html"), "pages": pages})
+    return sorted(reports, key=lambda entry: entry["made"], reverse=True)

@@ -1,4 +1,4 @@
-"""Tables of results for a paper: LaTeX with booktabs, every character of texts as it is read."""
+"""Tables of results for a paper: LaTeX with booktabs, with special characters escaped."""
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ _SPECIAL = str.maketrans(
 
 
 def escape(text: str) -> str:
-    r"""Return a text as LaTeX sets it letter by letter.
+    r"""Escape the special characters of LaTeX.
 
     Examples:
         >>> print(escape("95 % of a_b"))
@@ -20,11 +20,11 @@ def escape(text: str) -> str:
 
 
 def latex_table(table: pd.DataFrame, caption: str, *, label: str) -> str:
-    """Return a table environment; nothing is rounded or left out, and what is missing is a dash.
+    """Return a table environment; values are not rounded, and missing ones are a dash.
 
     Args:
-        caption: in plain text
-        label: to refer to it by, ``tab:<label>``
+        caption: plain text
+        label: for references, as ``tab:<label>``
     """
     cells = table.astype(object).where(table.notna(), "–").map(lambda cell: escape(str(cell)))
     return cells.rename(columns=escape).to_latex(

@@ -1,6 +1,6 @@
-"""Published scores whose protocol is known from code, split files or stored results, and what differs from ours.
+"""Published scores whose protocol is known from code, split files or stored results, and how it differs from ours.
 
-A score stands beside ours as an equal only if metric and card are those of ours. Everything that differs is named.
+A published score is comparable with ours only if both have the same metric and card. Every difference is listed.
 """
 
 import dataclasses
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Card:
-    """What must be alike for two figures to be compared."""
+    """The properties of an evaluation that must agree for two scores to be comparable."""
 
     folds: str
-    choice: str  # of epoch and settings
-    statistics: str  # what fitted them
+    choice: str  # what epoch and settings were selected on
+    statistics: str  # what the normalisation statistics were fitted on
     classes: int
     pretraining: str = "none"
 
 
 @dataclass(frozen=True)
-class Reported:
+class Score:
     """One published score of one system on one corpus."""
 
     name: str
@@ -38,11 +38,11 @@ class Reported:
 
 
 RANDOM = "random, speakers shared"
-LUNA = "five of Luna-Jiménez et al. (2021), speakers apart"
-# The folds of our own speaker-independent protocol, by corpus; elsewhere no figure is alike.
+LUNA = "five of Luna-Jiménez et al. (2021), speaker-independent"
+# The folds of our own speaker-independent protocol, by corpus; on other corpora no published score is comparable.
 OURS = {"ravdess": LUNA, "savee": "leave one speaker out", "emodb": "leave one speaker out",
         "tess": "one woman against the other", "iemocap": "leave one session out"}  # fmt: skip
-SIX = "six of EmoBox, speakers apart"
+SIX = "six of EmoBox, speaker-independent"
 VALIDATION = "validation speakers"
 RANDOM_VALIDATION = "random clips of training speakers"
 NESTED = "inner folds by speaker"
@@ -59,41 +59,41 @@ EMOBOX = "EmoBox, github.com/emo-box/EmoBox, docs and split files"
 GROUPS = "six groups of speakers"
 
 
-def _keesing(name: str, corpus: str, folds: str, classes: int, own: float, inductive: float) -> tuple[Reported, ...]:
+def _keesing(name: str, corpus: str, folds: str, classes: int, own: float, inductive: float) -> tuple[Score, ...]:
     best = "best of nine classifiers by test clips"
     return (
-        Reported(f"{name}, own statistics", corpus, own, Card(folds, TEST, OWN, classes), KEESING),
-        Reported(name, corpus, inductive, Card(folds, f"{NESTED}, {best}", TRAINING, classes), KEESING),
+        Score(f"{name}, own statistics", corpus, own, Card(folds, TEST, OWN, classes), KEESING),
+        Score(name, corpus, inductive, Card(folds, f"{NESTED}, {best}", TRAINING, classes), KEESING),
     )
 
 
 LITERATURE = (
-    Reported("TIM-Net, last epoch", "ravdess", 0.9004, Card(RANDOM, LAST, TRAINING, 8), TIMNET),
-    Reported("TIM-Net, best epoch", "ravdess", 0.9193, Card(RANDOM, TEST, TRAINING, 8), TIMNET),
-    Reported("GM-TCNet, last epoch", "ravdess", 0.8278, Card(RANDOM, LAST, TRAINING, 8), TIMNET),
-    Reported("ResLSTM-SER", "ravdess", 0.6232, Card(LUNA, "validation speakers; settings by test clips", ALL, 8),
-             RESLSTM, "mean of ten runs"),
-    Reported("wav2vec 2.0 with augmentation, fine-tuned", "ravdess", 0.8229,
-             Card(LUNA, NOT_KNOWN, TRAINING, 8, "wav2vec 2.0"), LUNA_SOURCE, metric="war"),
-    Reported("wav2vec 2.0, fine-tuned", "ravdess", 0.8182, Card(LUNA, NOT_KNOWN, TRAINING, 8, "53 languages"),
-             LUNA_SOURCE, metric="war"),
-    Reported("CNN-14 (PANNs), fine-tuned", "ravdess", 0.7658, Card(LUNA, NOT_KNOWN, TRAINING, 8, "AudioSet"),
-             LUNA_SOURCE, metric="war"),
-    Reported("Whisper-large-v3, frozen", "ravdess", 0.7532,
-             Card(SIX, RANDOM_VALIDATION, NOT_KNOWN, 8, "Whisper"), EMOBOX),
-    Reported("WavLM-large, frozen", "ravdess", 0.72, Card(SIX, RANDOM_VALIDATION, NOT_KNOWN, 8, "WavLM"), EMOBOX),
+    Score("TIM-Net, last epoch", "ravdess", 0.9004, Card(RANDOM, LAST, TRAINING, 8), TIMNET),
+    Score("TIM-Net, best epoch", "ravdess", 0.9193, Card(RANDOM, TEST, TRAINING, 8), TIMNET),
+    Score("GM-TCNet, last epoch", "ravdess", 0.8278, Card(RANDOM, LAST, TRAINING, 8), TIMNET),
+    Score("ResLSTM-SER", "ravdess", 0.6232, Card(LUNA, "validation speakers; settings by test clips", ALL, 8),
+          RESLSTM, "mean of ten runs"),
+    Score("wav2vec 2.0 with augmentation, fine-tuned", "ravdess", 0.8229,
+          Card(LUNA, NOT_KNOWN, TRAINING, 8, "wav2vec 2.0"), LUNA_SOURCE, metric="war"),
+    Score("wav2vec 2.0, fine-tuned", "ravdess", 0.8182, Card(LUNA, NOT_KNOWN, TRAINING, 8, "53 languages"),
+          LUNA_SOURCE, metric="war"),
+    Score("CNN-14 (PANNs), fine-tuned", "ravdess", 0.7658, Card(LUNA, NOT_KNOWN, TRAINING, 8, "AudioSet"),
+          LUNA_SOURCE, metric="war"),
+    Score("Whisper-large-v3, frozen", "ravdess", 0.7532,
+          Card(SIX, RANDOM_VALIDATION, NOT_KNOWN, 8, "Whisper"), EMOBOX),
+    Score("WavLM-large, frozen", "ravdess", 0.72, Card(SIX, RANDOM_VALIDATION, NOT_KNOWN, 8, "WavLM"), EMOBOX),
     *_keesing("ComParE-2013 functionals", "ravdess", GROUPS, 8, 0.69, 0.59),
     *_keesing("eGeMAPS functionals", "ravdess", GROUPS, 8, 0.61, 0.50),
-    Reported("Whisper-large-v3, frozen", "crema_d", 0.7675, Card(RANDOM, NOT_KNOWN, NOT_KNOWN, 6, "Whisper"), EMOBOX),
+    Score("Whisper-large-v3, frozen", "crema_d", 0.7675, Card(RANDOM, NOT_KNOWN, NOT_KNOWN, 6, "Whisper"), EMOBOX),
     *_keesing("ComParE-2013 functionals", "crema_d", GROUPS, 6, 0.71, 0.61),
     *_keesing("eGeMAPS functionals", "crema_d", GROUPS, 6, 0.63, 0.54),
-    Reported("Whisper-large-v3, frozen", "tess", 0.9996, Card(RANDOM, NOT_KNOWN, NOT_KNOWN, 7, "Whisper"), EMOBOX),
+    Score("Whisper-large-v3, frozen", "tess", 0.9996, Card(RANDOM, NOT_KNOWN, NOT_KNOWN, 7, "Whisper"), EMOBOX),
     *_keesing("ComParE-2013 functionals", "tess", OURS["tess"], 7, 0.63, 0.47),
     *_keesing("eGeMAPS functionals", "tess", OURS["tess"], 7, 0.54, 0.33),
-    Reported("TIM-Net, last epoch", "savee", 0.7726, Card(RANDOM, LAST, TRAINING, 7), TIMNET),
+    Score("TIM-Net, last epoch", "savee", 0.7726, Card(RANDOM, LAST, TRAINING, 7), TIMNET),
     *_keesing("ComParE-2013 functionals", "savee", OURS["savee"], 7, 0.67, 0.47),
     *_keesing("eGeMAPS functionals", "savee", OURS["savee"], 7, 0.63, 0.39),
-    Reported("TIM-Net, last epoch", "emodb", 0.8919, Card(RANDOM, LAST, TRAINING, 7), TIMNET),
+    Score("TIM-Net, last epoch", "emodb", 0.8919, Card(RANDOM, LAST, TRAINING, 7), TIMNET),
     *_keesing("ComParE-2013 functionals", "emodb", OURS["emodb"], 7, 0.87, 0.75),
     *_keesing("eGeMAPS functionals", "emodb", OURS["emodb"], 7, 0.80, 0.66),
     *_keesing("ComParE-2013 functionals", "iemocap", OURS["iemocap"], 4, 0.63, 0.60),
@@ -101,7 +101,7 @@ LITERATURE = (
 
 
 def make_card(result: "Result") -> Card | None:
-    """Return the card of a result of ours; nothing where its folds are none that others use."""
+    """Return the card of one of our results; None if nobody else uses its folds."""
     corpus = result.experiments[0].corpus.name
     folds = {"ravdess": SIX}.get(corpus, OURS.get(corpus)) if result.protocol == "emobox" else OURS.get(corpus)
     statistics = {"speaker-independent": TRAINING, "speaker-normalised": OWN, "emobox": TRAINING}.get(result.protocol)
@@ -113,49 +113,47 @@ def make_card(result: "Result") -> Card | None:
 
 
 def list_differences(theirs: Card, ours: Card) -> str:
-    """Say what differs; an empty text if nothing does.
+    """List the differences between two cards; empty if there are none.
 
-    Validation speakers and inner folds by speaker count as one: both choose on speakers that no test clip has.
+    Validation speakers and inner folds by speaker count as equal: both select on speakers outside the test part.
     """
-    words = []
+    names = {"choice": "model selection", "statistics": "normalisation statistics"}
+    differences = []
     for field in dataclasses.fields(Card):
         their, our = getattr(theirs, field.name), getattr(ours, field.name)
-        alike = their == our or (field.name == "choice" and {their, our} == {VALIDATION, NESTED})
-        words += [] if alike else [f"{field.name}: {their}"]
-    return "; ".join(words)
+        same = their == our or (field.name == "choice" and {their, our} == {VALIDATION, NESTED})
+        differences += [] if same else [f"{names.get(field.name, field.name)}: {their}"]
+    return "; ".join(differences)
 
 
 def literature_table(results: "list[Result]", corpus: str) -> pd.DataFrame:
-    """Return the published scores on a corpus, the best of ours that is nearest, and what differs between the two.
+    """Compare each published score on a corpus with our best result under the most similar protocol.
 
-    Nearest is the protocol of ours with the fewest differences; the best of it is taken in the metric of the score.
+    The most similar protocol has the fewest differences; its best result is that in the metric of the published score.
 
     Returns:
-        columns name, metric, value, alike (the nearest of ours has the same card), why (what differs from it, and a
-        note), ours (its name, protocol and interval), source
+        columns name, metric, value, comparable (our result has the same card), why (the differences, and a note), ours
+        (our result with its protocol and interval), source
     """
     cards = [(card, result) for result in results if (card := make_card(result))]
     rows = []
     for score in LITERATURE:
         if score.corpus != corpus:
             continue
-        found = [(list_differences(score.card, card), result) for card, result in cards]
-        words = min(
-            (words for words, _ in found), key=lambda words: (words.count(";") + bool(words), words), default=""
-        )
-        nearest = [getattr(result.metrics(), score.metric) for said, result in found if said == words]
-        names = [f"{result.system.name}, {result.heading}" for said, result in found if said == words]
-        best = max(range(len(nearest)), key=lambda at: nearest[at].value, default=None)
-        why = "no result of ours" if best is None else words or "nothing"
+        compared = [(list_differences(score.card, card), result) for card, result in cards]
+        fewest = min((text for text, _ in compared), key=lambda text: (text.count(";") + bool(text), text), default="")
+        nearest = [result for text, result in compared if text == fewest]
+        best = max(nearest, key=lambda result: getattr(result.metrics(), score.metric).value, default=None)
+        why = "no result of ours" if best is None else fewest or "nothing"
         rows.append(
             {
                 "name": score.name,
                 "metric": score.metric,
                 "value": score.value,
-                "alike": best is not None and not words,
+                "comparable": best is not None and not fewest,
                 "why": why + f" ({score.note})" * bool(score.note),
-                "ours": None if best is None else f"{names[best]}: {nearest[best]}",
+                "ours": best and f"{best.system.name}, {best.heading}: {getattr(best.metrics(), score.metric)}",
                 "source": score.source,
             }
         )
-    return pd.DataFrame(rows, columns=["name", "metric", "value", "alike", "why", "ours", "source"])
+    return pd.DataFrame(rows, columns=["name", "metric", "value", "comparable", "why", "ours", "source"])

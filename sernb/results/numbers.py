@@ -1,4 +1,4 @@
-"""Results of numeric targets, such as arousal: in tables of their own, never among those of classes."""
+"""Results of numeric targets, such as arousal, in separate tables from those of classes."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,31 +13,31 @@ from sernb.evaluation.numbers import bias, spread
 from sernb.results.result import CLIPS, Result, collect_results, group_runs
 from sernb.runs.experiment import Experiment
 
-FEW = 3  # clips of a speaker, with fewer of which a correlation says nothing
-OF_SPEAKERS = {"ccc": ccc, "pearson": pearson, "bias": bias, "spread": spread}
+FEW = 3  # clips per speaker below which a correlation is meaningless
+SPEAKER_SCORES = {"ccc": ccc, "pearson": pearson, "bias": bias, "spread": spread}
 
 
 class NumericResult(Result):
-    """Runs that differ in their fold only, and predict a number."""
+    """Pooled predictions of a numeric target, from runs that differ only in their fold."""
 
     @property
     def target(self) -> str:
-        """The column that is predicted."""
+        """Name of the target column."""
         return self.experiments[0].labels.name
 
     @property
     def _own_labels(self) -> str:
-        """Name of the target: a column of its own in tables, and no option."""
+        """Name of the target; it has its own table column and is not an option."""
         return self.target
 
     @property
     def truth(self) -> np.ndarray:
-        """Values, shape ``(clips,)``."""
+        """True values, shape ``(clips,)``."""
         return self.clips.truth.to_numpy(float)
 
     @cached_property
     def prediction(self) -> np.ndarray:
-        """Predicted values of the recordings themselves, shape ``(clips,)``."""
+        """Predicted values of the original recordings, shape ``(clips,)``."""
         return self.predictions.prediction.to_numpy(float)
 
     @cached_property
@@ -47,23 +47,23 @@ class NumericResult(Result):
 
     @property
     def missing(self) -> int:
-        """Clips of the corpora that have no value, and are left out."""
+        """Number of clips without a value, which are left out."""
         return sum(self.experiments[0].dropped.values())
 
 
 def collect_numbers(experiments: Sequence[Experiment]) -> list[NumericResult]:
-    """Pool the folds of finished experiments that predict numbers, in the order of their systems.
+    """Pool the folds of finished experiments with numeric targets, in the order of their systems.
 
     Raises:
-        DataError: if one has not been run, or predicts classes
+        DataError: if an experiment has not been run, or predicts classes
     """
     if not all(experiment.labels.numeric for experiment in experiments):
-        raise DataError("classes were predicted, which have no place among numbers; see sernb.results.result")
+        raise DataError("these experiments predict classes, not numeric targets; use sernb.results.result")
     return [NumericResult(*pairs) for pairs in group_runs(experiments)]
 
 
 def collect_either(experiments: Sequence[Experiment]) -> list[Result]:
-    """Return results of classes or of numbers, whichever were predicted.
+    """Return the results of experiments that all predict classes or all predict numbers.
 
     Raises:
         DataError: as :func:`collect_numbers`
@@ -73,10 +73,10 @@ def collect_either(experiments: Sequence[Experiment]) -> list[Result]:
 
 
 def numbers_table(experiments: Sequence[Experiment], *, headings: bool = False) -> pd.DataFrame:
-    """Return one row a result: CCC, Pearson's correlation and RMSE with intervals, and what a constant would reach.
+    """Return CCC, Pearson's correlation and RMSE with intervals, and the RMSE of a constant, one row per result.
 
     Args:
-        headings: name protocols as :attr:`Result.heading` does, for pages; files have their keys
+        headings: for pages, use :attr:`Result.heading`; files keep the protocol keys
 
     Raises:
         DataError: as :func:`collect_numbers`
@@ -85,7 +85,7 @@ def numbers_table(experiments: Sequence[Experiment], *, headings: bool = False) 
     for result in results:
         metrics = result.metrics
         deviation = metrics.rmse_floor
-        digits = max(0, 2 - math.floor(math.log10(deviation))) if deviation > 0 else 3  # three that count
+        digits = max(0, 2 - math.floor(math.log10(deviation))) if deviation > 0 else 3  # three significant digits
         row = {"System": result.system.name, "Target": result.target}
         row |= {"Protocol": result.heading if headings else result.protocol}
         row |= {"Options": result.options} if any(each.options for each in results) else {}
@@ -107,18 +107,18 @@ def numbers_table(experiments: Sequence[Experiment], *, headings: bool = False) 
 
 
 def numbers_caption(experiments: Sequence[Experiment]) -> str:
-    """Return what a reader must know to read the table."""
+    """Return the caption of the table: definitions, units and clips that were left out."""
     results = collect_numbers(experiments)
     metrics = [result.metrics for result in results]
     resampled = {each.resampled for each in metrics}
     how = "speakers" if resampled == {"speakers"} else f"clips, where there are fewer than {FEWEST_SPEAKERS} speakers"
     sentences = [
-        "CCC is Lin's concordance correlation coefficient (1989); a constant prediction has 0, the mean of each fold's "
-        "training clips can have less. RMSE, that of the mean of the truth, and bias are in the unit of the target. "
-        "Spread: standard deviation of predictions by that of truths. Folds are pooled; 95 % intervals from "
-        f"{RESAMPLES} resamplings of {how}.",
+        "CCC is Lin's concordance correlation coefficient (1989); a constant prediction has a CCC of 0, predicting the "
+        "mean of each fold's training clips can be below 0. RMSE, RMSE of the mean truth, and bias are in the unit of "
+        "the target. Spread: standard deviation of the predictions divided by that of the truth. Folds are pooled; "
+        f"95 % intervals from {RESAMPLES} resamplings of {how}.",
         *([f"Intervals over clips are marked (clips): {CLIPS}."] if "clips" in resampled else []),
-        *(["nan: not defined, as truths or predictions are constant."] if any(map(_undefined, metrics)) else []),
+        *(["nan: undefined, as truth or predictions are constant."] if any(map(_undefined, metrics)) else []),
         *_left_out(results),
         *(f"Left out: {sentence}." for sentence in getattr(experiments, "left_out", ())),
     ]
@@ -132,21 +132,20 @@ def _undefined(metrics: NumberMetrics) -> bool:
 def _left_out(results: Sequence[NumericResult]) -> Iterator[str]:
     for target, missing in dict.fromkeys((result.target, result.missing) for result in results):
         if missing:
-            yield f"{missing} clips have no value of {target}, and are left out."
+            yield f"{missing} clips have no value of {target} and are left out."
 
 
 def score_speakers(result: NumericResult) -> pd.DataFrame:
     """Return CCC, correlation, bias and spread of each test speaker with at least ``FEW`` clips, worst first.
 
     Returns:
-        columns speaker, gender, clips, ccc, pearson, bias, spread; NaN where not defined
+        columns speaker, gender, clips, ccc, pearson, bias, spread; NaN where undefined
     """
     rows = []
     for speaker, clips in result.clips.groupby("speaker", sort=True):
         if len(clips) >= FEW:
-            place = clips.index.to_numpy()
-            scores = {name: score(result.truth[place], result.prediction[place]) for name, score in OF_SPEAKERS.items()}
+            at = clips.index.to_numpy()
+            scores = {name: score(result.truth[at], result.prediction[at]) for name, score in SPEAKER_SCORES.items()}
             rows.append({"speaker": speaker, "gender": clips.gender.iloc[0], "clips": len(clips), **scores})
-    return pd.DataFrame(rows, columns=["speaker", "gender", "clips", *OF_SPEAKERS]).sort_values(
-        "ccc", ignore_index=True
-    )
+    table = pd.DataFrame(rows, columns=["speaker", "gender", "clips", *SPEAKER_SCORES])
+    return table.sort_values("ccc", ignore_index=True)

@@ -1,9 +1,9 @@
-"""Where a network looked: cells of a clip's sound are taken away, and what its answer loses is their importance.
+"""Occlusion: the importance of a time-frequency cell is the drop of the predicted class's score without the cell.
 
-Cells are spans of time times bands of the mel scale. What is taken away falls to the clip's own background level, so
-that every version of the clip can be heard, and any system that hears a waveform can be asked. Maps are tested, not
-only drawn: taking cells away (deletion) and giving them back (insertion) by importance must move the answer more than
-doing so at random (Petsiuk, Das and Saenko, 2018, arXiv:1806.07421).
+A cell is a time span in one mel band. Occluded cells are attenuated to the clip's own background level, so that each
+version of the clip is still a signal, and any system that uses audio can be explained. The maps are tested as well:
+removing cells (deletion) and restoring them (insertion) in order of importance must change the score more than in
+random order (Petsiuk, Das and Saenko, 2018, arXiv:1806.07421).
 """
 
 from collections.abc import Callable, Sequence
@@ -27,31 +27,31 @@ from sernb.results.result import Result
 from sernb.runs.experiment import Experiment
 from sernb.runs.runner import fit_normalisers, learned_only
 
-BACKGROUND = 10  # the level that this per cent of the frames do not exceed, for each frequency by itself
+BACKGROUND = 10  # background level: this percentile over the frames, for each frequency
 RANDOM_ORDERS = 5
 STEPS = 10  # of the curves
-MOST_WORK = 2e12  # multiply-adds that a page may cost: minutes of one core
-TOLERANCE = 0.01  # between a score of a rebuilt network and the recorded one
+MOST_WORK = 2e12  # multiply-adds per page: minutes on one core
+TOLERANCE = 0.01  # between the scores of a rebuilt network and those of its run
 
 Scores = Callable[[Sequence[np.ndarray]], np.ndarray]  # signals → (signals, classes)
 
 
-# -- Cells of a sound -- #
+# -- Cells of a signal -- #
 
 
 @dataclass(frozen=True)
 class Grid:
-    """How a sound is cut."""
+    """Size of the cells."""
 
     span: Seconds = 0.25
-    bands: int = 8  # equally wide on the mel scale
+    bands: int = 8  # of equal width on the mel scale
     window: int = 1024  # samples
     hop: int = 256  # samples
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A clip's sound as cells, numbered through all bands of a span, then the next span."""
+    """A signal divided into cells, numbered by span and then by band."""
 
     signal: np.ndarray  # (samples,)
     sampling_rate: Hertz
@@ -59,7 +59,7 @@ class Cut:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Spans and bands."""
+        """Number of spans and of bands."""
         return max(1, round(len(self.signal) / self.sampling_rate / self.grid.span)), self.grid.bands
 
     @property
@@ -69,7 +69,7 @@ class Cut:
 
     @cached_property
     def edges(self) -> np.ndarray:
-        """Bounds of the bands in hertz, shape ``(bands + 1,)``, on O'Shaughnessy's mel scale."""
+        """Band edges in Hz, shape ``(bands + 1,)``, on O'Shaughnessy's mel scale."""
         highest = 2595 * np.log10(1 + self.sampling_rate / 2 / 700)
         return 700 * (10 ** (np.linspace(0, highest, self.grid.bands + 1) / 2595) - 1)
 
@@ -85,22 +85,22 @@ class Cut:
         return self._transform.stft(self.signal)  # (frequencies, frames)
 
     @cached_property
-    def _quiet(self) -> np.ndarray:
+    def _background(self) -> np.ndarray:
         level = np.abs(self._spectrum)
         background = np.percentile(level, BACKGROUND, axis=1, keepdims=True)
         return self._spectrum * np.minimum(1, background / np.maximum(level, 1e-12))
 
     @cached_property
     def _cell(self) -> np.ndarray:
-        """Number of the cell of each point of the spectrum."""
+        """Cell number of each bin of the spectrogram."""
         times = self._transform.t(len(self.signal))
         spans = np.clip(times / (len(self.signal) / self.sampling_rate) * self.shape[0], 0, self.shape[0] - 1)
         bands = np.clip(np.searchsorted(self.edges, self._transform.f, side="right") - 1, 0, self.grid.bands - 1)
         return spans.astype(int)[None, :] * self.grid.bands + bands[:, None]
 
-    def keeping(self, kept: np.ndarray) -> np.ndarray:
-        """Return the sound with only these cells, shape ``(cells,)`` of booleans; the others fall to the background."""
-        spectrum = np.where(np.asarray(kept, bool)[self._cell], self._spectrum, self._quiet)
+    def keep_cells(self, kept: np.ndarray) -> np.ndarray:
+        """Return the signal with all other cells attenuated to the background; ``kept`` is a mask ``(cells,)``."""
+        spectrum = np.where(np.asarray(kept, bool)[self._cell], self._spectrum, self._background)
         return self._transform.istft(spectrum, k1=len(self.signal)).astype(np.float32)
 
 
@@ -108,15 +108,15 @@ class Cut:
 
 
 def importance(scores: Scores, cut: Cut, target: int) -> np.ndarray:
-    """Return by how much the score of a class falls without each cell, shape ``(spans, bands)``."""
-    without = [cut.keeping(np.arange(cut.cells) != cell) for cell in range(cut.cells)]
-    whole, *less = scores([cut.signal, *without])[:, target]
-    return (whole - np.array(less)).reshape(cut.shape)
+    """Return the drop in the score of a class when each cell is occluded, shape ``(spans, bands)``."""
+    occluded = [cut.keep_cells(np.arange(cut.cells) != cell) for cell in range(cut.cells)]
+    original, *lower = scores([cut.signal, *occluded])[:, target]
+    return (original - np.array(lower)).reshape(cut.shape)
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Score of the answer while cells go (deletion) or come (insertion), by share of cells; first axis: orders."""
+    """Score of the predicted class by share of cells removed (deletion) or restored (insertion); first axis: orders."""
 
     shares: np.ndarray  # (steps,), 0 … 1
     deletion: np.ndarray  # (orders, steps)
@@ -124,111 +124,111 @@ class Curves:
 
     @property
     def deletion_area(self) -> np.ndarray:
-        """Area under each curve, shape ``(orders,)``; low where the cells that go first matter."""
+        """Area under each curve, shape ``(orders,)``; low if the cells removed first are important."""
         return np.trapezoid(self.deletion, self.shares, axis=1)
 
     @property
     def insertion_area(self) -> np.ndarray:
-        """Area under each curve, shape ``(orders,)``; high where the cells that come first matter."""
+        """Area under each curve, shape ``(orders,)``; high if the cells restored first are important."""
         return np.trapezoid(self.insertion, self.shares, axis=1)
 
 
 def perturbation_curves(
     scores: Scores, cut: Cut, orders: Sequence[np.ndarray], target: int, *, steps: int = STEPS
 ) -> Curves:
-    """Take cells away, and give them back, in each of these orders; as many cells at each step in all of them."""
+    """Remove and restore cells in each of these orders, with the same number of cells per step in all orders."""
     counts = np.rint(np.linspace(0, cut.cells, steps + 1)).astype(int)
-    versions = []
+    signals = []
     for order in orders:
-        place = np.argsort(order)  # of each cell
-        versions += [cut.keeping(place >= count) for count in counts] + [cut.keeping(place < count) for count in counts]
-    found = scores(versions)[:, target].reshape(len(orders), 2, len(counts))
-    return Curves(counts / cut.cells, found[:, 0], found[:, 1])
+        position = np.argsort(order)  # of each cell
+        signals += [cut.keep_cells(position >= count) for count in counts]
+        signals += [cut.keep_cells(position < count) for count in counts]
+    values = scores(signals)[:, target].reshape(len(orders), 2, len(counts))
+    return Curves(counts / cut.cells, values[:, 0], values[:, 1])
 
 
-# -- Finished runs -- #
+# -- Networks of finished runs -- #
 
 
 @dataclass(frozen=True)
-class Listener:
-    """A finished run's network, ready to hear any sound."""
+class RebuiltNetwork:
+    """The network of a finished run, rebuilt from its weights to predict any signal."""
 
     experiment: Experiment
     classes: tuple[str, ...]
-    work: int  # multiply-adds an answer; 0 where the run did not count them
-    network: Callable[[Sequence[np.ndarray]], np.ndarray]  # features of clips → (clips, classes)
+    multiply_adds: int  # per prediction; 0 if the run did not count them
+    predict: Callable[[Sequence[np.ndarray]], np.ndarray]  # features of clips → (clips, classes)
 
-    def hearing(self, speaker: str) -> Scores:
-        """Return what answers for signals at the sampling rate of the features, as if this speaker spoke."""
+    def scorer_for(self, speaker: str) -> Scores:
+        """Return a function from signals of a speaker, at the features' sampling rate, to scores."""
         features, normalisers = self.experiment.system.features, fit_normalisers(self.experiment)
 
         def scores(signals: Sequence[np.ndarray]) -> np.ndarray:
-            heard = [extract_features("", ORIGINAL, signal, features) for signal in signals]
-            return self.network([normalisers[speaker](each) for each in heard] if normalisers else heard)
+            inputs = [extract_features("", ORIGINAL, signal, features) for signal in signals]
+            return self.predict([normalisers[speaker](each) for each in inputs] if normalisers else inputs)
 
         return scores
 
 
-def listener(result: Result, fold: int, data: str | Path | None = None) -> Listener:
+def rebuild_network(result: Result, fold: int, data: str | Path | None = None) -> RebuiltNetwork:
     """Rebuild the network of one run of a result from its weights.
 
-    It is asked for a few test clips once more, and must say what the run recorded.
+    Its predictions for a few test clips must be those of the run.
 
     Raises:
-        DataError: if there is no network, or weights alone do not make it again
+        DataError: if the system is not a network, or its weights do not reproduce the predictions
     """
     experiment, run = result.experiments[fold], result.runs[fold]
     system = experiment.system
     if not system.is_network:
-        raise DataError(f"{system.name}: is no network, and its run keeps no weights; take a system that is one")
+        raise DataError(f"{system.name}: is not a network, and its run has no weights; choose a network")
     from sernb.systems.inspection import restore_network
 
-    rebuilt = restore_network(experiment, run.weights)
+    network = restore_network(experiment, run.weights)
 
-    def network(clips: Sequence[np.ndarray]) -> np.ndarray:
-        return learned_only(rebuilt(clips), experiment)
+    def predict_features(clips: Sequence[np.ndarray]) -> np.ndarray:
+        return learned_only(network(clips), experiment)
 
     table = prepare(experiment.corpus, system.features, data=data)
     normalisers = fit_normalisers(experiment)
     recorded = run.predictions
     recorded = recorded[recorded["view"] == ORIGINAL.name].head(8)
-    heard = [table[clip] for clip in recorded["clip"]]
+    inputs = [table[clip] for clip in recorded["clip"]]
     if normalisers:
-        heard = [normalisers[speaker](each) for speaker, each in zip(recorded.speaker, heard, strict=True)]
+        inputs = [normalisers[speaker](each) for speaker, each in zip(recorded.speaker, inputs, strict=True)]
     try:
-        said = network(heard)
+        scores = predict_features(inputs)
     except (ValueError, TypeError, LookupError):
-        said = np.full((len(heard), 0), np.nan)
+        scores = np.full((len(inputs), 0), np.nan)
     expected = recorded[list(result.classes)].to_numpy(float)
-    if np.shape(said) != expected.shape or not np.allclose(said, expected, atol=TOLERANCE):
+    if np.shape(scores) != expected.shape or not np.allclose(scores, expected, atol=TOLERANCE):
         raise DataError(
-            f"{system.name}: the weights alone do not make its answers again (what it hears is scaled or cut in "
-            "training); take another system"
+            f"{system.name}: the weights do not reproduce the run's predictions (its input is scaled or cut in "
+            "training); choose another system"
         )
-    return Listener(experiment, result.classes, run.metrics.get("size", {}).get("multiply_adds", 0), network)
+    multiply_adds = run.metrics.get("size", {}).get("multiply_adds", 0)
+    return RebuiltNetwork(experiment, result.classes, multiply_adds, predict_features)
 
 
-def best_listener(results: Sequence[Result], data: str | Path | None = None) -> Listener:
-    """Return the network of the first fold of the best result whose network can be rebuilt.
+def rebuild_best_network(results: Sequence[Result], data: str | Path | None = None) -> RebuiltNetwork:
+    """Rebuild the network of the first fold of the best result whose network can be rebuilt.
 
     Raises:
-        DataError: if there is none; one line for each network, saying why
+        DataError: if no network can be rebuilt; one line per network, with the reason
     """
     networks = [result for result in results if result.system.is_network]
     reasons = []
     for result in sorted(networks, key=lambda result: -result.metrics().uar.value):
         try:
-            return listener(result, 0, data)
+            return rebuild_network(result, 0, data)
         except DataError as error:
             reasons.append(str(error))
-    raise DataError(
-        "\n".join(reasons or ["No network is among these systems: there are no weights to be asked again."])
-    )
+    raise DataError("\n".join(reasons or ["None of these systems is a network: there are no weights to rebuild."]))
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """One clip, what was said of it, and where the network looked."""
+    """The prediction for one clip and the importance of each cell."""
 
     clip: str
     speaker: str
@@ -236,64 +236,64 @@ class Explanation:
     prediction: str
     cut: Cut
     importance: np.ndarray  # (spans, bands)
-    tested: Curves  # orders: by importance, then random ones
+    curves: Curves  # first order: by importance, the others random
 
     @property
     def log_mel(self) -> np.ndarray:
-        """Log-mel of the clip, decibels, shape ``(frames, bands)``."""
+        """Log-mel spectrogram of the clip in dB, shape ``(frames, bands)``."""
         return LogMel(self.cut.sampling_rate, window=1024, hop=256)(self.cut.signal)
 
     def most_important(self, share: float) -> np.ndarray:
-        """Return the sound of the most important share of the cells; the others fall to the background."""
+        """Return the signal with only the most important share of the cells; the others are attenuated."""
         count = max(1, round(share * self.cut.cells))
         kept = np.zeros(self.cut.cells, bool)
         kept[np.argsort(-self.importance.ravel(), kind="stable")[:count]] = True
-        return self.cut.keeping(kept)
+        return self.cut.keep_cells(kept)
 
 
 def explain(
-    network: Listener, *, clips: int = 8, grid: Grid | None = None, data: str | None = None, seed: int = 0
+    network: RebuiltNetwork, *, clips: int = 8, grid: Grid | None = None, data: str | None = None, seed: int = 0
 ) -> list[Explanation]:
-    """Explain the answers to some test clips of the network's fold, drawn at random, as many of each speaker.
+    """Explain the predictions for test clips of the network's fold, sampled at random and balanced over speakers.
 
-    What is explained is the answer, right or wrong. Of networks that compute much there are fewer clips (see
-    ``MOST_WORK``), but one.
+    The predicted class is explained, whether it is correct or not. Large networks get fewer clips (see ``MOST_WORK``),
+    but at least one.
 
     Raises:
-        DataError: if no recording of the fold's test clips is here
+        DataError: if no recording of the fold's test clips is available
     """
     experiment = network.experiment
     rng = np.random.default_rng(seed)
     table = experiment.clips[experiment.clips["clip"].isin(experiment.fold.test)]
     table = table.iloc[rng.permutation(len(table))]
     turn = table.groupby("speaker").cumcount()
-    chosen = table.assign(turn=turn).sort_values("turn", kind="stable").head(clips)
-    files = find_recordings(experiment.corpus, chosen["clip"].tolist(), data)
+    sampled = table.assign(turn=turn).sort_values("turn", kind="stable").head(clips)
+    files = find_recordings(experiment.corpus, sampled["clip"].tolist(), data)
     if not files:
-        raise DataError(f"{experiment.corpus.title}: no recording is here; without them no network can be asked again")
+        raise DataError(f"{experiment.corpus.title}: no recording is available; occlusion needs the recordings")
     features = experiment.system.features
-    found, spent = [], 0
-    for row in chosen[chosen["clip"].isin(files)].itertuples():
+    explained, spent = [], 0
+    for row in sampled[sampled["clip"].isin(files)].itertuples():
         signal = load(files[row.clip], features.sampling_rate, resampling=features.resampling)
         cut = Cut(signal, features.sampling_rate, grid or Grid())
-        spent += network.work * (cut.cells + 2 * (STEPS + 1) * (RANDOM_ORDERS + 1))
-        if found and spent > MOST_WORK:
+        spent += network.multiply_adds * (cut.cells + 2 * (STEPS + 1) * (RANDOM_ORDERS + 1))
+        if explained and spent > MOST_WORK:
             break
-        scores = network.hearing(row.speaker)
+        scores = network.scorer_for(row.speaker)
         target = int(predict(scores([signal]))[0])
         map_ = importance(scores, cut, target)
         orders = [np.argsort(-map_.ravel(), kind="stable")]
         orders += [rng.permutation(cut.cells) for _ in range(RANDOM_ORDERS)]
-        tested = perturbation_curves(scores, cut, orders, target)
-        found.append(Explanation(row.clip, row.speaker, row.truth, network.classes[target], cut, map_, tested))
-    return found
+        curves = perturbation_curves(scores, cut, orders, target)
+        explained.append(Explanation(row.clip, row.speaker, row.truth, network.classes[target], cut, map_, curves))
+    return explained
 
 
 def areas_table(clips: Sequence[Explanation]) -> pd.DataFrame:
-    """Return the areas under the curves, by importance and at random, and their difference with its interval."""
+    """Return the areas under the curves by importance and at random, with the interval of the difference."""
     rows = []
     for name, better in (("deletion", "lower"), ("insertion", "higher")):
-        areas = np.array([getattr(each.tested, f"{name}_area") for each in clips])  # (clips, orders)
+        areas = np.array([getattr(each.curves, f"{name}_area") for each in clips])  # (clips, orders)
         ours, random = areas[:, 0], areas[:, 1:].mean(axis=1)
         difference = _mean(ours - random, [each.speaker for each in clips])
         rows.append(
@@ -315,23 +315,23 @@ def _mean(values: np.ndarray, speakers: Sequence[str]) -> Interval:
     )
 
 
-def seconds_of_views(network: Listener, clips: Sequence[Explanation]) -> pd.DataFrame:
-    """Measure what each view of a clip costs on this machine: its features and its answer."""
+def time_views(network: RebuiltNetwork, clips: Sequence[Explanation]) -> pd.DataFrame:
+    """Measure the cost of each TTA view on this machine: feature extraction and prediction."""
     import time
 
     features = network.experiment.system.features
     rows = []
     for view in network.experiment.views:
         started = time.perf_counter()
-        heard = [extract_features(each.clip, view, each.cut.signal, features) for each in clips]
-        made = time.perf_counter()
-        network.network(heard)
-        done = time.perf_counter()
+        inputs = [extract_features(each.clip, view, each.cut.signal, features) for each in clips]
+        extracted = time.perf_counter()
+        network.predict(inputs)
+        predicted = time.perf_counter()
         rows.append(
             {
                 "View": view.name,
-                "Features (ms a clip)": f"{1000 * (made - started) / len(clips):.1f}",
-                "Answer (ms a clip)": f"{1000 * (done - made) / len(clips):.1f}",
+                "Features (ms per clip)": f"{1000 * (extracted - started) / len(clips):.1f}",
+                "Prediction (ms per clip)": f"{1000 * (predicted - extracted) / len(clips):.1f}",
             }
         )
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Protocol cards: how training, selection and test were kept apart, in words and counts."""
+"""Protocol cards: how training, model selection and test were separated, in words and counts."""
 
 from collections.abc import Sequence
 
@@ -23,24 +23,24 @@ from sernb.results.result import Result
 from sernb.runs.experiment import Experiment
 from sernb.systems.base import System
 
-# What the audit found, in a word or two.
+# Short names of the leaks that the audit finds.
 SHARED = {
     COPY: "augmented copy",
     SPEAKER: "speaker",
-    TAKE: "take",
+    TAKE: "repeated take",
     SAME_FILE: "same file",
     SAME_SOUND: "same sound",
-    CHOICE: "choice of epoch",
+    CHOICE: "model selection",
     VALIDATION_SPEAKER: "validation speaker",
-    STATISTICS: "statistics",
+    STATISTICS: "normalisation statistics",
 }
 
 
 def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return for each system that uses audio what its scores mean: what is disjoint, model selection, statistics.
+    """Return the protocol card of each system that uses audio: overlap, model selection, normalisation statistics.
 
-    Counted in the folds as they were run: test clips against what trains and what validates; where model selection is
-    on the test part itself, against what trains.
+    Counts are over the folds that were run. Test clips are compared with training and validation clips; if the model is
+    selected on the test part itself, with training clips only.
 
     Raises:
         DataError: if an experiment has not been run
@@ -53,19 +53,19 @@ def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
         for run in result.runs:
             for kind, count in run.metrics["shared by design"].items():
                 shared[kind] = shared.get(kind, 0) + count
-        trained = [len(experiment.fold.train) for experiment in result.experiments]
-        validates = [0 if each.tests_choose else len(each.fold.validation) for each in result.experiments]
+        training = [len(experiment.fold.train) for experiment in result.experiments]
+        validation = [0 if each.tests_choose else len(each.fold.validation) for each in result.experiments]
         rows.append(
             {
                 "System": result.system.name,
                 "Protocol": result.heading,
-                "Speaker-disjoint": _apart(result, ["speaker"]),
-                "Sentence-disjoint": _apart(result, ["sentence"]),
-                "Repetitions disjoint": _apart(result, UTTERANCE),
-                "Model selection": _choice(result),
+                "Speaker-disjoint": _is_disjoint(result, ["speaker"]),
+                "Sentence-disjoint": _is_disjoint(result, ["sentence"]),
+                "Repetitions disjoint": _is_disjoint(result, UTTERANCE),
+                "Model selection": _model_selection(result),
                 "Normalisation statistics": PROTOCOLS[result.protocol].statistics,
-                "Training clips a fold": _range(trained),
-                "Validation clips a fold": _range(validates),
+                "Training clips per fold": _range(training),
+                "Validation clips per fold": _range(validation),
                 "Test clips": len(result.clips),
                 "Test speakers": result.clips.speaker.nunique(),
                 "Test clips that share": ", ".join(f"{SHARED[kind]} {count}" for kind, count in shared.items()) or "–",
@@ -79,49 +79,49 @@ def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
     return cards.fillna({"Pretraining": "none"}) if "Pretraining" in cards else cards
 
 
-def _apart(result: Result, columns: list[str]) -> str:
-    """Say whether test clips have values in these columns that no clip heard before has: takes, speakers, sentences."""
-    shared = known = 0
+def _is_disjoint(result: Result, columns: list[str]) -> str:
+    """Return, as text, whether test clips share these columns (speaker, sentence …) with no training clip."""
+    shared = labelled = 0
     for experiment in result.experiments:
         clips = experiment.clips.set_index("clip", drop=False)
         if not set(columns) <= set(clips):
             return "not known"
         fold = experiment.fold
-        also = () if experiment.tests_choose else fold.validation
+        validation = () if experiment.tests_choose else fold.validation
         copied = fold.test if experiment.protocol.planted == "augmentation" else ()
-        heard = clips.loc[list({*fold.train, *also, *copied})]
+        training = clips.loc[list({*fold.train, *validation, *copied})]
         test = clips.loc[list(fold.test)]
-        needed = [column for column in columns if column != "intensity"]  # not every corpus has degrees
-        test = test[(test[needed].astype(str) != "").all(axis=1)]
-        keys = set(heard[columns].itertuples(index=False, name=None))
+        required = [column for column in columns if column != "intensity"]  # not every corpus has degrees
+        test = test[(test[required].astype(str) != "").all(axis=1)]
+        keys = set(training[columns].itertuples(index=False, name=None))
         shared += sum(key in keys for key in test[columns].itertuples(index=False, name=None))
-        known += len(test)
-    if not known:
+        labelled += len(test)
+    if not labelled:
         return "not known"
-    return f"no: {shared} of {known} test clips" if shared else "yes"
+    return f"no: {shared} of {labelled} test clips" if shared else "yes"
 
 
 def _range(counts: Sequence[int]) -> str:
     return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} … {max(counts)}"
 
 
-def _choice(result: Result) -> str:
+def _model_selection(result: Result) -> str:
     protocol, folds = PROTOCOLS[result.protocol], [experiment.fold for experiment in result.experiments]
     if protocol.split == "published":
         return result.system.published_choice
     if protocol.planted == "choice":
         return "best epoch on the test part: a deliberately introduced leak"
     members = result.system.members or (result.system,)
-    return "; ".join(dict.fromkeys(_choice_of(member, protocol, folds) for member in members))
+    return "; ".join(dict.fromkeys(_member_selection(member, protocol, folds) for member in members))
 
 
-def _choice_of(system: System, protocol: Protocol, folds: Sequence[Fold]) -> str:
+def _member_selection(system: System, protocol: Protocol, folds: Sequence[Fold]) -> str:
     if not system.chooses_epoch:
-        inner = f"inner cross-validation, speakers {'shared' if protocol.shares_speakers else 'apart'}"
-        return "the last epoch" if system.network else inner
-    heard = "validation clips, speakers shared" if protocol.shares_speakers else "validation speakers"
-    if all(fold.validation for fold in folds):
-        return f"best epoch on {heard}"
-    return (
-        f"best epoch on {heard}, last epoch where there are none" if any(f.validation for f in folds) else "last epoch"
-    )
+        inner = f"{'' if protocol.shares_speakers else 'speaker-independent '}inner cross-validation"
+        inner += ", speakers shared" * protocol.shares_speakers
+        return "last epoch" if system.network else inner
+    if not any(fold.validation for fold in folds):
+        return "last epoch"
+    validation = "validation clips, speakers shared" if protocol.shares_speakers else "validation speakers"
+    some = "" if all(fold.validation for fold in folds) else ", last epoch in folds without any"
+    return f"best epoch on {validation}{some}"

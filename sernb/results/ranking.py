@@ -1,4 +1,4 @@
-"""All systems side by side, from their predictions: one table, ranks, paired tests, costs."""
+"""Comparison of systems from their predictions: overview, ranks, paired tests, costs."""
 
 import math
 from collections.abc import Sequence
@@ -28,38 +28,38 @@ from sernb.runs.run_folder import read_run
 from sernb.systems.base import PublishedScore
 
 CONDITIONS = (
-    "UAR is the mean over the trainings there are (seeds), and p is conditional on them: it says what other speakers "
-    "might do, not other trainings. Where the systems of a pair were trained on different numbers of speakers, part of "
-    "the difference may be due to that."
+    "UAR is the mean over all trainings (seeds), and p is conditional on them: it covers variation between speakers, "
+    "not between trainings. If the systems of a pair were trained on different numbers of speakers, part of the "
+    "difference may be due to that."
 )
 
 
 def name_result(result: Result) -> str:
-    """Return the system's name, with what was asked for beyond its recipe."""
+    """Return the system's name with its options, if any."""
     return f"{result.system.name} ({result.options})" if result.options else result.system.name
 
 
 def overview(results: Sequence[Result]) -> pd.DataFrame:
-    """Return one row a system: what its authors report, UAR under each protocol with interval, size and time.
+    """Return one row per system: published scores, UAR with interval under each protocol, size and training time.
 
-    A column of which no system has anything is left out: figures of the authors under a protocol that was not run.
+    Published scores are shown only for protocols that were run. Columns without any value are left out.
     """
     rows = []
     for name in dict.fromkeys(map(name_result, results)):
         own = [result for result in results if name_result(result) == name]
-        figures = dict.fromkeys(_published(figure, result) for result in own for figure in result.system.reported
-                                if figure.protocol == result.protocol)  # fmt: skip
-        row = {"System": name, "Published": ", ".join(figures) or None}
+        published = dict.fromkeys(_format_published(score, result) for result in own
+                                  for score in result.system.reported if score.protocol == result.protocol)  # fmt: skip
+        row = {"System": name, "Published": ", ".join(published) or None}
         for protocol in dict.fromkeys([*COMPARED, *(result.protocol for result in results)]):
-            found = next((result for result in own if result.protocol == protocol), None)
-            row |= {"Its as-published is": found.heading if found else None} if protocol == "as-published" else {}
-            row[f"UAR {protocol}"] = str(found.metrics().uar) if found else None
+            match = next((result for result in own if result.protocol == protocol), None)
+            row |= {"Its as-published is": match.heading if match else None} if protocol == "as-published" else {}
+            row[f"UAR {protocol}"] = str(match.metrics().uar) if match else None
         size, seconds = network_size(own[0]), np.mean([training_seconds(result) for result in own])
         row |= {
             "UAR chance level": f"{100 * max(result.metrics().uar_floor for result in own):.1f}",
             "Parameters": f"{size['parameters']:,}" if "parameters" in size else None,
-            "Multiply-adds a clip": f"{size['multiply_adds']:,}" if "multiply_adds" in size else None,
-            "Training a fold (s)": f"{seconds:.0f}",
+            "Multiply-adds per clip": f"{size['multiply_adds']:,}" if "multiply_adds" in size else None,
+            "Training per fold (s)": f"{seconds:.0f}",
             "Classes": len(own[0].classes),
             "Test clips": " / ".join(str(len(result.clips)) for result in own),
         }
@@ -67,24 +67,25 @@ def overview(results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
 
-def _published(figure: PublishedScore, result: Result) -> str:
-    elsewhere = f" on {figure.corpus}{f', labels {figure.labels}' * bool(figure.labels)}"
-    elsewhere = elsewhere * (figure not in result.comparable)
-    return f"{NAMES[figure.metric]} {100 * figure.value:.1f}{elsewhere}"
+def _format_published(score: PublishedScore, result: Result) -> str:
+    text = f"{NAMES[score.metric]} {100 * score.value:.1f}"
+    if score in result.comparable:
+        return text
+    return f"{text} on {score.corpus}{f', labels {score.labels}' * bool(score.labels)}"
 
 
 def network_size(result: Result) -> dict[str, int]:
-    """Return ``parameters`` and ``multiply_adds`` as the first run counted them; empty where it did not."""
+    """Return ``parameters`` and ``multiply_adds`` of the first run; empty if it did not count them."""
     return result.runs[0].metrics.get("size", {})
 
 
 def training_seconds(result: Result) -> float:
-    """Return the mean time of a run: training and prediction of all views, on one core."""
+    """Return the mean duration of a run: training and prediction of all TTA views, on one core."""
     return float(np.mean([run.provenance["seconds"] for run in result.runs]))
 
 
 def costs_table(results: Sequence[Result], cost: str = "seconds") -> pd.DataFrame:
-    """Return for drawing what each result that listens costs; those that did not count it are left out.
+    """Return the cost of each result that uses audio, as plot data; results without a count are left out.
 
     Args:
         cost: ``seconds``, ``parameters`` or ``multiply_adds``
@@ -100,17 +101,17 @@ def costs_table(results: Sequence[Result], cost: str = "seconds") -> pd.DataFram
     return pd.DataFrame(rows, columns=["system", "protocol", "uar", "cost"])
 
 
-# -- The same clips -- #
+# -- Comparison on the same clips -- #
 
 
 @dataclass(frozen=True)
 class ComparableGroup:
-    """Systems that answered the same clips under one protocol, their answers in one order of clips and classes."""
+    """Predictions of several systems under one protocol, for the same clips and classes in the same order."""
 
     protocol: str
     labels: LabelSet
-    answers: dict[str, tuple[Predictions, ...]]  # by name of the system, one for each seed
-    trained: dict[str, str]  # how many speakers a fold trained on
+    predictions: dict[str, tuple[Predictions, ...]]  # by system, one for each seed
+    training_speakers: dict[str, str]  # by system, number of training speakers per fold
 
     @property
     def clips(self) -> int:
@@ -124,92 +125,92 @@ class ComparableGroup:
 
     @property
     def _any(self) -> Predictions:
-        return next(iter(self.answers.values()))[0]
+        return next(iter(self.predictions.values()))[0]
 
-    def stacked(self, names: Sequence[str]) -> list[Predictions]:
-        """Return the answers of some systems, all seeds one after another: their UAR is the mean over seeds.
+    def stack_seeds(self, names: Sequence[str]) -> list[Predictions]:
+        """Concatenate the seeds of each of these systems, so that its UAR is the mean over seeds.
 
-        The unit of resampling stays the speaker or, where there are fewer than ``FEWEST_SPEAKERS``, the clip, which is
-        then named in the place of its speaker.
+        The resampling unit is still the speaker or, with fewer than ``FEWEST_SPEAKERS``, the clip, whose name then
+        replaces its speaker's.
         """
-        times = math.lcm(*(len(self.answers[name]) for name in names))
+        times = math.lcm(*(len(self.predictions[name]) for name in names))
         units = self._any.speakers if self.speakers >= FEWEST_SPEAKERS else np.arange(self.clips).astype(str)
-        found = []
+        stacked = []
         for name in names:
-            seeds = self.answers[name] * (times // len(self.answers[name]))
-            truth, scores = (np.concatenate([getattr(each, what) for each in seeds]) for what in ("truth", "scores"))
-            found.append(Predictions(truth, scores, np.tile(units, times)))
-        return found
+            seeds = self.predictions[name] * (times // len(self.predictions[name]))
+            truth, scores = (np.concatenate([getattr(each, array) for each in seeds]) for array in ("truth", "scores"))
+            stacked.append(Predictions(truth, scores, np.tile(units, times)))
+        return stacked
 
 
-def finished(experiments: Sequence[Experiment]) -> list[Experiment]:
-    """Return the experiments of those systems, protocols and seeds that have been run in full."""
+def select_finished(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """Select the experiments of systems, protocols and seeds with all folds run."""
     groups: dict[tuple, list[Experiment]] = {}
     for each in experiments:
         groups.setdefault((each.system.name, each.protocol.name, each.seed), []).append(each)
-    whole = [group for group in groups.values() if all(each.folder.is_dir() for each in group)]
-    return [each for group in whole for each in group if read_run(each.folder)]
+    complete = [group for group in groups.values() if all(each.folder.is_dir() for each in group)]
+    return [each for group in complete for each in group if read_run(each.folder)]
 
 
 def training_speakers(result: Result) -> str:
-    """Return how many speakers a fold trained on; a system that chooses an epoch keeps others for that.
+    """Return the number of training speakers per fold; systems that select an epoch keep others for validation.
 
-    Of a system that joins others the fewest and the most of any member.
+    For an ensemble, the smallest and the largest number of its members.
     """
     counts = set()
     for experiment in result.experiments:
         speaker = experiment.clips.set_index("clip").speaker
         for each in experiment.members or (experiment,):
-            learns = experiment.protocol.shares_speakers or each.system.chooses_epoch or each.tests_choose
-            counts.add(speaker[[*each.fold.train, *(() if learns else each.fold.validation)]].nunique())
+            train_only = experiment.protocol.shares_speakers or each.system.chooses_epoch or each.tests_choose
+            counts.add(speaker[[*each.fold.train, *(() if train_only else each.fold.validation)]].nunique())
     return f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} … {max(counts)}"
 
 
 def comparable_groups(results: Sequence[Result]) -> list[ComparableGroup]:
-    """Return for each protocol the systems that can be compared on the same clips; two or more each.
+    """Return groups of two or more systems that can be compared on the same clips under the same protocol.
 
-    Systems that listen, under protocols whose splits are not the authors' own. Where label sets differ, each of them
-    makes a field of all systems whose answers can be reduced to it; a field whose systems all are in another is left
-    out.
+    Only systems that use audio are compared, and no protocol with the authors' own splits or a deliberate leak. Each
+    label set forms a group of all systems whose predictions can be reduced to it, unless another group contains them
+    all.
     """
-    found = []
+    comparable = []
     for protocol in dict.fromkeys(result.protocol for result in results):
         if PROTOCOLS[protocol].split == "published" or PROTOCOLS[protocol].planted:
             continue
-        there = [result for result in results if result.protocol == protocol and result.system.features]
-        sets = sorted(dict.fromkeys(map(find_label_set, there)), key=lambda labels: -len(labels.classes))
-        groups = {labels: [each for each in there if _follows(labels, find_label_set(each))] for labels in sets}
+        eligible = [result for result in results if result.protocol == protocol and result.system.features]
+        sets = sorted(dict.fromkeys(map(find_label_set, eligible)), key=lambda labels: -len(labels.classes))
+        groups = {labels: [each for each in eligible if _is_coarser(labels, find_label_set(each))] for labels in sets}
         kept: list[set[str]] = []
         for labels in sorted(sets, key=lambda labels: -len(groups[labels])):  # the largest first
             names = set(map(name_result, groups[labels]))
             if len(names) > 1 and not any(names <= other for other in kept):
                 kept.append(names)
-                if answers := _aligned(groups[labels], labels):
-                    trained = {name_result(result): training_speakers(result) for result in groups[labels]}
-                    found.append(ComparableGroup(protocol, labels, answers, trained))
-    return found
+                if predictions := _align(groups[labels], labels):
+                    speakers = {name_result(result): training_speakers(result) for result in groups[labels]}
+                    comparable.append(ComparableGroup(protocol, labels, predictions, speakers))
+    return comparable
 
 
 def find_label_set(result: Result) -> LabelSet:
-    """Return the labels of a result."""
+    """Return the label set of a result."""
     return result.experiments[0].labels
 
 
-def _follows(labels: LabelSet, finer: LabelSet) -> bool:
-    """Every class of ``labels`` can be read off a class of ``finer``."""
+def _is_coarser(labels: LabelSet, finer: LabelSet) -> bool:
+    """Return whether every class of ``finer`` belongs to at most one class of ``labels``."""
     if labels.column != finer.column:
         return False
     coarse, fine = dict(labels.becomes), dict(finer.becomes)
     if not set(coarse) <= set(fine):
         return False
-    known: dict[str, str | None] = {}
-    return all(known.setdefault(fine[emotion], coarse.get(emotion)) == coarse.get(emotion) for emotion in fine)
+    merged: dict[str, str | None] = {}
+    return all(merged.setdefault(fine[emotion], coarse.get(emotion)) == coarse.get(emotion) for emotion in fine)
 
 
 def reduce_labels(result: Result, labels: LabelSet) -> pd.DataFrame:
-    """Return a result's scores on the classes of a coarser label set, one row a clip that it keeps.
+    """Reduce a result's scores to the classes of a coarser label set, one row for each clip that the set keeps.
 
-    Scores of classes that become one are summed; a class that the coarser set drops is no answer.
+    Scores of merged classes are summed; classes that the coarser set drops are never predicted.
 
     Returns:
         index clip; columns truth, speaker, then the classes
@@ -227,41 +228,43 @@ def reduce_labels(result: Result, labels: LabelSet) -> pd.DataFrame:
     return table[table.truth.notna()]
 
 
-def _aligned(results: Sequence[Result], labels: LabelSet) -> dict[str, tuple[Predictions, ...]]:
+def _align(results: Sequence[Result], labels: LabelSet) -> dict[str, tuple[Predictions, ...]]:
     tables = [(name_result(result), reduce_labels(result, labels)) for result in results]
     clips = sorted(set.intersection(*(set(table.index) for _, table in tables))) if tables else []
-    answers: dict[str, tuple[Predictions, ...]] = {}
+    predictions: dict[str, tuple[Predictions, ...]] = {}
     for name, table in tables:
-        same = table.loc[clips]
-        truth = same.truth.map(labels.classes.index).to_numpy(int)
-        one = Predictions(truth, same[list(labels.classes)].to_numpy(float), same.speaker.to_numpy())
-        answers[name] = (*answers.get(name, ()), one)
-    return answers if clips else {}
+        shared = table.loc[clips]
+        truth = shared.truth.map(labels.classes.index).to_numpy(int)
+        aligned = Predictions(truth, shared[list(labels.classes)].to_numpy(float), shared.speaker.to_numpy())
+        predictions[name] = (*predictions.get(name, ()), aligned)
+    return predictions if clips else {}
 
 
-def ranking(field: ComparableGroup) -> pd.DataFrame:
-    """Return the systems of a field by UAR, with the 95 % intervals of their ranks: see `sernb.evaluation.rank`."""
-    return rank(uar, dict(zip(field.answers, field.stacked(list(field.answers)), strict=True)))
+def rank_systems(group: ComparableGroup) -> pd.DataFrame:
+    """Rank the systems of a group by UAR, with 95 % intervals of the ranks, see `sernb.evaluation.rank`."""
+    names = list(group.predictions)
+    return rank(uar, dict(zip(names, group.stack_seeds(names), strict=True)))
 
 
-def tests_table(field: ComparableGroup) -> pd.DataFrame:
-    """Return for each pair how much the second is better, p by speaker-wise exchange, and what could be seen at all.
+def tests_table(group: ComparableGroup) -> pd.DataFrame:
+    """Return a paired test of UAR for each pair of systems: difference, p and the smallest detectable difference.
 
-    All seeds count, see :meth:`Field.stacked`; what p then means is told by ``CONDITIONS``. p is corrected for the
-    number of pairs (Holm). The smallest difference is the true one that so many speakers show with a power of 80 %,
-    from how the pair differs between speakers; nothing where clips are exchanged.
+    The test flips speakers, over all seeds (see :meth:`ComparableGroup.stack_seeds`); ``CONDITIONS`` states how to read
+    p. p is corrected for the number of pairs (Holm). The smallest detectable difference is the true difference that a
+    test over the same number of speakers finds with a power of 80 %; it is missing where clips are flipped.
     """
-    few = field.speakers < FEWEST_SPEAKERS
-    pairs = list(combinations(field.answers, 2))
-    answers = [field.stacked(pair) for pair in pairs]
-    found = [paired_test(uar, *each) for each in answers]
-    corrected = holm([each.p for each in found])
+    few = group.speakers < FEWEST_SPEAKERS
+    pairs = list(combinations(group.predictions, 2))
+    predictions = [group.stack_seeds(pair) for pair in pairs]
+    tests = [paired_test(uar, *pair) for pair in predictions]
+    corrected = holm([test.p for test in tests])
     rows = []
-    for (first, second), each, test, p in zip(pairs, answers, found, corrected, strict=True):
-        unit, seen = ("clips" if few else "speakers"), None
+    for (first, second), pair, test, p in zip(pairs, predictions, tests, corrected, strict=True):
+        unit, detectable = ("clips" if few else "speakers"), None
         if not few:
-            differences = speaker_differences(uar, *each)
-            seen = f"{100 * smallest_detectable_difference(float(differences.std(ddof=1)), len(differences)):.1f}"
+            differences = speaker_differences(uar, *pair)
+            detectable = f"{100 * smallest_detectable_difference(float(differences.std(ddof=1)), len(differences)):.1f}"
+        speakers = dict.fromkeys(group.training_speakers[name] for name in (first, second))
         rows.append(
             {
                 "First": first,
@@ -269,10 +272,10 @@ def tests_table(field: ComparableGroup) -> pd.DataFrame:
                 "Second better by (points of UAR)": str(replace(test.difference, unit=unit)),
                 "p": format_p(test.p),
                 "p (Holm)": format_p(p),
-                "Exchanged": f"{test.units} {unit}",
-                "Smallest difference that shows (points)": seen,
-                "Seeds": " / ".join(str(len(field.answers[name])) for name in (first, second)),
-                "Training speakers a fold": " / ".join(dict.fromkeys(field.trained[name] for name in (first, second))),
+                "Flipped": f"{test.units} {unit}",
+                "Smallest detectable difference (points)": detectable,
+                "Seeds": " / ".join(str(len(group.predictions[name])) for name in (first, second)),
+                "Training speakers per fold": " / ".join(speakers),
             }
         )
     return pd.DataFrame(rows)

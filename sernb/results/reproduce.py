@@ -1,4 +1,4 @@
-"""A committed result, made again from the recordings and compared: what ``sernb verify`` does."""
+"""Reproduction of a committed result from the recordings, for ``sernb reproduce``."""
 
 import os
 import re
@@ -25,7 +25,7 @@ SAME_BACKEND, OTHER_BACKEND = 0.5, 1.0  # points
 
 @dataclass(frozen=True)
 class Reproduced:
-    """One figure of a row: as it is committed, and as it was made again."""
+    """One score of a row: committed and reproduced."""
 
     name: str
     committed: float
@@ -33,7 +33,7 @@ class Reproduced:
 
     @property
     def difference(self) -> float:
-        """What was made again above what is committed."""
+        """The reproduced score minus the committed one."""
         return round(self.again - self.committed, 6)
 
 
@@ -41,21 +41,21 @@ def find_row(system: str, protocol: str, corpus: str, seed: int = 0) -> pd.Serie
     """Return a committed row.
 
     Raises:
-        DataError: if there is none; the message lists those that there are
+        DataError: if there is no such row; the message lists the available ones
     """
     every = read_rows()
-    there = every[(every.System == system) & (every.Corpus == corpus)]
-    found = there[(there.Protocol == protocol) & (there.Seed == str(seed))]
-    if len(found):
-        return found.iloc[0]
-    known = there if len(there) else every[every.Corpus == corpus]
-    what = sorted({f"{row.System} {row.Protocol}" for row in known.itertuples()}) or sorted(set(every.Corpus))
-    asked = f"{system} {protocol} on {corpus}, seed {seed}"
-    raise DataError(f"no committed result is named {asked}; there are: {', '.join(what)}")
+    of_system = every[(every.System == system) & (every.Corpus == corpus)]
+    matching = of_system[(of_system.Protocol == protocol) & (of_system.Seed == str(seed))]
+    if len(matching):
+        return matching.iloc[0]
+    similar = of_system if len(of_system) else every[every.Corpus == corpus]
+    names = sorted({f"{row.System} {row.Protocol}" for row in similar.itertuples()}) or sorted(set(every.Corpus))
+    name = f"{system} {protocol} on {corpus}, seed {seed}"
+    raise DataError(f"no committed result is named {name}; there are: {', '.join(names)}")
 
 
 def plan_row(row: pd.Series, data: str | Path | None = None) -> list[Experiment]:
-    """List the experiments that a committed row was made from.
+    """List the experiments behind a committed row.
 
     Raises:
         DataError: as :func:`sernb.runs.planning.plan`
@@ -69,9 +69,9 @@ def plan_row(row: pd.Series, data: str | Path | None = None) -> list[Experiment]
 
 
 def tolerance_for(row: pd.Series) -> tuple[float, str]:
-    """Return by how many points a score may differ, and what to say first of how the row was made; mostly nothing.
+    """Return the tolerance in points, and a note if recipe or backend differ from the row's; otherwise empty.
 
-    Another backend rounds, and draws its initial weights, in another way.
+    Another backend rounds differently and draws other initial weights.
     """
     system, made_by = get_system(row.System), row.get("Backend", "")
     recipe = int(row.get("Recipe", "") or 1)
@@ -83,7 +83,7 @@ def tolerance_for(row: pd.Series) -> tuple[float, str]:
 
 
 def format_command(row: pd.Series) -> str:
-    """Return the command that makes the row again and keeps its runs."""
+    """Return the command that reproduces the row and keeps its runs."""
     folds = _folds(row)
     options = [f"--systems {row.System} --corpus {row.Corpus} --protocol {row.Protocol}"]
     options += [f"--folds 0-{folds[-1]}" if len(folds) > 1 else "--folds 0"] if folds else []
@@ -93,26 +93,26 @@ def format_command(row: pd.Series) -> str:
 
 
 def _options(row: pd.Series) -> dict[str, str]:
-    """Return the options of the command that were given for a row, by name; their columns are named after them."""
+    """Return the command-line options of a row; the columns are named after the options."""
     return {name: value for name, value in row.items() if name.startswith("--") and value}
 
 
 def _folds(row: pd.Series) -> list[int] | None:
-    """Return the folds that were run, the first ones; None: all."""
+    """Return the folds that were run, always the first ones; None for all."""
     done, every = map(int, re.fullmatch(r"(\d+) of (\d+)", row.Folds).groups())
     return list(range(done)) if done < every else None
 
 
 def reproduce(row: pd.Series, *, jobs: int = -1, data: str | Path | None = None) -> list[Reproduced]:
-    """Make a row again, features included, and compare it.
+    """Reproduce a row, features included, and compare its scores with the committed ones.
 
-    Nothing that is already there is used. What is made lies in a folder of its own, which is deleted at the end; where
-    it is stopped, the same call goes on.
+    No existing feature or run is used. New ones are written to a separate folder, which is deleted at the end; after an
+    interruption, the same call resumes from it.
 
     Raises:
         DataError: as :func:`sernb.runs.runner.run_many`
     """
-    with _apart():
+    with _separate_work_folder():
         experiments = plan_row(row, data)
         run_many(experiments, jobs=jobs, data=data)
         (again,) = results_table(experiments).to_dict("records")
@@ -120,8 +120,8 @@ def reproduce(row: pd.Series, *, jobs: int = -1, data: str | Path | None = None)
 
 
 @contextmanager
-def _apart() -> Iterator[None]:
-    """Keep what is made in a folder of its own, for the processes that are started, too."""
+def _separate_work_folder() -> Iterator[None]:
+    """Use a separate work folder, in child processes too."""
     before, folder = os.environ.get("SERNB_WORK"), work_folder() / "verify"
     os.environ["SERNB_WORK"] = str(folder)
     try:
@@ -133,5 +133,5 @@ def _apart() -> Iterator[None]:
 
 
 def _value(cell: object) -> float:
-    """Return the figure of a cell, without its interval."""
+    """Return the value of a cell without its interval."""
     return float(str(cell).split()[0])

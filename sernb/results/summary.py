@@ -1,4 +1,4 @@
-"""Finished results in a sentence and in a table of one row a system, protocols side by side."""
+"""Summaries of finished results: a sentence, and a table with one row per system and one column per protocol."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from sernb.results.result import CLIPS, Result
 
 
 def comparable_results(results: Sequence[Result]) -> list[Result]:
-    """Return the largest group of results that are equal in protocol, classes and test clips.
+    """Return the largest group of results with the same protocol, classes and test clips; only these can be ranked.
 
-    Systems that use audio, speaker-independent as far as there are such results; only these can be ranked by their
-    scores. Among groups of one size, that with the most test clips.
+    Systems that use audio and speaker-independent results take precedence. Of groups of equal size, the one with the
+    most test clips is returned.
     """
     using = [result for result in results if result.system.features] or list(results)
     strict = [result for result in using if result.protocol == "speaker-independent"] or using
@@ -23,7 +23,7 @@ def comparable_results(results: Sequence[Result]) -> list[Result]:
 
 
 def describe_result(result: Result) -> str:
-    """Return the UAR of a result with all that is needed to read it, in a sentence without its full stop."""
+    """Return the UAR of a result with interval, chance level, classes, clips, speakers and folds, without full stop."""
     metrics = result.metrics()
     return (
         f"{result.system.name}, {result.heading}: UAR {metrics.uar} %, chance level "
@@ -32,7 +32,7 @@ def describe_result(result: Result) -> str:
 
 
 def _tested(result: Result) -> str:
-    """Return how much was tested, never a part for the whole: ``60 of 240 clips of 2 speakers, 2 of 10 folds``."""
+    """Return clips, speakers and folds that were tested, such as ``60 of 240 clips of 2 speakers, 2 of 10 folds``."""
     metrics, whole = result.metrics(), len(result.experiments[0].clips)
     clips = f"{metrics.clips} clips" if metrics.clips == whole else f"{metrics.clips} of {whole} clips"
     done, _, folds = result.folds.partition(" of ")
@@ -41,15 +41,15 @@ def _tested(result: Result) -> str:
 
 
 def _over_clips(results: Sequence[Result]) -> list[str]:
-    """Return the protocols of which all intervals are over clips: it is told once, not in each cell."""
+    """Return the protocols whose intervals are all over clips; the caption says so once instead of every cell."""
     units: dict[str, set[str]] = defaultdict(set)
     for result in results:
         units[result.protocol].add(result.metrics().resampled)
-    return [protocol for protocol, found in units.items() if found == {"clips"}]
+    return [protocol for protocol, resampled in units.items() if resampled == {"clips"}]
 
 
-def headline(results: Sequence[Result]) -> str:
-    """Return what a report found: the best of the results that can be ranked, or the one there is."""
+def describe_best(results: Sequence[Result]) -> str:
+    """Return the headline of a report: the best of the comparable results, in a sentence."""
     group = comparable_results(results)
     if not group:
         return "Nothing was trained."
@@ -59,7 +59,7 @@ def headline(results: Sequence[Result]) -> str:
 
 
 def summary_table(results: Sequence[Result]) -> pd.DataFrame:
-    """Return one row a system: UAR with interval under each protocol, chance level, classes; most classes first."""
+    """Return one row per system, most classes first: UAR with interval under each protocol, chance level, classes."""
     rows, over_clips = [], _over_clips(results)
     protocols = list(dict.fromkeys(result.protocol for result in results))
     for key in dict.fromkeys((result.system.name, result.options, result.seed) for result in results):
@@ -76,7 +76,7 @@ def summary_table(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def summary_caption(results: Sequence[Result]) -> str:
-    """Return what a reader must know to read the summary: units, and what was tested under each protocol."""
+    """Return the caption of the summary: units, chance level, and the tested clips under each protocol."""
     tested: dict[str, list[str]] = defaultdict(list)
     for result in results:
         if result.system.features or len(results) == 1:

@@ -1,4 +1,4 @@
-"""Tables of results: scores with intervals, chance levels and what was reported."""
+"""Tables of results: scores with intervals, chance levels and published scores."""
 
 from collections.abc import Iterator, Sequence
 
@@ -34,11 +34,10 @@ NAMES = {"war": "WAR", "uar": "UAR", "top3": "top-3"}
 
 
 def results_table(experiments: Sequence[Experiment], *, headings: bool = False) -> pd.DataFrame:
-    """Return the results for reading: per cent, intervals in brackets, floors and published figures beside.
+    """Return the results formatted for display: per cent, intervals in brackets, chance levels, published scores.
 
     Args:
-        headings: name protocols as :attr:`Result.heading` does and columns in the field's words, for pages; files have
-            their keys
+        headings: for pages, use :attr:`Result.heading` and the column name "chance level"; files keep the keys
 
     Raises:
         DataError: if an experiment has not been run
@@ -75,7 +74,7 @@ def results_table(experiments: Sequence[Experiment], *, headings: bool = False) 
 
 
 def caption(experiments: Sequence[Experiment]) -> str:
-    """Return what a reader must know to read the results table."""
+    """Return the caption of the results table: units, intervals, chance levels and clips that were left out."""
     results = collect_results(experiments)
     resampled = {result.metrics().resampled for result in results}
     how = "speakers" if resampled == {"speakers"} else f"clips, as there are fewer than {FEWEST_SPEAKERS} speakers"
@@ -103,27 +102,27 @@ def _partial(experiments: Sequence[Experiment]) -> Iterator[str]:
 
 
 def _dropped(experiments: Sequence[Experiment]) -> Iterator[str]:
-    said: dict[str, list[str]] = {}
+    systems_by_text: dict[str, list[str]] = {}
     for experiment in experiments:
         if dropped := experiment.dropped:
-            systems = said.setdefault(f"{sum(dropped.values())} clips dropped ({_words(dropped)})", [])
+            systems = systems_by_text.setdefault(f"{sum(dropped.values())} clips dropped ({_list_counts(dropped)})", [])
             systems += [experiment.system.name] * (experiment.system.name not in systems)
-    for what, systems in said.items():
-        yield f"By the labels of {', '.join(systems)}: {what}."
+    for text, systems in systems_by_text.items():
+        yield f"By the labels of {', '.join(systems)}: {text}."
 
 
-def _words(counts: dict[str, int]) -> str:
+def _list_counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{emotion or 'without label'} {count}" for emotion, count in counts.items())
 
 
 def _planted(results: Sequence[Result]) -> Iterator[str]:
     names = dict.fromkeys(result.protocol for result in results if PROTOCOLS[result.protocol].planted)
     if names:
-        yield f"{', '.join(names)}: deliberately introduced leaks, which measure the effect of a leak; no results."
+        yield f"{', '.join(names)}: deliberately introduced leaks, to measure the effect of a leak; not results."
 
 
 def corpora_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return the results of each corpus of a pool by itself.
+    """Return the results of each corpus of a pool.
 
     Raises:
         DataError: if an experiment has not been run
@@ -149,16 +148,16 @@ def corpora_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
 
 
 def seeds_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return mean and standard deviation over seeds of what is otherwise alike.
+    """Return mean and standard deviation over seeds for each system, protocol and set of options.
 
     Raises:
         DataError: if an experiment has not been run
     """
-    alike: dict[tuple[str, ...], list[Result]] = {}
+    by_settings: dict[tuple[str, ...], list[Result]] = {}
     for result in collect_results(experiments):
-        alike.setdefault((result.system.name, result.heading, result.options), []).append(result)
+        by_settings.setdefault((result.system.name, result.heading, result.options), []).append(result)
     rows = []
-    for (system, protocol, options), results in alike.items():
+    for (system, protocol, options), results in by_settings.items():
         row = {"System": system, "Protocol": protocol} | ({"Options": options} if options else {})
         for name in ("uar", "war"):
             values = [getattr(result.metrics(), name).value for result in results]
@@ -168,10 +167,10 @@ def seeds_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
 
 
 def comparison_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return the results for drawing: system, protocol, heading, uar (an interval), floor, reported (a share)."""
+    """Return the results as plot data: system, protocol, heading, uar (an interval), floor, reported (a share)."""
     rows = []
     for result in collect_results(experiments):
-        metrics, figure = result.metrics(), result.reported("uar")
+        metrics, published = result.metrics(), result.reported("uar")
         rows.append(
             {
                 "system": result.system.name,
@@ -179,25 +178,25 @@ def comparison_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
                 "heading": result.heading,
                 "uar": metrics.uar,
                 "floor": metrics.uar_floor,
-                "reported": figure.value if figure else float("nan"),
+                "reported": published.value if published else float("nan"),
             }
         )
     return pd.DataFrame(rows)
 
 
 def published_differences(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return what keeping speakers apart costs each system that listens: UAR under both protocols, and the gap.
+    """Compare the as-published and the speaker-independent UAR of each system that uses audio.
 
     Raises:
         DataError: if an experiment has not been run
     """
-    found = {
+    by_key = {
         (result.system.name, result.options, result.seed, result.protocol): result
         for result in collect_results(experiments)
     }
     rows = []
-    for alike in dict.fromkeys(key[:3] for key in found):
-        pair = found.get((*alike, "as-published")), found.get((*alike, "speaker-independent"))
+    for key in dict.fromkeys(key[:3] for key in by_key):
+        pair = by_key.get((*key, "as-published")), by_key.get((*key, "speaker-independent"))
         if None not in pair and pair[0].system.features:
             published, independent = pair
             rows.append(
@@ -205,7 +204,9 @@ def published_differences(experiments: Sequence[Experiment]) -> pd.DataFrame:
                     "System": published.system.name + f" ({published.heading})" * (published.heading != "as-published"),
                     "UAR, speakers shared": str(published.metrics().uar),
                     "UAR speaker-independent": str(independent.metrics().uar),
-                    "Difference (points)": str(unpaired_difference(uar, published.answers(), independent.answers())),
+                    "Difference (points)": str(
+                        unpaired_difference(uar, published.to_predictions(), independent.to_predictions())
+                    ),
                     "UAR chance level": f"{100 * independent.metrics().uar_floor:.1f}",
                     "Clips": f"{len(published.clips)} / {len(independent.clips)}",
                 }
@@ -214,69 +215,69 @@ def published_differences(experiments: Sequence[Experiment]) -> pd.DataFrame:
 
 
 def reported_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return each published figure beside ours under the same protocol, and what to know when comparing.
+    """Compare each published score with ours under the same protocol, with caveats.
 
-    Where ours is of the authors' corpora and its interval leaves theirs out, the reason is given, if it was found.
+    On the authors' corpora, a published score outside our interval comes with the reason, where it is known.
     """
     rows = []
     for result in collect_results(experiments):
-        judged = result.experiments[0].corpus.evidence
-        for figure in result.comparable:
-            ours = getattr(result.metrics(), figure.metric)
-            met = ours.low <= figure.value <= ours.high
-            because = figure.missed_because or "the reason is not known"
+        evidence = result.experiments[0].corpus.evidence
+        for published in result.comparable:
+            ours = getattr(result.metrics(), published.metric)
+            within = ours.low <= published.value <= ours.high
+            reason = published.missed_because or "the reason is not known"
             rows.append(
                 {
                     "System": result.system.name,
-                    "Metric": NAMES[figure.metric],
-                    "Reported": f"{100 * figure.value:.1f}",
-                    "Here": str(ours),
-                    "Folds here": result.folds,
-                    "Within our interval": None if not judged else "yes" if met else f"no: {because}",
-                    "What to know": figure.caveat,
+                    "Metric": NAMES[published.metric],
+                    "Published": f"{100 * published.value:.1f}",
+                    "Ours": str(ours),
+                    "Our folds": result.folds,
+                    "Within our interval": None if not evidence else "yes" if within else f"no: {reason}",
+                    "Caveats": published.caveat,
                 }
             )
     return pd.DataFrame(rows)
 
 
 def views_table(result: Result) -> pd.DataFrame:
-    """Return WAR and UAR of each view alone and of the mean over all views, with the gain over the recording."""
-    base = result.answers()
+    """Return WAR and UAR of each TTA view and of their mean, with the gain in WAR over the original recording."""
+    base = result.to_predictions()
     rows = []
     for name in [*result.views, MEAN_OF_VIEWS]:
         metrics = result.metrics(name)
-        gained = paired_difference(war, base, result.answers(result.scores(name))) if name != ORIGINAL.name else None
-        rows.append({"View": name, "WAR": str(metrics.war), "UAR": str(metrics.uar), "WAR gained (points)": gained})
+        gain = None if name == ORIGINAL.name else paired_difference(war, base, result.to_predictions(name))
+        rows.append({"View": name, "WAR": str(metrics.war), "UAR": str(metrics.uar), "Gain in WAR (points)": gain})
     return pd.DataFrame(rows)
 
 
 def _reported(result: Result, metric: str) -> str | None:
-    figure = result.reported(metric)
-    return f"{100 * figure.value:.1f}" if figure else None
+    published = result.reported(metric)
+    return f"{100 * published.value:.1f}" if published else None
 
 
 def _never_validated(result: Result) -> str | None:
-    """Return UAR on the speakers that never validate, for systems whose design looked at validation speakers: ours."""
+    """Return UAR on speakers never used for validation, for our own systems, which were designed on the others."""
     ours = result.system.features and not result.system.published_on
     return str(result.never_validated.uar) if ours and result.never_validated else None
 
 
 def made_table(experiments: Sequence[Experiment], *, dirty: bool) -> pd.DataFrame:
-    """Return what made the rows of a table of results, in its order, as columns.
+    """Return the provenance of each row of a results table, in the same order.
 
     Raises:
-        DataError: if a run was made by uncommitted code, unless that is asked for
+        DataError: if uncommitted code made a run, unless ``dirty`` is true
     """
     results = collect_either(experiments)
     unclean = [run.folder for result in results if not _clean(result) for run in result.runs]
     if unclean and not dirty:
-        lines = [f"{folder}: was made by uncommitted code; remove it and give the command again" for folder in unclean]
-        raise DataError.of_many(lines, "more; or give --dirty, which marks their rows")
-    return pd.DataFrame([result.made for result in results])
+        lines = [f"{folder}: was made by uncommitted code; remove it and run the command again" for folder in unclean]
+        raise DataError.of_many(lines, "more; or add --dirty, which marks their rows")
+    return pd.DataFrame([result.provenance for result in results])
 
 
 def _clean(result: Result) -> bool:
-    return result.made["Clean"] == "yes"
+    return result.provenance["Clean"] == "yes"
 
 
 def _over_clips(resampled: set[str]) -> Iterator[str]:
@@ -288,6 +289,6 @@ def _unseen_by_design(results: Sequence[Result]) -> Iterator[str]:
     speakers = {each.never_validated.speakers for each in results if _never_validated(each)}
     if speakers:
         yield (
-            f"{NEVER_VALIDATED} is of the {', '.join(map(str, sorted(speakers)))} test speakers that validate in no "
-            "fold: the design of our own systems looked at the others."
+            f"{NEVER_VALIDATED}: UAR on the {', '.join(map(str, sorted(speakers)))} test speakers that are validation "
+            "speakers in no fold; our own systems were designed on the others."
         )

@@ -1,1 +1,1 @@
-"""Studies: what to run to answer one question, and tables from what was run; one module a question, no drawing."""
+"""Studies: experiments and tables for one question per module; figures are drawn by `sernb.figures`."""

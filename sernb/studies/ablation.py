@@ -1,7 +1,7 @@
 """Model development: variants that differ in one thing, on the same folds and clips, scored on validation speakers.
 
-The protocol ``development`` keeps test speakers out altogether, so that no choice made here can have seen them in its
-own fold. The clips that are scored choose no epoch and no setting either: other speakers do.
+The protocol ``development`` holds out the test speakers of each fold, so that no design decision uses them. Epochs and
+settings are selected on other speakers than those that are scored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ def plan_variant(
     seed: int = 0,
     data: str | Path | None = None,
 ) -> list[Experiment]:
-    """List the experiments of one variant, by fold.
+    """List the experiments of a variant, by fold.
 
     Raises:
         DataError: as :func:`sernb.runs.planning.plan`, or if the corpus has no validation speakers
@@ -73,7 +73,7 @@ def plan_variant(
 def plan_questions(
     questions: Sequence[Question], corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None
 ) -> dict[str, dict[str, list[Experiment]]]:
-    """List the experiments of questions, by name of the question and of the variant."""
+    """List the experiments of some questions, by question and variant."""
     options = {"profile": profile, "seed": seed, "data": data}
     return {
         question.name: {
@@ -87,7 +87,7 @@ def plan_questions(
 def plan_page(
     page: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None
 ) -> dict[str, dict[str, list[Experiment]]]:
-    """List the experiments of a page of model development; see :func:`plan_questions`.
+    """List the experiments of a model development page, see :func:`plan_questions`.
 
     Args:
         page: ``features``, ``architecture``, ``augmentation`` or ``sernet``
@@ -105,7 +105,7 @@ def _variants_of(question: Question, profile: str) -> list[Variant]:
 
 
 def list_experiments(planned: Mapping[str, Mapping[str, Sequence[Experiment]]]) -> list[Experiment]:
-    """Return every experiment once; questions may share variants."""
+    """Return every experiment once, as questions may share variants."""
     variants = chain.from_iterable(variants.values() for variants in planned.values())
     return list({each.folder: each for each in chain.from_iterable(variants)}.values())
 
@@ -122,30 +122,30 @@ def results_by_question(
 
 
 def differences(variants: Mapping[str, Result]) -> dict[str, Comparison]:
-    """Return by how much UAR each variant is above the first one, on the same clips, tested over speakers."""
+    """Test the UAR of each variant against the first one, paired over clips; the difference is variant minus first."""
     (_, base), *others = variants.items()
     clips = list(rows_by_clip(base))
     return {name: paired_test(uar, predictions_for(base, clips), predictions_for(each, clips)) for name, each in others}
 
 
-def _corrected(found: Mapping[str, Comparison]) -> dict[str, float]:
+def _correct(tests: Mapping[str, Comparison]) -> dict[str, float]:
     """Return the p values of one question, corrected by Holm's method."""
-    return dict(zip(found, holm([each.p for each in found.values()]).tolist(), strict=True))
+    return dict(zip(tests, holm([each.p for each in tests.values()]).tolist(), strict=True))
 
 
 # -- Tables and sentences -- #
 
 
 def variants_table(variants: Mapping[str, Result]) -> pd.DataFrame:
-    """Return the variants of a question for reading; all scores are of validation speakers."""
-    found = differences(variants)
-    corrected = _corrected(found)
+    """Return the variants of a question formatted for display; all scores are on validation speakers."""
+    tests = differences(variants)
+    corrected = _correct(tests)
     rows = [
         {
             "Variant": name,
             "UAR": str(result.metrics().uar),
-            "Against the first (points)": str(found[name].difference) if name in found else "–",
-            "p after Holm": format_p(corrected[name]) if name in corrected else "–",
+            "Difference from the first (points)": str(tests[name].difference) if name in tests else "–",
+            "p (Holm)": format_p(corrected[name]) if name in corrected else "–",
         }
         for name, result in variants.items()
     ]
@@ -153,65 +153,69 @@ def variants_table(variants: Mapping[str, Result]) -> pd.DataFrame:
 
 
 def costs_table(results: Mapping[str, Mapping[str, Result]]) -> pd.DataFrame:
-    """Return what every variant of a page costs, and which epoch or settings its folds selected."""
+    """Return the cost of each variant of a page, and the epoch or settings that each fold selected."""
     rows = []
     for name, result in {name: each for variants in results.values() for name, each in variants.items()}.items():
         size = network_size(result)
         row = {
             "Variant": name,
-            "Training a fold (s)": f"{training_seconds(result):.1f}",
-            "Selected by fold": _chosen(result),
+            "Training per fold (s)": f"{training_seconds(result):.1f}",
+            "Selected by fold": _selected(result),
             "Parameters": f"{size['parameters']:,}" if "parameters" in size else None,
-            "Multiply-adds a clip (million)": f"{size['multiply_adds'] / 1e6:.1f}" if "multiply_adds" in size else None,
+            "Multiply-adds per clip (million)": (
+                f"{size['multiply_adds'] / 1e6:.1f}" if "multiply_adds" in size else None
+            ),
         }
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _chosen(result: Result) -> str | None:
-    """Say which epoch, or which point of a grid, each fold chose."""
+def _selected(result: Result) -> str | None:
+    """Return the epoch or the grid point that each fold selected."""
     every = [run.metrics["chosen"] for run in result.runs]
-    said = [
+    texts = [
         f"{name} {', '.join(f'{chosen[name]:g}' for chosen in every)}"
         for name in ("epoch", "C", "gamma")
         if all(name in chosen for chosen in every)
     ]
-    return "; ".join(said) or None
+    return "; ".join(texts) or None
 
 
 def caption(variants: Mapping[str, Result]) -> str:
-    """Return what a reader must know to read the table of a question."""
-    metrics = next(iter(variants.values())).metrics()
+    """Return the caption of the table of a question: clips, speakers, folds, units, chance level."""
+    first = next(iter(variants.values()))
+    metrics = first.metrics()
     return (
-        f"Validation speakers only: {metrics.clips} clips of {metrics.speakers} speakers, "
-        f"{next(iter(variants.values())).folds} folds. Per cent, 95 % intervals over {metrics.resampled}; chance level "
-        f"{100 * metrics.uar_floor:.1f}. p is conditional on one training of each. Times are of one core"
+        f"Validation speakers only: {metrics.clips} clips of {metrics.speakers} speakers, {first.folds} folds. Per "
+        f"cent, 95 % intervals over {metrics.resampled}; chance level {100 * metrics.uar_floor:.1f}. p is conditional "
+        "on one training of each variant. Times are for one core"
     )
 
 
 def parts_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return who is left out, scored, chooses and trains in each fold of some experiments."""
+    """Return the speakers of each part, by fold: held out, scored, used for model selection, used for training."""
     rows = {}
     for each in experiments:
         speaker = each.corpus.index.set_index("clip").speaker
-        parts = [list(dict.fromkeys(speaker[list(part)])) for part in (each.fold.test, each.fold.validation)]
-        trained = speaker[list(each.fold.train)].nunique()
-        out = sorted(set(speaker) - set(speaker[[*each.fold.train, *each.fold.validation, *each.fold.test]]))
+        scored, selecting = (dict.fromkeys(speaker[list(part)]) for part in (each.fold.test, each.fold.validation))
+        training = speaker[list(each.fold.train)].nunique()
+        held_out = sorted(set(speaker) - set(speaker[[*each.fold.train, *each.fold.validation, *each.fold.test]]))
         rows[each.fold.number] = {
             "Fold": each.fold.number + 1,
-            "Left out: test speakers": ", ".join(out),
-            "Scored: validation speakers": ", ".join(parts[0]),
-            "Choose the epoch": ", ".join(parts[1]) or "nobody: last epoch",
-            "Train": f"{trained} speakers",
+            "Held out: test speakers": ", ".join(held_out),
+            "Scored: validation speakers": ", ".join(scored),
+            "Epoch selected on": ", ".join(selecting) or "none: last epoch",
+            "Trained on": f"{training} speakers",
         }
     return pd.DataFrame(list(rows.values()))
 
 
 def histories(variants: Mapping[str, Result]) -> pd.DataFrame:
-    """Return how the trainings of networks went.
+    """Return the training histories of networks.
 
     Returns:
-        columns variant, fold, epoch, loss, accuracy (of those who choose; NaN without any), chosen (true once a fold)
+        columns variant, fold, epoch, loss, accuracy (on the clips for model selection; NaN without any), selected (true
+        for one epoch per fold)
     """
     tables = []
     for name, result in variants.items():
@@ -228,11 +232,11 @@ def histories(variants: Mapping[str, Result]) -> pd.DataFrame:
                         "epoch": history.epoch,
                         "loss": history.loss,
                         "accuracy": accuracy,
-                        "chosen": history.epoch == run.metrics["chosen"]["epoch"],
+                        "selected": history.epoch == run.metrics["chosen"]["epoch"],
                     }
                 )
             )
-    columns = ["variant", "fold", "epoch", "loss", "accuracy", "chosen"]
+    columns = ["variant", "fold", "epoch", "loss", "accuracy", "selected"]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
@@ -248,47 +252,51 @@ def plot_uars(variants: Mapping[str, Result], title: str) -> figures.Drawing:
 
 def plot_differences(variants: Mapping[str, Result], title: str) -> figures.Drawing:
     """Plot the difference of each variant from the first one."""
-    found = {name: each.difference for name, each in differences(variants).items()}
-    return figures.studies.differences(found, title, "UAR against the first (points)")
+    intervals = {name: each.difference for name, each in differences(variants).items()}
+    return figures.studies.differences(intervals, title, "Difference in UAR from the first (points)")
 
 
 def plot_learning_curves(variants: Mapping[str, Result], title: str) -> figures.Drawing:
-    """Plot how the trainings of networks went, a panel each variant."""
+    """Plot the training histories of networks, one panel per variant."""
     return figures.ablation.learning_curves(histories(variants), title)
 
 
-def answer(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
-    """Return what the page found in one sentence or two: which changes make a difference, on how many clips.
+def headline(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
+    """State the best baseline and the number of changes that show a difference in UAR, in sentences.
 
-    The question called ``baselines`` compares unlike things: of these, the best is named.
+    The question ``baselines`` compares unrelated systems, so only the best is named.
     """
-    metrics, folds = (each := next(iter(next(iter(results.values())).values()))).metrics(), each.folds
-    about = (
-        f"{metrics.clips} clips of {metrics.speakers} validation speakers, {folds} folds, chance level "
+    first = next(iter(next(iter(results.values())).values()))
+    metrics = first.metrics()
+    sample = (
+        f"{metrics.clips} clips of {metrics.speakers} validation speakers, {first.folds} folds, chance level "
         f"{100 * metrics.uar_floor:.1f} %"
     )
     sentences = []
     if "baselines" in results:
         name, best = max(results["baselines"].items(), key=lambda item: item[1].metrics().uar.value)
         sentences.append(
-            f"Best of {len(results['baselines'])} baselines: {name}, UAR {best.metrics().uar} % ({about})."
+            f"Best of {len(results['baselines'])} baselines: {name}, UAR {best.metrics().uar} % ({sample})."
         )
-    tested = {
-        f"{name}, against {next(iter(variants))}": (each.difference, p)
-        for question, variants in results.items()
-        if question != "baselines"
-        for found in [differences(variants)]
-        for (name, each), p in zip(found.items(), _corrected(found).values(), strict=True)
-    }
-    if not tested:
+    changes = {}
+    for question, variants in results.items():
+        if question != "baselines":
+            tests = differences(variants)
+            corrected = _correct(tests)
+            changes |= {_compare(name, variants): (test.difference, corrected[name]) for name, test in tests.items()}
+    if not changes:
         return sentences
-    by_size = sorted(tested, key=lambda name: -abs(tested[name][0].value))
-    shown = [name for name in by_size if excludes_zero(tested[name][0]) and tested[name][1] < 0.05]
-    largest = "; ".join(f"{name}: {_points(tested[name][0])}" for name in (shown or by_size)[:2])
-    makes = f"{len(shown) or 'None'} of {len(tested)} changes {'make' if len(shown) > 1 else 'makes'} a difference"
-    more = "" if sentences else f" ({about})"
-    sentences.append(f"{makes} of UAR that is shown{more}, p corrected within each question. Largest: {largest}.")
+    by_size = sorted(changes, key=lambda name: -abs(changes[name][0].value))
+    shown = [name for name in by_size if excludes_zero(changes[name][0]) and changes[name][1] < 0.05]
+    largest = "; ".join(f"{name}: {_points(changes[name][0])}" for name in (shown or by_size)[:2])
+    count = f"{len(shown) or 'None'} of {len(changes)} changes {'show' if len(shown) > 1 else 'shows'} a difference"
+    details = "" if sentences else f" ({sample})"
+    sentences.append(f"{count} in UAR{details}, p corrected within each question. Largest: {largest}.")
     return sentences
+
+
+def _compare(name: str, variants: Mapping[str, Result]) -> str:
+    return f"{name} compared with {next(iter(variants))}"
 
 
 def _points(difference: Interval) -> str:
@@ -296,24 +304,23 @@ def _points(difference: Interval) -> str:
     return f"{100 * difference.value:+.1f} points [{low:+.1f}, {high:+.1f}]"
 
 
-def plot_answer(results: Mapping[str, Mapping[str, Result]], title: str) -> figures.Drawing:
-    """Plot all differences of a page, question by question."""
-    found = {
-        f"{name}, against {next(iter(variants))}": each.difference
+def plot_all_differences(results: Mapping[str, Mapping[str, Result]], title: str) -> figures.Drawing:
+    """Plot all differences of a page, by question."""
+    intervals = {
+        _compare(name, variants): each.difference
         for variants in results.values()
         for name, each in differences(variants).items()
     }
-    return figures.studies.differences(found, title, "UAR against the first (points)")
+    return figures.studies.differences(intervals, title, "Difference in UAR from the first (points)")
 
 
 def conclusions(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
-    """Return what was found, in sentences that claim no more than the intervals and the tests do."""
-    said = []
+    """Describe all differences of a page, in sentences that claim no more than the intervals and the tests."""
+    sentences = []
     for variants in results.values():
-        found = differences(variants)
-        corrected, first = _corrected(found), next(iter(variants))
-        said += [
-            describe_difference(f"{name[0].upper()}{name[1:]}, against {first}", each.difference, corrected[name])
-            for name, each in found.items()
-        ]
-    return said
+        tests = differences(variants)
+        corrected = _correct(tests)
+        for name, test in tests.items():
+            change = _compare(name, variants)
+            sentences.append(describe_difference(f"{change[0].upper()}{change[1:]}", test.difference, corrected[name]))
+    return sentences

@@ -1,4 +1,4 @@
-"""The questions of the development pages: which variants answer each."""
+"""The questions of the model development pages, and the variants that are compared for each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,27 +11,27 @@ from sernb.systems import feature_cnn, multitask_cnn, multitask_losses
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant: a system, and what is different about it."""
+    """A variant: a system and its changes."""
 
     name: str
     system: str
-    settings: Mapping[str, object] = field(default_factory=dict)  # changes of the profile's settings
+    settings: Mapping[str, object] = field(default_factory=dict)  # changes to the profile's settings
     features: Features | None = None  # instead of the system's own
-    training_views: tuple[View, ...] | None = None  # instead of the system's own
+    training_views: tuple[View, ...] | None = None  # augmented copies in training, instead of the system's own
     quick: Mapping[str, object] = field(default_factory=dict)  # settings in the quick profile
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: all other variants are compared with the first one."""
+    """A question: all other variants are compared with the first one."""
 
     name: str
     variants: tuple[Variant, ...]
     labels: LabelSet | None = None  # instead of the systems' own
-    quick: Mapping[str, object] = field(default_factory=dict)  # settings of all in the quick profile
+    quick: Mapping[str, object] = field(default_factory=dict)  # settings of all variants in the quick profile
 
 
-# -- What the pages ask -- #
+# -- Questions -- #
 
 
 def _variants(system: str, named: Mapping[str, Mapping[str, object]], **common: object) -> tuple[Variant, ...]:
@@ -42,7 +42,7 @@ BASELINES = Question(
     "baselines",
     (
         Variant("majority", "majority"),
-        Variant("energy alone, a small network", "dummynet-energy-narrow", training_views=()),
+        Variant("energy, small network", "dummynet-energy-narrow", training_views=()),
         Variant("200 statistics, RBF SVM", "statistics-svm"),
         Variant("7,828 functionals, linear SVM", "functionals-svm"),
         Variant("7,828 functionals, RBF SVM", "functionals-svm-rbf"),
@@ -59,17 +59,17 @@ STATISTICS = Question(
         Variant("with both", "statistics-svm-as-described"),
     ),
 )
-MACHINE = Question(
-    "machine",
+CLASSIFIER = Question(
+    "classifier",
     _variants(
         "statistics-svm",
         {
-            "as published: RBF kernel, 140 components, gender learned": {},
+            "as published: RBF kernel, 140 components, classes by gender": {},
             "linear kernel": {"settings": {"kernel": "linear"}},
             "polynomial kernel of degree 2": {"settings": {"kernel": "poly2"}},
             "polynomial kernel of degree 3": {"settings": {"kernel": "poly3"}},
             "no PCA": {"settings": {"components": None}},
-            "gender not learned": {"settings": {"gendered": False}},
+            "classes not split by gender": {"settings": {"gendered": False}},
         },
     ),
 )
@@ -87,14 +87,14 @@ VALUES = Question(
         "feature-cnn-narrow",
         {
             "as published": {},
-            "right sampling rate for the MFCC": {"features": FrameValues(mfcc_sampling_rate=8025)},
-            "short clips padded kind by kind": {"features": FrameValues(aligned=True)},
+            "correct sampling rate for the MFCC": {"features": FrameValues(mfcc_sampling_rate=8025)},
+            "short clips padded for each feature": {"features": FrameValues(aligned=True)},
             "22,050 instead of 8,025 Hz": {"features": FrameValues(sampling_rate=22_050)},
         },
         training_views=(),
     ),
 )
-FEATURES = (BASELINES, STATISTICS, MACHINE, VALUES, CURVES)
+FEATURES = (BASELINES, STATISTICS, CLASSIFIER, VALUES, CURVES)
 
 SCALES = Question(
     "scales",
@@ -144,7 +144,7 @@ COPIES = Question(
             "no copies": {"training_views": ()},
             "noise": {"training_views": (_NOISE,)},
             "pitch": {"training_views": (_PITCH,)},
-            "noise, pitch, and both at once, as published": {"training_views": (_NOISE, _PITCH, _BOTH)},
+            "noise, pitch, and both combined, as published": {"training_views": (_NOISE, _PITCH, _BOTH)},
         },
     ),
 )
@@ -164,7 +164,7 @@ LOSSES = Question(
     _variants(
         "multitask-cnn-narrow",
         {
-            "emotion alone": {"settings": {"combination": "emotion"}},
+            "emotion only": {"settings": {"combination": "emotion"}},
             **{
                 f"all tasks: {combination}": {"settings": {"combination": combination}}
                 for combination in multitask_losses.COMBINATIONS[1:]
@@ -180,25 +180,25 @@ NETWORK = Question(
     _variants(
         "sernet",
         {
-            "as it is": {},
-            "frames weigh alike": {"settings": {"attention": 0}},
+            "sernet": {},
+            "mean instead of attention": {"settings": {"attention": 0}},
             "no dilation": {"settings": {"dilations": (1,) * 4}},
             "half the filters": {"settings": {"filters": 32}},
         },
     ),
     quick={"epochs": 8},
 )
-ALTERATIONS = Question(
-    "alterations",
+TRAINING_AUGMENTATION = Question(
+    "augmentation",
     _variants(
         "sernet",
         {
-            "as it is": {},
-            "not stretched": {"settings": {"stretch": 0.0}},
-            "not warped": {"settings": {"warp": 0.0}},
-            "not masked": {"settings": {"masked_bands": 0, "masked_frames": 0}},
-            "not mixed": {"settings": {"mixup": 0.0}},
-            "nothing of all this": {
+            "sernet": {},
+            "no stretching": {"settings": {"stretch": 0.0}},
+            "no warping": {"settings": {"warp": 0.0}},
+            "no masking": {"settings": {"masked_bands": 0, "masked_frames": 0}},
+            "no mixup": {"settings": {"mixup": 0.0}},
+            "none of these": {
                 "settings": {"stretch": 0.0, "warp": 0.0, "masked_bands": 0, "masked_frames": 0, "mixup": 0.0}
             },
         },
@@ -210,26 +210,26 @@ LENGTH = Question(
     _variants(
         "sernet",
         {
-            "as it is": {},
+            "sernet": {},
             "half as many epochs": {"settings": {"epochs": 50}, "quick": {"epochs": 4}},
-            "twice as many": {"settings": {"epochs": 200}, "quick": {"epochs": 16}},
+            "twice as many epochs": {"settings": {"epochs": 200}, "quick": {"epochs": 16}},
         },
     ),
     quick={"epochs": 8},
 )
-JOINED = Question(
-    "joined",
+ENSEMBLE = Question(
+    "ensemble",
     (
-        Variant("functionals and SVM alone", "functionals-svm"),
-        Variant("sernet alone", "sernet"),
-        Variant("both, the network's share 1", "sernet-functionals"),
-        Variant("share 0.5", "sernet-functionals", {"share": 0.5}),
-        Variant("share 2", "sernet-functionals", {"share": 2.0}),
-        Variant("functionals and ridge regression alone", "functionals-ridge"),
-        Variant("sernet and ridge regression, share 1", "sernet-functionals-ridge"),
+        Variant("functionals and SVM only", "functionals-svm"),
+        Variant("sernet only", "sernet"),
+        Variant("ensemble, weight of sernet 1", "sernet-functionals"),
+        Variant("ensemble, weight 0.5", "sernet-functionals", {"share": 0.5}),
+        Variant("ensemble, weight 2", "sernet-functionals", {"share": 2.0}),
+        Variant("functionals and ridge regression only", "functionals-ridge"),
+        Variant("ensemble of sernet and ridge regression, weight 1", "sernet-functionals-ridge"),
     ),
 )
-OURS = (NETWORK, ALTERATIONS, LENGTH, JOINED)
+SERNET = (NETWORK, TRAINING_AUGMENTATION, LENGTH, ENSEMBLE)
 
-# By page of model development.
-PAGES = {"features": FEATURES, "architecture": ARCHITECTURE, "augmentation": AUGMENTATION, "sernet": OURS}
+# Questions by model development page.
+PAGES = {"features": FEATURES, "architecture": ARCHITECTURE, "augmentation": AUGMENTATION, "sernet": SERNET}

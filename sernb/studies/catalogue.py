@@ -1,4 +1,4 @@
-"""What the workbook has: corpora, systems, protocols; a table each."""
+"""Tables of the corpora, systems and protocols in the workbook."""
 
 from collections.abc import Iterator
 
@@ -11,15 +11,15 @@ from sernb.results.committed import read_table
 from sernb.systems.registry import SYSTEMS, get_system
 
 
-def answer(data: str = "") -> list[str]:
-    """Return what a newcomer should know first: what the protocol is worth in committed results, and what is here."""
-    here = [name for name in CORPORA if find_available(name, data).pool]
-    counts = f"{len(CORPORA)} corpora ({', '.join(here)} on this computer), {len(SYSTEMS)} systems, "
-    return [*_price_of_speakers("ravdess"), f"{counts}{len(PROTOCOLS)} protocols are in this workbook."]
+def headline(data: str = "") -> list[str]:
+    """State the effect of the protocol in committed results, and the contents of the workbook, in sentences."""
+    available = [name for name in CORPORA if find_available(name, data).pool]
+    counts = f"{len(CORPORA)} corpora ({', '.join(available)} on this computer), {len(SYSTEMS)} systems and "
+    return [*_protocol_effect("ravdess"), f"The workbook contains {counts}{len(PROTOCOLS)} protocols."]
 
 
-def _price_of_speakers(corpus: str) -> Iterator[str]:
-    """Say what is left on unseen speakers of the published system that loses most, by the committed results."""
+def _protocol_effect(corpus: str) -> Iterator[str]:
+    """State the largest loss of a published system on unseen speakers in the committed results."""
     rows = read_table(corpus).set_index(["System", "Protocol"])
     published = [name for name, system in ((each, get_system(each)) for each in SYSTEMS) if system.reported]
     pairs = [name for name in published if {(name, "as-published"), (name, "speaker-independent")} <= set(rows.index)]
@@ -28,9 +28,9 @@ def _price_of_speakers(corpus: str) -> Iterator[str]:
         name = max(losses, key=losses.get)
         shared, unseen = rows.loc[(name, "as-published")], rows.loc[(name, "speaker-independent")]
         yield (
-            f"The protocol decides: on {get_corpus(corpus).title}, {name} has a UAR of {shared['UAR']} % as its "
-            f"authors split the clips ({shared['Clips']} clips, {shared['Folds']} folds), and {unseen['UAR']} % on "
-            f"unseen speakers ({unseen['Clips']} clips, {unseen['Folds']} folds); chance level {unseen['UAR floor']} %."
+            f"The protocol decides: on {get_corpus(corpus).title}, {name} has a UAR of {shared['UAR']} % with its "
+            f"authors' split ({shared['Clips']} clips, {shared['Folds']} folds) and of {unseen['UAR']} % on unseen "
+            f"speakers ({unseen['Clips']} clips, {unseen['Folds']} folds); chance level {unseen['UAR floor']} %."
         )
 
 
@@ -39,8 +39,8 @@ def _value(rows: pd.DataFrame, system: str, protocol: str) -> float:
 
 
 def corpora_table(data: str = "") -> pd.DataFrame:
-    """Return the corpora by size, licence, how much of them is here, and the command that gets them."""
-    here = {name: find_available(name, data).pool for name in CORPORA}
+    """Return size, licence, available clips and download command of each corpus."""
+    available = {name: find_available(name, data).pool for name in CORPORA}
     rows = [
         {
             "Corpus": each.name,
@@ -48,8 +48,8 @@ def corpora_table(data: str = "") -> pd.DataFrame:
             "Speakers": each.speakers,
             "Emotions": len(each.emotions),
             "Licence": each.licence,
-            "Here": here[each.name].clips if here[each.name] else "none",
-            "To get it": f"sernb fetch {each.name}" if each.evidence else "comes with it",
+            "Available clips": available[each.name].clips if available[each.name] else "none",
+            "How to get it": f"sernb fetch {each.name}" if each.evidence else "included",
         }
         for each in map(get_corpus, CORPORA)
     ]
@@ -57,11 +57,11 @@ def corpora_table(data: str = "") -> pd.DataFrame:
 
 
 def systems_table() -> pd.DataFrame:
-    """Return the systems by what they do and who published them."""
-    known = map(get_system, SYSTEMS)
-    return pd.DataFrame([{"System": each.name, "What it does": each.about, "Source": each.source} for each in known])
+    """Return description and source of each system."""
+    systems = map(get_system, SYSTEMS)
+    return pd.DataFrame([{"System": each.name, "Description": each.about, "Source": each.source} for each in systems])
 
 
 def protocols_table() -> pd.DataFrame:
-    """Return the protocols by what they keep apart."""
-    return pd.DataFrame([{"Protocol": each.name, "What it is": each.about} for each in PROTOCOLS.values()])
+    """Return the description of each protocol."""
+    return pd.DataFrame([{"Protocol": each.name, "Description": each.about} for each in PROTOCOLS.values()])

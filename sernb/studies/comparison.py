@@ -1,4 +1,4 @@
-"""The comparison page: all systems beside each other and beside the literature."""
+"""The comparison page: systems compared with each other and with the literature."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,15 +9,15 @@ from sernb import figures
 from sernb.results import ranking
 from sernb.results.literature import literature_table
 from sernb.results.result import Result, collect_results
-from sernb.results.summary import comparable_results, headline
+from sernb.results.summary import comparable_results, describe_best
 from sernb.results.tables import comparison_table, published_differences, reported_table
 from sernb.runs.experiment import Experiment
 from sernb.runs.planning import plan_report
 
 __all__ = [
     "comparable_groups",
+    "conclusions",
     "headline",
-    "learned",
     "literature_table",
     "plot_comparison",
     "plot_costs",
@@ -28,44 +28,53 @@ __all__ = [
 ]
 
 SHARED, UNSEEN = "as-published", "speaker-independent"
-SEEDS = 10  # that may have been run
-COSTS = {"seconds": "training time of a fold (s)", "multiply_adds": "multiply-adds a clip", "parameters": "parameters"}
+SEEDS = 10  # the largest number of seeds that are looked for
+COSTS = {
+    "seconds": "training time per fold (s)",
+    "multiply_adds": "multiply-adds per clip",
+    "parameters": "parameters",
+}
 
 
-def learned(results: Sequence[Result]) -> list[str]:
-    """Return whether the protocol or the system decides more, in a sentence."""
+def headline(results: Sequence[Result]) -> list[str]:
+    """State the best of the comparable results, in a sentence."""
+    return [describe_best(results)]
+
+
+def conclusions(results: Sequence[Result]) -> list[str]:
+    """Compare the spread over protocols with that over systems, in sentences."""
     uars = {
         (each.system.name, each.protocol): 100 * each.metrics().uar.value for each in results if each.system.features
     }
     pairs = [(name, uars[name, SHARED] - uars[name, UNSEEN]) for name, protocol in uars if protocol == SHARED
              and (name, UNSEEN) in uars]  # fmt: skip
-    said = []
+    sentences = []
     if pairs:
-        (least_of, least), (most_of, most) = min(pairs, key=lambda pair: pair[1]), max(pairs, key=lambda pair: pair[1])
-        said.append(
-            f"On unseen speakers UAR differs from that under the authors' own protocol by {-most:+.1f} ({most_of}) to "
-            f"{-least:+.1f} points ({least_of}), {len(pairs)} systems."
+        (smallest, least), (largest, most) = (extreme(pairs, key=lambda pair: pair[1]) for extreme in (min, max))
+        sentences.append(
+            f"On unseen speakers UAR differs from that under the authors' own protocol by {-most:+.1f} ({largest}) to "
+            f"{-least:+.1f} points ({smallest}), {len(pairs)} systems."
         )
     group = comparable_results(results)
     if len(group) > 1:
         values = [100 * each.metrics().uar.value for each in group]
-        said.append(
-            f"Between {len(group)} systems with the same classes and test clips, {group[0].heading}, lie "
+        sentences.append(
+            f"UAR of {len(group)} systems with the same classes and test clips, {group[0].heading}, spans "
             f"{max(values) - min(values):.1f} points."
         )
-    return said
+    return sentences
 
 
 def plot_comparison(experiments: Sequence[Experiment], heading: str, literature: pd.DataFrame) -> figures.Drawing:
-    """Plot UAR of every system under every protocol, with chance levels and what is published."""
+    """Plot UAR of every system under every protocol, with chance levels and published scores."""
     return figures.comparison(comparison_table(experiments), heading, literature)
 
 
 def published_scores(literature: pd.DataFrame) -> pd.DataFrame:
-    """Return published scores and the nearest of ours, formatted for display; see :func:`literature_table`."""
+    """Return published scores and our most similar results, formatted for display, see :func:`literature_table`."""
     shown = literature.assign(value=(100 * literature.value.astype(float)).map("{:.1f}".format))
     shown = shown.assign(metric=shown.metric.str.upper())[["name", "metric", "value", "ours", "why", "source"]]
-    columns = ["System", "Metric", "Published", "Best of ours, nearest protocol", "What differs", "Source"]
+    columns = ["System", "Metric", "Published", "Our best, most similar protocol", "Differences", "Source"]
     return shown.set_axis(columns, axis=1)
 
 
@@ -78,19 +87,19 @@ def comparable_groups(
     first_seed: int = 0,
     data: str | Path | None = None,
 ) -> list[ranking.ComparableGroup]:
-    """Return what can be ranked of the finished runs of all seeds; empty names as :func:`plan_report` has them."""
+    """Return the comparable groups of the finished runs of all seeds; empty names as in :func:`plan_report`."""
     seeds = range(first_seed, first_seed + SEEDS)
     experiments = plan_report(systems, corpus, protocols, profile=profile, seeds=seeds, data=data)
-    return ranking.comparable_groups(collect_results(ranking.finished(experiments)))
+    return ranking.comparable_groups(collect_results(ranking.select_finished(experiments)))
 
 
 def title(group: ranking.ComparableGroup) -> str:
-    """Return what a group of comparable systems was tested on, as figures name it."""
+    """Return protocol, test clips and labels of a comparable group, for titles."""
     return f"{group.protocol}: {group.clips} clips of {group.speakers} speakers, labels {group.labels.name}"
 
 
 def plot_costs(results: Sequence[Result], where: str) -> Iterator[figures.Drawing]:
-    """Plot UAR against training time, multiply-adds and parameters, where two systems or more have counted them."""
+    """Plot UAR against training time, multiply-adds and parameters, if at least two systems have counts."""
     for cost, axis in COSTS.items():
         table = ranking.costs_table(results, cost)
         if len(set(table.system)) > 1:

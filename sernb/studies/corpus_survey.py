@@ -1,4 +1,4 @@
-"""One corpus as its preparation page shows it: source, whether the copy is the published one, features, examples."""
+"""The preparation page of a corpus: source, comparison of the copy with the published corpus, features, examples."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ PLAYED = 5  # clips
 
 
 def facts_table(corpus: Corpus) -> pd.DataFrame:
-    """Return what is known of a corpus without its recordings: contents, citation, licence, where to get it."""
+    """Return contents, citation, licence and download instructions of a corpus."""
     facts = {
         "About": corpus.about,
         "Citation": corpus.citation,
@@ -31,16 +31,16 @@ def facts_table(corpus: Corpus) -> pd.DataFrame:
 
 
 def quirks_table(corpus: Corpus) -> pd.DataFrame:
-    """Return what every loader of the corpus must know, one row each."""
-    return pd.DataFrame({"What to know": corpus.quirks})
+    """Return the known quirks of the corpus, one row each."""
+    return pd.DataFrame({"Quirk": corpus.quirks})
 
 
 def check_copy(available: Availability) -> tuple[str, pd.DataFrame]:
     """Decode every file and compare it with its published checksum.
 
     Returns:
-        the outcome in a sentence, and one row a kind of finding: level, kind, number of files, the first of them with
-        what was found there
+        the outcome in a sentence, and one row per kind of finding: level, kind, number of files, and the first file
+        with its detail
     """
     if available.folder is None:
         return "There are no files to check.", pd.DataFrame()
@@ -54,8 +54,8 @@ def check_copy(available: Availability) -> tuple[str, pd.DataFrame]:
     )
 
 
-def answer(available: Availability, outcome: str, findings: pd.DataFrame) -> list[str]:
-    """Return in sentences whether this copy is the published one, and what is in it.
+def headline(available: Availability, outcome: str, findings: pd.DataFrame) -> list[str]:
+    """State whether this copy is the published corpus, and describe its contents, in sentences.
 
     Args:
         outcome, findings: of :func:`check_copy`
@@ -63,15 +63,15 @@ def answer(available: Availability, outcome: str, findings: pd.DataFrame) -> lis
     corpus, clips = available.corpus, available.clips
     first = available.summary.splitlines()[0]
     if available.folder is not None:
-        sound = not (len(findings) and (findings["level"] == "problem").any())
-        whole = len(available.clips) == corpus.clips
-        word = ("Yes" if whole else "As far as it goes") if sound else "No"
-        against = "its published checksum" if corpus.committed else "the published names and counts"
-        first = f"{word}: {corpus.title} has {outcome}, each file compared with {against}."
-    return [first, *_contents(clips[clips.emotion != ""])] if len(clips) else [first]
+        intact = not (len(findings) and (findings["level"] == "problem").any())
+        complete = len(available.clips) == corpus.clips
+        verdict = ("Yes" if complete else "Yes, but incomplete") if intact else "No"
+        reference = "its published checksum" if corpus.committed else "the published names and counts"
+        first = f"{verdict}: {corpus.title} has {outcome}, each file compared with {reference}."
+    return [first, *_describe_contents(clips[clips.emotion != ""])] if len(clips) else [first]
 
 
-def _contents(clips: pd.DataFrame) -> Iterator[str]:
+def _describe_contents(clips: pd.DataFrame) -> Iterator[str]:
     counts = clips.emotion.value_counts()
     if len(counts):
         yield (
@@ -83,35 +83,35 @@ def _contents(clips: pd.DataFrame) -> Iterator[str]:
 
 
 def plot_counts(available: Availability) -> Iterator[figures.Drawing]:
-    """Plot clips by emotion and gender; nothing where no label is known."""
+    """Plot the number of clips by emotion and gender; nothing without labels."""
     if len(available.clips):
         yield figures.class_counts(available.clips, f"{available.corpus.title}: clips by emotion and gender")
 
 
 def plot_durations(available: Availability) -> Iterator[figures.Drawing]:
-    """Plot durations by emotion; nothing where no clip is known."""
+    """Plot durations by emotion; nothing without clips."""
     if len(available.clips):
         yield figures.durations(available.clips, f"{available.corpus.title}: durations")
 
 
 def plot_ratings(available: Availability) -> Iterator[figures.Drawing]:
-    """Plot valence, activation and dominance by emotion; nothing where no clip is rated."""
+    """Plot valence, arousal and dominance by emotion; nothing without ratings."""
     if len(clips := rated(available.clips)):
         yield figures.ratings(clips, DIMENSIONS, f"{available.corpus.title}: ratings")
 
 
 def durations_table(available: Availability) -> pd.DataFrame:
-    """Return number, least, mean and greatest of the durations in seconds; empty where no clip is known."""
+    """Return number, minimum, mean and maximum of the durations in seconds; empty without clips."""
     return extremes({available.corpus.title: available.clips.seconds} if len(available.clips) else {})
 
 
 def log_mels(available: Availability, data: str | Path | None = None) -> dict[str, np.ndarray]:
-    """Return the log-mel spectrogram of each clip by its name, shape ``(frames, bands)``; computed once, then read."""
+    """Return the log-mel spectrogram of each clip by name, shape ``(frames, bands)``, computed once and cached."""
     return prepare(available.pool, LogMel(), data=data) if available.pool else {}
 
 
 def describe_size(spectrograms: Mapping[str, np.ndarray]) -> str:
-    """Return how large the features of all clips are, in words."""
+    """Return the size of the features of all clips, as text."""
     if not spectrograms:
         return "Features need the recordings."
     frames = sum(map(len, spectrograms.values()))
@@ -122,7 +122,7 @@ def describe_size(spectrograms: Mapping[str, np.ndarray]) -> str:
 def plot_examples(
     available: Availability, spectrograms: Mapping[str, np.ndarray], data: str | Path | None = None
 ) -> Iterator[figures.Drawing]:
-    """Plot one speaker in every emotion, as log-mel spectrogram and as MFCC; nothing without recordings."""
+    """Plot one speaker in every emotion, as log-mel spectrograms and as MFCC; nothing without recordings."""
     if available.pool:
         chosen = one_clip_per_emotion(available.clips)
         yield examples.plot_log_mels(chosen, spectrograms)
@@ -130,16 +130,16 @@ def plot_examples(
 
 
 def example_sounds(available: Availability, data: str | Path | None = None) -> Iterator[examples.Sound]:
-    """Return the first of these clips, to play; nothing without recordings."""
+    """Yield the first of these clips, to play; nothing without recordings."""
     if available.pool:
         yield from examples.sounds(available.pool, one_clip_per_emotion(available.clips).head(PLAYED), data)
 
 
 def levels_table(available: Availability, data: str | Path | None = None) -> pd.DataFrame:
-    """Return the level of clips by emotion in dB of full scale, quietest first; empty without recordings."""
+    """Return the level of clips in dBFS by emotion, quietest first; empty without recordings."""
     if not available.pool:
         return pd.DataFrame()
     levels = prepare(available.pool, Level(), data=data)
-    loud = available.clips.assign(decibels=[loudness(levels[clip]) for clip in available.clips["clip"]])
-    table = loud.groupby("emotion").decibels.describe(percentiles=[0.05, 0.5, 0.95])[["5%", "50%", "95%"]]
+    clips = available.clips.assign(decibels=[loudness(levels[clip]) for clip in available.clips["clip"]])
+    table = clips.groupby("emotion").decibels.describe(percentiles=[0.05, 0.5, 0.95])[["5%", "50%", "95%"]]
     return table.round(1).sort_values("50%").set_axis(["5 % of clips below", "median", "95 % below"], axis=1)

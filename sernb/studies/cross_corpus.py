@@ -1,4 +1,4 @@
-"""Foreign corpora: trained on one, tested on another, for every pair; and the zero-shot test of multitask-cnn."""
+"""Cross-corpus tests: training on one corpus and testing on another, and the zero-shot test of multitask-cnn."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from sernb.corpora.pool import Pool, parse_pool
 from sernb.corpora.registry import CORPORA, get_corpus
 from sernb.evaluation import Metrics, evaluate
 from sernb.protocols.labels import MULTITASK_EIGHT, LabelSet, get_label_set
-from sernb.results.analysis import of_two
+from sernb.results.analysis import score_binary_tasks
 from sernb.results.result import MEAN_OF_VIEWS, collect_results
 from sernb.runs.experiment import Experiment, Plan
 from sernb.runs.planning import plan
@@ -24,29 +24,28 @@ WITHIN, BETWEEN = "speaker-independent", "corpus-independent"
 
 
 def add_other_corpora(corpus: str, data: str | Path | None = None) -> str:
-    """Return a corpus joined with every other real one whose recordings are here.
+    """Return an expression of a corpus and all other real corpora whose recordings are available.
 
-    An expression of several corpora stays as it is, and so does a synthetic corpus: no figure on it would mean much.
+    An expression of several corpora is returned unchanged, and so is a synthetic corpus, which is no evidence.
     """
     pool = parse_pool(corpus, data)
     if len(pool.parts) > 1 or not pool.evidence:
         return corpus
     others = [find_available(name, data) for name in CORPORA if name != pool.parts[0].corpus.name]
-    here = [other for other in others if other.pool and other.corpus.evidence]
-    names = [other.corpus.name if other.pool.clips == other.corpus.clips else other.pool.name for other in here]
+    usable = [other for other in others if other.pool and other.corpus.evidence]
+    names = [other.corpus.name if other.pool.clips == other.corpus.clips else other.pool.name for other in usable]
     return "+".join([corpus, *names])
 
 
 def shared_labels(base: LabelSet, pool: Pool) -> LabelSet:
-    """Return a label set without the classes that some corpus of a pool does not have.
+    """Return a label set restricted to the classes that all corpora of a pool have.
 
     Raises:
         Infeasible: if fewer than two classes are left
     """
-    had = [set(base.truths_of(part.clips).dropna()) for part in pool.parts]
-    shared = set.intersection(*had)
+    shared = set.intersection(*(set(base.truths_of(part.clips).dropna()) for part in pool.parts))
     if len(shared) < 2:
-        raise Infeasible(f"{pool.name}: of the classes of {base.name} fewer than two are in all; leave out a corpus")
+        raise Infeasible(f"{pool.name}: the corpora share fewer than two classes of {base.name}; leave out a corpus")
     if shared == set(base.classes):
         return base
     kept = tuple((emotion, name) for emotion, name in base.becomes if name in shared)
@@ -56,11 +55,11 @@ def shared_labels(base: LabelSet, pool: Pool) -> LabelSet:
 def plan_matrix(
     systems: Sequence[str], corpus: str, *, labels: str, profile: str, seed: int = 0, data: str | Path | None = None
 ) -> Plan:
-    """List the experiments of a matrix: within each corpus, between each two, and on all but one.
+    """List the experiments of a matrix: within each corpus, between each pair, and from all other corpora to one.
 
     Args:
-        corpus: an expression, see :mod:`sernb.corpora.pool`; with one corpus, only what is within it
-        labels: the label set; classes that some corpus does not have are left out for all
+        corpus: an expression, see :mod:`sernb.corpora.pool`; a single corpus is tested within itself only
+        labels: the label set; only classes that all corpora have are used
     """
     pool = parse_pool(corpus, data)
     given = {
@@ -90,11 +89,11 @@ def plan_matrix(
     return planned
 
 
-def cells(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return one row a system, training corpus and test corpus.
+def score_cells(experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Return one row per system, training corpus and test corpus.
 
     Returns:
-        columns system, trained (titles joined with +), tested (a title), metrics, training (clips, mean over folds)
+        columns system, trained (titles joined with +), tested (a title), metrics, training (mean number of clips)
 
     Raises:
         DataError: if an experiment has not been run
@@ -119,8 +118,8 @@ def cells(experiments: Sequence[Experiment]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def cells_table(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells for reading: per cent, intervals in brackets."""
+def cells_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells formatted for display: per cent, intervals in brackets."""
     rows = [
         {
             "System": row.system,
@@ -133,66 +132,66 @@ def cells_table(found: pd.DataFrame) -> pd.DataFrame:
             "Training clips": row.training,
             "Test clips": row.metrics.clips,
             "Test speakers": row.metrics.speakers,
-            "Drawn": row.metrics.resampled,
+            "Resampled": row.metrics.resampled,
         }
-        for row in found.itertuples()
+        for row in cells.itertuples()
     ]
     return pd.DataFrame(rows)
 
 
-def answer(found: pd.DataFrame) -> list[str]:
-    """Return what is left between corpora of what is reached within them, in a sentence or two."""
-    within, between = found[found.trained == found.tested], found[found.trained != found.tested]
-    said = [f"{row.system} within {row.tested}: {_described(row.metrics)}." for row in within.itertuples()]
-    if len(between):
-        over = [row.metrics.uar.low > row.metrics.uar_floor for row in between.itertuples()]
-        best = max(between.itertuples(), key=lambda row: row.metrics.uar.value)
-        first = (
-            f"{sum(over)} of {len(over)} tests on another corpus are above chance; the best, {best.trained} to "
-            f"{best.tested}: {_described(best.metrics)}."
-        )
-        return [first, *said]
-    return [*conclusions(found), *said]
+def headline(cells: pd.DataFrame) -> list[str]:
+    """Summarise the scores between and within corpora, in sentences."""
+    within, between = cells[cells.trained == cells.tested], cells[cells.trained != cells.tested]
+    sentences = [f"{row.system} within {row.tested}: {_describe_metrics(row.metrics)}." for row in within.itertuples()]
+    if not len(between):
+        return [*conclusions(cells), *sentences]
+    above = [row.metrics.uar.low > row.metrics.uar_floor for row in between.itertuples()]
+    best = max(between.itertuples(), key=lambda row: row.metrics.uar.value)
+    first = (
+        f"{sum(above)} of {len(above)} tests on another corpus are above chance; the best, {best.trained} to "
+        f"{best.tested}: {_describe_metrics(best.metrics)}."
+    )
+    return [first, *sentences]
 
 
-def _described(metrics: Metrics) -> str:
+def _describe_metrics(metrics: Metrics) -> str:
     return (
         f"UAR {metrics.uar} %, chance level {100 * metrics.uar_floor:.1f} % ({len(metrics.confusion)} classes, "
         f"{metrics.clips} clips of {metrics.speakers} speakers)"
     )
 
 
-def conclusions(found: pd.DataFrame) -> list[str]:
-    """Return what the cells show, in sentences."""
-    said = []
-    for row in found[found.trained != found.tested].itertuples():
-        over = row.metrics.uar.low > row.metrics.uar_floor
-        said.append(
+def conclusions(cells: pd.DataFrame) -> list[str]:
+    """Compare each score on another corpus with the chance level, in sentences."""
+    sentences = []
+    for row in cells[cells.trained != cells.tested].itertuples():
+        above = row.metrics.uar.low > row.metrics.uar_floor
+        sentences.append(
             f"{row.system}, {row.trained} to {row.tested}: UAR {row.metrics.uar} %, "
-            f"{'above' if over else 'not shown to be above'} the chance level of {100 * row.metrics.uar_floor:.1f} %"
-            f"{', for these speakers alone' * (row.metrics.resampled == 'clips')}."
+            f"{'above' if above else 'not shown to be above'} the chance level of {100 * row.metrics.uar_floor:.1f} %"
+            f"{', for these speakers only' * (row.metrics.resampled == 'clips')}."
         )
-    return said or ["There is one corpus only: how a system does on another one was not tested."]
+    return sentences or ["Only one corpus: no cross-corpus test was run."]
 
 
 # -- The zero-shot test of multitask-cnn -- #
 
-# Accuracies that the authors report.
-_OF_EMOTION = {each.metric: each.value for each in multitask_cnn.SYSTEM.reported if each.protocol == BETWEEN}
+# Accuracies published by the authors.
+_EMOTION = {each.metric: each.value for each in multitask_cnn.SYSTEM.reported if each.protocol == BETWEEN}
 REPORTED = {
-    "emotion": _OF_EMOTION["war"], "emotion, top-3": _OF_EMOTION["top3"], "gender": 0.8665,
+    "emotion": _EMOTION["war"], "emotion, top-3": _EMOTION["top3"], "gender": 0.8665,
     "intensity by arousal": 0.6572, "emotion with TTA": 0.2159, "gender with TTA": 0.8646,
     "intensity by arousal with TTA": 0.6695,
 }  # fmt: skip
-ABSENT = ("excited", "frustrated")  # of IEMOCAP's eight, those that nobody in RAVDESS was asked for
+ABSENT = ("excited", "frustrated")  # the classes of IEMOCAP's eight that RAVDESS does not have
 
 
 def drop_classes(
     scores: np.ndarray, classes: Sequence[str], absent: Sequence[str]
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return classes and scores without answers that the test corpus does not have: before the highest is taken.
+    """Drop the classes that the test corpus does not have, before the highest score is taken.
 
-    Scores are not made to sum to 1 again, as its authors do not.
+    As in the authors' code, the remaining scores are not normalised to sum to 1.
 
     Examples:
         >>> drop_classes(np.array([[0.5, 0.2, 0.3]]), ("excited", "happy", "sad"), ("excited",))
@@ -203,7 +202,7 @@ def drop_classes(
 
 
 def missing_corpora(data: str | Path | None = None) -> str:
-    """Return which of the two corpora of the zero-shot test is not here, in words; empty if both are."""
+    """Name the corpora of the zero-shot test that are not available, in a sentence; empty if both are."""
     missing = [get_corpus(name).title for name in ("iemocap", "ravdess") if find_available(name, data).pool is None]
     return f"{' and '.join(missing)} not available: the zero-shot test of multitask-cnn was not run." if missing else ""
 
@@ -211,9 +210,9 @@ def missing_corpora(data: str | Path | None = None) -> str:
 def plan_zero_shot(
     system: str = "multitask-cnn", *, profile: str, seed: int = 0, data: str | Path | None = None
 ) -> list[Experiment]:
-    """List the zero-shot test: trained on all of IEMOCAP, tested on RAVDESS without calm and disgust.
+    """List the experiments of the zero-shot test: all of IEMOCAP to RAVDESS without calm and disgust.
 
-    The classes of IEMOCAP are those of the authors' own tally; RAVDESS's are what its actors were asked for.
+    IEMOCAP's classes follow the authors' own tally of the ratings; RAVDESS's are the intended emotions.
     """
     pools = [find_available(name, data).pool for name in ("iemocap", "ravdess")]
     return plan(
@@ -229,10 +228,10 @@ def plan_zero_shot(
 
 
 def zero_shot(experiments: Sequence[Experiment], view: str = ORIGINAL.name) -> Metrics:
-    """Return what the zero-shot test is worth, with the answers that RAVDESS lacks struck out.
+    """Return the metrics of the zero-shot test, without the classes that RAVDESS does not have.
 
     Args:
-        view: a view, or ``MEAN_OF_VIEWS``: averaged before answers are struck out
+        view: a view, or ``MEAN_OF_VIEWS``, which is averaged before classes are dropped
 
     Raises:
         DataError: if it has not been run
@@ -244,29 +243,29 @@ def zero_shot(experiments: Sequence[Experiment], view: str = ORIGINAL.name) -> M
 
 
 def zero_shot_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return the zero-shot test beside what the system's authors report, and the chance levels; accuracies in per cent.
+    """Compare the zero-shot test with the published accuracies and the chance levels; per cent.
 
-    Emotion, gender, and intensity by the predicted arousal; of the recording alone, and of the mean over all views.
+    The tasks are emotion, gender, and intensity from the predicted arousal, each without and with TTA.
 
     Raises:
         DataError: if it has not been run
     """
     [result] = collect_results(experiments)
     rows = []
-    for view, answered in [(ORIGINAL.name, ""), (MEAN_OF_VIEWS, " with TTA")][: 1 + (len(result.views) > 1)]:
-        found = zero_shot(experiments, view)
-        tasks = {"emotion": found, "gender": None, "intensity by arousal": None}
-        tasks |= {task: metrics for task, (metrics, _) in of_two(result, view).items() if task in tasks}
-        measured = [(task, each.war, each.war_floor) for task, each in tasks.items() if each]
-        measured += [] if answered else [("emotion, top-3", found.top3, found.top3_floor)]
+    for view, suffix in [(ORIGINAL.name, ""), (MEAN_OF_VIEWS, " with TTA")][: 1 + (len(result.views) > 1)]:
+        emotion = zero_shot(experiments, view)
+        tasks = {"emotion": emotion, "gender": None, "intensity by arousal": None}
+        tasks |= {task: metrics for task, (metrics, _) in score_binary_tasks(result, view).items() if task in tasks}
+        scores = [(task, each.war, each.war_floor) for task, each in tasks.items() if each]
+        scores += [] if suffix else [("emotion, top-3", emotion.top3, emotion.top3_floor)]
         rows += [
             {
-                "Task": f"{task}{answered}",
-                "Here": str(here),
+                "Task": f"{task}{suffix}",
+                "Ours": str(ours),
                 "Chance level": f"{100 * floor:.1f}",
-                "Clips": found.clips,
-                "Reported": f"{100 * REPORTED[f'{task}{answered}']:.1f}",
+                "Clips": emotion.clips,
+                "Published": f"{100 * REPORTED[f'{task}{suffix}']:.1f}",
             }
-            for task, here, floor in measured
+            for task, ours, floor in scores
         ]
     return pd.DataFrame(rows)

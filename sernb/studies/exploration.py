@@ -1,6 +1,6 @@
-"""What to know of recordings before modelling: counts, speech without its silence, voices, who lies near whom.
+"""Exploration of recordings before modelling: counts, trimmed durations, pitch and level, nearest neighbours.
 
-Everywhere: ``clips`` is an index or a part of it, one row a clip; features come as a mapping from the name of a clip.
+Throughout, ``clips`` is an index or a part of it with one row per clip, and features are a mapping by clip name.
 Nothing here draws or prints.
 """
 
@@ -21,22 +21,22 @@ MOST_MAPPED = 2000  # clips; distances and t-SNE grow with the square
 NEIGHBOURS = 10
 
 
-# -- Which clips -- #
+# -- Clips -- #
 
 
 def measure(pool: Pool, data: str | Path | None = None) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Return the labelled clips of a pool with pitch, level and trimmed duration, and all log-mel spectrograms.
 
-    Features are computed once and then read; columns as of :func:`voices`.
+    Features are computed once and cached; the columns are those of :func:`voices`.
     """
     spectrograms, f0, levels = (prepare(pool, kind, data=data) for kind in (LogMel(), F0(), Level()))
     return voices(pool.index[pool.index.emotion != ""], f0, levels, Level()), spectrograms
 
 
 def one_clip_per_emotion(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return one clip an emotion, of one speaker and, as far as there is one, of one sentence, in order of emotions.
+    """Return one clip per emotion, of one speaker and, where possible, of one sentence, in order of emotions.
 
-    The speaker is the first whose one sentence is there in the most emotions.
+    Speaker and sentence are the first pair with the most emotions.
     """
     spread = clips.groupby(["speaker", "sentence"], sort=False).emotion.nunique()
     speaker, sentence = spread.idxmax()
@@ -46,7 +46,7 @@ def one_clip_per_emotion(clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def sample_clips(clips: pd.DataFrame, most: int = MOST_MAPPED, *, seed: int = 0) -> pd.DataFrame:
-    """Return all clips, or ``most`` of them drawn at random, in their order."""
+    """Return all clips, or a random sample of ``most`` clips in the original order."""
     if len(clips) <= most:
         return clips
     rows = np.random.default_rng(seed).choice(len(clips), most, replace=False)
@@ -54,7 +54,7 @@ def sample_clips(clips: pd.DataFrame, most: int = MOST_MAPPED, *, seed: int = 0)
 
 
 def rated(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return the clips with ratings of valence, arousal and dominance, as numbers; none where a corpus has none."""
+    """Return the clips with numeric ratings of valence, arousal and dominance; empty if the corpus has none."""
     ratings = clips.reindex(columns=list(DIMENSIONS)).apply(pd.to_numeric, errors="coerce")
     return clips.assign(**ratings).dropna(subset=list(DIMENSIONS))
 
@@ -63,9 +63,9 @@ def rated(clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def counts(clips: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return clips by emotion and the values of other columns, as text with per cents of all, with totals.
+    """Cross-tabulate clips by emotion and other columns, as text with percentages of all clips, and totals.
 
-    Of the other columns, those with one value only are left out.
+    Columns with a single value are left out.
 
     Examples:
         >>> table = counts(pd.DataFrame({"emotion": ["sad", "sad"], "gender": ["female", "male"]}), ["gender"])
@@ -83,28 +83,28 @@ def counts(clips: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def speakers_table(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for all speakers of a gender with the same clips of each emotion, those with most clips first."""
+    """Return one row for all speakers with the same gender and number of clips per emotion, most clips first."""
     if clips.empty:
         return pd.DataFrame()
     by_emotion = pd.crosstab(clips.speaker, clips.emotion)
     by_emotion = by_emotion[[emotion for emotion in EMOTIONS if emotion in by_emotion]]
-    about = clips.groupby("speaker").agg(gender=("gender", "first"), seconds=("seconds", "sum"))
+    by_speaker = clips.groupby("speaker").agg(gender=("gender", "first"), seconds=("seconds", "sum"))
     rows = []
-    for (gender, *alike), group in about.join(by_emotion).groupby(["gender", *by_emotion.columns], sort=False):
+    for (gender, *numbers), group in by_speaker.join(by_emotion).groupby(["gender", *by_emotion.columns], sort=False):
         names = [name.partition("-")[2] for name in group.index]  # without the corpus
-        who = ", ".join(names) if len(names) <= 2 else f"{names[0]}\N{NO-BREAK SPACE}…\N{NO-BREAK SPACE}{names[-1]}"
-        row = {"speakers": len(names), "who": who, "gender": gender, "clips each": sum(alike)}
+        listed = ", ".join(names) if len(names) <= 2 else f"{names[0]}\N{NO-BREAK SPACE}…\N{NO-BREAK SPACE}{names[-1]}"
+        row = {"speakers": len(names), "names": listed, "gender": gender, "clips per speaker": sum(numbers)}
         row |= {"minutes": f"{group.seconds.sum() / 60:.1f}"}
-        row |= {"of each emotion": _of_each(dict(zip(by_emotion.columns, alike, strict=True)))}
+        row |= {"clips per emotion": _format_counts(dict(zip(by_emotion.columns, numbers, strict=True)))}
         rows.append(row)
-    return pd.DataFrame(rows).sort_values("clips each", ascending=False, kind="stable", ignore_index=True)
+    return pd.DataFrame(rows).sort_values("clips per speaker", ascending=False, kind="stable", ignore_index=True)
 
 
-def _of_each(counts: Mapping[str, int]) -> str:
-    """Say counts in words, equal ones together, the commonest count last.
+def _format_counts(counts: Mapping[str, int]) -> str:
+    """Format counts as text, grouping equal ones, with the most frequent count last.
 
     Examples:
-        >>> _of_each({"neutral": 4, "calm": 8, "sad": 8}), _of_each({"calm": 8, "sad": 8})
+        >>> _format_counts({"neutral": 4, "calm": 8, "sad": 8}), _format_counts({"calm": 8, "sad": 8})
         ('neutral 4; calm, sad 8', '8')
     """
     names: dict[int, list[str]] = {}
@@ -116,7 +116,7 @@ def _of_each(counts: Mapping[str, int]) -> str:
 
 
 def extremes(values: Mapping[str, pd.Series]) -> pd.DataFrame:
-    """Return number, least, mean and greatest of named values, as text with two places."""
+    """Return number, minimum, mean and maximum of named values, as text with two decimals."""
     rows = [
         {"": name, "n": len(column), **{word: f"{column.agg(word):.2f}" for word in ("min", "mean", "max")}}
         for name, column in values.items()
@@ -124,33 +124,33 @@ def extremes(values: Mapping[str, pd.Series]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-# -- Silence, pitch, loudness -- #
+# -- Silence, pitch, level -- #
 
 
 def active_part(levels: np.ndarray, *, below: float = TRIM) -> np.ndarray:
-    """Return which frames are less than ``below`` decibels under the loudest; ``levels`` as of :class:`Level`."""
+    """Return a mask of the frames less than ``below`` dB below the loudest; ``levels`` as of :class:`Level`."""
     return levels[:, 0] > levels.max() - below
 
 
 def trimmed(levels: np.ndarray, seconds: Seconds, settings: Level) -> Seconds:
-    """Return how long a clip is from its first to its last sounding frame, as ``librosa.effects.trim`` cuts it."""
+    """Return the duration from the first to the last active frame, as trimmed by ``librosa.effects.trim``."""
     frames = np.flatnonzero(active_part(levels))
     samples = min((frames[-1] + 1) * settings.hop, round(seconds * settings.sampling_rate)) - frames[0] * settings.hop
     return samples / settings.sampling_rate
 
 
 def loudness(levels: np.ndarray) -> float:
-    """Return the level of a clip: decibels of the mean power of its sounding frames."""
+    """Return the level of a clip in dB: the mean power of its active frames."""
     return float(10 * np.log10(np.mean(10 ** (levels[active_part(levels), 0].astype(np.float64) / 10))))
 
 
 def voices(
     clips: pd.DataFrame, pitches: Mapping[str, np.ndarray], levels: Mapping[str, np.ndarray], settings: Level
 ) -> pd.DataFrame:
-    """Return the clips with four more columns, one value a clip.
+    """Add four columns to the clips.
 
-    ``f0``: median over the voiced frames in Hz, NaN without any; ``f0_range``: semitones from their 10th to their 90th
-    percentile; ``level``: see :func:`loudness`; ``trimmed``: seconds without the silence at both ends.
+    ``f0``: median over the voiced frames in Hz, NaN without any; ``f0_range``: semitones from the 10th to the 90th
+    percentile; ``level``: see :func:`loudness`; ``trimmed``: seconds without leading and trailing silence.
     """
     rows = []
     for clip, seconds in zip(clips["clip"], clips.seconds, strict=True):
@@ -161,11 +161,11 @@ def voices(
     return clips.assign(**pd.DataFrame(rows, columns=columns, index=clips.index).to_dict("series"))
 
 
-# -- Who lies near whom -- #
+# -- Nearest neighbours -- #
 
 
 def vectors(clips: pd.DataFrame, spectrograms: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return mean and standard deviation over time of each band, standardised over the clips.
+    """Return mean and standard deviation of each band over time, standardised over the clips.
 
     Returns:
         shape ``(clips, 2 * bands)``, float64
@@ -176,7 +176,7 @@ def vectors(clips: pd.DataFrame, spectrograms: Mapping[str, np.ndarray]) -> np.n
 
 
 def standardise(values: np.ndarray, groups: Sequence[str] | None = None) -> np.ndarray:
-    """Return columns of mean 0 and standard deviation 1, over all rows or over the rows of each group by itself."""
+    """Standardise columns to mean 0 and standard deviation 1, over all rows or within each group."""
     groups = np.zeros(len(values)) if groups is None else np.asarray(groups)
     result = np.empty_like(values)
     for group in np.unique(groups):
@@ -187,9 +187,9 @@ def standardise(values: np.ndarray, groups: Sequence[str] | None = None) -> np.n
 
 
 def project(values: np.ndarray, *, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return two ways to lay the rows into a plane, ``PCA`` and ``t-SNE``, each of shape ``(rows, 2)``.
+    """Project the rows into two dimensions by ``PCA`` and ``t-SNE``, each of shape ``(rows, 2)``.
 
-    PCA keeps large distances; t-SNE (van der Maaten and Hinton, 2008) keeps near rows near and nothing else.
+    PCA preserves large distances; t-SNE (van der Maaten and Hinton, 2008) preserves neighbourhoods only.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -202,58 +202,58 @@ def project(values: np.ndarray, *, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def purity(
-    values: np.ndarray, labels: Sequence[str], *, apart: Sequence[str] | None = None, neighbours: int = NEIGHBOURS
+    values: np.ndarray, labels: Sequence[str], *, exclude: Sequence[str] | None = None, neighbours: int = NEIGHBOURS
 ) -> tuple[float, float]:
-    """Return the share of each row's nearest rows that have its label, and what chance would give.
+    """Return the share of each row's nearest neighbours with the same label, and the chance level.
 
     Args:
-        values: shape ``(rows, columns)``; near is by Euclidean distance
-        labels: one a row
-        apart: one a row; rows that share it are not counted as neighbours
-        neighbours: how many of the nearest rows
+        values: shape ``(rows, columns)``, compared by Euclidean distance
+        labels: one per row
+        exclude: a group for each row; rows of the same group are not neighbours
+        neighbours: number of nearest rows
 
     Returns:
-        two shares; NaN if a row has fewer possible neighbours than that
+        two shares; NaN if a row has fewer possible neighbours
     """
     from scipy.spatial.distance import cdist
 
     labels = np.asarray(labels)
     possible = ~np.eye(len(labels), dtype=bool)
-    if apart is not None:
-        possible &= np.asarray(apart)[:, None] != np.asarray(apart)
+    if exclude is not None:
+        possible &= np.asarray(exclude)[:, None] != np.asarray(exclude)
     if possible.sum(axis=1).min() < neighbours:
         return np.nan, np.nan
-    alike = labels[:, None] == labels
+    same = labels[:, None] == labels
     nearest = np.argpartition(np.where(possible, cdist(values, values), np.inf), neighbours - 1)[:, :neighbours]
-    chance = (alike & possible).sum(axis=1) / possible.sum(axis=1)
-    return float(np.take_along_axis(alike, nearest, axis=1).mean()), float(chance.mean())
+    chance = (same & possible).sum(axis=1) / possible.sum(axis=1)
+    return float(np.take_along_axis(same, nearest, axis=1).mean()), float(chance.mean())
 
 
 def conclusions(near: pd.DataFrame, clips: pd.DataFrame) -> list[str]:
-    """Return what nearest neighbours share, in sentences; ``near`` as of :func:`purities`."""
+    """State how often nearest neighbours share speaker and emotion, in sentences; ``near`` as of :func:`purities`."""
     if clips.speaker.nunique() < 2 or near.isna().any(axis=None):
         return [f"{len(clips)} clips of {clips.speaker.nunique()} speakers: too few to count neighbours."]
     speaker, emotion = near.loc["the same speaker"], near.loc["the same emotion"]
     other = near.loc["the same emotion, other speakers only"]
     return [
-        f"Of a clip's ten nearest neighbours {speaker.measured:.1f} % are of the same speaker, by chance "
-        f"{speaker.chance:.1f} %; {emotion.measured:.1f} % have the same emotion, by chance {emotion.chance:.1f} %, "
-        f"and {other.measured:.1f} % where they must be other speakers, by chance {other.chance:.1f} % ({len(clips)} "
-        f"clips of {clips.speaker.nunique()} speakers, nothing trained).",
-        f"Speaker-normalised, it is {speaker.standardised:.1f} % for the speaker and {other.standardised:.1f} % for "
-        "the emotion among other speakers.",
+        f"Of a clip's ten nearest neighbours, {speaker.measured:.1f} % have the same speaker (chance level "
+        f"{speaker.chance:.1f} %) and {emotion.measured:.1f} % the same emotion ({emotion.chance:.1f} %); among other "
+        f"speakers, {other.measured:.1f} % have the same emotion ({other.chance:.1f} %). {len(clips)} clips of "
+        f"{clips.speaker.nunique()} speakers, without training.",
+        f"After speaker normalisation, {speaker.standardised:.1f} % have the same speaker and, among other speakers, "
+        f"{other.standardised:.1f} % the same emotion.",
     ]
 
 
 def purities(clips: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
-    """Return how often a clip and its nearest ones agree, in per cent, beside chance.
+    """Return how often a clip and its nearest neighbours agree, in per cent, with the chance level.
 
     Args:
         clips: columns emotion, speaker and corpus
         values: of :func:`vectors`
 
     Returns:
-        one row a question; columns ``measured``, ``standardise`` (each speaker by itself) and ``chance``
+        one row per question; columns ``measured``, ``standardised`` (speaker-normalised) and ``chance``
     """
     per_speaker = standardise(values, clips.speaker)
     questions = {
@@ -265,9 +265,9 @@ def purities(clips: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
         questions["the same emotion, other corpora only"] = ("emotion", "corpus")
         questions["the same corpus"] = ("corpus", None)
     rows = []
-    for question, (label, apart) in questions.items():
-        others = None if apart is None else clips[apart]
-        measured, chance = purity(values, clips[label], apart=others)
-        rows.append((question, measured, purity(per_speaker, clips[label], apart=others)[0], chance))
+    for question, (label, exclude) in questions.items():
+        others = None if exclude is None else clips[exclude]
+        measured, chance = purity(values, clips[label], exclude=others)
+        rows.append((question, measured, purity(per_speaker, clips[label], exclude=others)[0], chance))
     table = pd.DataFrame(rows, columns=["question", "measured", "standardised", "chance"]).set_index("question")
     return 100 * table

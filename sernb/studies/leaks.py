@@ -1,4 +1,4 @@
-"""Leaks: what each is worth, as the same system under the clean protocol and under one that has the leak."""
+"""Effect of leaks: the same system under a clean protocol and under one with a leak."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from sernb.runs.planning import plan
 from sernb.studies.differences import Variants, describe_difference, predictions_for, rows_by_clip
 
 CLEAN = "speaker-independent"
-COPY = Noise()  # of which copies are made, before or after the split
+COPY = Noise()  # augmented copies, made before or after the split
 
 
 @dataclass(frozen=True)
 class Leak:
-    """One leak: the variant that has it, and the variant that differs from it in nothing else."""
+    """A leak: the variant with it, and the variant that is identical except for the leak."""
 
     name: str
     leaky: str
@@ -36,13 +36,13 @@ LEAKS = (
     Leak("repeated take of the same utterance in training", "random", "random-twins-apart"),
     Leak("same speaker in training", "random-twins-apart", CLEAN),
     Leak("both, as in random folds", "random", CLEAN),
-    Leak("statistics fitted on all clips", "leaky-statistics", CLEAN),
-    Leak("copies made before the split", "leaky-augmentation, with copies", f"{CLEAN}, with copies"),
+    Leak("normalisation statistics fitted on all clips", "leaky-statistics", CLEAN),
+    Leak("augmented copies made before the split", "leaky-augmentation, with copies", f"{CLEAN}, with copies"),
 )
 
 
 def plan_variants(system: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None) -> Variants:
-    """List the experiments of a system by protocol, all folds of each: what is compared are the same test clips.
+    """List the experiments of a system by protocol, with all folds, so that the test clips are the same.
 
     Raises:
         Infeasible: if no leak can be measured
@@ -64,9 +64,9 @@ def plan_variants(system: str, corpus: str, *, profile: str, seed: int = 0, data
 
 def _feasible(planned: Mapping[str, Callable[[], Plan]]) -> Variants:
     variants, left_out = Variants(), []
-    for name, of_arm in planned.items():
+    for name, plan_variant in planned.items():
         try:
-            variants[name] = of_arm()
+            variants[name] = plan_variant()
             left_out += variants[name].left_out
         except Infeasible as error:
             left_out += error.args
@@ -75,43 +75,43 @@ def _feasible(planned: Mapping[str, Callable[[], Plan]]) -> Variants:
 
 
 def leak_effect(clean: Result, leaky: Result) -> Comparison | Interval:
-    """Return by how much a leak raises UAR: a paired test where both tested the same clips, else an interval."""
+    """Return the UAR with a leak minus that without: a paired test on the same clips, otherwise an interval."""
     if set(rows_by_clip(clean)) == set(rows_by_clip(leaky)):
         clips = list(rows_by_clip(clean))
         return paired_test(uar, predictions_for(clean, clips), predictions_for(leaky, clips))
-    return unpaired_difference(uar, clean.answers(), leaky.answers(), seed=clean.seed)
+    return unpaired_difference(uar, clean.to_predictions(), leaky.to_predictions(), seed=clean.seed)
 
 
 def leak_effects(variants: Mapping[str, Result]) -> dict[str, Comparison | Interval]:
-    """Return what each leak is worth to a system, of those that were measured."""
-    there = [leak for leak in LEAKS if leak.clean in variants and leak.leaky in variants]
-    return {leak.name: leak_effect(variants[leak.clean], variants[leak.leaky]) for leak in there}
+    """Return the effect of each leak that was measured."""
+    measured = [leak for leak in LEAKS if leak.clean in variants and leak.leaky in variants]
+    return {leak.name: leak_effect(variants[leak.clean], variants[leak.leaky]) for leak in measured}
 
 
-def difference_of(found: Comparison | Interval) -> Interval:
-    """Return the difference, however it was tested."""
-    return found.difference if isinstance(found, Comparison) else found
+def get_difference(effect: Comparison | Interval) -> Interval:
+    """Return the difference, paired or not."""
+    return effect.difference if isinstance(effect, Comparison) else effect
 
 
-def _corrected(found: Mapping[str, Comparison | Interval]) -> dict[str, float]:
-    """Return the p values of the paired tests among them, corrected by Holm's method."""
-    tested = {name: each.p for name, each in found.items() if isinstance(each, Comparison)}
-    return dict(zip(tested, holm(list(tested.values())).tolist(), strict=True)) if tested else {}
+def _correct(effects: Mapping[str, Comparison | Interval]) -> dict[str, float]:
+    """Return the p values of the paired tests, corrected by Holm's method."""
+    p = {name: each.p for name, each in effects.items() if isinstance(each, Comparison)}
+    return dict(zip(p, holm(list(p.values())).tolist(), strict=True)) if p else {}
 
 
-def leak_effects_table(variants: Mapping[str, Result], found: Mapping[str, Comparison | Interval]) -> pd.DataFrame:
-    """Return what each leak is worth for reading; p corrected by Holm's method for the paired tests."""
-    corrected = _corrected(found)
+def leak_effects_table(variants: Mapping[str, Result], effects: Mapping[str, Comparison | Interval]) -> pd.DataFrame:
+    """Return the effects formatted for display, with p of the paired tests corrected by Holm's method."""
+    corrected = _correct(effects)
     rows = []
-    for leak in (leak for leak in LEAKS if leak.name in found):
+    for leak in (leak for leak in LEAKS if leak.name in effects):
         leaky, clean = variants[leak.leaky], variants[leak.clean]
         rows.append(
             {
                 "Leak": leak.name,
-                "Effect (points)": str(difference_of(found[leak.name])),
-                "p after Holm": format_p(corrected[leak.name]) if leak.name in corrected else "–",
-                "UAR with it": str(leaky.metrics().uar),
-                "UAR without": str(clean.metrics().uar),
+                "Effect (points)": str(get_difference(effects[leak.name])),
+                "p (Holm)": format_p(corrected[leak.name]) if leak.name in corrected else "–",
+                "UAR with leak": str(leaky.metrics().uar),
+                "UAR without leak": str(clean.metrics().uar),
                 "Training clips": f"{training_clips(leaky)} / {training_clips(clean)}",
                 "Test clips": f"{len(leaky.clips)} / {len(clean.clips)}",
                 "Protocols": f"{leak.leaky} / {leak.clean}",
@@ -121,16 +121,17 @@ def leak_effects_table(variants: Mapping[str, Result], found: Mapping[str, Compa
 
 
 def training_clips(result: Result) -> int:
-    """Return how many recordings a fold learns from on average, copies not counted.
+    """Return the mean number of training recordings per fold, without augmented copies.
 
-    A system that chooses no epoch learns from the validation clips, too, where speakers are kept apart.
+    Under speaker-independent protocols, a system that selects no epoch is trained on the validation clips too.
     """
-    joined = not result.system.chooses_epoch and not PROTOCOLS[result.protocol].shares_speakers
-    return round(np.mean([len(each.fold.train) + joined * len(each.fold.validation) for each in result.experiments]))
+    validation = not result.system.chooses_epoch and not PROTOCOLS[result.protocol].shares_speakers
+    counts = [len(each.fold.train) + validation * len(each.fold.validation) for each in result.experiments]
+    return round(np.mean(counts))
 
 
 def counts_table(variants: Mapping[str, Result]) -> pd.DataFrame:
-    """Return what the audit counted: test clips that share something with training, by protocol, of how many."""
+    """Return the audit's counts of test clips that share something with training, by protocol."""
     rows = []
     for name, result in variants.items():
         row = {"Protocol": name, "Test clips": len(result.clips)} | dict.fromkeys(SHARED.values(), 0)
@@ -143,19 +144,19 @@ def counts_table(variants: Mapping[str, Result]) -> pd.DataFrame:
     return table.drop(columns=[name for name in shares if not table[name].any()])
 
 
-# -- Which epoch -- #
+# -- Selection of the epoch -- #
 
-CHOSEN, BEST = "chosen on validation speakers", "best on the test part"
+SELECTED, BEST = "selected on validation speakers", "best on the test part"
 LAST = "last epoch"
 
 
 def plan_epochs(network: str, corpus: str, *, profile: str, seed: int = 0, data: str | Path | None = None) -> Variants:
-    """List the trainings of a network watched on validation speakers, and again on the test part.
+    """List the trainings of a network monitored on validation speakers, and on the test part.
 
-    Whatever watches does not touch the training: both go through the same weights, epoch by epoch. Without a network,
-    or where the recordings do not allow it, there are none.
+    Monitoring does not affect the training, so that both have the same weights after each epoch. Empty without a
+    network, or if the recordings do not allow it.
     """
-    protocols = {CHOSEN: CLEAN, BEST: "leaky-choice"} if network else {}
+    protocols = {SELECTED: CLEAN, BEST: "leaky-choice"} if network else {}
     given = {"profile": profile, "seeds": [seed], "data": data}
     variants = _feasible({name: partial(plan, [network], corpus, [each], **given) for name, each in protocols.items()})
     if len(variants) < len(protocols):
@@ -163,78 +164,80 @@ def plan_epochs(network: str, corpus: str, *, profile: str, seed: int = 0, data:
     return variants
 
 
-def epochs(variants: Mapping[str, Result]) -> pd.DataFrame:
-    """Return accuracy by fold and epoch: fold, epoch, loss, validation (NaN without a validation part), test.
+def accuracy_by_epoch(variants: Mapping[str, Result]) -> pd.DataFrame:
+    """Return accuracy by fold and epoch: fold, epoch, loss, validation (NaN without a validation part), test, clips.
 
     Raises:
         ValueError: if the two trainings differ, so that their epochs cannot be compared
     """
     tables = []
-    for ours, theirs in zip(variants[CHOSEN].runs, variants[BEST].runs, strict=True):
-        watched, leaky = ours.history, theirs.history
-        if len(watched) != len(leaky) or not np.allclose(watched.loss, leaky.loss, rtol=1e-5):
-            fold = ours.config["fold"]
-            raise ValueError(f"fold {fold}: the two trainings differ; take a system that watches nothing but epochs")
-        validation = watched.get("validation_accuracy", pd.Series(np.nan, watched.index))
+    for clean, leaky in zip(variants[SELECTED].runs, variants[BEST].runs, strict=True):
+        fold, history, leaky_history = clean.config["fold"], clean.history, leaky.history
+        if len(history) != len(leaky_history) or not np.allclose(history.loss, leaky_history.loss, rtol=1e-5):
+            raise ValueError(f"fold {fold}: the two trainings differ; choose a system that monitors epochs only")
         tables.append(
             pd.DataFrame(
                 {
-                    "fold": ours.config["fold"],
-                    "epoch": watched.epoch,
-                    "loss": watched.loss,
-                    "validation": validation,
-                    "test": leaky.validation_accuracy,
-                    "clips": theirs.metrics["clips"],
+                    "fold": fold,
+                    "epoch": history.epoch,
+                    "loss": history.loss,
+                    "validation": history.get("validation_accuracy", pd.Series(np.nan, history.index)),
+                    "test": leaky_history.validation_accuracy,
+                    "clips": leaky.metrics["clips"],
                 }
             )
         )
     return pd.concat(tables, ignore_index=True)
 
 
-def selection_effects(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the epoch and the test accuracy of each way of choosing, by fold: fold, clips, choice, epoch, war."""
+def selection_effects(history: pd.DataFrame) -> pd.DataFrame:
+    """Return epoch and test accuracy by fold and selection: fold, clips, selection, epoch, war.
+
+    Args:
+        history: of :func:`accuracy_by_epoch`
+    """
     rows = []
-    for fold, part in found.groupby("fold"):
+    for fold, part in history.groupby("fold"):
         last = part.index[-1]
-        chosen = {
+        selected = {
             LAST: last,
-            CHOSEN: part.validation.idxmax() if part.validation.notna().any() else last,
+            SELECTED: part.validation.idxmax() if part.validation.notna().any() else last,
             BEST: part.test.idxmax(),
         }
-        for choice, row in chosen.items():
-            about = {"fold": fold, "clips": part.clips.iloc[0], "choice": choice}
-            rows.append(about | {"epoch": int(part.epoch[row]), "war": float(part.test[row])})
+        for selection, row in selected.items():
+            common = {"fold": fold, "clips": part.clips.iloc[0], "selection": selection}
+            rows.append(common | {"epoch": int(part.epoch[row]), "war": float(part.test[row])})
     return pd.DataFrame(rows)
 
 
-def selection_effects_table(found: pd.DataFrame) -> pd.DataFrame:
-    """Return WAR by way of choosing, over all folds and for each; per cent."""
+def selection_effects_table(selected: pd.DataFrame) -> pd.DataFrame:
+    """Return WAR by selection of the epoch, over all folds and by fold; per cent."""
     rows = []
-    for choice, part in found.groupby("choice", sort=False):
+    for selection, part in selected.groupby("selection", sort=False):
         folds = {f"Fold {row.fold + 1} (epoch)": f"{100 * row.war:.1f} ({row.epoch})" for row in part.itertuples()}
-        rows.append({"Epoch": choice, "WAR": f"{100 * np.average(part.war, weights=part.clips):.1f}"} | folds)
+        rows.append({"Epoch": selection, "WAR": f"{100 * np.average(part.war, weights=part.clips):.1f}"} | folds)
     return pd.DataFrame(rows)
 
 
-def answer(variants: Mapping[str, Result], found: Mapping[str, Comparison | Interval]) -> list[str]:
-    """Return which leak is worth most, and what the system reaches without any."""
-    sentences = conclusions(found)
-    if not found:
+def headline(variants: Mapping[str, Result], effects: Mapping[str, Comparison | Interval]) -> list[str]:
+    """State the largest effect of a leak and the score without any leak, in sentences."""
+    if not effects:
         return ["No leak could be measured."]
-    largest = max(range(len(found)), key=lambda row: difference_of(list(found.values())[row]).value)
+    values = [get_difference(each).value for each in effects.values()]
+    largest = conclusions(effects)[int(np.argmax(values))]
     clean = [f"Without any leak: {describe_result(variants[CLEAN])}."] if CLEAN in variants else []
-    return [f"Of {len(found)} leaks the largest effect: {_lower(sentences[largest])}", *clean]
+    return [f"Largest effect of {len(effects)} leaks: {largest[0].lower()}{largest[1:]}", *clean]
 
 
-def _lower(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
-
-
-def conclusions(found: Mapping[str, Comparison | Interval], choice: Comparison | Interval | None = None) -> list[str]:
-    """Return what was found, in sentences."""
-    corrected = _corrected(found)
-    said = [
-        describe_difference(f"{name[0].upper()}{name[1:]}", difference_of(each), corrected.get(name))
-        for name, each in found.items()
+def conclusions(
+    effects: Mapping[str, Comparison | Interval], selection: Comparison | Interval | None = None
+) -> list[str]:
+    """Describe the effect of each leak and, if measured, of selecting the best epoch on the test part, in sentences."""
+    corrected = _correct(effects)
+    sentences = [
+        describe_difference(f"{name[0].upper()}{name[1:]}", get_difference(each), corrected.get(name))
+        for name, each in effects.items()
     ]
-    return [*said, describe_difference("Best epoch on the test part", difference_of(choice))] if choice else said
+    if selection:
+        sentences.append(describe_difference("Best epoch on the test part", get_difference(selection)))
+    return sentences

@@ -1,4 +1,4 @@
-"""Networks: what they are made of, what their input looks like, and what lies inside a trained one."""
+"""Networks: graphs, inputs, and filters and activations of a trained network."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from sernb.results.result import Result
 from sernb.systems import multitask_cnn
 from sernb.systems.registry import get_system
 
-# -- What goes in, and through what -- #
+# -- Graphs and inputs -- #
 
 
 def plot_graphs(systems: Sequence[str]) -> Iterator[figures.Drawing]:
@@ -27,14 +27,14 @@ def plot_graphs(systems: Sequence[str]) -> Iterator[figures.Drawing]:
 
 
 def plot_copies(pool: Pool, clip: str, *, data: str | Path | None = None) -> figures.Drawing:
-    """Plot one clip and its augmented copies as the multitask network gets them."""
+    """Plot one clip and its augmented copies as inputs of the multitask network."""
     features = LogMelPicture()
     views = {view.name: prepare(pool, features, view=view, data=data)[clip] for view in multitask_cnn.VIEWS}
-    return figures.ablation.versions({name: picture[: features.side] for name, picture in views.items()}, clip)
+    return figures.ablation.augmented_copies({name: picture[: features.side] for name, picture in views.items()}, clip)
 
 
 def auxiliary_labels(pool: Pool) -> list[str]:
-    """Return which labels besides the emotion a multitask network can learn here."""
+    """Return the auxiliary labels of a pool that a multitask network can be trained on."""
     index = pool.index
     return [name for name in ("gender", *DIMENSIONS) if name in index and (index[name].astype(str) != "").any()]
 
@@ -48,24 +48,24 @@ class NetworkInterior:
 
     clip: str
     truth: str
-    answer: str
+    prediction: str
     picture: np.ndarray  # (time, bands), the input of the network
-    seen: Mapping[str, np.ndarray]  # see :func:`sernb.systems.multitask_cnn.maps_of`, of this one picture
+    arrays: Mapping[str, np.ndarray]  # for this input, see :func:`sernb.systems.multitask_cnn.maps_of`
 
 
 def inspect_network(result: Result, data: str | Path | None = None) -> NetworkInterior:
-    """Rebuild the multitask network of the first fold; its activations for the clip that it is most confident of."""
+    """Rebuild the multitask network of the first fold, with activations for its most confident prediction."""
     experiment, run = result.experiments[0], result.runs[0]
     predictions = run.predictions
     scores = predictions[list(result.classes)].to_numpy(float)
     row = int(scores.max(axis=1).argmax())
     clip = predictions["clip"][row]
-    heard = prepare(experiment.corpus, experiment.system.features, data=data)[clip]
-    pictures, _ = multitask_cnn.pictures_of((heard,))
+    features = prepare(experiment.corpus, experiment.system.features, data=data)[clip]
+    pictures, _ = multitask_cnn.pictures_of((features,))
     model = multitask_cnn.restored(experiment.settings, pictures[0].shape, len(result.classes), run.weights)
     maps = multitask_cnn.maps_of(model, pictures[0][None])
-    seen = {name: values if name.startswith("filters") else values[0] for name, values in maps.items()}
-    return NetworkInterior(clip, predictions.truth[row], result.classes[int(scores[row].argmax())], pictures[0], seen)
+    arrays = {name: values if name.startswith("filters") else values[0] for name, values in maps.items()}
+    return NetworkInterior(clip, predictions.truth[row], result.classes[int(scores[row].argmax())], pictures[0], arrays)
 
 
 def plot_interior(interior: NetworkInterior) -> Iterator[figures.Drawing]:

@@ -1,4 +1,4 @@
-"""The page on one recording of yours: what the bundled model predicts for it, and what led to the prediction."""
+"""The page on one of your recordings: the prediction of the bundled model, and its explanation."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from sernb.studies.examples import Sound
 
 
 def find_recording(recording: str, pool: Pool, clip: int = 0, data: str | Path | None = None) -> tuple[Path, str]:
-    """Return the path of a recording, and its name; where none is named, of a clip of the corpus by its number."""
+    """Return path and name of a recording or, without one, of a clip of the corpus by number."""
     if recording:
         return Path(recording), Path(recording).name
     row = pool.index.iloc[clip]
@@ -24,39 +24,41 @@ def find_recording(recording: str, pool: Pool, clip: int = 0, data: str | Path |
 
 
 def read_sound(path: Path, model: Model, name: str) -> Sound:
-    """Return a recording to play, at the sampling rate of the model."""
+    """Read a recording to play, at the sampling rate of the model."""
     return load(path, model.sampling_rate), model.sampling_rate, name
 
 
-def answer(prediction: Prediction, name: str, coverage: float, model: Model) -> list[str]:
-    """Return the prediction with its confidence and doubts, and whether the recording is in the model's domain."""
-    emotion, share = prediction.top()[0]
+def headline(prediction: Prediction, name: str, coverage: float, model: Model) -> list[str]:
+    """State the prediction with confidence and doubts, and the outcome of the domain check, in sentences."""
+    emotion, probability = prediction.top()[0]
     doubts = f" ({'; '.join(prediction.doubts)})" if prediction.doubts else ""
     check, stated = prediction.readiness, ", ".join(prediction.stated_set)
-    relied = "" if prediction.answer == emotion else ", not to be relied on"
-    among = f"one of {stated} at {100 * coverage:g} % coverage" if stated else "no set is stated"
+    unreliable = "" if prediction.answer == emotion else ", not reliable"
+    among = f"one of {stated} at {100 * coverage:g} % coverage" if stated else "no prediction set"
+    domain = "Domain check: not possible, as the model has no statistics of its training recordings."
+    if check:
+        domain = f"Domain check: {check.verdict}{': ' + '; '.join(check.reasons) if check.reasons else ''}."
+    chance = 1 / len(prediction.classes)
     return [
         f"{name}: {prediction.answer}{doubts}. Most probable of {len(prediction.classes)} emotions: {emotion}, "
-        f"{100 * share:.0f} % (chance {100 / len(prediction.classes):.0f} %){relied}; {among}, by {model.name}.",
-        f"Domain check: {check.verdict}{': ' + '; '.join(check.reasons) if check.reasons else ''}."
-        if check
-        else "The model does not know its training recordings: nothing was checked.",
+        f"{100 * probability:.0f} % (chance {100 * chance:.0f} %){unreliable}; {among}, by {model.name}.",
+        domain,
     ]
 
 
 def top_table(prediction: Prediction) -> pd.DataFrame:
     """Return the three most probable emotions."""
-    rows = [(emotion, f"{100 * share:.0f} %") for emotion, share in prediction.top()]
+    rows = [(emotion, f"{100 * probability:.0f} %") for emotion, probability in prediction.top()]
     return pd.DataFrame(rows, columns=["Emotion", "Probability"])
 
 
 def plot_timeline(prediction: Prediction, sound: Sound) -> figures.Drawing:
-    """Plot waveform and probabilities over time."""
+    """Plot the waveform and the probabilities over time."""
     return prediction_figures.heard(prediction, *sound)
 
 
 def contributions(model: Model, prediction: Prediction) -> pd.DataFrame:
-    """Return what each family of functionals adds; empty for a recording predicted in windows."""
+    """Return the contribution of each family of functionals; empty for a recording predicted in windows."""
     return attribution.attribute(model, prediction) if prediction.row is not None else pd.DataFrame()
 
 
@@ -66,7 +68,7 @@ def contributions_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot_contributions(table: pd.DataFrame, prediction: Prediction, name: str) -> Iterator[figures.Drawing]:
-    """Plot the :func:`contributions` to the most probable emotion; nothing where there are none."""
+    """Plot the :func:`contributions` to the most probable emotion; nothing if they are empty."""
     if len(table):
         title = f"{name}: contributions to {prediction.best}"
         yield prediction_figures.why(table, prediction.best, title)
@@ -75,7 +77,7 @@ def plot_contributions(table: pd.DataFrame, prediction: Prediction, name: str) -
 def plot_among_clips(
     pool: Pool, prediction: Prediction, name: str, data: str | Path | None = None
 ) -> Iterator[figures.Drawing]:
-    """Plot the recording among the corpus's clips of the most probable emotion; nothing where it has none."""
+    """Plot the recording among the corpus's clips of the most probable emotion; nothing without such clips."""
     if prediction.row is not None:
         clips, own = attribution.place_among_clips(pool, prediction.best, prediction, data)
         if len(clips):

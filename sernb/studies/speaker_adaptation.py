@@ -1,8 +1,8 @@
-"""Enrolment: how many unlabelled clips of a new speaker it takes to adapt.
+"""Speaker adaptation: the number of unlabelled enrolment clips that a new speaker needs.
 
-A system is trained on speakers who are each standardised with their own clips. A new speaker of whom only n clips are
-at hand is standardised with a mixture: n / (n + k) parts the mean and variance of these clips, k / (n + k) parts those
-of the average training speaker. The k of each fold is the one that does best on its validation speakers.
+The system is trained on speaker-normalised features. For a new speaker with n available clips, the normalisation
+statistics are a weighted mean: n / (n + k) times the mean and variance of these clips plus k / (n + k) times those of
+the average training speaker. Each fold selects k on its validation speakers.
 """
 
 import contextlib
@@ -30,81 +30,81 @@ from sernb.studies.differences import describe_difference
 from sernb.systems.base import Examples, Task
 
 PROTOCOL = "speaker-independent"
-ENROLLED = (0, 1, 2, 4, 8, 16, 32)  # clips; then all of a speaker's own
+CLIP_COUNTS = (0, 1, 2, 4, 8, 16, 32)  # available clips; followed by all clips of the speaker
 DRAWS = 10
 
 
 def plan_folds(system: str, corpus: str, **options: object) -> Plan:
-    """List the folds that enrol speakers; none where the recordings do not allow it, and what keeps them from it.
+    """List the folds for speaker adaptation; ``left_out`` gives the reason where the recordings do not allow any.
 
     Args:
         options: of :func:`sernb.runs.planning.plan`
     """
-    enrolled = Plan()
+    feasible = Plan()
     try:
         planned = plan([system], corpus, [PROTOCOL], views=[ORIGINAL], **options)
         refuse_single_clips(planned[0])
     except Infeasible as error:
-        enrolled.left_out = tuple(f"enrolment of speakers: {reason}" for reason in error.args)
-        return enrolled
+        feasible.left_out = tuple(f"speaker adaptation: {reason}" for reason in error.args)
+        return feasible
     truth = planned[0].clips.set_index("clip").truth
-    # Validation speakers choose k and do not train here: what is left must still hold two classes.
-    enrolled += [each for each in planned if len(set(truth[list(each.fold.train)])) > 1]
-    enrolled.left_out, numbers = planned.left_out, {each.fold.number for each in enrolled}
+    # Validation speakers select k and are excluded from training; the remaining speakers must cover two classes.
+    feasible += [each for each in planned if len(set(truth[list(each.fold.train)])) > 1]
+    feasible.left_out, numbers = planned.left_out, {each.fold.number for each in feasible}
     if missing := [str(each.fold.number + 1) for each in planned if each.fold.number not in numbers]:
-        enrolled.left_out += (
-            f"enrolment of speakers: in fold {', '.join(missing)} the clips that train without validation speakers are "
-            "of one class; add recordings",
+        feasible.left_out += (
+            f"speaker adaptation: in fold {', '.join(missing)} the training clips without validation speakers are of "
+            "one class; add recordings",
         )
-    return enrolled
+    return feasible
 
 
 @dataclass(frozen=True)
 class Enrolment:
-    """The answers when so many clips of each test speaker were at hand, all draws one below the other."""
+    """Predictions with a number of available clips per test speaker; all draws are concatenated."""
 
-    count: int | None  # clips; None: all of a speaker's own
-    answers: Predictions
-    clips: np.ndarray  # names
-    at_hand: np.ndarray  # whether a clip was among those that were at hand
+    count: int | None  # available clips; None: all clips of the speaker
+    predictions: Predictions
+    clips: np.ndarray  # clip names
+    available: np.ndarray  # whether each clip was available for adaptation
 
     @property
-    def grouped(self) -> Predictions:
-        """The answers by what is drawn for intervals: speakers, or where they are too few clips, with all draws."""
-        return self.answers if self.unit == "speakers" else replace(self.answers, speakers=self.clips)
+    def resampled(self) -> Predictions:
+        """Predictions whose ``speakers`` are the resampling units: speakers or, if there are too few, clips."""
+        return self.predictions if self.unit == "speakers" else replace(self.predictions, speakers=self.clips)
 
     @property
     def unit(self) -> str:
-        """What is drawn for intervals."""
-        return "speakers" if len(set(self.answers.speakers)) >= FEWEST_SPEAKERS else "clips"
+        """The resampling unit of intervals: ``speakers`` or ``clips``."""
+        return "speakers" if len(set(self.predictions.speakers)) >= FEWEST_SPEAKERS else "clips"
 
 
-def join_enrolments(parts: Sequence[Enrolment]) -> Enrolment:
-    """Return the answers of several folds, or draws, one below the other."""
-    answers = Predictions(
-        truth=np.concatenate([part.answers.truth for part in parts]),
-        scores=np.concatenate([part.answers.scores for part in parts]),
-        speakers=np.concatenate([part.answers.speakers for part in parts]),
+def concatenate_enrolments(parts: Sequence[Enrolment]) -> Enrolment:
+    """Concatenate the predictions of several folds or draws."""
+    predictions = Predictions(
+        truth=np.concatenate([part.predictions.truth for part in parts]),
+        scores=np.concatenate([part.predictions.scores for part in parts]),
+        speakers=np.concatenate([part.predictions.speakers for part in parts]),
     )
-    clips, at_hand = (np.concatenate([getattr(part, name) for part in parts]) for name in ("clips", "at_hand"))
-    return Enrolment(parts[0].count, answers, clips, at_hand)
+    clips, available = (np.concatenate([getattr(part, name) for part in parts]) for name in ("clips", "available"))
+    return Enrolment(parts[0].count, predictions, clips, available)
 
 
 class AdaptedSystem:
-    """A system trained on one fold whose training speakers were each standardised with their own clips."""
+    """A system trained on speaker-normalised features of one fold."""
 
     def __init__(self, experiment: Experiment):
         system, fold = experiment.system, experiment.fold
         self.classes, self.seed = experiment.labels.classes, experiment.seed
         self.index = experiment.clips.set_index("clip", drop=False)
         self.features = prepare(experiment.corpus, system.features)
-        own = self._own(fold.train)
-        self.others = average_moments(list(own.values()))
-        # A system that chooses no epoch would learn from the validation speakers, who are wanted for choosing k.
+        moments = self._speaker_moments(fold.train)
+        self.average = average_moments(list(moments.values()))
+        # A system that selects no epoch would train on the validation speakers, which are needed to select k.
         validation = fold.validation if system.chooses_epoch else ()
         task = Task(
-            train=self._examples(fold.train, own),
-            validation=self._examples(validation, self._own(validation)),
+            train=self._examples(fold.train, moments),
+            validation=self._examples(validation, self._speaker_moments(validation)),
             classes=self.classes,
             speakers_apart=True,
             times_trained=np.ones(len(fold.train), int),
@@ -112,9 +112,9 @@ class AdaptedSystem:
         )
         self.scores = system.fit(experiment.settings, task).scores
 
-    def _own(self, clips: Sequence[str]) -> dict[str, Moments]:
+    def _speaker_moments(self, clips: Sequence[str]) -> dict[str, Moments]:
         speakers = self.index.loc[list(clips)].groupby("speaker")["clip"]
-        return {name: compute_moments([self.features[clip] for clip in of_one]) for name, of_one in speakers}
+        return {name: compute_moments([self.features[clip] for clip in group]) for name, group in speakers}
 
     def _examples(self, clips: Sequence[str], moments: Mapping[str, Moments]) -> Examples:
         part = self.index.loc[list(clips)]
@@ -124,69 +124,69 @@ class AdaptedSystem:
     def _truth(self, part: pd.DataFrame) -> np.ndarray:
         return part.truth.map(self.classes.index).to_numpy(int)
 
-    def enrolments(self, clips: Sequence[str], count: int | None, ks: Sequence[float], draws: int) -> list[Enrolment]:
-        """Return the answers for these clips, one enrolment for each k, all with the same clips at hand."""
+    def enrol(self, clips: Sequence[str], count: int | None, ks: Sequence[float], draws: int) -> list[Enrolment]:
+        """Predict these clips after adaptation; return one enrolment for each k, all with the same available clips."""
         part = self.index.loc[list(clips)]
-        speakers = {name: of_one.to_numpy() for name, of_one in part.groupby("speaker")["clip"]}
+        speakers = {name: group.to_numpy() for name, group in part.groupby("speaker")["clip"]}
         rng = np.random.default_rng([self.seed, count or 0])
-        found: list[list[Enrolment]] = [[] for _ in ks]
+        enrolments: list[list[Enrolment]] = [[] for _ in ks]
         for _ in range(draws):
-            drawn = {
-                name: of_one if count is None else rng.choice(of_one, count, replace=False)
-                for name, of_one in speakers.items()
+            sampled = {
+                name: group if count is None else rng.choice(group, count, replace=False)
+                for name, group in speakers.items()
             }
-            at_hand = part["clip"].isin(np.concatenate(list(drawn.values()))).to_numpy()
-            for of_k, k in zip(found, ks, strict=True):
-                mixed = {name: self._mixed(of_one, k) for name, of_one in drawn.items()}
-                scores = self.scores(self._examples(clips, mixed).features)
-                answers = Predictions(self._truth(part), scores, part.speaker.to_numpy(str))
-                of_k.append(Enrolment(count, answers, part["clip"].to_numpy(str), at_hand))
-        return [join_enrolments(of_k) for of_k in found]
+            available = part["clip"].isin(np.concatenate(list(sampled.values()))).to_numpy()
+            for parts, k in zip(enrolments, ks, strict=True):
+                moments = {name: self._adapted_moments(group, k) for name, group in sampled.items()}
+                scores = self.scores(self._examples(clips, moments).features)
+                predictions = Predictions(self._truth(part), scores, part.speaker.to_numpy(str))
+                parts.append(Enrolment(count, predictions, part["clip"].to_numpy(str), available))
+        return [concatenate_enrolments(parts) for parts in enrolments]
 
-    def _mixed(self, clips: np.ndarray, k: float) -> Moments:
+    def _adapted_moments(self, clips: np.ndarray, k: float) -> Moments:
         if not len(clips):
-            return self.others
-        return shrink(compute_moments([self.features[clip] for clip in clips]), self.others, len(clips), k)
+            return self.average
+        return shrink(compute_moments([self.features[clip] for clip in clips]), self.average, len(clips), k)
 
 
 def measure_adaptation(experiment: Experiment, *, draws: int = DRAWS) -> tuple[float, list[Enrolment]]:
-    """Train one fold, choose k on its validation speakers, and enrol its test speakers; done once, then read.
+    """Train one fold, select k on its validation speakers and enrol its test speakers; the outcome is cached on disk.
 
     Args:
         experiment: speaker-independent; its features must be prepared
-        draws: how often the clips at hand are drawn anew
+        draws: number of random samples of available clips
 
     Returns:
-        k, and one enrolment for each number in ``ENROLLED`` that is below the clips of every test speaker, then for all
+        k, and one enrolment for each number in ``CLIP_COUNTS`` below the clips of every test speaker, then for all
     """
     file = _file(experiment, draws)
-    if kept := _read(file):
-        return kept
-    trained, fold = AdaptedSystem(experiment), experiment.fold
-    k = best_k(trained, fold.validation, draws=max(draws // 2, 1))
-    found = []
-    for count in [*clip_counts(trained, fold.test), None]:
-        # With none at hand, or all, there is nothing to draw; the same answers again keep the draws aligned.
-        [enrolled] = trained.enrolments(fold.test, count, [k], draws if count else 1)
-        found.append(enrolled if count else join_enrolments([enrolled] * draws))
-    _write(file, k, found)
-    return k, found
+    if cached := _read(file):
+        return cached
+    system, fold = AdaptedSystem(experiment), experiment.fold
+    k = select_k(system, fold.validation, draws=max(draws // 2, 1))
+    enrolments = []
+    for count in [*clip_counts(system, fold.test), None]:
+        # With no clip or all clips there is nothing to sample; repeating the predictions keeps the draws aligned.
+        [enrolment] = system.enrol(fold.test, count, [k], draws if count else 1)
+        enrolments.append(enrolment if count else concatenate_enrolments([enrolment] * draws))
+    _write(file, k, enrolments)
+    return k, enrolments
 
 
 def _file(experiment: Experiment, draws: int) -> Path:
-    return work_folder() / "enrolment" / f"{digest(experiment.config, draws, ENROLLED, SHRINKAGES)}.npz"
+    return work_folder() / "enrolment" / f"{digest(experiment.config, draws, CLIP_COUNTS, SHRINKAGES)}.npz"
 
 
-def _write(file: Path, k: float, found: list[Enrolment]) -> None:
-    values = {"k": np.array(k), "enrolments": np.array(len(found))}
-    for number, each in enumerate(found):
+def _write(file: Path, k: float, enrolments: list[Enrolment]) -> None:
+    values = {"k": np.array(k), "enrolments": np.array(len(enrolments))}
+    for number, each in enumerate(enrolments):
         fields = {
             "count": -1 if each.count is None else each.count,
-            "truth": each.answers.truth,
-            "scores": each.answers.scores,
-            "speakers": each.answers.speakers.astype(str),
+            "truth": each.predictions.truth,
+            "scores": each.predictions.scores,
+            "speakers": each.predictions.speakers.astype(str),
             "clips": each.clips.astype(str),
-            "at_hand": each.at_hand,
+            "at_hand": each.available,
         }
         values |= {f"{number} {name}": np.array(value) for name, value in fields.items()}
     with atomic(file) as unfinished:
@@ -194,103 +194,103 @@ def _write(file: Path, k: float, found: list[Enrolment]) -> None:
 
 
 def _read(file: Path) -> tuple[float, list[Enrolment]] | None:
-    """Return what was kept, or nothing where there is none or it is damaged."""
+    """Return k and the enrolments in a file; None if it is missing or damaged."""
     with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), np.load(file) as saved:
-        found = []
+        enrolments = []
         for number in range(int(saved["enrolments"])):
-            count, truth, scores, speakers, clips, at_hand = (
+            count, truth, scores, speakers, clips, available = (
                 saved[f"{number} {name}"] for name in ("count", "truth", "scores", "speakers", "clips", "at_hand")
             )
-            answers = Predictions(truth=truth, scores=scores, speakers=speakers)
-            found.append(Enrolment(int(count) if count >= 0 else None, answers, clips, at_hand))
-        return float(saved["k"]), found
+            predictions = Predictions(truth=truth, scores=scores, speakers=speakers)
+            enrolments.append(Enrolment(int(count) if count >= 0 else None, predictions, clips, available))
+        return float(saved["k"]), enrolments
     return None
 
 
-def clip_counts(trained: AdaptedSystem, clips: Sequence[str]) -> list[int]:
-    """Return the numbers in ``ENROLLED`` that are below the clips of each speaker."""
-    fewest = trained.index.loc[list(clips)].groupby("speaker").size().min()
-    return [count for count in ENROLLED if count < fewest]
+def clip_counts(system: AdaptedSystem, clips: Sequence[str]) -> list[int]:
+    """Return the numbers in ``CLIP_COUNTS`` below the smallest number of clips per speaker."""
+    fewest = system.index.loc[list(clips)].groupby("speaker").size().min()
+    return [count for count in CLIP_COUNTS if count < fewest]
 
 
-def best_k(trained: AdaptedSystem, clips: Sequence[str], *, draws: int) -> float:
-    """Return the k with the highest mean UAR on clips of validation speakers; without two of each, the middle one."""
+def select_k(system: AdaptedSystem, clips: Sequence[str], *, draws: int) -> float:
+    """Return the k with the highest mean UAR on validation clips; the middle one if a speaker has fewer than two."""
     if not len(clips):
         return SHRINKAGES[len(SHRINKAGES) // 2]
-    tried = [trained.enrolments(clips, count, SHRINKAGES, draws) for count in clip_counts(trained, clips) if count]
-    if not tried:
+    by_count = [system.enrol(clips, count, SHRINKAGES, draws) for count in clip_counts(system, clips) if count]
+    if not by_count:
         return SHRINKAGES[len(SHRINKAGES) // 2]
-    reached = [[uar(each.answers.truth, each.answers.scores) for each in of_count] for of_count in tried]
-    return SHRINKAGES[int(np.mean(reached, axis=0).argmax())]
+    uars = [[uar(each.predictions.truth, each.predictions.scores) for each in enrolments] for enrolments in by_count]
+    return SHRINKAGES[int(np.mean(uars, axis=0).argmax())]
 
 
 def adaptation_curve(
     experiments: Sequence[Experiment], *, draws: int = DRAWS, jobs: int = -1, data: str | Path | None = None
 ) -> tuple[list[float], pd.DataFrame]:
-    """Return the enrolment curve over all folds.
+    """Return UAR by number of available clips, over all folds.
 
     Args:
         experiments: folds of one system under ``speaker-independent``
-        draws: how often the clips at hand are drawn anew
-        jobs: processes; -1: as many as there are cores
+        draws: number of random samples of available clips
+        jobs: number of processes; -1: one per core
         data: the folder of the recordings, for features that are not prepared yet
 
     Returns:
-        the k of each fold, and one row for each number of clips at hand: count (None: all), uar over all test clips,
-        gained over none at hand, and unseen, the UAR over the clips that were not at hand; intervals
+        the k of each fold, and one row for each number of available clips: count (None: all), uar over all test clips,
+        gain over no available clip, and unseen, the UAR over the clips that were not available; all are intervals
     """
-    if left := [experiment for experiment in experiments if _read(_file(experiment, draws)) is None]:
-        prepare_for(left, data=data)
-        list(run_on_cores(partial(measure_adaptation, draws=draws), left, jobs=jobs))
-    folds = [measure_adaptation(experiment, draws=draws) for experiment in experiments]  # by now all are kept
+    if missing := [experiment for experiment in experiments if _read(_file(experiment, draws)) is None]:
+        prepare_for(missing, data=data)
+        list(run_on_cores(partial(measure_adaptation, draws=draws), missing, jobs=jobs))
+    folds = [measure_adaptation(experiment, draws=draws) for experiment in experiments]  # read from the cache
     by_count: dict[int | None, list[Enrolment]] = {}
     for each in (each for _, enrolments in folds for each in enrolments):
         by_count.setdefault(each.count, []).append(each)
-    complete = [join_enrolments(parts) for parts in by_count.values() if len(parts) == len(folds)]
-    none = complete[0]
+    complete = [concatenate_enrolments(parts) for parts in by_count.values() if len(parts) == len(folds)]
+    baseline = complete[0]
     rows = []
     for each in sorted(complete, key=lambda each: np.inf if each.count is None else each.count):
         rows.append(
             {
                 "count": each.count,
                 "uar": _interval(each),
-                "gained": replace(paired_difference(uar, none.grouped, each.grouped), unit=each.unit),
-                "unseen": None if each.at_hand.all() else _interval(each, ~each.at_hand),
+                "gain": replace(paired_difference(uar, baseline.resampled, each.resampled), unit=each.unit),
+                "unseen": None if each.available.all() else _interval(each, ~each.available),
             }
         )
     return [k for k, _ in folds], pd.DataFrame(rows, dtype=object)
 
 
 def _interval(each: Enrolment, mask: np.ndarray | slice = slice(None)) -> Interval:
-    answers = each.grouped
-    part = Predictions(answers.truth[mask], answers.scores[mask], answers.speakers[mask])
+    predictions = each.resampled
+    part = Predictions(predictions.truth[mask], predictions.scores[mask], predictions.speakers[mask])
     return replace(bootstrap_interval(uar, part), unit=each.unit)
 
 
-def adaptation_table(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the curve for reading: per cent, gains in points."""
+def adaptation_table(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return the curve formatted for display: UAR in per cent, gains in points."""
     rows = [
         {
             "Available clips": "all" if row["count"] is None else row["count"],
             "UAR": str(row.uar),
-            "Gain over none (points)": "–" if row["count"] == 0 else str(row.gained),
-            "UAR of clips not available": "–" if row.unseen is None else str(row.unseen),
+            "Gain over none (points)": "–" if row["count"] == 0 else str(row.gain),
+            "UAR of unavailable clips": "–" if row.unseen is None else str(row.unseen),
         }
-        for _, row in found.iterrows()
+        for _, row in curve.iterrows()
     ]
     return pd.DataFrame(rows)
 
 
-def conclusions(found: pd.DataFrame) -> list[str]:
-    """Return what was found, in sentences."""
-    full = found.iloc[-1].gained
-    said = [describe_difference("All own clips available instead of none", full)]
-    enough = [row for _, row in found.iterrows() if row["count"] and row.gained.low > 0]
-    if not enough or full.value <= 0:
-        return [*said, "No number of clips that was tried shows a gain."]
-    share = 100 * enough[0].gained.value / full.value
+def conclusions(curve: pd.DataFrame) -> list[str]:
+    """Return the conclusions from the curve, in sentences."""
+    full = curve.iloc[-1].gain
+    sentences = [describe_difference("All clips of a speaker available, compared with none", full)]
+    sufficient = [row for _, row in curve.iterrows() if row["count"] and row.gain.low > 0]
+    if not sufficient or full.value <= 0:
+        return [*sentences, "No number of clips shows a gain."]
+    share = 100 * sufficient[0].gain.value / full.value
     return [
-        *said,
-        f"The fewest unlabelled clips tried whose gain is shown: {enough[0]['count']}, with {share:.0f} % of the gain "
-        "of all.",
+        *sentences,
+        f"The smallest number of unlabelled clips that shows a gain is {sufficient[0]['count']}, with {share:.0f} % of "
+        "the gain of all clips.",
     ]

@@ -1,4 +1,4 @@
-"""Speakers: how results spread over them."""
+"""Speakers: the spread of results over test speakers."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ SHOWN = ("statistics-svm", "functionals-ridge")
 
 
 def plan_systems(systems: Sequence[str], corpus: str, **options: object) -> Plan:
-    """List the speaker-independent experiments of some systems; options as of :func:`sernb.runs.planning.plan`.
+    """List the speaker-independent experiments of some systems; options as in :func:`sernb.runs.planning.plan`.
 
     Args:
-        systems: names; empty: ``SHOWN``, a published system and one of ours that take seconds
+        systems: names; empty: ``SHOWN``, a published system and one of ours, both fast
     """
     return plan(systems or SHOWN, corpus, ["speaker-independent"], **options)
 
@@ -33,25 +33,25 @@ def read_results(experiments: Sequence[Experiment]) -> list[Result]:
 
 
 def score_speakers(result: Result) -> pd.DataFrame:
-    """Return speaker, gender, UAR, WAR and clips, one row a test speaker, the best recognised first."""
-    found = per_group(result.truth, result.scores(), result.clips.speaker.to_numpy())
-    found = found.rename(columns={"group": "speaker"})
-    found.insert(1, "gender", found.speaker.map(result.clips.groupby("speaker").gender.first()))
-    return found.sort_values(["uar", "speaker"], ascending=[False, True], ignore_index=True)
+    """Return speaker, gender, UAR, WAR and clips of each test speaker, in descending order of UAR."""
+    scores = per_group(result.truth, result.scores(), result.clips.speaker.to_numpy())
+    scores = scores.rename(columns={"group": "speaker"})
+    scores.insert(1, "gender", scores.speaker.map(result.clips.groupby("speaker").gender.first()))
+    return scores.sort_values(["uar", "speaker"], ascending=[False, True], ignore_index=True)
 
 
-def summarise_spread(found: pd.DataFrame) -> dict[str, float]:
-    """Return how WAR varies between speakers: standard deviations, as shares.
+def summarise_spread(scores: pd.DataFrame) -> dict[str, float]:
+    """Return standard deviations of WAR over speakers, as shares: observed, by clips and between.
 
-    ``observed`` is the sample deviation; ``by clips`` what so few clips of each would show if all speakers were
-    alike, the root of the mean of p (1 - p) / (n - 1) over those with two or more; ``between`` is what is left, 0 if
-    nothing is. NaN where there are too few speakers or clips to tell.
+    ``observed`` is the sample standard deviation. ``by clips`` is the deviation expected from the limited number of
+    clips if all speakers were alike: the root mean of p (1 - p) / (n - 1) over speakers with two or more clips.
+    ``between`` is the remaining deviation, at least 0. NaN if there are too few speakers or clips.
 
     Args:
-        found: of :func:`score_speakers`
+        scores: of :func:`score_speakers`
     """
-    observed = found.war.var(ddof=1)
-    several = found[found.clips > 1]
+    observed = scores.war.var(ddof=1)
+    several = scores[scores.clips > 1]
     by_clips = (several.war * (1 - several.war) / (several.clips - 1)).mean()
     return {
         "observed": float(np.sqrt(observed)),
@@ -61,24 +61,24 @@ def summarise_spread(found: pd.DataFrame) -> dict[str, float]:
 
 
 def spread_table(results: Sequence[Result]) -> pd.DataFrame:
-    """Return the spread of each system for reading, one column a system: per cent and points."""
+    """Return the spread formatted for display, one column per system: per cent and points."""
     rows = []
     for result in results:
-        found = score_speakers(result)
-        deviation = summarise_spread(found)
-        means = found.groupby("gender").war.mean()
+        scores = score_speakers(result)
+        deviation = summarise_spread(scores)
+        means = scores.groupby("gender").war.mean()
         rows.append(
             {
                 "System": result.system.name,
-                "WAR, mean of speakers": f"{100 * found.war.mean():.1f}",
-                "worst": f"{100 * found.war.min():.1f}",
-                "best": f"{100 * found.war.max():.1f}",
+                "WAR, mean over speakers": f"{100 * scores.war.mean():.1f}",
+                "worst": f"{100 * scores.war.min():.1f}",
+                "best": f"{100 * scores.war.max():.1f}",
                 **{f"mean {gender}": f"{100 * mean:.1f}" for gender, mean in means.items()},
                 "s.d. (points)": _points(deviation["observed"]),
-                "by few clips": _points(deviation["by clips"]),
+                "due to few clips": _points(deviation["by clips"]),
                 "between speakers": _points(deviation["between"]),
                 "WAR chance level": f"{100 * result.metrics().war_floor:.1f}",
-                "Speakers": len(found),
+                "Speakers": len(scores),
                 "Clips": len(result.clips),
             }
         )
@@ -89,29 +89,29 @@ def _points(deviation: float) -> str:
     return "–" if np.isnan(deviation) else f"{100 * deviation:.1f}"
 
 
-def answer(results: Sequence[Result]) -> list[str]:
-    """Return for whom each system works best and worst, and on what."""
-    said = []
+def headline(results: Sequence[Result]) -> list[str]:
+    """State the score of each system, with its best and its worst speaker, in sentences."""
+    sentences = []
     for result in results:
-        found = score_speakers(result)
-        best, worst = found.iloc[0], found.iloc[-1]
-        said.append(
+        scores = score_speakers(result)
+        best, worst = scores.iloc[0], scores.iloc[-1]
+        sentences.append(
             f"{describe_result(result)}; by speaker from {100 * worst.uar:.1f} % ({worst.speaker}, {worst.clips} clips)"
             f" to {100 * best.uar:.1f} % ({best.speaker})."
         )
-    return said or ["No system was measured."]
+    return sentences or ["No system was measured."]
 
 
 def conclusions(results: Sequence[Result]) -> list[str]:
-    """Return what was found, in sentences."""
-    said = []
+    """Compare the observed spread over speakers with the spread due to few clips, in sentences."""
+    sentences = []
     for result in results:
         deviation = {name: _points(value) for name, value in summarise_spread(score_speakers(result)).items()}
         if "–" in deviation.values():
-            said.append(f"{result.system.name}: too few speakers or clips of each to tell how speakers differ.")
+            sentences.append(f"{result.system.name}: too few speakers, or clips per speaker, to measure the spread.")
             continue
-        said.append(
+        sentences.append(
             f"{result.system.name}: WAR of the test speakers has a standard deviation of {deviation['observed']} "
-            f"points; if all were alike, so few clips of each would show {deviation['by clips']}."
+            f"points; the limited number of clips alone would cause {deviation['by clips']} points."
         )
-    return said
+    return sentences

@@ -1,4 +1,4 @@
-"""The test page: figures, tables and sounds of one result in detail."""
+"""The test page: figures, tables and sounds for one result in detail."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,9 +12,9 @@ from sernb.config import DataError
 from sernb.corpora.pool import Pool, find_recordings
 from sernb.features import LogMel
 from sernb.results import analysis, occlusion
-from sernb.results.occlusion import areas_table, seconds_of_views
+from sernb.results.occlusion import areas_table, time_views
 from sernb.results.result import Result
-from sernb.results.summary import describe_result, headline
+from sernb.results.summary import describe_best, describe_result
 from sernb.results.tables import corpora_table, views_table
 from sernb.studies.examples import RATE, Sound
 
@@ -26,7 +26,7 @@ __all__ = [
     "errors_table",
     "explain",
     "explanation_sounds",
-    "learned",
+    "headline",
     "name",
     "plot_errors",
     "plot_explanations",
@@ -35,43 +35,43 @@ __all__ = [
     "plot_reliability",
     "plot_top3",
     "plot_two_classes",
-    "seconds_of_views",
+    "time_views",
     "views_table",
 ]
 
-HEARD = 0.25, 0.1  # shares of the most important cells
+PLAYED = 0.25, 0.1  # shares of the most important cells
 
 
-def conclusions(results: Sequence[Result], chosen: Result) -> list[str]:
-    """Return what was found, in sentences: the best result, the one in detail, and its commonest confusion."""
+def headline(results: Sequence[Result], chosen: Result) -> list[str]:
+    """State the best result, the one shown in detail, and its most frequent confusion, in sentences."""
     confusion = chosen.metrics().confusion
-    wrong = confusion - np.diag(np.diag(confusion))
-    row, column = np.unravel_index(wrong.argmax(), wrong.shape)
-    best, detail = headline(results), f"{describe_result(chosen)}."
+    errors = confusion - np.diag(np.diag(confusion))
+    row, column = np.unravel_index(errors.argmax(), errors.shape)
+    best, detail = describe_best(results), f"{describe_result(chosen)}."
     sentences = [best] if best.endswith(detail) else [best, f"In detail: {detail}"]
     return [
         *sentences,
-        f"Commonest confusion of {chosen.system.name}: {chosen.classes[row]} predicted as {chosen.classes[column]}, "
-        f"{wrong[row, column]} of {confusion[row].sum()} clips.",
+        f"Most frequent confusion of {chosen.system.name}: {chosen.classes[row]} predicted as "
+        f"{chosen.classes[column]}, {errors[row, column]} of {confusion[row].sum()} clips.",
     ]
 
 
-def learned(chosen: Result) -> list[str]:
-    """Return what the page shows of one result besides its score, in sentences."""
+def conclusions(chosen: Result) -> list[str]:
+    """Return the range over speakers, the top-3 accuracy and the confident errors of one result, in sentences."""
     metrics, scores = chosen.metrics(), chosen.scores()
     speakers = [100 * each.value for each in analysis.score_groups(chosen, "speaker").values()]
     wrong = scores.argmax(axis=1) != chosen.truth
-    sure = (scores.max(axis=1) > 0.5) & wrong
-    spread = f"UAR by speaker goes from {min(speakers):.1f} to {max(speakers):.1f} %; " if speakers else ""
+    confident = (scores.max(axis=1) > 0.5) & wrong
+    spread = f"UAR by speaker ranges from {min(speakers):.1f} to {max(speakers):.1f} %; " if speakers else ""
     return [
-        f"{name(chosen)}: {spread}the true emotion is among three guesses in {metrics.top3} %, by a constant ranking "
-        f"in {100 * metrics.top3_floor:.1f} %.",
-        f"{sure.sum()} of its {wrong.sum()} errors have a score above one half.",
+        f"{name(chosen)}: {spread}top-3 accuracy {metrics.top3} %, chance level (constant ranking) "
+        f"{100 * metrics.top3_floor:.1f} %.",
+        f"{confident.sum()} of its {wrong.sum()} errors have a score above one half.",
     ]
 
 
 def plot_groups(result: Result) -> Iterator[figures.Drawing]:
-    """Plot UAR by gender, intensity and speaker, as far as the corpus says them."""
+    """Plot UAR by gender, intensity and speaker, where the corpus has these labels."""
     for column in ("gender", "intensity", "speaker"):
         if groups := analysis.score_groups(result, column):
             title, chance = f"By {column}: {name(result)}", result.metrics().uar_floor
@@ -79,7 +79,7 @@ def plot_groups(result: Result) -> Iterator[figures.Drawing]:
 
 
 def name(result: Result) -> str:
-    """Return system and protocol as figures name them."""
+    """Return system and protocol, for titles."""
     return f"{result.system.name}, {result.heading}"
 
 
@@ -92,10 +92,10 @@ def plot_top3(results: Sequence[Result]) -> Iterator[figures.Drawing]:
 
 
 def plot_reliability(result: Result) -> figures.Drawing:
-    """Plot the reliability of a result's scores, before and after the temperature where there is one."""
+    """Plot the reliability diagram of a result, before and, if possible, after temperature scaling."""
     scores = {"as predicted": result.scores()}
-    if after := analysis.calibrate(result):
-        scores["after temperature"] = after.scores
+    if calibrated := analysis.calibrate(result):
+        scores["after temperature"] = calibrated.scores
     curves = {label: evaluation.reliability(result.truth, each) for label, each in scores.items()}
     errors = {label: evaluation.calibration_error(result.truth, each) for label, each in scores.items()}
     return figures.reliability(curves, errors, name(result))
@@ -111,32 +111,32 @@ def errors_table(result: Result) -> pd.DataFrame:
 
 
 def error_recordings(result: Result, pool: Pool, data: str | Path | None = None) -> list[tuple[str, Sound]]:
-    """Return the most confident errors whose recordings are available: a title each, and the sound to play."""
-    wrong = analysis.most_confident_errors(result)
-    files = find_recordings(pool, wrong["clip"], data)
-    found = []
-    for row in (row for row in wrong.itertuples() if row.clip in files):
+    """Return title and sound of the most confident errors whose recordings are available."""
+    errors = analysis.most_confident_errors(result)
+    files = find_recordings(pool, errors["clip"], data)
+    recordings = []
+    for row in (row for row in errors.itertuples() if row.clip in files):
         caption = f"{1 + row.Index}. {row.clip}: {row.truth}, predicted {row.prediction}"
         title = f"{1 + row.Index}. {row.truth},\npredicted {row.prediction}"
-        found.append((title, (load(files[row.clip], RATE), RATE, caption)))
-    return found
+        recordings.append((title, (load(files[row.clip], RATE), RATE, caption)))
+    return recordings
 
 
 def plot_errors(recordings: Sequence[tuple[str, Sound]]) -> Iterator[figures.Drawing]:
-    """Plot their log-mel spectrograms; nothing without recordings."""
+    """Plot the log-mel spectrograms of :func:`error_recordings`; nothing without recordings."""
     if pictures := {title: LogMel()(signal) for title, (signal, _, _) in recordings}:
         yield figures.spectrograms(pictures, LogMel(), "The most confident errors, in the order of the table")
 
 
 def plot_predictions(result: Result, sampled: pd.DataFrame) -> figures.Drawing:
     """Plot the scores of some clips; ``sampled`` as of :func:`sernb.results.analysis.sample_clips`."""
-    scores = analysis.scores_of(result, sampled["clip"])
-    return figures.answers(scores, sampled.truth.tolist(), name(result))
+    scores = analysis.clip_scores(result, sampled["clip"])
+    return figures.predictions(scores, sampled.truth.tolist(), name(result))
 
 
 def plot_two_classes(result: Result) -> Iterator[figures.Drawing]:
-    """Plot the confusions of the other tasks with two classes, such as gender."""
-    for task, (metrics, classes) in analysis.of_two(result).items():
+    """Plot the confusion matrices of binary auxiliary tasks, such as gender."""
+    for task, (metrics, classes) in analysis.score_binary_tasks(result).items():
         yield figures.confusion(metrics, classes, task)
 
 
@@ -145,15 +145,15 @@ def plot_two_classes(result: Result) -> Iterator[figures.Drawing]:
 
 def explain(
     result: Result, results: Sequence[Result], *, clips: int, seed: int = 0, data: str = ""
-) -> tuple[occlusion.Listener | None, list[occlusion.Explanation]]:
-    """Explain predictions of a result's network, or of the best one under its protocol that can be rebuilt.
+) -> tuple[occlusion.RebuiltNetwork | None, list[occlusion.Explanation]]:
+    """Explain predictions of a result's network, or else of the best network under the same protocol.
 
     Returns:
-        the network and the explained clips; nothing, with the reasons printed, where there is no such network
+        the network and the explained clips; None and nothing, with the reasons printed, if no network can be rebuilt
     """
-    alike = [each for each in results if each.protocol == result.protocol]
+    same_protocol = [each for each in results if each.protocol == result.protocol]
     try:
-        network = occlusion.best_listener([result] if result.system.is_network else alike, data)
+        network = occlusion.rebuild_best_network([result] if result.system.is_network else same_protocol, data)
         explained = occlusion.explain(network, clips=clips, data=data, seed=seed)
     except DataError as error:
         print(error)
@@ -163,16 +163,16 @@ def explain(
 
 
 def plot_explanations(explained: Sequence[occlusion.Explanation]) -> Iterator[figures.Drawing]:
-    """Plot deletion and insertion curves, and the maps of the first two clips."""
+    """Plot deletion and insertion curves, and the occlusion maps of the first two clips."""
     if explained:
-        yield figures.deletion_and_insertion(explained, "Does the map find what matters?")
-        yield figures.occlusion_maps(explained[:2], "Score lost without each cell")
+        yield figures.deletion_and_insertion(explained, "Deletion and insertion of cells")
+        yield figures.occlusion_maps(explained[:2], "Drop in score without each cell")
 
 
 def explanation_sounds(explained: Sequence[occlusion.Explanation]) -> Iterator[Sound]:
-    """Return the first two clips whole, and their most important cells alone, to play."""
+    """Yield the first two clips in full, and their most important cells only, to play."""
     for each in explained[:2]:
         rate, caption = each.cut.sampling_rate, f"{each.clip}, {each.truth} predicted {each.prediction}"
-        yield each.cut.signal, rate, f"{caption}: the whole clip"
-        for share in HEARD:
+        yield each.cut.signal, rate, f"{caption}: the full clip"
+        for share in PLAYED:
             yield each.most_important(share), rate, f"{caption}: the most important {100 * share:.0f} % of the cells"

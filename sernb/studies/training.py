@@ -1,4 +1,4 @@
-"""The training page: what is planned, what the leak audit finds, how the trainings went."""
+"""The training page: plan, leak audit and training histories."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ from sernb.runs.split_audit import audit_experiment
 
 
 def plan_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return one row a training: how many clips train, validate and are tested, and for how many epochs."""
+    """Return training, validation and test clips and epochs of each training, one row each."""
     rows = [
         {
             "System": each.system.name,
@@ -30,13 +30,13 @@ def plan_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
 
 
 def remarks(experiments: Plan) -> list[str]:
-    """Return what the recordings do not allow, and what to know of what they do, in sentences."""
+    """Return what was left out and other remarks on the recordings, in sentences."""
     left_out = [f"Left out: {each}." for each in experiments.left_out]
     return [*left_out, *feasibility.remarks(experiments)] or ["Nothing was left out."]
 
 
 def audit_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return what test clips share with training, over all folds of a system under a protocol, one row a kind."""
+    """Count the test clips with each kind of leak, over all folds of a system under a protocol."""
     rows = [
         {
             "Protocol": each.protocol.name,
@@ -49,12 +49,12 @@ def audit_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
         for leak in audit_experiment(each)
     ]
     columns = ["Protocol", "System", "Leak", "By design", "Test clips"]
-    found = pd.DataFrame(rows, columns=columns)
-    return found.groupby(columns[:-1], sort=False)["Test clips"].sum().reset_index()
+    leaks = pd.DataFrame(rows, columns=columns)
+    return leaks.groupby(columns[:-1], sort=False)["Test clips"].sum().reset_index()
 
 
 def leaks_by_protocol(experiments: Sequence[Experiment], audit: pd.DataFrame) -> pd.DataFrame:
-    """Return for each protocol how many of the test clips share what, over all systems and folds."""
+    """Count the test clips with each kind of leak by protocol, over all systems and folds."""
     tested = pd.Series(dtype=int)
     for each in experiments:
         tested[each.protocol.name] = tested.get(each.protocol.name, 0) + len(each.fold.test)
@@ -64,50 +64,44 @@ def leaks_by_protocol(experiments: Sequence[Experiment], audit: pd.DataFrame) ->
     return table.rename_axis("Protocol").rename_axis(columns=None)
 
 
-def conclusions(experiments: Sequence[Experiment], audit: pd.DataFrame) -> list[str]:
-    """Return what was trained and what the audit found, in sentences."""
-    systems, protocols = ({name(each) for each in experiments} for name in (_system, _protocol))
-    unwanted = int(audit["Test clips"][audit["By design"] == "NO"].sum())
-    found = "no test clip shares" if not unwanted else f"{unwanted} test clips share"
+def headline(experiments: Sequence[Experiment], audit: pd.DataFrame) -> list[str]:
+    """State the number of trainings and the outcome of the leak audit by protocol, in sentences."""
+    systems = {each.system.name for each in experiments}
+    tested: dict[str, int] = {}
+    for each in experiments:
+        tested[each.protocol.name] = tested.get(each.protocol.name, 0) + len(each.fold.test)
+    leaks = int(audit["Test clips"][audit["By design"] == "NO"].sum())
     folds = {(each.system.name, each.protocol.name, each.seed): each.folds for each in experiments}
-    whole = sum(folds.values())
-    done = f"{len(experiments)} trainings" if len(experiments) == whole else f"{len(experiments)} of {whole} trainings"
+    planned = sum(folds.values())
+    count = f"{len(experiments)}" if len(experiments) == planned else f"{len(experiments)} of {planned}"
+    leaking = f"{leaks} test clips have" if leaks else "no test clip has"
     sentences = [
-        f"{done} of {len(systems)} systems under {len(protocols)} protocols: {found} anything with training that the "
-        "protocol does not share by design."
+        f"{count} trainings of {len(systems)} systems under {len(tested)} protocols: {leaking} a leak other than those "
+        "of the protocol's design."
     ]
-    for name in dict.fromkeys(map(_protocol, experiments)):
-        tested = sum(len(each.fold.test) for each in experiments if _protocol(each) == name)
+    for name, clips in tested.items():
         shared = audit["Test clips"][(audit.Protocol == name) & (audit.Leak == SPEAKER)].sum()
-        sentences.append(f"{name}: {shared or 'none'} of {tested} test clips are of a speaker in training.")
+        sentences.append(f"{name}: {shared or 'none'} of {clips} test clips are of a training speaker.")
     return sentences
 
 
-def learned(runs: Sequence[Run]) -> list[str]:
-    """Return how the trainings of networks ended, in sentences."""
+def conclusions(runs: Sequence[Run]) -> list[str]:
+    """State how often the last epoch was selected, and how often networks over-fit, in sentences."""
     networks = [run for run in runs if not run.history.empty]
-    selected = [run for run in networks if "epoch" in run.metrics["chosen"]]
-    last = sum(run.metrics["chosen"]["epoch"] == run.history.epoch.max() for run in selected)
-    watched = [run.history.iloc[-1] for run in networks if {"accuracy", "validation_accuracy"} <= set(run.history)]
-    fitted = sum(row.accuracy > row.validation_accuracy for row in watched)
+    selecting = [run for run in networks if "epoch" in run.metrics["chosen"]]
+    last = sum(run.metrics["chosen"]["epoch"] == run.history.epoch.max() for run in selecting)
+    final = [run.history.iloc[-1] for run in networks if {"accuracy", "validation_accuracy"} <= set(run.history)]
+    higher = sum(row.accuracy > row.validation_accuracy for row in final)
     if not networks:
         return ["No network was trained."]
     return [
-        f"In {last} of {len(selected)} trainings that select an epoch it is the last one: more epochs may help them.",
-        f"In {fitted} of {len(watched)} trainings accuracy ends higher on training clips than on validation clips.",
+        f"{last} of {len(selecting)} trainings that select an epoch select the last one; more epochs may help them.",
+        f"In {higher} of {len(final)} trainings the final accuracy is higher on training than on validation clips.",
     ]
 
 
-def _system(experiment: Experiment) -> str:
-    return experiment.system.name
-
-
-def _protocol(experiment: Experiment) -> str:
-    return experiment.protocol.name
-
-
 def plot_curves(runs: Sequence[Run]) -> Iterator[figures.Drawing]:
-    """Plot loss and accuracy by epoch of the networks, a figure each protocol."""
+    """Plot loss and accuracy of the networks by epoch, one figure per protocol."""
     for protocol in dict.fromkeys(run.config["protocol"] for run in runs):
         histories = {
             f"{run.config['system']}, fold {run.config['fold'] + 1}": run.history
@@ -119,7 +113,7 @@ def plot_curves(runs: Sequence[Run]) -> Iterator[figures.Drawing]:
 
 
 def selection_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return which epoch or settings each training selected; empty where none did."""
+    """Return the epoch or the settings that each training selected; empty if none did."""
     rows = [
         {
             "System": run.config["system"],

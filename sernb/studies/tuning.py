@@ -1,9 +1,9 @@
-"""Hyper-parameters by Optuna, judged on validation speakers: a study that can be stopped at any moment and goes on.
+"""Hyper-parameter search with Optuna on validation speakers, which can be interrupted and resumed at any time.
 
-The authors of feature-cnn tune their network by hand, over architectures and batch sizes. Here a trial is a handful of
-ordinary experiments under the protocol ``development``, so that a killed trial goes on from its last epoch. The study
-itself, a small SQLite file beside the runs, holds finished trials only. What is tried next follows from them and from
-the seed: a study that was killed ends as one that was not.
+The authors of feature-cnn tuned their network by hand, over architectures and batch sizes. Here a trial consists of
+ordinary experiments under the protocol ``development``, so that an interrupted trial resumes from its last checkpoint.
+The study, a small SQLite file next to the runs, contains finished trials only. The next trial depends only on these and
+on the seed, so that interruptions do not change the outcome.
 """
 
 import contextlib
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
 
 Parameters = Mapping[str, float | int]
 
-FIRST_AT_RANDOM = 10  # trials, before the sampler builds on what it has seen
+FIRST_AT_RANDOM = 10  # random trials before the sampler uses the results
 
 
 def space() -> "dict[str, optuna.distributions.BaseDistribution]":
-    """Return what is tuned of ``feature-cnn``, and where."""
+    """Return the search space of ``feature-cnn``."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     return {
         "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
         "batch": CategoricalDistribution([16, 32, 64, 128]),
-        "blocks": IntDistribution(2, 5),  # of convolution and pooling; the first ones are kept
+        "blocks": IntDistribution(2, 5),  # convolution and pooling blocks, the first of the published ones
         "dropout": FloatDistribution(0.0, 0.5, step=0.1),
         "dense_dropout": FloatDistribution(0.0, 0.7, step=0.1),
     }
 
 
 def suggest_parameters(settings: Settings) -> Parameters:
-    """Return where settings lie in the space.
+    """Return the point of the search space for some settings.
 
     Examples:
         >>> suggest_parameters(Settings())["blocks"]
@@ -59,7 +59,7 @@ def suggest_parameters(settings: Settings) -> Parameters:
 
 
 def make_settings(settings: Settings, parameters: Parameters) -> Settings:
-    """Return settings moved to a point of the space; all else stays."""
+    """Return the settings for a point of the search space; other settings are unchanged."""
     changes = dict(parameters)
     blocks = changes.pop("blocks")
     return replace(settings, filters=settings.filters[:blocks], kernels=settings.kernels[:blocks], **changes)
@@ -74,7 +74,7 @@ def read_result(experiments: Sequence[Experiment], parameters: Parameters) -> Re
     """Return the finished runs of a trial, pooled over folds.
 
     Raises:
-        DataError: if one has not been run
+        DataError: if a run is missing
     """
     return pooled(plan_trial(experiments, parameters))[0]
 
@@ -87,10 +87,10 @@ def tune(
     data: str | Path | None = None,
     jobs: int = -1,
 ) -> "optuna.Study":
-    """Return a study of so many trials or more, from its file and by doing what is missing.
+    """Return a study with at least this number of trials, running the missing ones.
 
-    The first trial is what the experiments ask for, the next ones lie at random, then Optuna's tree-structured Parzen
-    estimator proposes (Bergstra et al., 2011). The objective is UAR over all scored clips.
+    The first trial has the settings of the experiments, the next ones are random, and then Optuna's tree-structured
+    Parzen estimator (Bergstra et al., 2011) proposes them. The objective is UAR over all scored clips.
 
     Args:
         experiments: of ``feature-cnn`` under the protocol ``development``, by fold
@@ -104,14 +104,14 @@ def tune(
     with shared_pool(jobs):
         while (number := len(study.trials)) < trials:
             parameters = propose(study.trials, experiments, seed=seed)
-            tried = plan_trial(experiments, parameters)
-            seconds = sum(run.provenance["seconds"] for run in run_many(tried, jobs=jobs, progress=False, data=data))
+            trial = plan_trial(experiments, parameters)
+            seconds = sum(run.provenance["seconds"] for run in run_many(trial, jobs=jobs, progress=False, data=data))
             metrics = read_result(experiments, parameters).metrics()
-            about = {"low": metrics.uar.low, "high": metrics.uar.high, "seconds": seconds}
-            if len(study.trials) == number:  # else another process has just done the same
+            attributes = {"low": metrics.uar.low, "high": metrics.uar.high, "seconds": seconds}
+            if len(study.trials) == number:  # otherwise another process has just added the same trial
                 value = metrics.uar.value
                 study.add_trial(
-                    create_trial(params=dict(parameters), distributions=space(), value=value, user_attrs=about)
+                    create_trial(params=dict(parameters), distributions=space(), value=value, user_attrs=attributes)
                 )
             progress_line(
                 f"trial {number + 1} of {trials}: UAR {metrics.uar} %, best so far {100 * study.best_value:.1f} %"
@@ -122,7 +122,7 @@ def tune(
 def propose(
     finished: "Sequence[optuna.trial.FrozenTrial]", experiments: Sequence[Experiment], *, seed: int
 ) -> Parameters:
-    """Return what to try after these trials; it depends on them and on the seed alone."""
+    """Propose the parameters of the next trial; they depend only on the finished trials and the seed."""
     import optuna
 
     if not finished:
@@ -130,13 +130,13 @@ def propose(
     sampler = optuna.samplers.TPESampler(
         n_startup_trials=FIRST_AT_RANDOM, seed=int(digest(seed, len(finished))[:8], 16)
     )
-    thinking = optuna.create_study(direction="maximize", sampler=sampler)
-    thinking.add_trials(finished)
-    return thinking.ask(space()).params
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.add_trials(finished)
+    return study.ask(space()).params
 
 
 def open_study(experiments: Sequence[Experiment], *, seed: int) -> "optuna.Study":
-    """Open the study of these experiments, empty if there is none yet.
+    """Open the study of these experiments; a new one is empty.
 
     Raises:
         DataError: if its file cannot be read
@@ -148,28 +148,28 @@ def open_study(experiments: Sequence[Experiment], *, seed: int) -> "optuna.Study
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with contextlib.closing(sqlite3.connect(path)) as database:
-            if (found := database.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
-                raise sqlite3.DatabaseError(found)
+            if (outcome := database.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
+                raise sqlite3.DatabaseError(outcome)
         storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve()}")
         return optuna.create_study(study_name=path.stem, storage=storage, direction="maximize", load_if_exists=True)
     except (sqlite3.DatabaseError, RuntimeError) as error:
         raise DataError(
-            f"{path}: is no study that can be read; remove it, finished trainings stay and need not be done again"
+            f"{path}: is not a readable study; remove it, finished trainings are kept and not repeated"
         ) from error
 
 
 def study_path(experiments: Sequence[Experiment], *, seed: int) -> Path:
-    """Return where the study lies, beside its runs: other recordings, folds, settings or space, another study."""
+    """Return the path of the study, next to its runs; it depends on recordings, folds, settings, space and seed."""
     configs = [each.config for each in experiments]
     name = digest(configs, {name: repr(where) for name, where in space().items()}, seed)
     return experiments[0].folder.with_name(f"search-{name}.sqlite")
 
 
-# -- What was found -- #
+# -- Results -- #
 
 
 def trials_table(study: "optuna.Study") -> pd.DataFrame:
-    """Return the trials in order: trial (from 1), uar, low, high, best (so far), seconds, then a column a parameter."""
+    """Return the trials in order: trial (from 1), uar, low, high, best (so far), seconds, and the parameters."""
     rows = [
         {"trial": trial.number + 1, "uar": trial.value, **trial.user_attrs, **trial.params} for trial in study.trials
     ]
@@ -179,7 +179,7 @@ def trials_table(study: "optuna.Study") -> pd.DataFrame:
 
 
 def best_table(study: "optuna.Study", count: int = 5) -> pd.DataFrame:
-    """Return the best trials, and the first one, for reading."""
+    """Return the best trials and the first one, formatted for display."""
     table = trials_table(study)
     shown = table.sort_values("uar", ascending=False, kind="stable").head(count)
     shown = pd.concat([shown, table[:1]]).drop_duplicates("trial")
@@ -192,15 +192,15 @@ def _rows(trials: pd.DataFrame) -> Iterator[dict]:
             "Trial": f"{row['trial']} (as published)" if row["trial"] == 1 else str(row["trial"]),
             "UAR": f"{100 * row['uar']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]",
             **{name.replace("_", " ").capitalize(): f"{row[name]:.3g}" for name in space()},
-            "Training (s of one core)": f"{row['seconds']:.0f}",
+            "Training (s, one core)": f"{row['seconds']:.0f}",
         }
 
 
 def importances(study: "optuna.Study", *, seed: int = 0) -> dict[str, float]:
-    """Return the share of the spread of UAR that each hyper-parameter explains by itself, by fANOVA; they sum to 1.
+    """Return the share of the variance of UAR that each hyper-parameter explains on its own (fANOVA), in sum 1.
 
-    Hutter, Hoos and Leyton-Brown, "An efficient approach for assessing hyperparameter importance", ICML 2014. Nothing
-    where all trials are equally good, or there are fewer than two.
+    Hutter, Hoos and Leyton-Brown, "An efficient approach for assessing hyperparameter importance", ICML 2014. Empty if
+    all trials have the same UAR, or there are fewer than two.
     """
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
@@ -210,17 +210,17 @@ def importances(study: "optuna.Study", *, seed: int = 0) -> dict[str, float]:
 
 
 def plot_trials(study: "optuna.Study") -> figures.Drawing:
-    """Plot UAR by trial with the best so far."""
+    """Plot UAR by trial, with the best so far."""
     return figures.ablation.trials(trials_table(study), f"feature-cnn: {len(study.trials)} trials")
 
 
 def plot_importances(study: "optuna.Study", *, seed: int = 0) -> Iterator[figures.Drawing]:
-    """Plot what each hyper-parameter explains; nothing where :func:`importances` are none."""
-    if found := importances(study, seed=seed):
-        yield figures.ablation.importances(found, f"Importance of hyper-parameters after {len(study.trials)} trials")
+    """Plot the :func:`importances`; nothing if they are empty."""
+    if shares := importances(study, seed=seed):
+        yield figures.ablation.importances(shares, f"Importance of hyper-parameters after {len(study.trials)} trials")
 
 
 def improvement(study: "optuna.Study", experiments: Sequence[Experiment]) -> Comparison:
-    """Return by how much the best trial is above the first on the same clips; the best of many is lucky, too."""
+    """Test the best trial against the first on the same clips; the best of many is optimistic."""
     first, best = (read_result(experiments, trial.params) for trial in (study.trials[0], study.best_trial))
-    return paired_test(uar, first.answers(), best.answers())
+    return paired_test(uar, first.to_predictions(), best.to_predictions())

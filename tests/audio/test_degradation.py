@@ -12,7 +12,7 @@ from sernb.audio.degradation import Babble, Bank, Clipping, Cut, Room, Telephone
 from sernb.config import DataError, digest
 from sernb.corpora.pool import parse_pool
 from sernb.runs.planning import plan
-from sernb.studies.noise import RATIOS, TRAINED_ON, conditions
+from sernb.studies.noise import NOISY_COPY, RATIOS, list_conditions
 
 RATE = 16_000
 TONES = {"a": 500.0, "b": 1000.0, "c": 2000.0}
@@ -135,18 +135,18 @@ def test_noise_of_deviation_one_is_what_it_was():
 
 
 def test_the_conditions_have_names_of_their_own_and_can_be_planned():
-    tried = conditions(parse_pool("demo"))
-    names = [condition.view.name for condition in tried]
-    assert len(set(names)) == len({str(condition) for condition in tried}) == len(tried)
-    assert [condition.strength for condition in tried if condition.kind == "babble"] == list(RATIOS)
-    planned = plan(["majority"], "demo", ["speaker-independent"], views=[condition.view for condition in tried])
+    conditions = list_conditions(parse_pool("demo"))
+    names = [condition.view.name for condition in conditions]
+    assert len(set(names)) == len({str(condition) for condition in conditions}) == len(conditions)
+    assert [condition.strength for condition in conditions if condition.kind == "babble"] == list(RATIOS)
+    planned = plan(["majority"], "demo", ["speaker-independent"], views=[condition.view for condition in conditions])
     assert [view.name for view in planned[0].views] == ["original", *names]
-    bank = tried[len(RATIOS)].view._bank
+    bank = conditions[len(RATIOS)].view._bank
     assert {speaker for speaker, _ in bank.paths} == set(parse_pool("demo").index.speaker)
     assert len(bank.paths) == 8 * 4
-    assert TRAINED_ON.name not in names
+    assert NOISY_COPY.name not in names
 
 
 def test_babble_of_several_corpora_is_refused():
     with pytest.raises(DataError, match="one corpus"):
-        conditions(parse_pool("demo+ravdess"))
+        list_conditions(parse_pool("demo+ravdess"))

@@ -82,15 +82,15 @@ def test_coverage_ends_with_all_clips(answered):
     assert f"{100 * right:.1f} % of all" in drawing.alt
 
 
-def test_answers_number_the_first_three_and_frame_the_truth():
+def test_predictions_number_the_first_three_and_frame_the_truth():
     scores = pd.DataFrame([[0.1, 0.5, 0.3, 0.1], [0.0, 0.1, 0.2, 0.7]], ["a", "b"], list(CLASSES))
-    drawing = figures.answers(scores, ["sad", "angry"], "Two clips")
+    drawing = figures.predictions(scores, ["sad", "angry"], "Two clips")
     first, second = drawing.figure.axes
     assert texts(first) == ["1.", "2.", "3."]
     assert [text.get_position()[1] for text in first.texts] == [1, 2, 0]
     assert [bool(bar.get_hatch()) for bar in first.patches] == [False, False, True, False]
     assert [bool(bar.get_hatch()) for bar in second.patches] == [False, False, False, True]
-    assert "a, truly sad: happy 50 %, sad 30 %, neutral 10 %" in drawing.alt
+    assert "a, true class sad: happy 50 %, sad 30 %, neutral 10 %" in drawing.alt
 
 
 def test_ranks_and_costs_say_what_they_draw():
@@ -120,7 +120,7 @@ def test_names_of_systems_that_cost_the_same_do_not_cover_each_other():
 def test_what_was_measured_otherwise_is_grey_and_below():
     ours = pd.DataFrame({"system": ["a"], "protocol": ["random"], "uar": [Interval(0.6, 0.5, 0.7)], "floor": [0.1],
                          "reported": [0.8]}).assign(heading="random")  # fmt: skip
-    others = pd.DataFrame({"name": ["x", "y"], "metric": "uar", "value": [0.9, 0.5], "alike": [False, True]})
+    others = pd.DataFrame({"name": ["x", "y"], "metric": "uar", "value": [0.9, 0.5], "comparable": [False, True]})
     drawing = figures.comparison(ours, "All", others)
     (axes,) = drawing.figure.axes
     assert labels(axes) == ["a", "x", "y"]
@@ -131,7 +131,7 @@ def test_what_was_measured_otherwise_is_grey_and_below():
     }
     assert to_hex(marks[90].get_markerfacecolor()) == "#ffffff"
     assert to_hex(marks[50].get_markerfacecolor()) != "#ffffff"
-    assert "x: 90.0 % (not alike); y: 50.0 % (alike)" in drawing.alt
+    assert "x: 90.0 % (other protocol); y: 50.0 % (same protocol)" in drawing.alt
     assert "literature" not in figures.comparison(ours, "All").alt
     named = [text.get_text() for text in drawing.figure.legends[0].get_texts()]
     assert "reported by the authors" in named
@@ -151,11 +151,11 @@ def test_maps_and_their_test_are_described_by_the_data(rng):
     map_ = np.zeros(cut.shape)
     map_[1, 3] = 0.4
     steps = np.linspace(1, 0, 11)
-    tested = Curves(1 - steps, np.stack([steps**4, steps]), np.stack([1 - steps**4, 1 - steps]))
-    clips = [Explanation("clip", "s", "sad", "angry", cut, map_, tested)]
+    curves = Curves(1 - steps, np.stack([steps**4, steps]), np.stack([1 - steps**4, 1 - steps]))
+    clips = [Explanation("clip", "s", "sad", "angry", cut, map_, curves)]
     drawing = figures.occlusion_maps(clips, "Maps")
-    assert "clip, sad predicted as angry: most is lost without 0.25 to 0.50 s" in drawing.alt
+    assert "clip, sad predicted as angry: largest drop without 0.25 to 0.50 s" in drawing.alt
     assert f"at {cut.edges[3]:.0f} to {cut.edges[4]:.0f} Hz, 40 points" in drawing.alt
     test = figures.deletion_and_insertion(clips, "Test")
-    assert "deletion: 6 % by importance and 50 % at random with half of the cells taken away" in test.alt
-    assert test.figure.axes[0].get_ylabel() == "score of the answer (%)"
+    assert "deletion: 6 % by importance and 50 % at random with half of the cells removed" in test.alt
+    assert test.figure.axes[0].get_ylabel() == "score of the predicted class (%)"

@@ -66,15 +66,15 @@ def results():
 
 def test_best_is_of_those_with_the_same_classes_and_clips_that_use_audio(results):
     assert [each.system.name for each in summary.comparable_results(results)] == ["svm", "cnn"]
-    sentence = summary.headline(results)
+    sentence = summary.describe_best(results)
     assert sentence.startswith("Best of 2 systems with the same classes and test clips: cnn, speaker-independent: UAR ")
     assert f"{results[2].metrics().uar} %, chance level 50.0 % (2 classes, 60 clips of 6 speakers, 3 folds)" in sentence
 
 
 def test_a_part_never_stands_for_the_whole(results):
     assert "(2 classes, 20 of 60 clips of 2 speakers, 1 of 3 folds)" in summary.describe_result(results[-1])
-    assert summary.headline(results[-1:]) == f"{summary.describe_result(results[-1])}."
-    assert summary.headline([]) == "Nothing was trained."
+    assert summary.describe_best(results[-1:]) == f"{summary.describe_result(results[-1])}."
+    assert summary.describe_best([]) == "Nothing was trained."
     caption = summary.summary_caption(results)
     assert "as-published 12 of 60 clips of 6 speakers, 2 of 10 folds" in caption
     assert f"{STRICT} 60 clips of 6 speakers, 3 folds or 20 of 60 clips of 2 speakers, 1 of 3 folds" in caption

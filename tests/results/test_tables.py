@@ -105,7 +105,7 @@ def network(results) -> Result:
 
 
 def recorded(result: Result, view: str = "original") -> pd.DataFrame:
-    """The predictions of one view, read from the files again, with what the network answers."""
+    """The predictions of one view, read from the files again, with the predicted class."""
     files = [pd.read_csv(run.folder / "predictions.csv", keep_default_na=False) for run in result.runs]
     table = pd.concat(files, ignore_index=True)
     table = table[table["view"] == view].reset_index(drop=True)
@@ -152,7 +152,7 @@ def test_cards_count_what_the_folds_share(experiments):
     assert "majority" not in cards.index.get_level_values("System")
     strict = cards.loc[("multiscale-cnn", "speaker-independent")]
     assert (strict["Speaker-disjoint"], strict["Repetitions disjoint"]) == ("yes", "yes")
-    assert cards.loc[("multiscale-cnn", OTHER_CORPUS), "Validation clips a fold"] == "0", "the test part chose"
+    assert cards.loc[("multiscale-cnn", OTHER_CORPUS), "Validation clips per fold"] == "0", "the test part chose"
     assert strict["Model selection"] == "best epoch on validation speakers"
 
 
@@ -188,18 +188,18 @@ def test_groups_have_the_recall_of_their_own_clips(network, column):
     assert analysis.score_groups(network, "hair") == {}
 
 
-def test_agreement_counts_the_views_that_say_what_their_mean_says(network):
+def test_agreement_counts_the_views_that_agree_with_their_mean(network):
     views = [recorded(network, view) for view in network.views]
     classes = list(network.classes)
     mean = sum(view[classes] for view in views) / len(views)
-    answer = mean.idxmax(axis=1)
-    votes = sum((view.said == answer).astype(int) for view in views)
+    prediction = mean.idxmax(axis=1)
+    votes = sum((view.said == prediction).astype(int) for view in views)
     table = analysis.agreement_table(network)
-    assert table["Clips"].sum() == len(answer)
+    assert table["Clips"].sum() == len(prediction)
     for row in table.to_dict("records"):
         mask = votes == int(row["Views that agree"].split()[0])
         assert row["Clips"] == mask.sum()
-        assert float(row["WAR (%)"]) == pytest.approx(100 * (answer == views[0].truth)[mask].mean(), abs=0.051)
+        assert float(row["WAR (%)"]) == pytest.approx(100 * (prediction == views[0].truth)[mask].mean(), abs=0.051)
 
 
 def test_gains_are_differences_and_cost_as_many_predictions_as_views(results, network):
@@ -209,7 +209,7 @@ def test_gains_are_differences_and_cost_as_many_predictions_as_views(results, ne
     mean = sum(view[list(network.classes)] for view in views).idxmax(axis=1)
     expected = balanced_accuracy_score(views[0].truth, mean) - balanced_accuracy_score(views[0].truth, views[0].said)
     assert number(row["Gain in UAR (points)"]) == pytest.approx(100 * expected, abs=0.051)
-    assert row["Predictions a clip"] == f"{len(views)} instead of 1"
+    assert row["Predictions per clip"] == f"{len(views)} instead of 1"
 
 
 def test_each_fold_has_the_temperature_that_its_own_validation_clips_ask_for(network):
@@ -244,7 +244,7 @@ def test_without_validation_clips_there_is_no_temperature(results):
 def test_the_surest_are_kept_and_the_surest_errors_listed(network):
     table = recorded(network)
     sure = table[list(network.classes)].max(axis=1)
-    half = analysis.coverage_table(network).set_index("Clips answered").loc["60 %", "WAR by highest score (%)"]
+    half = analysis.coverage_table(network).set_index("Coverage").loc["60 %", "WAR by highest score (%)"]
     count = int(np.ceil(0.6 * len(table)))
     kept = table.loc[sure.sort_values(ascending=False).index[:count]]
     assert half == f"{100 * (kept.said == kept.truth).mean():.1f} (n = {count})"
@@ -271,7 +271,7 @@ def test_other_tasks_are_measured_against_the_index(network):
     assert number(row["UAR (%)"]) == pytest.approx(100 * balanced_accuracy_score(table.gender, said), abs=0.051)
     clips = analysis.sample_clips(network, 3)["clip"]
     np.testing.assert_allclose(analysis.auxiliary_outputs(network, clips).female, table.set_index("clip").female[clips])
-    assert analysis.scores_of(network, clips).shape == (3, len(network.classes))
+    assert analysis.clip_scores(network, clips).shape == (3, len(network.classes))
 
 
 def test_averages_are_those_of_scikit_learn(results, network):
@@ -339,10 +339,10 @@ def test_speakers_that_never_validate_are_scored_by_themselves(tmp_path, monkeyp
 # -- Systems side by side -- #
 
 
-def test_finer_answers_are_reduced_to_the_classes_that_both_systems_know(results):
-    """By hand: calm becomes neutral, clips of neutral go, and so does the answer neutral."""
-    (field,) = [each for each in ranking.comparable_groups(results) if each.protocol == "speaker-independent"]
-    assert field.labels.name == "calm-as-neutral"
+def test_finer_predictions_are_reduced_to_the_classes_of_both_systems(results):
+    """By hand: calm becomes neutral; clips of neutral are dropped, and so is the class neutral."""
+    (group,) = [each for each in ranking.comparable_groups(results) if each.protocol == "speaker-independent"]
+    assert group.labels.name == "calm-as-neutral"
     found = {r.system.name: recorded(r) for r in results if r.protocol == "speaker-independent"}
     coarse, fine = found["statistics-svm"], found["multiscale-cnn"]
     kept = fine[fine.truth != "neutral"].set_index("clip")
@@ -352,13 +352,13 @@ def test_finer_answers_are_reduced_to_the_classes_that_both_systems_know(results
     truth = kept.truth.replace("calm", "neutral")
     other = coarse.set_index("clip").loc[kept.index]
     assert (other.truth == truth).all()
-    ranked = ranking.ranking(field).set_index("system")
+    ranked = ranking.rank_systems(group).set_index("system")
     assert ranked.value["multiscale-cnn"] == pytest.approx(balanced_accuracy_score(truth, said))
     assert ranked.value["statistics-svm"] == pytest.approx(balanced_accuracy_score(other.truth, other.said))
-    (row,) = ranking.tests_table(field).to_dict("records")
+    (row,) = ranking.tests_table(group).to_dict("records")
     expected = balanced_accuracy_score(truth, said) - balanced_accuracy_score(other.truth, other.said)
     assert number(row["Second better by (points of UAR)"]) == pytest.approx(100 * expected, abs=0.051)
-    assert field.clips == len(kept)
+    assert group.clips == len(kept)
 
 
 def test_all_seeds_count_and_a_score_is_their_mean(tmp_path, monkeypatch):
@@ -369,29 +369,29 @@ def test_all_seeds_count_and_a_score_is_their_mean(tmp_path, monkeypatch):
     whole = [each for each in every if each.system.name == "sernet" or each.seed < 2]
     for experiment in whole:
         made_up(experiment, skill=1.0 + experiment.seed / 5 + (experiment.system.name == "sernet") / 3)
-    assert ranking.finished(every) == whole
+    assert ranking.select_finished(every) == whole
     results = collect_results(whole)
-    (field,) = ranking.comparable_groups(results)
-    (row,) = ranking.tests_table(field).to_dict("records")
+    (group,) = ranking.comparable_groups(results)
+    (row,) = ranking.tests_table(group).to_dict("records")
     assert (row["First"], row["Second"], row["Seeds"]) == ("sernet", "light-sernet-short", "3 / 2")
-    assert row["Training speakers a fold"] == "19 / 17", "the network with a choice of epochs keeps two speakers for it"
+    assert row["Training speakers per fold"] == "19 / 17", "the network that selects an epoch validates on two speakers"
     means = {name: np.mean([balanced_accuracy_score((data := recorded(r)).truth, data.said)
                             for r in results if r.system.name == name]) for name in names}  # fmt: skip
     difference = 100 * (means["light-sernet-short"] - means["sernet"])
     assert number(row["Second better by (points of UAR)"]) == pytest.approx(difference, abs=0.051)
-    ranked = ranking.ranking(field).set_index("system")
+    ranked = ranking.rank_systems(group).set_index("system")
     assert ranked.value.to_dict() == pytest.approx(means)
-    assert row["Exchanged"] == "10 speakers"
+    assert row["Flipped"] == "10 speakers"
 
 
 def test_label_sets_that_do_not_follow_from_each_other_are_not_compared():
     from sernb.protocols.labels import ALL_EIGHT, CALM_AS_NEUTRAL, SEVEN, SIX_PERCEIVED
 
-    assert ranking._follows(SEVEN, ALL_EIGHT)
-    assert ranking._follows(CALM_AS_NEUTRAL, ALL_EIGHT)
-    assert not ranking._follows(ALL_EIGHT, SEVEN), "calm cannot be told from neutral again"
-    assert not ranking._follows(CALM_AS_NEUTRAL, SEVEN), "neutral cannot be left out again"
-    assert not ranking._follows(SIX_PERCEIVED, ALL_EIGHT), "what was heard is not what was acted"
+    assert ranking._is_coarser(SEVEN, ALL_EIGHT)
+    assert ranking._is_coarser(CALM_AS_NEUTRAL, ALL_EIGHT)
+    assert not ranking._is_coarser(ALL_EIGHT, SEVEN), "calm cannot be told from neutral again"
+    assert not ranking._is_coarser(CALM_AS_NEUTRAL, SEVEN), "neutral cannot be left out again"
+    assert not ranking._is_coarser(SIX_PERCEIVED, ALL_EIGHT), "perceived emotions are not acted ones"
 
 
 def test_the_overview_has_every_protocol_and_what_the_runs_counted(results):
@@ -401,7 +401,7 @@ def test_the_overview_has_every_protocol_and_what_the_runs_counted(results):
         data = recorded(result)
         expected = 100 * balanced_accuracy_score(data.truth, data.said)
         assert number(table.loc[result.system.name, f"UAR {result.protocol}"]) == pytest.approx(expected, abs=0.051)
-    assert table.loc["multiscale-cnn", ["Parameters", "Multiply-adds a clip"]].tolist() == ["142,856", "30,000,000"]
+    assert table.loc["multiscale-cnn", ["Parameters", "Multiply-adds per clip"]].tolist() == ["142,856", "30,000,000"]
     assert pd.isna(table.loc["majority", "Parameters"])
     assert "WAR 89.9" in table.loc["multiscale-cnn", "Published"]
     strict = [result for result in results if result.protocol == "speaker-independent"]
@@ -415,7 +415,7 @@ def test_the_overview_has_every_protocol_and_what_the_runs_counted(results):
     assert network == pytest.approx(10.5), "the mean over both folds"
 
 
-def test_every_system_is_compared_with_all_whose_answers_can_be_reduced_to_its_own(results):
+def test_every_system_is_compared_with_all_whose_predictions_can_be_reduced_to_its_classes(results):
     strict = [result for result in results if result.protocol == "speaker-independent" and result.system.features]
 
     def named(name, labels, result):
@@ -426,7 +426,7 @@ def test_every_system_is_compared_with_all_whose_answers_can_be_reduced_to_its_o
     fine = next(result for result in strict if result.system.name == "multiscale-cnn")
     coarse = next(result for result in strict if result.system.name == "statistics-svm")
     twin = named("twin", fine.experiments[0].labels, fine)
-    found = {field.labels.name: set(field.answers) for field in ranking.comparable_groups([fine, twin, coarse])}
+    found = {group.labels.name: set(group.predictions) for group in ranking.comparable_groups([fine, twin, coarse])}
     assert found == {"calm-as-neutral": {"multiscale-cnn", "twin", "statistics-svm"}}, "the pair of eight is in it"
     assert {f.labels.name for f in ranking.comparable_groups([fine, twin])} == {"eight"}
     assert ranking.comparable_groups([coarse]) == []
@@ -436,24 +436,24 @@ def test_every_system_is_compared_with_all_whose_answers_can_be_reduced_to_its_o
 # -- Literature -- #
 
 
-def test_only_the_same_card_is_alike(monkeypatch, results):
+def test_only_the_same_card_is_comparable(monkeypatch, results):
     ours = Card(literature.LUNA, literature.VALIDATION, literature.TRAINING, 8)
     assert list_differences(ours, ours) == ""
     assert list_differences(Card(literature.LUNA, literature.NESTED, literature.TRAINING, 8), ours) == ""
-    assert "choice" in list_differences(Card(literature.LUNA, literature.TEST, literature.TRAINING, 8), ours)
+    assert "model selection" in list_differences(Card(literature.LUNA, literature.TEST, literature.TRAINING, 8), ours)
     other = Card(literature.RANDOM, literature.VALIDATION, literature.OWN, 7, "Whisper")
     assert list_differences(other, ours).count(":") == 4
     monkeypatch.setattr(literature, "make_card", lambda result: ours)
-    same = literature.Reported("twin", "ravdess", 0.6, ours, "nowhere")
+    same = literature.Score("twin", "ravdess", 0.6, ours, "nowhere")
     monkeypatch.setattr(literature, "LITERATURE", (*literature.LITERATURE, same))
     table = literature.literature_table(results, "ravdess").set_index("name")
-    assert table.alike[table.alike].index.tolist() == ["twin"]
+    assert table.comparable[table.comparable].index.tolist() == ["twin"]
     best = max((r.metrics().uar for r in results), key=lambda uar: uar.value)
     assert table.ours["twin"].endswith(f": {best}")
     accuracy = table.loc["CNN-14 (PANNs), fine-tuned"]
     assert accuracy.metric == "war"
     assert accuracy.ours.endswith(f": {max((r.metrics().war for r in results), key=lambda war: war.value)}")
-    assert (table.why[~table.alike].str.len() > 5).all()
+    assert (table.why[~table.comparable].str.len() > 5).all()
 
 
 def test_our_card_follows_from_protocol_and_system(results):

@@ -24,7 +24,15 @@ from sernb.runs.run_folder import Run, read_run, write_run
 from sernb.runs.runner import run_many
 from sernb.studies import ablation, networks, tuning
 from sernb.studies.ablation import Question, Variant
-from sernb.studies.ablation_questions import ARCHITECTURE, ATTENTION, AUGMENTATION, BASELINES, FEATURES, JOINED, OURS
+from sernb.studies.ablation_questions import (
+    ARCHITECTURE,
+    ATTENTION,
+    AUGMENTATION,
+    BASELINES,
+    ENSEMBLE,
+    FEATURES,
+    SERNET,
+)
 
 TUNED = Variant("as published", "feature-cnn-narrow", training_views=())
 PAIR = Question("pair", (TUNED, replace(TUNED, name="less dropout", settings={"dropout": 0.1})))
@@ -89,9 +97,9 @@ def test_the_page_names_the_parts(planned):
     experiments = ablation.list_experiments(planned)
     table = ablation.parts_table(experiments).set_index("Fold")
     assert table["Scored: validation speakers"][1] == "ravdess-03, ravdess-06"
-    assert table["Left out: test speakers"][1] == "ravdess-02, ravdess-05, ravdess-14, ravdess-15, ravdess-16"
-    assert table["Choose the epoch"][1] == "ravdess-10, ravdess-11"
-    assert table["Train"].tolist() == ["15 speakers"] * 4 + ["16 speakers"]
+    assert table["Held out: test speakers"][1] == "ravdess-02, ravdess-05, ravdess-14, ravdess-15, ravdess-16"
+    assert table["Epoch selected on"][1] == "ravdess-10, ravdess-11"
+    assert table["Trained on"].tolist() == ["15 speakers"] * 4 + ["16 speakers"]
 
 
 # -- One thing at a time -- #
@@ -107,7 +115,7 @@ def flat(value: object, name: str = "") -> dict[str, object]:
 @pytest.mark.parametrize("profile", ["quick", "full"])
 @pytest.mark.parametrize(
     "question",
-    [each for each in (*FEATURES, *ARCHITECTURE, *AUGMENTATION, *OURS) if each not in (BASELINES, JOINED)],
+    [each for each in (*FEATURES, *ARCHITECTURE, *AUGMENTATION, *SERNET) if each not in (BASELINES, ENSEMBLE)],
     ids=lambda q: q.name,
 )
 def test_a_variant_differs_from_the_first_in_one_thing(question, profile):
@@ -118,7 +126,7 @@ def test_a_variant_differs_from_the_first_in_one_thing(question, profile):
         ours, theirs = flat(experiments[0].config), flat(base[0].config)
         changed = {path for path in ours.keys() | theirs.keys() if ours.get(path) != theirs.get(path)}
         changed -= {"/system", "/settings/heard"}  # how variants and curves are named
-        kept = {"with both": 2, "not masked": 2, "nothing of all this": 5, "zero-crossing rate": 0, "energy": 0}
+        kept = {"with both": 2, "no masking": 2, "none of these": 5, "zero-crossing rate": 0, "energy": 0}
         assert len(changed) == kept.get(name, 1), (name, changed)
 
 
@@ -145,27 +153,27 @@ def test_a_table_holds_the_differences_on_the_same_clips(planned):
     assert (found.units, found.difference.unit) == (10, "speakers")
     table = ablation.variants_table(variants).set_index("Variant")
     assert table["UAR"].str.split().str[0].tolist() == [f"{100 * recall:.1f}" for recall in recalls]
-    assert table["Against the first (points)"].tolist() == ["–", str(found.difference)]
+    assert table["Difference from the first (points)"].tolist() == ["–", str(found.difference)]
     costs = ablation.costs_table({"pair": variants, "again": variants}).set_index("Variant")
     assert costs["Parameters"].tolist() == ["1,234"] * 2
-    assert costs["Multiply-adds a clip (million)"].tolist() == ["5.7"] * 2
+    assert costs["Multiply-adds per clip (million)"].tolist() == ["5.7"] * 2
     assert costs["Selected by fold"].tolist() == ["epoch 2, 2, 2, 2, 2"] * 2
     assert "600 clips of 10 speakers" in ablation.caption(variants)
-    (answer,) = ablation.answer({"pair": variants})
-    assert "of 1 changes" in answer
-    assert "600 clips of 10 validation speakers, 5 of 5 folds, chance level" in answer
-    assert f"less dropout, against as published: {100 * found.difference.value:+.1f} points" in answer
+    (headline,) = ablation.headline({"pair": variants})
+    assert "of 1 changes" in headline
+    assert "600 clips of 10 validation speakers, 5 of 5 folds, chance level" in headline
+    assert f"less dropout compared with as published: {100 * found.difference.value:+.1f} points" in headline
     (sentence,) = ablation.conclusions({"pair": variants})
-    assert sentence.startswith("Less dropout, against as published:")
+    assert sentence.startswith("Less dropout compared with as published:")
 
 
 def test_curves_mark_the_chosen_epoch_of_each_fold(planned):
     pretend(ablation.list_experiments(planned))
-    found = ablation.histories(ablation.results_by_question(planned)["pair"])
-    assert found[found.chosen].groupby(["variant", "fold"]).epoch.agg(list).tolist() == [[2]] * 10
-    assert found[found.chosen].accuracy.unique().tolist() == [0.3]
-    drawing = figures_ablation.learning_curves(found, "made")
-    assert "chosen epochs 2, 2, 2, 2, 2" in drawing.alt
+    histories = ablation.histories(ablation.results_by_question(planned)["pair"])
+    assert histories[histories.selected].groupby(["variant", "fold"]).epoch.agg(list).tolist() == [[2]] * 10
+    assert histories[histories.selected].accuracy.unique().tolist() == [0.3]
+    drawing = figures_ablation.learning_curves(histories, "made")
+    assert "selected epochs 2, 2, 2, 2, 2" in drawing.alt
     drawn = [axes.get_ylabel() for axes in drawing.figure.axes if axes.get_ylabel()]
     assert drawn == ["training loss", "accuracy (%)"]
 
@@ -187,13 +195,13 @@ def test_inside_of_a_network_that_was_trained():
     (result,) = ablation.results_by_question({"attention": planned})["attention"].values()
     seen = networks.inspect_network(result)
     row = result.runs[0].predictions.set_index("clip").loc[seen.clip]
-    assert (seen.truth, seen.answer) == (row.truth, row[list(result.classes)].astype(float).idxmax())
+    assert (seen.truth, seen.prediction) == (row.truth, row[list(result.classes)].astype(float).idxmax())
     assert seen.picture.shape == (128, 128)
-    assert seen.seen["filters 1"].shape == (7, 7, 1, 1)
+    assert seen.arrays["filters 1"].shape == (7, 7, 1, 1)
     drawings = list(networks.plot_interior(seen))
     assert len(drawings) == 4
     assert all(len(drawing.alt) > 40 for drawing in drawings)
-    assert f"{seen.truth} predicted as {seen.answer}" in drawings[-1].alt
+    assert f"{seen.truth} predicted as {seen.prediction}" in drawings[-1].alt
 
 
 # -- The search -- #
@@ -279,7 +287,7 @@ def test_a_file_that_is_no_study_is_refused_in_one_line(base):
     path = tuning.study_path(base, seed=0)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no database at all, but long enough to look like one" * 100)
-    with pytest.raises(DataError, match="is no study that can be read; remove it") as caught:
+    with pytest.raises(DataError, match="is not a readable study; remove it") as caught:
         tuning.tune(base, 2)
     assert "\n" not in str(caught.value)
 

@@ -9,7 +9,7 @@ from sernb.studies import catalogue
 def test_the_first_sentence_is_of_committed_rows():
     with (REPORTS / "reference" / "ravdess.csv").open(encoding="utf-8") as file:
         rows = {(row["System"], row["Protocol"]): row for row in csv.DictReader(file)}
-    first, counts = catalogue.answer()
+    first, counts = catalogue.headline()
     name = first.partition("RAVDESS, ")[2].partition(" has")[0]
     shared, unseen = rows[name, "as-published"], rows[name, "speaker-independent"]
     assert f"UAR of {shared['UAR']} % as its authors" in first

@@ -28,7 +28,7 @@ def test_whole_copy_has_no_problems_and_a_spoiled_one_names_the_first_file(demo,
     outcome, findings = survey.check_copy(demo)
     assert outcome == "240 of 240 published clips: 0 problems, 0 notes"
     assert findings.empty
-    first, second = survey.answer(demo, outcome, findings)
+    first, second = survey.headline(demo, outcome, findings)
     assert first.startswith("Yes: the demo corpus has 240 of 240")
     counts = demo.clips.emotion.value_counts()
     assert f"WAR of {100 * counts.max() / 240:.1f} % and a UAR of {100 / len(counts):.1f} %" in second
@@ -40,7 +40,7 @@ def test_whole_copy_has_no_problems_and_a_spoiled_one_names_the_first_file(demo,
     assert "3 problems" in outcome
     assert findings[["level", "files"]].to_numpy().tolist() == [["problem", 3]]
     assert findings["first"][0].endswith(spoiled[0].name)
-    assert survey.answer(type(demo)(DEMO, demo.index, demo.pool, folder), outcome, findings)[0].startswith("No: ")
+    assert survey.headline(type(demo)(DEMO, demo.index, demo.pool, folder), outcome, findings)[0].startswith("No: ")
 
 
 def test_features_and_examples_are_those_of_the_recordings(demo):
@@ -65,7 +65,7 @@ def test_without_recordings_there_are_labels_and_nothing_to_compute(absent):
     assert survey.levels_table(absent).empty
     assert not [*survey.plot_examples(absent, {}), *survey.example_sounds(absent)]
     assert len(list(survey.plot_counts(absent))) == 1
-    first, second = survey.answer(absent, *survey.check_copy(absent))
+    first, second = survey.headline(absent, *survey.check_copy(absent))
     assert first.startswith("No recording of RAVDESS is here")
     assert second.startswith("1440 clips of 24 speakers")
     assert survey.durations_table(absent).n.tolist() == [1440]

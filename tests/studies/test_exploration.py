@@ -149,9 +149,12 @@ def test_counts_are_those_of_the_table_with_per_cents(clips):
 
 def test_speakers_with_the_same_clips_share_a_line(clips):
     table = exploration.speakers_table(clips)
-    assert table[["speakers", "gender", "clips each"]].to_numpy().tolist() == [[4, "male", 30], [4, "female", 30]]
+    assert table[["speakers", "gender", "clips per speaker"]].to_numpy().tolist() == [
+        [4, "male", 30],
+        [4, "female", 30],
+    ]
     others = "calm, happy, sad, angry, fearful, disgust, surprised 4"
-    assert table["of each emotion"].tolist() == [f"neutral 2; {others}"] * 2
+    assert table["clips per emotion"].tolist() == [f"neutral 2; {others}"] * 2
     assert [who.split() for who in table.who] == [["01", "…", "07"], ["02", "…", "08"]]
     minutes = clips.groupby("gender").seconds.sum() / 60
     assert table.minutes.tolist() == [f"{minutes['male']:.1f}", f"{minutes['female']:.1f}"]
@@ -186,8 +189,8 @@ def test_purity_among_others_leaves_the_own_group_out(cloud, rng):
         search = NearestNeighbors(n_neighbors=10).fit(values[others])
         nearest = others[search.kneighbors(values[[row]], return_distance=False)[0]]
         shares.append((labels[nearest] == labels[row]).mean())
-    assert exploration.purity(values, labels, apart=groups)[0] == pytest.approx(np.mean(shares))
-    assert np.isnan(exploration.purity(values, labels, apart=np.zeros(120))).all()
+    assert exploration.purity(values, labels, exclude=groups)[0] == pytest.approx(np.mean(shares))
+    assert np.isnan(exploration.purity(values, labels, exclude=np.zeros(120))).all()
 
 
 def test_standardised_by_group_is_scikit_learns_scaler_on_each(cloud, rng):

@@ -62,7 +62,7 @@ def pretend(
         )
 
 
-def answered(result, view: str = ORIGINAL.name) -> tuple[np.ndarray, np.ndarray]:
+def read_predictions(result, view: str = ORIGINAL.name) -> tuple[np.ndarray, np.ndarray]:
     """Truth and prediction as names, straight from the run folders."""
     rows = pd.concat([run_.predictions for run_ in result.runs], ignore_index=True)
     rows = rows[rows["view"] == view]
@@ -110,10 +110,10 @@ def test_a_matrix_has_every_pair_and_all_but_one():
 def test_cells_are_of_the_corpus_that_was_tested(rng):
     planned = cross_corpus.plan_matrix(["majority"], "savee+demo", labels="seven", profile="quick")
     pretend(planned, rng)
-    found = cross_corpus.cells(planned)
+    found = cross_corpus.score_cells(planned)
     cell = found[(found.trained == get_corpus("savee").title) & (found.tested == get_corpus("demo").title)].iloc[0]
     [result] = [each for each in collect_results(planned) if each.protocol == "corpus-independent"]
-    truth, prediction = answered(result)
+    truth, prediction = read_predictions(result)
     demo = (result.clips["corpus"] == "demo").to_numpy()
     assert cell.metrics.uar.value == pytest.approx(balanced_accuracy_score(truth[demo], prediction[demo]), abs=1e-12)
     assert (cell.metrics.clips, cell.training) == (240, 480 - 120), "a speaker of the others validates"
@@ -128,13 +128,13 @@ def test_only_real_corpora_that_are_here_join(two_corpora):
     assert cross_corpus.add_other_corpora("ravdess+iemocap", two_corpora) == "ravdess+iemocap"
 
 
-def test_answers_that_the_test_corpus_lacks_are_struck_before_the_highest_is_taken():
+def test_classes_that_the_test_corpus_lacks_are_dropped_before_the_prediction():
     scores = np.array([[0.6, 0.1, 0.3], [0.2, 0.5, 0.3]])
     classes, kept = cross_corpus.drop_classes(scores, ("excited", "happy", "sad"), cross_corpus.ABSENT)
     assert [classes[column] for column in kept.argmax(axis=1)] == ["sad", "happy"]
 
 
-def test_zero_shot_drops_calm_and_disgust_and_never_answers_excited(two_corpora):
+def test_zero_shot_drops_calm_and_disgust_and_never_predicts_excited(two_corpora):
     assert cross_corpus.missing_corpora(two_corpora) == ""
     planned = cross_corpus.plan_zero_shot("majority", profile="quick", data=two_corpora)
     assert {each.fold.number for each in planned} == {1}
@@ -146,7 +146,7 @@ def test_zero_shot_drops_calm_and_disgust_and_never_answers_excited(two_corpora)
 
 
 def test_zero_shot_scores_tta_gender_and_intensity_by_arousal(two_corpora, rng):
-    """Against scikit-learn, on made predictions; arousal is averaged over views before it is called strong."""
+    """Against scikit-learn, on made predictions; arousal is averaged over views before the threshold."""
     planned = cross_corpus.plan_zero_shot(profile="quick", data=two_corpora)
     pretend(planned, rng)
     (run_,) = [each.folder for each in planned]
@@ -157,7 +157,7 @@ def test_zero_shot_scores_tta_gender_and_intensity_by_arousal(two_corpora, rng):
     shutil.rmtree(run_)
     write_run(run_, **about, metrics={"clips": 12, "shared by design": {}}, tables={"predictions": table})
     found = cross_corpus.zero_shot_table(planned).set_index("Task")
-    assert found.Reported.to_dict() == {
+    assert found.Published.to_dict() == {
         "emotion": "21.4", "gender": "86.7", "intensity by arousal": "65.7", "emotion, top-3": "59.0",
         "emotion with TTA": "21.6", "gender with TTA": "86.5", "intensity by arousal with TTA": "67.0",
     }  # fmt: skip
@@ -172,9 +172,9 @@ def test_zero_shot_scores_tta_gender_and_intensity_by_arousal(two_corpora, rng):
             "intensity by arousal": accuracy_score(index.intensity[first.index] == "strong", said.arousal >= 3.5),
         }
         for task, value in expected.items():
-            assert float(found.Here[f"{task}{end}"].split()[0]) == pytest.approx(100 * value, abs=0.051), task
+            assert float(found.Ours[f"{task}{end}"].split()[0]) == pytest.approx(100 * value, abs=0.051), task
     (result,) = collect_results(planned)
-    told, two = analysis.of_two(result)["intensity by arousal"]
+    told, two = analysis.score_binary_tasks(result)["intensity by arousal"]
     strong = index.intensity[first.index] == "strong"
     assert two == ("normal", "strong")
     np.testing.assert_array_equal(told.confusion, confusion_matrix(strong, first.arousal >= 3.5))
@@ -210,16 +210,16 @@ def test_a_corpus_that_is_not_here_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("system", ["statistics-svm", "multiscale-cnn"])
-def test_all_but_one_hear_equally_many_clips(system):
+def test_all_variants_but_one_have_the_same_number_of_training_clips(system):
     variants = gender.plan_variants(system, "demo", profile="quick")
     joined = system == "statistics-svm"
-    heard = {
+    training = {
         name: {len(each.fold.train) + joined * len(each.fold.validation) for each in experiments}
         for name, experiments in variants.items()
     }
-    assert heard["all"] == heard["female"] == heard["male"]
-    assert len(heard["all"]) == 1
-    assert min(heard[gender.EVERY_CLIP]) > max(heard["all"])
+    assert training["all"] == training["female"] == training["male"]
+    assert len(training["all"]) == 1
+    assert min(training[gender.EVERY_CLIP]) > max(training["all"])
     women = variants["female"][0]
     assert set(women.clips.set_index("clip").gender[list(women.fold.train)]) == {"female"}
 
@@ -228,9 +228,9 @@ def test_gender_is_compared_on_the_same_clips(rng):
     variants = gender.plan_variants("majority", "demo", profile="full")
     pretend([each for variant in variants.values() for each in variant], rng)
     results = results_by_variant(variants)
-    truth, joint = answered(results["all"])
-    _, women = answered(results["female"])
-    _, men = answered(results["male"])
+    truth, joint = read_predictions(results["all"])
+    _, women = read_predictions(results["female"])
+    _, men = read_predictions(results["male"])
     female = results["all"].clips.gender.to_numpy() == "female"
     by_gender = np.where(female, women, men)
     tested = gender.comparisons(results)
@@ -242,7 +242,7 @@ def test_gender_is_compared_on_the_same_clips(rng):
     for what, (second, first, part) in expected.items():
         wanted = balanced_accuracy_score(truth[part], second[part]) - balanced_accuracy_score(truth[part], first[part])
         assert tested[what][0].difference.value == pytest.approx(wanted, abs=1e-12)
-    cells = gender.cells(results)
+    cells = gender.score_cells(results)
     assert len(cells) == 12
     assert len(gender.comparisons_table(tested)) == len(tested) == 6
     assert len(gender.conclusions(results, tested)) == 7
@@ -290,12 +290,12 @@ def test_recordings_are_scored_without_their_copies(rng):
     results = results_by_variant(sets)
     table = gender.published_table(results).set_index(["Set", "Speakers"])
     result = results["noise", "all"]
-    truth, prediction = answered(result)
+    truth, prediction = read_predictions(result)
     real = ~result.clips["clip"].str.endswith("(deviation 1)").to_numpy()
-    assert table.loc[("noise", "all"), "of that copies"] == (~real).sum() > 0
+    assert table.loc[("noise", "all"), "of these copies"] == (~real).sum() > 0
     wanted = 100 * accuracy_score(truth[real], prediction[real])
-    assert table.loc[("noise", "all"), "of recordings alone"].startswith(f"{wanted:.1f} [")
-    assert table.loc[("clean", "all"), "of that copies"] == 0
+    assert table.loc[("noise", "all"), "WAR without copies"].startswith(f"{wanted:.1f} [")
+    assert table.loc[("clean", "all"), "of these copies"] == 0
     assert set(table["WAR reported"]) == {"–"}, "another system, another corpus"
 
 
@@ -303,23 +303,23 @@ def test_recordings_are_scored_without_their_copies(rng):
 
 
 def test_stress_is_the_difference_from_the_same_clips(rng):
-    tried = [Condition("white noise", snr, "dB SNR", Noise(f"white {snr} dB", snr)) for snr in (20, 10, 0)]
-    tried.append(Condition("gain", -20, "dB", Gain("gain -20 dB", -20)))
-    variants = noise.plan_variants("majority", "demo", tried, profile="full")
+    conditions = [Condition("white noise", snr, "dB SNR", Noise(f"white {snr} dB", snr)) for snr in (20, 10, 0)]
+    conditions.append(Condition("gain", -20, "dB", Gain("gain -20 dB", -20)))
+    variants = noise.plan_variants("majority", "demo", conditions, profile="full")
     pretend([each for variant in variants.values() for each in variant], rng)
     results = results_by_variant(variants)
-    found = noise.measure_robustness(results, tried)
+    found = noise.measure_robustness(results, conditions)
     for name, result in results.items():
-        for condition in tried:
+        for condition in conditions:
             row = found[(found.trained == name) & (found.condition == str(condition))].iloc[0]
-            truth, clean = answered(result)
-            _, heard = answered(result, condition.view.name)
+            truth, clean = read_predictions(result)
+            _, heard = read_predictions(result, condition.view.name)
             assert row.uar.value == pytest.approx(balanced_accuracy_score(truth, heard), abs=1e-12)
             wanted = balanced_accuracy_score(truth, heard) - balanced_accuracy_score(truth, clean)
             assert row.change.value == pytest.approx(wanted, abs=1e-12)
     said = noise.conclusions(results, found)
     assert len(said) == 2 + 3  # both trainings, and clean clips and the first strength of each kind
-    assert len(noise.robustness_table(found)) == 1 + len(tried)
+    assert len(noise.robustness_table(found)) == 1 + len(conditions)
     assert "white noise" in studies.robustness_curves(found, "t").alt
     assert "gain" not in studies.robustness_curves(found, "t").alt
     assert "gain, -20 dB" in studies.changes(found, "t").alt
@@ -349,7 +349,7 @@ def test_speakers_are_shown_the_best_first(rng):
     pretend(planned, rng)
     [result] = collect_results(planned)
     found = speakers.score_speakers(result)
-    truth, prediction = answered(result)
+    truth, prediction = read_predictions(result)
     names = result.clips.speaker.to_numpy()
     wanted = {name: balanced_accuracy_score(truth[names == name], prediction[names == name]) for name in set(names)}
     assert dict(zip(found.speaker, found.uar, strict=True)) == pytest.approx(wanted)
@@ -387,7 +387,7 @@ def test_leaks_are_compared_clip_by_clip_whatever_their_order(rng):
     clean, leaky = results[INDEPENDENT], results["random"]
     assert clean.clips["clip"].tolist() != leaky.clips["clip"].tolist()
     found = leaks.leak_effect(clean, leaky)
-    wanted = balanced_accuracy_score(*answered(leaky)) - balanced_accuracy_score(*answered(clean))
+    wanted = balanced_accuracy_score(*read_predictions(leaky)) - balanced_accuracy_score(*read_predictions(clean))
     assert found.difference.value == pytest.approx(wanted, abs=1e-12)
     assert found.units == 8
     counted = leaks.counts_table(results)
@@ -410,19 +410,19 @@ def history_of(accuracies: Sequence[float], losses: Sequence[float]) -> pd.DataF
 def test_three_ways_to_choose_an_epoch_of_one_training(rng):
     trainings = leaks.plan_epochs("multiscale-cnn", "demo", profile="quick")
     losses = [1.0, 0.5, 0.25]
-    pretend(trainings[leaks.CHOSEN], rng, history=history_of([0.2, 0.6, 0.5], losses))
+    pretend(trainings[leaks.SELECTED], rng, history=history_of([0.2, 0.6, 0.5], losses))
     pretend(trainings[leaks.BEST], rng, history=history_of([0.7, 0.4, 0.3], losses))
     watched = results_by_variant(trainings)
-    history = leaks.epochs(watched)
+    history = leaks.accuracy_by_epoch(watched)
     chosen = leaks.selection_effects(history)
-    of_first = chosen[chosen.fold == 0].set_index("choice")
-    assert of_first.war.to_dict() == {leaks.LAST: 0.3, leaks.CHOSEN: 0.4, leaks.BEST: 0.7}
-    assert of_first.epoch.to_dict() == {leaks.LAST: 3, leaks.CHOSEN: 2, leaks.BEST: 1}
+    of_first = chosen[chosen.fold == 0].set_index("selection")
+    assert of_first.war.to_dict() == {leaks.LAST: 0.3, leaks.SELECTED: 0.4, leaks.BEST: 0.7}
+    assert of_first.epoch.to_dict() == {leaks.LAST: 3, leaks.SELECTED: 2, leaks.BEST: 1}
     assert leaks.selection_effects_table(chosen).WAR.tolist() == ["30.0", "40.0", "70.0"]
     assert "epoch 1, 70.0 %" in studies.epochs(history, chosen, "t").alt
     pretend(trainings[leaks.BEST], rng, history=history_of([0.7, 0.4, 0.3], [1.0, 0.5, 0.26]))
     with pytest.raises(ValueError, match="differ"):
-        leaks.epochs(results_by_variant(trainings))
+        leaks.accuracy_by_epoch(results_by_variant(trainings))
 
 
 # With training
@@ -430,19 +430,19 @@ def test_three_ways_to_choose_an_epoch_of_one_training(rng):
 
 @pytest.mark.slow
 def test_enrolment_on_the_demo_corpus(work, monkeypatch):
-    """With all clips at hand and k = 0, it is what the protocol speaker-normalised does, validation speakers aside."""
+    """With all clips available and k = 0 it equals the protocol speaker-normalised, validation speakers aside."""
     experiments = plan(["statistics-svm"], "demo", [INDEPENDENT], views=[ORIGINAL], profile="quick")
     run_many(experiments[:1], progress=False, jobs=1)
     trained = speaker_adaptation.AdaptedSystem(experiments[0])
-    [full] = trained.enrolments(experiments[0].fold.test, None, [0], draws=1)
-    for speaker in set(full.answers.speakers):
-        clips = full.clips[full.answers.speakers == speaker]
+    [full] = trained.enrol(experiments[0].fold.test, None, [0], draws=1)
+    for speaker in set(full.predictions.speakers):
+        clips = full.clips[full.predictions.speakers == speaker]
         own, clip = StandardScaler().fit(np.concatenate([trained.features[clip] for clip in clips])), clips[0]
         scores = trained.scores((own.transform(trained.features[clip]).astype(np.float32),))
-        np.testing.assert_allclose(scores[0], full.answers.scores[full.clips == clip][0], atol=1e-3)
-    some = trained.enrolments(experiments[0].fold.test, 4, [2, 8], draws=3)
-    assert [each.at_hand.sum() for each in some] == [3 * 4 * 2] * 2
-    np.testing.assert_array_equal(some[0].at_hand, some[1].at_hand)
+        np.testing.assert_allclose(scores[0], full.predictions.scores[full.clips == clip][0], atol=1e-3)
+    some = trained.enrol(experiments[0].fold.test, 4, [2, 8], draws=3)
+    assert [each.available.sum() for each in some] == [3 * 4 * 2] * 2
+    np.testing.assert_array_equal(some[0].available, some[1].available)
     ks, curve = speaker_adaptation.adaptation_curve(experiments, draws=2, jobs=1)
     for file in (work / "enrolment").iterdir():
         file.write_bytes(file.read_bytes()[:1000])
@@ -456,7 +456,7 @@ def test_enrolment_on_the_demo_corpus(work, monkeypatch):
     assert (read_back[0], read_back[1].astype(str).to_dict()) == (ks, curve.astype(str).to_dict()), (
         "done once, then read"
     )
-    assert curve.gained[0].value == 0
+    assert curve.gain[0].value == 0
     assert curve.unseen.iloc[-1] is None
     assert len(speaker_adaptation.adaptation_table(curve)) == 7
     assert len(speaker_adaptation.conclusions(curve)) == 2

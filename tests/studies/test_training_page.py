@@ -23,20 +23,17 @@ def audit():
 
 
 def test_conclusions_count_what_is_shared_by_protocol(experiments, audit):
-    first, published, strict = training.conclusions(experiments, audit)
+    first, published, strict = training.headline(experiments, audit)
     whole = [plan([name], "demo", ["as-published", "speaker-independent"]) for name in ("majority", "dummynet-zcr")]
-    assert first.startswith(
-        f"{len(experiments)} of {sum(map(len, whole))} trainings of 2 systems under 2 protocols: no test clip shares"
-    )
+    count = f"{len(experiments)} of {sum(map(len, whole))}"
+    assert first.startswith(f"{count} trainings of 2 systems under 2 protocols: no test clip has a leak")
     tested = {name: sum(len(each.fold.test) for each in experiments if each.protocol.name == name)
               for name in ("as-published", "speaker-independent")}  # fmt: skip
-    assert published == f"as-published: 45 of {tested['as-published']} test clips are of a speaker in training."
-    assert (
-        strict
-        == f"speaker-independent: none of {tested['speaker-independent']} test clips are of a speaker in training."
-    )
+    shared = "test clips are of a training speaker."
+    assert published == f"as-published: 45 of {tested['as-published']} {shared}"
+    assert strict == f"speaker-independent: none of {tested['speaker-independent']} {shared}"
     audit.loc[len(audit)] = ["speaker-independent", "majority", COPY, "NO", 3]
-    assert "3 test clips share anything" in training.conclusions(experiments, audit)[0]
+    assert "3 test clips have a leak" in training.headline(experiments, audit)[0]
 
 
 def test_leaks_by_protocol_sum_over_systems(experiments, audit):

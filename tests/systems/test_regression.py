@@ -125,9 +125,9 @@ def test_a_changed_prediction_is_seen(loudness):
 
 def test_numbers_and_classes_never_share_a_table(loudness):
     experiments, _ = loudness
-    with pytest.raises(DataError, match="no place among classes"):
+    with pytest.raises(DataError, match="numeric targets, not classes"):
         collect_results(experiments)
-    with pytest.raises(DataError, match="no place among numbers"):
+    with pytest.raises(DataError, match="classes, not numeric targets"):
         collect_numbers(plan(["majority"], "demo", ["random"]))
 
 
@@ -181,7 +181,7 @@ def test_the_page_shows_one_result_against_the_truth(loudness):
     results = collect_numbers(loudness[0])
     best = dimensions.best_result(results)
     assert (best.system.name, best.protocol) == ("functionals-ridge-regression", "speaker-independent")
-    first = dimensions.conclusions(results)[0]
+    first = dimensions.headline(results)[0]
     assert first.startswith(f"loudness: {best.system.name}, speaker-independent, CCC 0.")
     numbers, speakers = dimensions.plot(best)
     points = numbers.figure.axes[0].lines[0]
@@ -192,7 +192,7 @@ def test_the_page_shows_one_result_against_the_truth(loudness):
     ).speaker.tolist()
     cards = protocol_cards(loudness[0])
     assert set(cards["Model selection"][cards.Protocol == "speaker-independent"]) == {
-        "inner cross-validation, speakers apart"
+        "speaker-independent inner cross-validation"
     }
 
 

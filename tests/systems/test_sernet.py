@@ -250,7 +250,7 @@ def test_validation_speakers_train_and_so_calibrate_nothing_where_they_choose_no
     for member in whole.members:
         assert read_run(member.folder).validation.empty is not member.system.chooses_epoch
     (table,) = protocol_cards([whole]).to_dict("records")
-    chose = ["the last epoch", "inner cross-validation, speakers apart", "best epoch on validation speakers"]
+    chose = ["last epoch", "speaker-independent inner cross-validation", "best epoch on validation speakers"]
     assert table["Model selection"] == "; ".join(chose)
 
 
