@@ -265,7 +265,7 @@ def test_the_gender_study_tests_both_genders_or_says_why_not(odd):
     tested = {clip for each in variants["all"] for clip in each.fold.test}
     clips = experiment.clips
     assert set(clips[clips["clip"].isin(tested)].gender) == {"female", "male"}
-    with pytest.raises(Infeasible, match="no speaker whose gender is female"):
+    with pytest.raises(Infeasible, match="no speaker is labelled female"):
         gender.plan_variants("statistics-svm", odd("one gender"), profile="quick")
     with pytest.raises(Infeasible, match=r"no folds train on women and on men|all .* training clips"):
         gender.plan_variants("statistics-svm", odd("two speakers with three clips each"), profile="quick")

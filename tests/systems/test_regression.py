@@ -107,7 +107,7 @@ def test_results_come_from_the_predictions(loudness):
     assert float(ridge.CCC.split()[0]) > 0.8, "the synthesiser's level can be heard"
     assert (ridge.Clips, ridge["Without value"], ridge.Folds) == (120, 0, "4 of 4")
     assert abs(float(table.loc[("training-mean", "random")].CCC.split()[0])) < 0.05
-    assert "a constant prediction has 0" in numbers_caption(experiments)
+    assert "a constant prediction has a CCC of 0" in numbers_caption(experiments)
     assert len(score_speakers(collect_numbers(experiments)[0])) == 8
 
 
