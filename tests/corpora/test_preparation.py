@@ -282,7 +282,7 @@ def test_interrupted_it_stops_in_one_line_and_leaves_nothing(work):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert errors.strip() == "sernb: stopped; what is finished stays, the same command goes on from there"
+    assert errors.strip() == "sernb: interrupted; finished work is kept, the same command resumes it"
     assert left_in(work) == []
 
 
