@@ -62,10 +62,10 @@ def experiment(csv, latex, dirty, jobs, cluster, **chosen) -> None:
 
 
 @command()
-@click.argument("system", metavar="SYSTEM", help="Of a row in reports/reference.")
-@click.argument("protocol", metavar="PROTOCOL", help="Of the row.")
-@option("--corpus", default="ravdess", metavar="C", help="Of the row.")
-@option("--seed", type=as_seed, default="0", metavar="N", help="Of the row.")
+@click.argument("system", metavar="SYSTEM", help="System of a row in reports/reference.")
+@click.argument("protocol", metavar="PROTOCOL", help="Protocol of the row.")
+@option("--corpus", default="ravdess", metavar="C", help="Corpus of the row.")
+@option("--seed", type=as_seed, default="0", metavar="N", help="Seed of the row.")
 @option(
     "--tolerance", type=as_points, metavar="POINTS", help="Allowed difference (default: 0.5; with another backend 1)."
 )

@@ -22,7 +22,13 @@ model_option = option("--model", type=as_absolute, default="", metavar="DIR", he
 @option(
     "--views", is_flag=True, help="Average over quieter, slower and faster copies of short recordings; 4 times slower."
 )
-@option("--coverage", type=as_share, default="0.9", metavar="SHARE", help="Of the prediction sets: 0.8, 0.9 or 0.95.")
+@option(
+    "--coverage",
+    type=as_share,
+    default="0.9",
+    metavar="SHARE",
+    help="Coverage of the prediction sets: 0.8, 0.9 or 0.95.",
+)
 @option("--speaker-clips", metavar="DIR", help="Unlabelled recordings of the same speaker, to adapt to.")
 @option("--classes", type=as_names, metavar="A,B", help="Restrict the classes; without prediction sets.")
 @json_option

@@ -139,7 +139,7 @@ def audit(split, corpus, data, allow_speakers, as_json) -> int | None:
 @data_option
 @option("--system", metavar="S", help="Features of this system, with its augmented copies (default: log-mel).")
 @option("--features", metavar="ENCODER", help="Embeddings by a pretrained encoder, see `sernb encoders`.")
-@option("--layers", default="all", metavar="L", help="Of the encoder: all, one as 2, or several as 1-3.")
+@option("--layers", default="all", metavar="L", help="Layers of the encoder: all, one as 2, or several as 1-3.")
 @option("--pooling", default="mean+std", metavar="P", help="mean, mean+std or frames.")
 @option("--csv", type=as_file, metavar="FILE", help="Write the features, one row per clip; FILE.gz is compressed.")
 @option(
