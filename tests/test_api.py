@@ -262,7 +262,7 @@ def test_rows_are_what_the_model_reads(model, sound):
         table = model.embed([CLIP, "gone.wav", np.tile(signal, 6)], rate)
     assert table.columns.tolist() == model.model.features.names
     assert table.index.names == ["file", "start", "end"]
-    np.testing.assert_array_equal(table.iloc[0], predict(model.model, CLIP).row)
+    np.testing.assert_array_equal(table.iloc[0], predict(model.model, CLIP).features)
     assert table.loc["gone.wav"].isna().all(axis=None)
     assert (table.loc["array 2"].reset_index()["end"] - table.loc["array 2"].reset_index()["start"] < 3.001).all()
     with pytest.raises(sernb.DataError, match="not frames"):

@@ -65,7 +65,7 @@ def format_clock(seconds: float) -> str:
     """Return a time as minutes and seconds, with hours where there are any.
 
     Examples:
-        >>> clock(3.7), clock(3725.2)
+        >>> format_clock(3.7), format_clock(3725.2)
         ('0:03.7', '1:02:05.2')
     """
     minutes, rest = divmod(round(seconds, 1), 60)
