@@ -367,5 +367,5 @@ def test_command_writes_csv_or_says_why_not(tmp_path, capsys):
     assert capsys.readouterr().out == f"{path}: FrameValues of 30 clips, 880 values each\n"
     assert main(["prepare", "demo", "--system", "majority", "--csv", str(path)]) == 1
     assert capsys.readouterr().err.splitlines() == [
-        "sernb: majority: hears nothing, so there are no features to write; name another system"
+        "sernb: majority: ignores its input, so there are no features to write; name another system"
     ]
