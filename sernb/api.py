@@ -1,6 +1,6 @@
-"""What other programs call: a model's predictions and embeddings, a corpus as a table, the worth of predictions.
+"""The public API: predictions and embeddings of a model, a corpus as a table, evaluation of predictions.
 
-``import sernb; found = sernb.load().predict(["one.wav", "two.mp3"])``: the package's own namespace holds these names.
+``import sernb; table = sernb.load().predict(["one.wav", "two.mp3"])``: the package exports these names.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from sernb.audio.recordings import list_sources, read_blocks
 from sernb.config import DataError
 from sernb.features import Embedding, Joined
 from sernb.features.tables import as_table, has_frames, require_encoders
-from sernb.prediction.formats import NUMBERS, rows_of, window_rows
+from sernb.prediction.formats import NUMBERS, recording_rows, window_rows
 from sernb.prediction.loading import load_model
 from sernb.prediction.model import MODELS, Model
 from sernb.prediction.predict import COVERAGE, adapt_to_speaker, cut_recording, predict_all
@@ -34,8 +34,8 @@ def load(name_or_path: str | Path | None = None) -> "Classifier":
 
     Args:
         name_or_path: a bundled model (``functionals-ridge``, ``embedding-functionals``), or the folder of a model or of
-            a finished run; by default the better bundled model, if ``sernb fetch whisper-tiny.en`` was given, else
-            ``functionals-ridge``
+            a finished run; by default ``embedding-functionals`` if its encoder was downloaded by ``sernb fetch
+            whisper-tiny.en``, else ``functionals-ridge``
 
     Raises:
         DataError: if there is no such model, its folder is damaged or of another version, or the weights of its encoder
@@ -48,7 +48,7 @@ def load(name_or_path: str | Path | None = None) -> "Classifier":
     bundled = sorted(each.name for each in MODELS.iterdir() if (each / "model.json").is_file())
     folder = MODELS / name_or_path if name_or_path in bundled else name_or_path
     if isinstance(folder, str) and not Path(folder).exists():
-        raise DataError(f"{folder}: is neither a folder nor a bundled model; bundled are {', '.join(bundled)}")
+        raise DataError(f"{folder}: is neither a folder nor a bundled model; bundled: {', '.join(bundled)}")
     try:
         model = load_model(folder)
         require_encoders(model.features)
@@ -59,7 +59,7 @@ def load(name_or_path: str | Path | None = None) -> "Classifier":
 
 @dataclass(frozen=True, repr=False)
 class Classifier:
-    """A model that was loaded: it predicts, and gives the features that it reads."""
+    """A loaded model: predicts emotions, and returns the features that it uses."""
 
     model: Model
 
@@ -69,26 +69,26 @@ class Classifier:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the model."""
         return self.model.name
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """What it can predict, in the order of its scores."""
+        """Classes that it predicts, in the order of its scores."""
         return self.model.classes
 
     @property
     def sampling_rate(self) -> Hertz:
-        """The rate to which recordings are brought, hertz."""
+        """Sampling rate of its input, hertz; recordings are resampled to it."""
         return self.model.sampling_rate
 
     @property
     def metadata(self) -> dict:
-        """What its folder says of it: training data, licence, measured scores."""
-        return self.model.about
+        """Content of ``model.json``: training data, licence, scores; of a run, its config."""
+        return self.model.metadata
 
     def only(self, classes: Sequence[str]) -> "Classifier":
-        """Return a model that chooses among some classes only; of its prediction sets nothing is known then.
+        """Return a model restricted to some of its classes; it has no prediction sets.
 
         Raises:
             DataError: if a class is unknown, or there are fewer than two
@@ -111,31 +111,31 @@ class Classifier:
             recordings: a file, folder or pattern, or an array of samples, or several of them. An array is one signal,
                 ``(samples,)`` or ``(samples, channels)``: float from -1 to 1, or uint8, int16 or int32 as in WAV files
             sampling_rate: of the arrays, hertz; files have their own
-            timeline: a row for each window of 3 s, every 1.5 s, instead of one for each recording
-            views: use quieter, slower and faster copies of short recordings too
+            timeline: return a row for each window of 3 s, every 1.5 s, instead of one for each recording
+            views: test-time augmentation: average over quieter, slower and faster copies of short recordings
             coverage: of the prediction sets: 0.8, 0.9 or 0.95
-            speaker_clips: folder of recordings of the same voice, emotions unknown, to adapt to
+            speaker_clips: folder of unlabelled recordings of the same speaker, to adapt to
 
         Returns:
             a row for each recording, in order, with the columns of ``sernb predict --csv``: ``file``, ``seconds`` (of
-            windows ``start`` and ``end``), ``answer`` (an emotion or "not sure"), ``set`` (with spaces between; empty
-            where none is known), ``recording`` (in domain, borderline, out of domain), ``reliable`` (the answer is firm
-            and the recording in domain); then ``prediction`` (the likeliest emotion, sure or not), ``confidence`` (its
-            probability), ``notes`` (reasons for doubt, and what is odd about the file), ``error`` (why there is no
-            prediction; else empty) and a column of probabilities for each class
+            windows ``start`` and ``end``), ``answer`` (an emotion or "not sure"), ``set`` (separated by spaces; empty
+            if there is none), ``recording`` (in domain, borderline, out of domain), ``reliable`` (the answer is an
+            emotion and the recording in domain); then ``prediction`` (the most probable emotion, whatever its
+            confidence), ``confidence`` (its probability), ``notes`` (reasons for doubt, and remarks on the file),
+            ``error`` (why there is no prediction; otherwise empty) and a column of probabilities for each class
 
         Raises:
-            DataError: if something is neither path nor array, arrays have no sampling rate, or an option is unknown.
-                What is wrong with one recording becomes its row
+            DataError: if an item is neither path nor array, arrays have no sampling rate, or the model has no sets of
+                the coverage. An error of a single recording is reported in its row
         """
         import pandas as pd
 
         self.model.threshold(coverage)
         sources = list_sources(recordings, sampling_rate)
-        voice = adapt_to_speaker(self.model, speaker_clips) if speaker_clips else None
-        options = {"timeline": timeline, "views": views, "coverage": coverage, "voice": voice}
-        make = partial(window_rows if timeline else rows_of, classes=self.classes)
-        rows = [row for each in predict_all(self.model, sources, **options) for row in make(*each)]
+        adapted = adapt_to_speaker(self.model, speaker_clips) if speaker_clips else None
+        options = {"timeline": timeline, "views": views, "coverage": coverage, "adapted": adapted}
+        make_rows = partial(window_rows if timeline else recording_rows, classes=self.classes)
+        rows = [row for each in predict_all(self.model, sources, **options) for row in make_rows(*each)]
         columns = ["file", *(("start", "end") if timeline else ("seconds",))]
         columns += [
             "answer",
@@ -151,35 +151,35 @@ class Classifier:
         return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(NUMBERS & {*columns} | {*self.classes}, float))
 
     def embed(self, recordings: object, sampling_rate: Hertz | None = None, *, frames: bool = False) -> "pd.DataFrame":
-        """Return what the model reads of recordings: embeddings of its encoder, functionals, or both side by side.
+        """Return the features that the model uses: embeddings, functionals, or both.
 
         Args:
-            recordings: as :meth:`predict` takes them
+            recordings: as for :meth:`predict`
             sampling_rate: of the arrays, hertz
-            frames: one row for each position of the encoder (of Whisper: 20 ms, from the first that is not silent)
+            frames: return one row for each position of the encoder (of Whisper: 20 ms, from the first non-silent one)
 
         Returns:
-            float32, a column a feature. The index says file, start and end in seconds, and of frames their number: a
-            row for each recording or, where it is longer than the training clips, for each window of 3 s. What cannot
-            be read is a row of NaN, and a warning says why
+            float32, one column per feature. The index holds file, start and end in seconds, and the number of a frame;
+            there is one row for each recording or, if it is longer than the training clips, for each window of 3 s. A
+            recording that cannot be read gives a row of NaN and a warning
 
         Raises:
-            DataError: if the model reads no frames but they are wanted, or the other way round; as :meth:`predict`
+            DataError: if frames are requested of a model without them, or the other way round; else as :meth:`predict`
         """
         features = _framed(self.model) if frames else self.model.features
 
-        def of(recording: Recording) -> list:
+        def compute(recording: Recording) -> list:
             if frames:
                 signal = np.concatenate(list(read_blocks(recording, features.sampling_rate)))
                 return [(0.0, recording.seconds, features(signal))]
             return [(start, end, features(signal)) for start, end, signal in cut_recording(self.model, recording)]
 
         sources = list_sources(recordings, sampling_rate)
-        found = ((source.name, source.use(of)) for source in sources)
+        results = ((source.name, source.use(compute)) for source in sources)
         rows = (
-            (name, *piece)
-            for name, pieces in found
-            for piece in (pieces if isinstance(pieces, list) else [(0.0, np.nan, pieces)])
+            (name, *segment)
+            for name, segments in results
+            for segment in (segments if isinstance(segments, list) else [(0.0, np.nan, segments)])
         )
         return as_table(rows, features.names, frames=frames)
 
@@ -193,20 +193,20 @@ def _framed(model: Model) -> "Features":
     if has_frames(features):
         return features
     raise DataError(
-        f"{model.name}: reads one row a recording, so that it has no frames; take a model with an encoder, as "
+        f"{model.name}: uses one row of features per recording, not frames; use a model with an encoder, such as "
         "embedding-functionals, or sernb.features(recordings, 'log-mel')"
     )
 
 
 class CorpusTable(NamedTuple):
-    """The clips of a corpus, and what is known of it: ``clips, metadata = sernb.corpus("ravdess")``."""
+    """The clips and metadata of a corpus: ``clips, metadata = sernb.corpus("ravdess")``."""
 
     clips: "pd.DataFrame"
     metadata: dict[str, object]
 
 
 def corpus(name: str, data: str | Path | None = None) -> CorpusTable:
-    """Return the clips of a corpus as a table, and what is known of the corpus.
+    """Return the clips of a corpus as a table, and its metadata.
 
     Args:
         name: a corpus, several as ``ravdess+tess``, some clips as ``ravdess:gender=female`` or ``tess:available``, or a
@@ -214,12 +214,12 @@ def corpus(name: str, data: str | Path | None = None) -> CorpusTable:
         data: folder of the recordings, by default ``$SERNB_DATA``
 
     Returns:
-        ``clips``: a row a clip with clip, file (missing where the recording is not on this machine), speaker, gender,
-        emotion, sentence and what else its publishers say; ``metadata``: name, title, about, licence, citation,
-        emotions, clips, speakers, and whether its recordings are of people (``evidence``)
+        ``clips``: one row per clip with clip, file (missing if the recording is not on this machine), speaker, gender,
+        emotion, sentence and further columns of its publishers; ``metadata``: name, title, about, licence, citation,
+        emotions, clips, speakers, and whether the recordings are of people, not synthetic (``evidence``)
 
     Raises:
-        DataError: if the name is unknown, or no clip is left
+        DataError: if the name is unknown, or no clip matches
 
     Examples:
         >>> clips, metadata = corpus("ravdess")
@@ -234,8 +234,8 @@ def corpus(name: str, data: str | Path | None = None) -> CorpusTable:
     files = find_recordings(pool, clips["clip"].tolist(), data)
     clips = clips.assign(file=[str(files[clip]) if clip in files else None for clip in clips["clip"]])
     first = ["clip", "file", "corpus"]
-    said = set(clips["emotion"])
-    metadata |= {"emotions": tuple(each for each in EMOTIONS if each in said), "evidence": pool.evidence}
+    emotions = set(clips["emotion"])
+    metadata |= {"emotions": tuple(each for each in EMOTIONS if each in emotions), "evidence": pool.evidence}
     metadata |= {"clips": len(clips), "speakers": clips["speaker"].nunique()}
     return CorpusTable(clips[[*first, *(column for column in clips if column not in first)]], metadata)
 
@@ -243,24 +243,25 @@ def corpus(name: str, data: str | Path | None = None) -> CorpusTable:
 def evaluate(
     truth: Sequence[str], scores: object, *, classes: Sequence[str] | None = None, speakers: Sequence | None = None
 ) -> "pd.DataFrame":
-    """Return what predictions are worth: UAR, WAR, macro F1 and top 3, with intervals and chance levels.
+    """Evaluate predictions: UAR, WAR, macro F1, top 3, with intervals and chance levels.
 
-    UAR is the mean recall over the classes that occur, WAR is accuracy. Intervals are the 95 % of 2000 resamplings of
-    speakers; with fewer than five, or unknown ones, of clips, and then too narrow for other speakers.
+    UAR is the mean recall over the classes that occur, WAR is accuracy. Intervals are 95 % bootstrap intervals, from
+    2000 resamplings of speakers; of clips, if speakers are unknown or fewer than five, and then too narrow for new
+    speakers.
 
     Args:
-        truth: the class of each clip, ``(clips,)``: names, or numbers of ``classes``
-        scores: what :meth:`Classifier.predict` returned for the same clips; or an array, ``(clips, classes)``; or the
-            names of the predicted classes, ``(clips,)``, which have no top 3
+        truth: the class of each clip, ``(clips,)``: names, or indices into ``classes``
+        scores: the table of :meth:`Classifier.predict` for the same clips; or an array, ``(clips, classes)``; or the
+            names of the predicted classes, ``(clips,)``, without top-3 accuracy
         classes: names of the columns of ``scores``; of an array in their order, of a table those to use
-        speakers: who speaks, ``(clips,)``
+        speakers: of the clips, ``(clips,)``
 
     Returns:
-        a row for each metric; columns: value, low, high (0 … 1), chance (what the best fixed answer reaches on these
+        a row for each metric; columns: value, low, high (0 … 1), chance (score of the best constant prediction on these
         clips), clips, speakers, resampled ("speakers" or "clips")
 
     Raises:
-        DataError: if lengths differ, a truth is none of the classes, or a score is missing
+        DataError: if lengths differ, a truth is not among the classes, or a score is missing
 
     Examples:
         >>> print(evaluate(["sad", "sad", "angry"], ["sad", "angry", "angry"])[["value", "chance", "clips"]].round(3))
@@ -274,53 +275,56 @@ def evaluate(
     from sernb.evaluation import evaluate as measure
 
     truth = np.asarray(truth)
-    names, values, top = _scores(truth, scores, classes)
+    names, values, has_top3 = _scores(truth, scores, classes)
     speakers = np.zeros(len(truth)) if speakers is None else np.asarray(speakers)
     if not len(truth) == len(values) == len(speakers) or not len(truth):
-        raise DataError(f"{len(truth)} truths, {len(values)} rows of scores, {len(speakers)} speakers: one each a clip")
+        raise DataError(f"{len(truth)} truths, {len(values)} rows of scores, {len(speakers)} speakers: lengths differ")
     if (missing := int((~np.isfinite(values)).any(axis=1).sum())) > 0:
         raise DataError(
-            f"{missing} of {len(values)} clips have no scores, as where a recording could not be used; leave them out "
-            "of truth and scores, and say how many they are"
+            f"{missing} of {len(values)} clips have no scores, as for recordings that could not be read; leave them "
+            "out of truth and scores, and report their number"
         )
     if truth.dtype.kind in "iu":
-        truth = np.asarray([names[at] if 0 <= at < len(names) else at for at in truth.tolist()], object)
-    at = {name: number for number, name in enumerate(names)}
-    if unknown := [each for each in truth.tolist() if each not in at]:
+        truth = np.asarray(
+            [names[class_index] if 0 <= class_index < len(names) else class_index for class_index in truth.tolist()],
+            object,
+        )
+    class_index = {name: number for number, name in enumerate(names)}
+    if unknown := [each for each in truth.tolist() if each not in class_index]:
         raise DataError(
             f"{unknown[0]!r:.60} is none of the classes of the scores, {', '.join(map(str, names))}; leave such clips "
-            "out of truth and scores, or map them, and say so"
+            "out of truth and scores, or map them, and report it"
         )
-    found = measure(np.array([at[each] for each in truth.tolist()]), values, speakers)
-    kept = {"UAR": "uar", "WAR": "war", "macro F1": "macro_f1", **({"top 3": "top3"} if top else {})}
-    intervals = [getattr(found, name) for name in kept.values()]
+    metrics = measure(np.array([class_index[each] for each in truth.tolist()]), values, speakers)
+    attributes = {"UAR": "uar", "WAR": "war", "macro F1": "macro_f1", **({"top 3": "top3"} if has_top3 else {})}
+    intervals = [getattr(metrics, name) for name in attributes.values()]
     return pd.DataFrame(
         {
             "value": [each.value for each in intervals],
             "low": [each.low for each in intervals],
             "high": [each.high for each in intervals],
-            "chance": [getattr(found, f"{name}_floor") for name in kept.values()],
-            "clips": found.clips,
-            "speakers": found.speakers if len(set(speakers.tolist())) > 1 else None,
-            "resampled": found.resampled,
+            "chance": [getattr(metrics, f"{name}_floor") for name in attributes.values()],
+            "clips": metrics.clips,
+            "speakers": metrics.speakers if len(set(speakers.tolist())) > 1 else None,
+            "resampled": metrics.resampled,
         },
-        index=list(kept),
+        index=list(attributes),
     )
 
 
 def _scores(truth: np.ndarray, scores: object, classes: Sequence[str] | None) -> tuple[list, np.ndarray, bool]:
-    """Return the names of classes, scores of each clip and class, and whether they rank the classes."""
+    """Return class names, scores, ``(clips, classes)``, and whether top-3 accuracy is defined for them."""
     if hasattr(scores, "columns"):
-        numbers = scores.select_dtypes("number").columns
-        names = list(classes) if classes is not None else [each for each in numbers if each not in NUMBERS]
-        if absent := [each for each in names if each not in numbers]:
-            raise DataError(f"{absent[0]!r:.60}: is no column of numbers in the scores; there are {', '.join(numbers)}")
+        numeric = scores.select_dtypes("number").columns
+        names = list(classes) if classes is not None else [each for each in numeric if each not in NUMBERS]
+        if absent := [each for each in names if each not in numeric]:
+            raise DataError(f"{absent[0]!r:.60}: is not a numeric column of the scores; known: {', '.join(numeric)}")
         return names, scores[names].to_numpy(float), len(names) > 3
     values = np.asarray(scores)
     if values.ndim == 1 and values.dtype.kind in "OUST":
         names = list(classes) if classes is not None else sorted({*values.tolist(), *truth.tolist()}, key=str)
         if absent := [each for each in values.tolist() if each not in names]:
-            raise DataError(f"{absent[0]!r:.60}: is predicted, but none of the classes {', '.join(map(str, names))}")
+            raise DataError(f"{absent[0]!r:.60}: is predicted, but not a class; classes: {', '.join(map(str, names))}")
         return names, np.array([[each == name for name in names] for each in values.tolist()], float), False
     if values.ndim != 2 or values.dtype.kind not in "fiu":
         raise DataError(
@@ -329,5 +333,5 @@ def _scores(truth: np.ndarray, scores: object, classes: Sequence[str] | None) ->
         )
     names = list(range(values.shape[1])) if classes is None else list(classes)
     if len(names) != values.shape[1] or len(set(names)) < len(names):
-        raise DataError(f"{len(names)} classes for {values.shape[1]} columns of scores: one different name each")
+        raise DataError(f"{len(names)} classes for {values.shape[1]} columns of scores: each needs its own name")
     return names, values.astype(float), len(names) > 3

@@ -180,7 +180,7 @@ def test_the_command_predicts_many_and_sums_up(installed):
     [
         (
             "report",
-            "sernb report needs the workbook, which is not here: give this command in its checkout, after pip install",
+            "sernb report needs the workbook: run it in its checkout, after pip install",
         ),
         ("corpora", ""),
         ("encoders", ""),

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from sernb.prediction.final_model import train_final_model
-from sernb.prediction.loading import SHIPPED, WITH_ENCODER, load_model
+from sernb.prediction.loading import BUNDLED, BUNDLED_WITH_ENCODER, load_model
 from sernb.runtime.bounded import arrays_in
 from sernb.runtime.progress import progress_line
 
-MODELS = {SHIPPED: "functionals-ridge-robust", WITH_ENCODER: "embedding-functionals-robust"}
+MODELS = {BUNDLED: "functionals-ridge-robust", BUNDLED_WITH_ENCODER: "embedding-functionals-robust"}
 
 
 def differences(folder: Path, other: Path) -> list[str]:
     """Return in which values two folders of a model differ beyond rounding; the same make gives none."""
-    first, second = ({**load_model(each).about} for each in (folder, other))
+    first, second = ({**load_model(each).metadata} for each in (folder, other))
     for about in (first, second):
         for name in ("provenance", "weights_sha256"):
             about.pop(name)
@@ -49,7 +49,7 @@ def main() -> None:
     """Make the bundled models, or say how they differ from a new make."""
     parser = argparse.ArgumentParser(prog="python -m tools.bundled_models", description=__doc__.partition(":")[0])
     parser.add_argument("--corpus", default="ravdess", metavar="C", help="to train on")
-    parser.add_argument("--foreign", default="tess:available", metavar="C", help="to measure on once more")
+    parser.add_argument("--foreign", default="tess:available", metavar="C", help="for evaluation only")
     parser.add_argument("--only", choices=[folder.name for folder in MODELS], help="one of the two")
     parser.add_argument(
         "--check", action="store_true", help="change nothing: say how the models differ from a new make"

@@ -22,7 +22,7 @@ import pandas as pd
 
 from sernb.config import DataError
 from sernb.corpora.registry import get_corpus
-from sernb.prediction.loading import SHIPPED, WITH_ENCODER
+from sernb.prediction.loading import BUNDLED, BUNDLED_WITH_ENCODER
 from sernb.results.committed import REFERENCE, read_rows, read_table
 from sernb.results.literature import LITERATURE
 from sernb.systems.registry import SYSTEMS, get_system
@@ -38,7 +38,7 @@ CORPORA_HEADING = (
     "| corpus | clips | speakers | licence | source | `sernb fetch` |"  # a test compares it with the records
 )
 PAGE = "60_compare_systems.html"
-BUNDLED = {"model": SHIPPED, "encoder-model": WITH_ENCODER}
+BUNDLED = {"model": BUNDLED, "encoder-model": BUNDLED_WITH_ENCODER}
 _VALUE = re.compile(r"[\d.]+")
 # What belongs to a score, and stands nowhere outside of marks: 65.9, [61.4, ± 0.4, p = 0.01, 5 %, 3 points, 1440 …
 UNMARKED = re.compile(r"\d\.\d|\[[−-]?\d|±|\bp [=<]|\d\s%|\d\spoints?\b|\d{3,}")

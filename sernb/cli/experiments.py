@@ -1,4 +1,4 @@
-"""Commands that train and test systems, and say how far that is."""
+"""Commands that train and test systems, reproduce committed results, and show progress."""
 
 import json
 import sys
@@ -14,13 +14,13 @@ COLUMNS = ("System", "Protocol", "Options", "Seed", "UAR", "UAR floor", "WAR", "
 
 @command()
 @plan_options(required=True)
-@option("--csv", type=as_file, metavar="FILE", help="Write the results table to FILE, what made each row included.")
-@option("--latex", type=as_file, metavar="FILE", help="Write the table that is printed, and its caption, for LaTeX.")
-@option("--dirty", is_flag=True, help="Write it even so; rows of uncommitted code are marked.")
+@option("--csv", type=as_file, metavar="FILE", help="Write the results table with provenance to FILE.")
+@option("--latex", type=as_file, metavar="FILE", help="Write the printed table and its caption to FILE, for LaTeX.")
+@option("--dirty", is_flag=True, help="Allow uncommitted code; its rows are marked.")
 @jobs_option
-@option("--cluster", metavar="ADDRESS", help="Scheduler of Dask that does the runs, as tcp://127.0.0.1:8786.")
+@option("--cluster", metavar="ADDRESS", help="Dask scheduler that executes the runs, as tcp://127.0.0.1:8786.")
 def experiment(csv, latex, dirty, jobs, cluster, **chosen) -> None:
-    """Train and test systems; what is done is not done again."""
+    """Train and test systems; finished runs are not repeated."""
     from sernb.results.latex import latex_table
     from sernb.results.numbers import numbers_caption, numbers_table
     from sernb.results.tables import caption, made_table, results_table, seeds_table
@@ -33,54 +33,57 @@ def experiment(csv, latex, dirty, jobs, cluster, **chosen) -> None:
         refuse_uncommitted()
     experiments = _plan(**chosen)
     for sentence in experiments.left_out:
-        print(f"sernb: left out: {sentence}", file=sys.stderr)
+        print(f"sernb: skipped: {sentence}", file=sys.stderr)
     run_many(experiments, jobs=jobs, cluster=cluster, data=chosen["data"])
     numeric = experiments[0].labels.numeric
     table = (numbers_table if numeric else results_table)(experiments)
     columns = tuple(table) if numeric else (*COLUMNS[:4], UNCOMMITTED_CODE, *COLUMNS[4:])
     if csv:
-        made = made_table(experiments, dirty=dirty)
+        provenance = made_table(experiments, dirty=dirty)
         with atomic_or_through(csv) as unfinished:
-            given = {f"--{name.replace('_', '-')}": chosen[name] for name in OPTIONS}
-            given = {name: value for name, value in given.items() if value not in (None, "", "natural")}
-            table = table.assign(Corpus=chosen["corpus"], **given, **made)
+            options = {f"--{name.replace('_', '-')}": chosen[name] for name in OPTIONS}
+            options = {name: value for name, value in options.items() if value not in (None, "", "natural")}
+            table = table.assign(Corpus=chosen["corpus"], **options, **provenance)
             table.drop(columns=UNCOMMITTED_CODE, errors="ignore").to_csv(unfinished, index=False)
-    about = (numbers_caption if numeric else caption)(experiments)
-    shown = [table[[column for column in columns if column in table]]]
-    shown += [seeds_table(experiments)] if len(chosen["seeds"]) > 1 and not numeric else []
+    caption_text = (numbers_caption if numeric else caption)(experiments)
+    tables = [table[[column for column in columns if column in table]]]
+    tables += [seeds_table(experiments)] if len(chosen["seeds"]) > 1 and not numeric else []
     if latex:
         with atomic_or_through(latex) as unfinished:
-            whole = f"{experiments[0].corpus.title}. {about}"
-            made = [
-                latex_table(each, whole, label=label) for each, label in zip(shown, ("results", "seeds"), strict=False)
+            full_caption = f"{experiments[0].corpus.title}. {caption_text}"
+            provenance = [
+                latex_table(shown_table, full_caption, label=label)
+                for shown_table, label in zip(tables, ("results", "seeds"), strict=False)
             ]
-            unfinished.write_text("% needs \\usepackage{booktabs}\n" + "\n".join(made), encoding="utf-8")
-    for each in shown:
-        print(each.to_string(index=False))
-    print(about)
+            unfinished.write_text("% needs \\usepackage{booktabs}\n" + "\n".join(provenance), encoding="utf-8")
+    for shown_table in tables:
+        print(shown_table.to_string(index=False))
+    print(caption_text)
 
 
 @command()
-@click.argument("system", metavar="SYSTEM", help="Of a row in reports/reference.")
-@click.argument("protocol", metavar="PROTOCOL", help="Of the row.")
-@option("--corpus", default="ravdess", metavar="C", help="Of the row.")
-@option("--seed", type=as_seed, default="0", metavar="N", help="Of the row.")
-@option("--tolerance", type=as_points, metavar="POINTS", help="Allowed (default: 0.5; of another backend 1).")
+@click.argument("system", metavar="SYSTEM", help="System of a row in reports/reference.")
+@click.argument("protocol", metavar="PROTOCOL", help="Protocol of the row.")
+@option("--corpus", default="ravdess", metavar="C", help="Corpus of the row.")
+@option("--seed", type=as_seed, default="0", metavar="N", help="Seed of the row.")
+@option(
+    "--tolerance", type=as_points, metavar="POINTS", help="Allowed difference (default: 0.5; with another backend 1)."
+)
 @jobs_option
 @data_option
 def verify(system, protocol, corpus, seed, tolerance, jobs, data) -> int | None:
-    """Make a committed result again, from the recordings, and compare."""
+    """Reproduce a committed result from the recordings, and compare."""
     from sernb.results.reproduce import find_row, format_command, reproduce, tolerance_for
 
     row = find_row(system, protocol, corpus, seed)
-    say(f"{row.System} {row.Protocol} on {row.Corpus}, folds {row.Folds}, made again as by `{format_command(row)}`")
+    say(f"reproducing {row.System} {row.Protocol} on {row.Corpus}, folds {row.Folds}: `{format_command(row)}`")
     usual, note = tolerance_for(row)
     if note:
         say(note)
     allowed = usual if tolerance is None else tolerance
     scores = reproduce(row, jobs=jobs, data=data)
     for each in scores:
-        print(f"{each.name}: {each.committed:g} committed, {each.again:g} made again, difference {each.difference:+g}")
+        print(f"{each.name}: {each.committed:g} committed, {each.again:g} reproduced, difference {each.difference:+g}")
     missed = ", ".join(each.name for each in scores if abs(each.difference) > allowed)
     print(f"within {allowed:g} points: {f'differ by more: {missed}' if missed else 'all agree'}")
     return PROBLEMS if missed else None
@@ -90,14 +93,14 @@ def verify(system, protocol, corpus, seed, tolerance, jobs, data) -> int | None:
 @plan_options(required=False)
 @json_option
 def status(as_json, **chosen) -> None:
-    """What is done, running, failed and left of an experiment, or of all runs."""
+    """Show the finished, running, failed and remaining runs of an experiment, or of all."""
     from sernb.runs.status import find_runs, format_progress, read_progress, summarise
 
-    named = [chosen[name] for name in ("systems", "corpus", "protocol")]
-    if any(named) and not all(named):
-        raise DataError("status needs --systems, --corpus and --protocol together, or none of them: then all runs")
+    selectors = [chosen[name] for name in ("systems", "corpus", "protocol")]
+    if any(selectors) and not all(selectors):
+        raise DataError("status needs --systems, --corpus and --protocol together, or none of them, for all runs")
     work = work_folder()
-    runs = [each.folder for each in _plan(**chosen)] if all(named) else find_runs(work)
+    runs = [each.folder for each in _plan(**chosen)] if all(selectors) else find_runs(work)
     progress = [read_progress(run, work) for run in runs]
     print(json.dumps(summarise(progress), indent=1) if as_json else "\n".join(format_progress(progress)))
 

@@ -1,4 +1,4 @@
-"""Commands that make models, and bring them elsewhere."""
+"""Commands that train and export models."""
 
 import sys
 
@@ -7,21 +7,21 @@ import click
 from sernb.cli.option_values import as_file
 from sernb.cli.options import POOL, command, jobs_option, option, profile_option
 
-replace_option = option("--replace", is_flag=True, help="An earlier result of this command in DIR is replaced.")
+replace_option = option("--replace", is_flag=True, help="Replace an earlier result of this command in DIR.")
 
 
 @command()
 @click.argument("corpus", metavar="CORPUS", help=POOL)
-@option("--system", required=True, metavar="S", help="As functionals-ridge, embedding-functionals or sernet.")
+@option("--system", required=True, metavar="S", help="For example functionals-ridge, embedding-functionals or sernet.")
 @option("--to", "folder", required=True, type=as_file, metavar="DIR", help="Folder of the model, new or empty.")
-@option("--foreign", default="", metavar="C", help="A corpus to measure on once more; nothing is chosen there.")
+@option("--foreign", default="", metavar="C", help="A further corpus for evaluation only.")
 @profile_option(default="full")
 @replace_option
 @jobs_option
 def train(corpus, system, folder, foreign, profile, replace, jobs) -> None:
-    """Train a model on all clips of a corpus: calibrated, measured, with its card.
+    """Train a model on all clips of a corpus, with calibration, evaluation and model card.
 
-    The folder is then what `sernb predict --model` and `sernb app --model` read.
+    Use its folder with `sernb predict --model` and `sernb app --model`.
     """
     from sernb.prediction.make_model import make_model
 
@@ -29,26 +29,23 @@ def train(corpus, system, folder, foreign, profile, replace, jobs) -> None:
         print(f"sernb: {sentence}", file=sys.stderr)
 
     options = {"foreign_name": foreign, "profile": profile, "replace": replace, "jobs": jobs, "announce": announce}
-    about = make_model(system, corpus, folder, **options)
-    scores = about["figures"].get("held-out speakers") or about["figures"]["held-out clips"]
-    whom = "speakers that were not trained on" if about["sets"] else "clips of the same speaker"
-    print(f"model: {folder}: UAR {scores['UAR']} % ({whom}; chance level {scores['UAR floor']}), see its README.md")
+    metadata = make_model(system, corpus, folder, **options)
+    scores = metadata["figures"].get("held-out speakers") or metadata["figures"]["held-out clips"]
+    clips = "unseen speakers" if metadata["sets"] else "clips of the same speaker"
+    print(f"model: {folder}: UAR {scores['UAR']} % ({clips}; chance level {scores['UAR floor']}), see its README.md")
 
 
 @command()
 @click.argument("model", metavar="MODEL", help="Folder of a model or of a run, or the word bundled.")
-@option("--format", "form", type=click.Choice(["onnx", "litert"]), required=True, help="Of the file.")
+@option("--format", "form", type=click.Choice(["onnx", "litert"]), required=True, help="File format.")
 @option("--to", "folder", required=True, type=as_file, metavar="DIR", help="Folder of the export, new or empty.")
 @replace_option
 def export(model, form, folder, replace) -> None:
-    """Write a model for another runtime, with features where these can be part of it, and a known answer."""
+    """Export a model for another runtime, with its features if possible and a test example."""
     from sernb.prediction.export import export_model
     from sernb.prediction.loading import load_model
 
-    about = export_model(load_model(None if model == "bundled" else model), form, folder, replace=replace)
-    size = (folder / about["file"]).stat().st_size
-    reads = ", ".join(about["inputs"])
-    off = about["off_at_most"]
-    print(
-        f"{folder / about['file']}: {size / 1e6:.1f} MB, reads {reads}; differs from the workbook by {off:.1g} at most"
-    )
+    metadata = export_model(load_model(None if model == "bundled" else model), form, folder, replace=replace)
+    file, inputs, difference = folder / metadata["file"], ", ".join(metadata["inputs"]), metadata["off_at_most"]
+    size = file.stat().st_size / 1e6
+    print(f"{file}: {size:.1f} MB, input {inputs}; probabilities differ by up to {difference:.1g}")

@@ -12,11 +12,15 @@ out_option = option("--out", type=as_file, metavar="DIR", help="Folder of the pa
 
 
 @command()
-@click.argument("notebook", metavar="NOTEBOOK", type=as_file, help="A file, or the name of one of ours, as 30_train.")
-@option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; lists with commas.")
+@click.argument(
+    "notebook", metavar="NOTEBOOK", type=as_file, help="A file, or the name of a notebook here, as 30_train."
+)
+@option(
+    "-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; separate list items by commas."
+)
 @out_option
 def run(notebook, parameters, out) -> None:
-    """Run one notebook without a screen: executed notebook and HTML page."""
+    """Execute one notebook; write the executed notebook and an HTML page."""
     from sernb.corpora.pool import folder_name, parse_pool
     from sernb.reporting.execution import NotebookFailed, parse_parameters, read_parameters
     from sernb.reporting.execution import run as run_notebook
@@ -29,15 +33,15 @@ def run(notebook, parameters, out) -> None:
         defaults = read_parameters(source)
     except ModuleNotFoundError:
         raise
-    except Exception as error:  # whatever nbformat trips over first
-        raise DataError(f"{source}: is no notebook that can be read; known: {known}") from error
+    except Exception as error:  # nbformat may raise anything
+        raise DataError(f"{source}: is not a readable notebook; known: {known}") from error
     try:
         values = parse_parameters(source, list(parameters))
     except ValueError as error:
         raise DataError(str(error)) from error
     if values.get("data"):
         values["data"] = as_absolute(str(values["data"]))
-    if values.get("corpus"):  # a folder of one's own has a name that holds wherever a notebook runs
+    if values.get("corpus"):  # makes the path of a local corpus absolute: notebooks run in their own folder
         values["corpus"] = parse_pool(str(values["corpus"]), values.get("data")).name
     corpus = values.get("corpus", defaults.get("corpus", "demo"))
     try:
@@ -50,10 +54,10 @@ def run(notebook, parameters, out) -> None:
 @option("--corpus", default="demo", metavar="C", help=POOL)
 @data_option
 @profile_option(default="quick")
-@option("--systems", type=as_names, metavar="A,B", help="Default: one of each publication, and ours.")
-@option("--development", is_flag=True, help="With the choice of features, architecture and augmentation.")
-@option("--studies", is_flag=True, help="With the studies of gender, noise, speakers and leaks.")
-@option("--seed", type=as_seed, default="0", metavar="N", help="Of everything random.")
+@option("--systems", type=as_names, metavar="A,B", help="Systems (default: one per publication, and ours).")
+@option("--development", is_flag=True, help="Add the selection of features, architecture and augmentation.")
+@option("--studies", is_flag=True, help="Add the studies of gender, noise, speakers and leaks.")
+@option("--seed", type=as_seed, default="0", metavar="N", help="Random seed.")
 @out_option
 def report(corpus, data, systems, **settings) -> None:
     """Run all notebooks on a corpus and write a report with an index page."""

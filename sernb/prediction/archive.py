@@ -1,4 +1,4 @@
-"""What the page keeps when a person asks for it: recordings and what was said of them, for nobody else to read."""
+"""Archive of the app: recordings that the user chose to keep and their predictions, readable by that user only."""
 
 import contextlib
 import json
@@ -17,14 +17,14 @@ from sernb.config import DataError
 from sernb.prediction.predict import is_reliable
 from sernb.runtime.bounded import arrays_in
 
-LARGEST = 200 * 2**20  # bytes of a recording, and of all uploads that are at work together
-LONGEST_ENTRY = 2**20  # bytes of what was said of a recording
-KEPT = re.compile(r"sernb-\d{8}-\d{6}-[0-9a-f]{8}")  # names of what the page keeps; nothing else is listed or deleted
-VOICE = "sernb-voice.npz"
+LARGEST = 200 * 2**20  # bytes of one recording, and of all uploads in progress together
+LONGEST_ENTRY = 2**20  # bytes of a stored prediction
+KEY = re.compile(r"sernb-\d{8}-\d{6}-[0-9a-f]{8}")  # file names of kept recordings; no other file is listed or deleted
+SPEAKER_FILE = "sernb-voice.npz"
 
 
 class RefusedRequest(Exception):  # noqa: N818
-    """A request that is not answered: status, and one line for the page."""
+    """A refused request: HTTP status, and one line for the page."""
 
     def __init__(self, status: HTTPStatus, reason: str, kind: str = ""):
         super().__init__(reason)
@@ -32,56 +32,65 @@ class RefusedRequest(Exception):  # noqa: N818
 
 
 class RecordingArchive:
-    """The recordings that the person chose to keep, in a folder that is made when the first one is kept."""
+    """The kept recordings, in a folder that is created when the first one is added."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def add(self, name: str, recording: Path, said: dict) -> None:
-        """Keep a recording and what was said of it; nobody else on this computer may read it.
+    def add(self, name: str, recording: Path, prediction: dict) -> None:
+        """Store a recording and its prediction, readable by the current user only.
+
+        Args:
+            name: of the recording, as shown to the user
+            recording: path of the uploaded file, which is copied
+            prediction: as returned by :func:`sernb.prediction.formats.as_dict`
 
         Raises:
-            Refused: if it cannot be written
+            RefusedRequest: if the folder is not writable
         """
         key = f"sernb-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
         try:
             self._write(f"{key}{recording.suffix}", lambda path: shutil.copyfile(recording, path))
-            text = json.dumps({**said, "file": name}, indent=1)
+            text = json.dumps({**prediction, "file": name}, indent=1)
             self._write(f"{key}.json", lambda path: path.write_text(text, "utf-8"))
         except RefusedRequest:
             self._delete(key)
             raise
 
-    def keep_voice(self, model: str, rows: np.ndarray) -> None:
-        """Keep features of clips of a voice, ``(clips, values)``, under the name of the model that they are for.
+    def save_speaker(self, model: str, rows: np.ndarray) -> None:
+        """Store the features of a speaker's clips.
+
+        Args:
+            model: SHA-256 of the model's weights: features are valid for that model only
+            rows: shape ``(clips, values)``
 
         Raises:
-            Refused: if they cannot be written
+            RefusedRequest: if the folder is not writable
         """
 
         def write(path: Path) -> None:
             with path.open("wb") as file:
                 np.savez(file, **{model: rows})
 
-        self._write(VOICE, write)
+        self._write(SPEAKER_FILE, write)
 
-    def voice(self, model: str) -> np.ndarray | None:
-        """Return what :meth:`keep_voice` kept for a model; None where there is nothing of the kind."""
-        path = self.folder / VOICE
+    def read_speaker(self, model: str) -> np.ndarray | None:
+        """Return the features stored by :meth:`save_speaker`; None if missing or invalid."""
+        path = self.folder / SPEAKER_FILE
         try:
             rows = arrays_in(path).get(model) if _is_plain(path, LARGEST) else None
         except DataError:
             return None
-        odd = rows is None or rows.ndim != 2 or rows.dtype != np.float32 or not np.isfinite(rows).all()
-        return None if odd else rows
+        is_invalid = rows is None or rows.ndim != 2 or rows.dtype != np.float32 or not np.isfinite(rows).all()
+        return None if is_invalid else rows
 
-    def forget_voice(self) -> None:
-        """Delete a kept voice.
+    def delete_speaker(self) -> None:
+        """Delete the stored features of a speaker.
 
         Raises:
-            Refused: if it is still there
+            RefusedRequest: if the file could not be deleted
         """
-        self._refuse_left(*self._delete(re.escape(VOICE), whole=True))
+        self._raise_if_left(*self._delete(re.escape(SPEAKER_FILE), is_file_name=True))
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
         from sernb.runtime.files import atomic
@@ -93,70 +102,78 @@ class RecordingArchive:
                 write(unfinished)
         except (OSError, DataError) as error:
             reason = getattr(error.__cause__ or error, "strerror", None) or error
-            advice = "free space, or choose another folder with --keep"
+            advice = "free disk space, or choose another folder with --keep"
             raise RefusedRequest(
-                HTTPStatus.INSUFFICIENT_STORAGE, f"{self.folder}: cannot be written ({reason}); {advice}"
+                HTTPStatus.INSUFFICIENT_STORAGE, f"{self.folder}: is not writable ({reason}); {advice}"
             ) from error
 
-    def all(self) -> list[dict]:
-        """Return what was said of each kept recording, oldest first, with its key; odd entries are passed over."""
-        paths = (path for path in sorted(self.folder.glob("sernb-*.json")) if KEPT.fullmatch(path.stem))
-        return [{**said, "key": path.stem} for path in paths if (said := _entry(path))]
+    def list_entries(self) -> list[dict]:
+        """Return the valid predictions of kept recordings with their keys, oldest first."""
+        paths = (path for path in sorted(self.folder.glob("sernb-*.json")) if KEY.fullmatch(path.stem))
+        return [{**entry, "key": path.stem} for path in paths if (entry := _read_entry(path))]
 
-    def sound(self, key: str) -> bytes:
-        """Return a kept recording.
+    def read_recording(self, key: str) -> bytes:
+        """Return the content of a kept recording.
 
         Raises:
-            Refused: if there is none
+            RefusedRequest: if no recording has this key
         """
-        for suffix in KNOWN if KEPT.fullmatch(key) else ():
+        for suffix in KNOWN if KEY.fullmatch(key) else ():
             path = self.folder / f"{key}{suffix}"
             if _is_plain(path, LARGEST):
                 return path.read_bytes()
         raise RefusedRequest(HTTPStatus.NOT_FOUND, "there is no such recording")
 
-    def clear(self) -> int:
-        """Delete everything that was kept, what was left unfinished too, and the folder if nothing else is in it.
+    def delete_all(self) -> int:
+        """Delete everything that the app stored, and the folder if it is then empty.
 
         Returns:
-            how many recordings
+            number of deleted recordings
 
         Raises:
-            Refused: if something is still there
+            RefusedRequest: if a file could not be deleted
         """
-        self.forget_voice()
-        keys, left = self._delete(KEPT.pattern)
-        self._refuse_left(keys, left)
+        self.delete_speaker()
+        keys, left = self._delete(KEY.pattern)
+        self._raise_if_left(keys, left)
         return len(keys)
 
-    def remove(self, key: str) -> None:
-        """Delete one recording and what was said of it.
+    def delete(self, key: str) -> None:
+        """Delete one recording and its prediction.
 
         Raises:
-            Refused: if there is none, or it is still there
+            RefusedRequest: if no recording has this key, or a file could not be deleted
         """
-        keys, left = self._delete(key) if KEPT.fullmatch(key) else (set(), 0)
-        self._refuse_left(keys, left)
+        keys, left = self._delete(key) if KEY.fullmatch(key) else (set(), 0)
+        self._raise_if_left(keys, left)
         if not keys:
             raise RefusedRequest(HTTPStatus.NOT_FOUND, "there is no such recording")
 
-    def _refuse_left(self, keys: set[str], left: int) -> None:
+    def _raise_if_left(self, keys: set[str], left: int) -> None:
         if left:
-            said = f"{self.folder}: {left} files of {len(keys) + left} could not be deleted; delete them there"
-            raise RefusedRequest(HTTPStatus.INTERNAL_SERVER_ERROR, said)
+            message = f"{self.folder}: {left} of {len(keys) + left} files could not be deleted; delete them by hand"
+            raise RefusedRequest(HTTPStatus.INTERNAL_SERVER_ERROR, message)
         with contextlib.suppress(OSError):
             self.folder.rmdir()
 
-    def _delete(self, key: str, *, whole: bool = False) -> tuple[set[str], int]:
-        """Delete files of a key, a pattern, with any known ending, or with none where it is a ``whole`` name."""
+    def _delete(self, key: str, *, is_file_name: bool = False) -> tuple[set[str], int]:
+        """Delete the files of a key, temporary ones too.
+
+        Args:
+            key: a regular expression
+            is_file_name: the key is a complete file name; otherwise one of the known suffixes follows it
+
+        Returns:
+            the keys of deleted files, and the number of files that could not be deleted
+        """
         from sernb.runtime.files import TEMPORARY
 
-        suffixes = "" if whole else "|".join(map(re.escape, (*KNOWN, ".json")))
-        begun = "-" if whole else r"\."
-        ours = re.compile(rf"(?:({key})(?:{suffixes})|{re.escape(TEMPORARY)}({key}){begun}.*)")
+        suffixes = "" if is_file_name else "|".join(map(re.escape, (*KNOWN, ".json")))
+        separator = "-" if is_file_name else r"\."
+        pattern = re.compile(rf"(?:({key})(?:{suffixes})|{re.escape(TEMPORARY)}({key}){separator}.*)")
         keys, left = set(), 0
-        for path in list(self.folder.glob("*")):  # hidden ones too
-            if (match := ours.fullmatch(path.name)) and (path.is_symlink() or not path.is_dir()):
+        for path in list(self.folder.glob("*")):  # includes hidden files
+            if (match := pattern.fullmatch(path.name)) and (path.is_symlink() or not path.is_dir()):
                 try:
                     path.unlink(missing_ok=True)
                     keys.add(match[1] or match[2])
@@ -166,41 +183,42 @@ class RecordingArchive:
 
 
 def _is_plain(path: Path, largest: int) -> bool:
-    """Return whether there is an ordinary file, neither a link nor a pipe, of at most some bytes."""
+    """Return whether a path is a regular file, neither a link nor a pipe, of at most ``largest`` bytes."""
     try:
         return path.is_file() and not path.is_symlink() and path.stat().st_size <= largest
     except OSError:
         return False
 
 
-def _entry(path: Path) -> dict | None:
-    """Return what was said of a kept recording; nothing where this page has not written it so.
+def _read_entry(path: Path) -> dict | None:
+    """Return the stored prediction of a kept recording; None if the file is not valid.
 
-    Whether it may be relied on follows from answer and verdict, as it did when it was said.
+    Whether the prediction is reliable is derived from answer and verdict, as when it was made.
     """
     try:
-        said = json.loads(path.read_text("utf-8")) if _is_plain(path, LONGEST_ENTRY) else {}
-        emotions, verdict = said["set"] and said["set"]["emotions"], said["recording"] and said["recording"]["verdict"]
-        reasons = (said["recording"] or {}).get("reasons", [])
-        shares, seconds = dict(said["probabilities"]), float(said["seconds"])
-        model, notes, clips = said.get("model", ""), said.get("notes", []), int(said.get("speaker_clips", 0))
-        coverage = float(said["set"].get("coverage", 0)) if emotions else 0.0
-        texts = [said["file"], said["answer"], *said["not_sure_because"], *(emotions or ()), *filter(None, [verdict])]
-        texts += [model, *notes, *reasons]
-        whole = all(isinstance(text, str) for text in texts) and 0 <= seconds < float("inf")
-        if not (whole and shares and all(0 <= float(share) <= 1 for share in shares.values())):
+        entry = json.loads(path.read_text("utf-8")) if _is_plain(path, LONGEST_ENTRY) else {}
+        emotions = entry["set"] and entry["set"]["emotions"]
+        verdict = entry["recording"] and entry["recording"]["verdict"]
+        reasons = (entry["recording"] or {}).get("reasons", [])
+        probabilities, seconds = dict(entry["probabilities"]), float(entry["seconds"])
+        model, notes, clips = entry.get("model", ""), entry.get("notes", []), int(entry.get("speaker_clips", 0))
+        coverage = float(entry["set"].get("coverage", 0)) if emotions else 0.0
+        texts = [entry["file"], entry["answer"], *entry["not_sure_because"], *(emotions or ())]
+        texts += [*filter(None, [verdict]), model, *notes, *reasons]
+        is_valid = all(isinstance(text, str) for text in texts) and 0 <= seconds < float("inf")
+        if not (is_valid and probabilities and all(0 <= float(each) <= 1 for each in probabilities.values())):
             return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
     return {
-        "file": said["file"].encode("utf-8", "replace").decode(),
+        "file": entry["file"].encode("utf-8", "replace").decode(),
         "seconds": seconds,
         "model": model,
-        "answer": said["answer"],
-        "not_sure_because": list(said["not_sure_because"]),
-        "reliable": is_reliable(said["answer"], verdict),
+        "answer": entry["answer"],
+        "not_sure_because": list(entry["not_sure_because"]),
+        "reliable": is_reliable(entry["answer"], verdict),
         "speaker_clips": clips,
-        "probabilities": {str(name): float(share) for name, share in shares.items()},
+        "probabilities": {str(name): float(probability) for name, probability in probabilities.items()},
         "set": {"coverage": coverage, "emotions": list(emotions)} if emotions else None,
         "recording": {"verdict": verdict, "reasons": list(reasons)} if verdict else None,
         "notes": list(notes),

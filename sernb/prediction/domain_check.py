@@ -1,7 +1,7 @@
-"""Is a recording like those that the model learned from? Looked at before any answer is believed.
+"""Domain check: compare a recording with the training corpus before relying on its prediction.
 
-Every bound comes from the training corpus (:mod:`sernb.prediction.training`); nothing here is a matter of taste but
-what is measured.
+Every bound is a quantile of measurements on the training corpus (:mod:`sernb.prediction.training`); only the choice of
+measures is ours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,64 +18,64 @@ from sernb.features.levelled import gain_to
 from sernb.systems.learning.linear_classifier import LinearClassifier
 
 IN_DOMAIN, BORDERLINE, OUT_OF_DOMAIN = VERDICTS = ("in domain", "borderline", "out of domain")
-NEAR_PEAK = 0.97  # of the highest amplitude
-HEARD = 60.0  # dB below the strongest mel band: what lies lower is not there
-FLOOR = 1e-10  # power
+NEAR_PEAK = 0.97  # of the peak amplitude: samples above count as clipped
+BAND_RANGE = 60.0  # dB below the strongest mel band: weaker bands count as missing
+POWER_FLOOR = 1e-10  # power
 FRAME: Seconds = 0.02
-LOUD = 98  # percentile of the frames in a band
-QUIETEST = 5  # per cent of the frames that are taken for background
+LOUD_PERCENTILE = 98  # percentile of the frames of a mel band
+BACKGROUND_PERCENTILE = 5  # percentile of the frame levels, taken as the background level
 
 _COLUMN = {name: number for number, name in enumerate(Functionals().names)}
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Something measured on a recording, and what it means where it is beyond its bounds."""
+    """A measure of the domain check, with its description when out of bounds."""
 
     unit: str
-    low: str = ""  # in words; empty: it cannot be too low
-    high: str = ""
-    scale: float = 1.0  # from the value to what people read
+    low: str = ""  # description of a value that is too low; empty: no lower bound
+    high: str = ""  # description of a value that is too high; empty: no upper bound
+    scale: float = 1.0  # from the value to the displayed number
 
 
-DEVIATION = 1e-8  # of a value that never changes, at most: it is left as it is
+SMALLEST_DEVIATION = 1e-8  # standard deviation up to which a feature counts as constant and is not scaled
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a model that reads no functionals compares recordings with: functionals over its training clips."""
+    """Training statistics of functionals, for a model that does not use functionals itself."""
 
     features: Functionals
-    classifier: LinearClassifier  # of which mean and deviation count
+    classifier: LinearClassifier  # holds mean and deviation; its weights are not used
 
     def measure(self, signal: np.ndarray) -> dict[str, float]:
         """Measure one clip, see :func:`measure`."""
         return measure(signal, self.features(signal)[0], self.features, self.classifier)
 
 
-def reference_of(features: Functionals, mean: np.ndarray, deviation: np.ndarray) -> Reference:
-    """Return the reference that mean and deviation of the functionals of training clips make."""
-    deviation = np.where(deviation > DEVIATION, deviation, 1.0)
+def make_reference(features: Functionals, mean: np.ndarray, deviation: np.ndarray) -> Reference:
+    """Make a reference from the training clips' mean and standard deviation, ``(values,)``."""
+    deviation = np.where(deviation > SMALLEST_DEVIATION, deviation, 1.0)
     return Reference(features, LinearClassifier(mean, deviation, np.zeros((1, len(mean)))))
 
 
 MEASURES = {
-    "voice": Measure("s of voice", low="there is hardly any voice"),
-    "level": Measure("dBFS", low="it is quiet", high="it is loud"),
-    "clipping": Measure("% of samples at the peak", high="it is overdriven", scale=100),
-    "bandwidth": Measure("Hz", low="high frequencies are missing"),
-    "SNR": Measure("dB from voice to background", low="there is noise behind the voice"),
-    "pitch": Measure("Hz in the middle", low="the voice is low", high="the voice is high"),
-    "distance": Measure("standard deviations", high="it sounds unlike the training corpus"),
+    "voice": Measure("s of voice", low="too little voice"),
+    "level": Measure("dBFS", low="low level", high="high level"),
+    "clipping": Measure("% of samples at the peak", high="clipped", scale=100),
+    "bandwidth": Measure("Hz", low="high frequencies missing"),
+    "SNR": Measure("dB SNR", low="background noise"),
+    "pitch": Measure("Hz median F0", low="low pitch", high="high pitch"),
+    "distance": Measure("standard deviations", high="unlike the training corpus"),
 }
 
 
 @dataclass(frozen=True)
 class DomainCheck:
-    """What the check found."""
+    """The result of the domain check."""
 
-    verdict: str  # of VERDICTS
-    reasons: tuple[str, ...]
+    verdict: str  # one of VERDICTS
+    reasons: tuple[str, ...]  # one for each measure out of bounds
     measures: Mapping[str, float]
 
 
@@ -87,8 +87,11 @@ def measure(
     Args:
         signal: samples, shape ``(samples,)``
         row: its features, shape ``(values,)``
-        features: of what kind they are: functionals, or functionals beside others
-        classifier: whose mean and deviation are those of the training corpus
+        features: their kind: functionals, alone or concatenated with others
+        classifier: holds mean and standard deviation of the training corpus
+
+    Returns:
+        a value for each of ``MEASURES``: seconds, dBFS, share of samples, hertz, decibels, hertz, standard deviations
     """
     sampling_rate, far = features.sampling_rate, distance(row, classifier)
     if isinstance(features, Joined):
@@ -103,61 +106,67 @@ def measure(
         "level": level,
         "clipping": float((np.abs(signal) >= NEAR_PEAK * peak).mean()),
         "bandwidth": measure_bandwidth(signal, sampling_rate),
-        "SNR": level - background(levels),
+        "SNR": level - background_level(levels),
         "pitch": float(27.5 * 2 ** (row[_COLUMN["F0: p50"]] / 12)),
         "distance": far,
     }
 
 
 def distance(row: np.ndarray, classifier: LinearClassifier) -> float:
-    """Return how far a clip lies from the mean of the training clips: root mean square over all features."""
+    """Return the root mean square of a clip's standardised features."""
     return float(np.sqrt(np.mean(classifier.standardised(row[None]) ** 2)))
 
 
 def frame_levels(signal: np.ndarray, sampling_rate: Hertz) -> np.ndarray:
-    """Return the level of frames of 20 ms in decibels relative to full scale; digital silence is at -100 dB."""
+    """Return the level of frames of 20 ms, dBFS; digital silence is at -100 dBFS."""
     length = max(1, int(FRAME * sampling_rate))
     frames = signal[: max(1, len(signal) // length) * length].astype(np.float64)
     frames = frames.reshape(-1, min(length, len(frames)))
-    return 10 * np.log10((frames**2).mean(axis=1) + FLOOR)
+    return 10 * np.log10((frames**2).mean(axis=1) + POWER_FLOOR)
 
 
-def background(levels: np.ndarray) -> float:
-    """Return the level of what is heard between words, in decibels."""
-    return float(np.percentile(levels, QUIETEST))
+def background_level(levels: np.ndarray) -> float:
+    """Return the level between words, a low percentile of the frame levels, decibels."""
+    return float(np.percentile(levels, BACKGROUND_PERCENTILE))
 
 
 def measure_bandwidth(signal: np.ndarray, sampling_rate: Hertz) -> float:
-    """Return the upper edge, in hertz, of the highest mel band that is heard in the loudest frames."""
+    """Return the upper edge of the highest mel band with energy in the loudest frames, hertz."""
     padded = np.pad(signal, (0, max(0, WINDOW - len(signal)))).astype(np.float64)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP] * hann(WINDOW)
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2 @ mel_bands(sampling_rate, WINDOW, BANDS)
-    levels = 10 * np.log10(np.percentile(power, LOUD, axis=0) + FLOOR)
-    return float(band_edges(sampling_rate)[np.flatnonzero(levels > levels.max() - HEARD)[-1]])
+    levels = 10 * np.log10(np.percentile(power, LOUD_PERCENTILE, axis=0) + POWER_FLOOR)
+    return float(band_edges(sampling_rate)[np.flatnonzero(levels > levels.max() - BAND_RANGE)[-1]])
 
 
 @lru_cache
 def band_edges(sampling_rate: Hertz) -> np.ndarray:
-    """Return where each mel band of the functionals ends, in hertz."""
+    """Return the upper edge of each mel band of the functionals, hertz."""
     bands = mel_bands(sampling_rate, WINDOW, BANDS) > 0
     return np.array([HERTZ[np.flatnonzero(band)[-1]] for band in bands.T])
 
 
-def join_checks(parts: Sequence[Mapping[str, float]], levels: np.ndarray) -> dict[str, float]:
-    """Return the measures of a long recording: of its windows with voice, and of the background between all words."""
-    middle = {name: float(np.median([part[name] for part in parts])) for name in MEASURES}
-    return middle | {"SNR": middle["level"] - background(levels)}
+def combine_measures(measured: Sequence[Mapping[str, float]], levels: np.ndarray) -> dict[str, float]:
+    """Return the measures of a long recording: medians over windows; SNR from all frames.
+
+    Args:
+        measured: measures of the windows with voice
+        levels: of all frames of the recording, dBFS
+    """
+    medians = {name: float(np.median([part[name] for part in measured])) for name in MEASURES}
+    return medians | {"SNR": medians["level"] - background_level(levels)}
 
 
 def check_domain(measures: Mapping[str, float], bounds: Mapping[str, Mapping[str, float | None]]) -> DomainCheck:
-    """Compare a recording with the bounds of the training corpus.
+    """Compare the measures of a recording with the bounds of the training corpus.
 
     Args:
-        bounds: by measure ``low`` and ``high``, beyond which it is borderline, and for some ``stop``, beyond which it
-            is out of domain
+        measures: as returned by :func:`measure`
+        bounds: for each measure ``low`` and ``high``, beyond which the recording is borderline; for some also ``stop``,
+            beyond which it is out of domain
     """
     reasons, verdict = [], IN_DOMAIN
-    for name, about in MEASURES.items():
+    for name, kind in MEASURES.items():
         value, bound = measures[name], bounds[name]
         low, high, stop = (bound.get(which) for which in ("low", "high", "stop"))
         below, above = low is not None and value < low, high is not None and value > high
@@ -167,37 +176,38 @@ def check_domain(measures: Mapping[str, float], bounds: Mapping[str, Mapping[str
         verdict = OUT_OF_DOMAIN if stopped or verdict == OUT_OF_DOMAIN else BORDERLINE
         limit, comparison = (low, "or more") if below else (high, "or less")
         reasons.append(
-            f"{about.low if below else about.high}: {_three(value * about.scale)} {about.unit}, where training clips "
-            f"have {_three(limit * about.scale)} {comparison}"
+            f"{kind.low if below else kind.high}: {_three_digits(value * kind.scale)} {kind.unit} "
+            f"(training clips: {_three_digits(limit * kind.scale)} {comparison})"
         )
     return DomainCheck(verdict, tuple(reasons), dict(measures))
 
 
-def _three(value: float) -> str:
-    return f"{float(f'{value:.3g}'):g}"  # three digits that count, and no exponent before the million
+def _three_digits(value: float) -> str:
+    return f"{float(f'{value:.3g}'):g}"  # three significant digits, no exponent below a million
 
 
-def bounds_of(
+def compute_bounds(
     measured: Sequence[Mapping[str, float]], *, any_level: bool = False
 ) -> dict[str, dict[str, float | None]]:
-    """Return the bounds that clips of the training corpus give, each measured as a clip of an unseen speaker.
+    """Compute the bounds of the domain check from clips of the training corpus.
 
-    Borderline is what lies beyond the outer hundredth of the clips, and of distances beyond the outer twentieth. Out of
-    domain is what has less voice than any clip, or is farther away than all but one in two hundred of them.
+    Borderline is beyond the 1st or 99th percentile of the clips, for distances beyond the 95th. Out of domain is less
+    voice than any clip, or a distance beyond the 99.5th percentile.
 
     Args:
-        any_level: the model brings every recording to one level, so that its level says nothing
+        measured: measures of the clips, each measured as a clip of an unseen speaker
+        any_level: set no bounds on the level, because the model normalises it
     """
 
-    def of(name: str, share: float) -> float:
+    def quantile(name: str, share: float) -> float:
         return float(np.quantile([each[name] for each in measured], share))
 
-    found = {
-        name: {"low": of(name, 0.01) if about.low else None, "high": of(name, 0.99) if about.high else None}
+    bounds = {
+        name: {"low": quantile(name, 0.01) if about.low else None, "high": quantile(name, 0.99) if about.high else None}
         for name, about in MEASURES.items()
     }
     if any_level:
-        found["level"] = {"low": None, "high": None}
-    found["voice"]["stop"] = of("voice", 0.0)
-    found["distance"] |= {"high": of("distance", 0.95), "stop": of("distance", 0.995)}
-    return found
+        bounds["level"] = {"low": None, "high": None}
+    bounds["voice"]["stop"] = quantile("voice", 0.0)
+    bounds["distance"] |= {"high": quantile("distance", 0.95), "stop": quantile("distance", 0.995)}
+    return bounds

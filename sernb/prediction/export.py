@@ -1,8 +1,8 @@
-"""A model → a file for another runtime, with what a reader needs to use and to prove it.
+"""Export a model to a file for another runtime, with a test example and a README.
 
-The folder holds the model, a known answer (a clip of the demo corpus, what the model is given of it, what it must say)
-and a README. What the file reads is the waveform where sernb's features can be part of it: log-mels and Whisper's
-encoder. Functionals and the features of other encoders are computed before, by the line of code that the file names.
+The test example is a clip of the demo corpus with the model's input and expected output. The input of the exported
+model is the waveform if the features can be part of the file: log-mel spectrograms and embeddings of Whisper's encoder.
+Functionals and embeddings of other encoders must be computed beforehand; the metadata of the file gives the code.
 """
 
 import dataclasses
@@ -27,142 +27,147 @@ from sernb.runtime.files import atomic
 from sernb.systems.sernet_numpy import DilatedNetwork
 
 COMMAND = "sernb export"
-NEEDED = {"onnx": ("onnx", "onnxruntime"), "litert": ("tensorflow", "ai_edge_litert")}
-FORMATS = tuple(NEEDED)
-ANSWER, ABOUT, WAVEFORM = "known-answer", "about.json", "waveform"
+REQUIRED_PACKAGES = {"onnx": ("onnx", "onnxruntime"), "litert": ("tensorflow", "ai_edge_litert")}
+FORMATS = tuple(REQUIRED_PACKAGES)
+EXAMPLE, METADATA, WAVEFORM = "known-answer", "about.json", "waveform"
 CLIP = ROOT / "data" / "demo" / "Actor_01" / "03-01-05-01-01-01-01.flac"
-TOLERANCE = 1e-4  # between a probability of the workbook and that of the file
+TOLERANCE = 1e-4  # absolute, between a probability of the model and of the exported file
 BITS = 2**15
 
 
 def export_model(model: Model, form: str, folder: Path, *, replace: bool = False) -> dict:
-    """Write the folder of an exported model, after its file gave the known answer.
+    """Export a model, check the file on the test example, and write the folder.
 
     Args:
-        form: of FORMATS
-        replace: an earlier export there is replaced
-
-    Raises:
-        DataError: if the folder is taken, a package is missing, the model cannot be exported, or the file answers
-            otherwise than the workbook
+        model: a linear model, or sernet
+        form: one of ``FORMATS``
+        folder: new or empty
+        replace: replace an earlier export in the folder
 
     Returns:
-        what the file carries in its notes, values as JSON knows them
+        metadata of the file, as JSON values
+
+    Raises:
+        DataError: if the folder is in use, a package is missing, the model cannot be exported, or the output of the
+            file differs from the model's by more than ``TOLERANCE``
     """
-    name = f"model.{'onnx' if form == 'onnx' else 'tflite'}"
-    files = (name, ABOUT, "README.md", f"{ANSWER}.npz", f"{ANSWER}.wav")
+    file_name = f"model.{'onnx' if form == 'onnx' else 'tflite'}"
+    files = (file_name, METADATA, "README.md", f"{EXAMPLE}.npz", f"{EXAMPLE}.wav")
     refuse_taken(folder, replace=replace, files=files, made_by=COMMAND)
     if not CLIP.is_file():
-        raise DataError(f"{CLIP}: the demo corpus is not here, whose clip is the known answer; give this command in a "
-                        "checkout")  # fmt: skip
-    backend, parts = _backend(form), _parts(model)
-    notes = describe(model)
-    given = known_inputs(model)
-    expected = model.scores([model.features(_signal())])
+        raise DataError(f"{CLIP}: the clip for the test example is missing; give this command in a checkout")
+    backend, parts = _backend(form), _feature_parts(model)
+    metadata = make_metadata(model)
+    inputs = compute_inputs(model)
+    expected = model.scores([model.features(_read_clip())])
     with atomic(folder.resolve()) as unfinished:
         unfinished.mkdir()
-        backend.write(_build(model, parts, backend, notes), unfinished / name)
-        answered = backend.answer(unfinished / name, given)
-        off = float(np.abs(answered - expected).max())
-        if not off <= TOLERANCE:
-            raise DataError(f"{model.folder}: the exported file answers otherwise by {off:.2g}; please report this")
-        np.savez_compressed(unfinished / f"{ANSWER}.npz", **given, probabilities=expected.astype(np.float32))
-        _write_wav(unfinished / f"{ANSWER}.wav")
-        about = {"made_by": COMMAND, "file": name, "off_at_most": off, **notes}
-        (unfinished / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        (unfinished / "README.md").write_text(_readme(model, name, notes), "utf-8")
-    return about
+        backend.write(_build_backend_model(model, parts, backend, metadata), unfinished / file_name)
+        output = backend.run(unfinished / file_name, inputs)
+        difference = float(np.abs(output - expected).max())
+        if not difference <= TOLERANCE:
+            raise DataError(
+                f"{model.folder}: the output of the exported file differs by {difference:.2g}; please report this"
+            )
+        np.savez_compressed(unfinished / f"{EXAMPLE}.npz", **inputs, probabilities=expected.astype(np.float32))
+        _write_wav(unfinished / f"{EXAMPLE}.wav")
+        record = {"made_by": COMMAND, "file": file_name, "off_at_most": difference, **metadata}
+        (unfinished / METADATA).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        (unfinished / "README.md").write_text(_readme(model, file_name, metadata), "utf-8")
+    return record
 
 
-def describe(model: Model) -> dict[str, object]:
-    """Return what a reader of the file must know, as it stands in its notes."""
+def make_metadata(model: Model) -> dict[str, object]:
+    """Return the metadata of an exported file: classes, inputs, licence, thresholds and more."""
     inputs = {}
-    for part in _parts(model):
+    for part in _feature_parts(model):
         if _is_inside(part):
             shape = "(1, samples): mono, float, one clip of 0.1 to 30 s"
             inputs[WAVEFORM] = {"shape": shape, "sampling_rate": part.sampling_rate}
         else:
             inputs[_input_name(part)] = {
-                "shape": f"(1, {part.width})" if len(_parts(model)) > 1 else f"(clips, {part.width})",
+                "shape": f"(1, {part.width})" if len(_feature_parts(model)) > 1 else f"(clips, {part.width})",
                 "sampling_rate": part.sampling_rate,
-                "made_by": f"import sernb.features; sernb.features.{_code(part)}(signal)",
+                "made_by": f"import sernb.features; sernb.features.{_constructor_code(part)}(signal)",
                 "names": part.names,
             }
-    trained, known = model.about.get("trained_on", {}), model.about
+    training, model_metadata = model.metadata.get("trained_on", {}), model.metadata
     return {
         "name": model.name,
         "sernb": __version__,
         "classes": list(model.classes),
         "inputs": inputs,
-        "licence": trained.get("licence", "that of the recordings it was trained on"),
-        "trained_on": trained.get("title", str(known.get("corpus", ""))),
-        "unsure_below": model.unsure,
-        "sets": known.get("sets", {}).get("as_heard", {}),
+        "licence": training.get("licence", "that of the recordings it was trained on"),
+        "trained_on": training.get("title", str(model_metadata.get("corpus", ""))),
+        "unsure_below": model.unsure_below,
+        "sets": model_metadata.get("sets", {}).get("as_heard", {}),
     }
 
 
-def known_inputs(model: Model) -> dict[str, np.ndarray]:
-    """Return what an exported model is given of the known clip, float32, by the names of its inputs."""
-    signal, given = _signal(), {}
-    for part in _parts(model):
+def compute_inputs(model: Model) -> dict[str, np.ndarray]:
+    """Return the inputs of the exported model for the test clip by name, float32."""
+    signal, inputs = _read_clip(), {}
+    for part in _feature_parts(model):
         if _is_inside(part):
-            given[WAVEFORM] = signal[None]
+            inputs[WAVEFORM] = signal[None]
         else:
-            given[_input_name(part)] = part(signal).astype(np.float32)
-    return given
+            inputs[_input_name(part)] = part(signal).astype(np.float32)
+    return inputs
 
 
-def _build(model: Model, parts: tuple[Features, ...], backend: ModuleType, notes: dict) -> object:
-    def program(ops: exported_parts.Operations, given: dict) -> object:
-        signal = ops.reshape(given[WAVEFORM], (-1,)) if WAVEFORM in given else None
+def _build_backend_model(model: Model, parts: tuple[Features, ...], backend: ModuleType, metadata: dict) -> object:
+    def program(ops: exported_parts.Operations, values: dict) -> object:
+        signal = ops.reshape(values[WAVEFORM], (-1,)) if WAVEFORM in values else None
         if isinstance(parts[0], SpeechMel):
-            network, temperature = _network(model)
+            network, temperature = _unwrap_network(model)
             return exported_parts.dilated(ops, exported_parts.speech_mel(ops, signal, parts[0]), network, temperature)
-        rows = [
+        inputs = [
             exported_parts.embedding(ops, signal, part, encoder_named(part.encoder))
             if _is_inside(part)
-            else given[_input_name(part)]
+            else values[_input_name(part)]
             for part in parts
         ]
-        return exported_parts.linear(ops, rows[0] if len(rows) == 1 else ops.concat(rows, 1), model.machine)
+        return exported_parts.linear(ops, inputs[0] if len(inputs) == 1 else ops.concat(inputs, 1), model.classifier)
 
     clips = 1 if len(parts) > 1 or _is_inside(parts[0]) else "clips"
     shapes = {WAVEFORM: (1, "samples")} if any(map(_is_inside, parts)) else {}
     shapes |= {_input_name(part): (clips, part.width) for part in parts if not _is_inside(part)}
-    return backend.build(program, shapes, (clips, len(model.classes)), notes)
+    return backend.build(program, shapes, (clips, len(model.classes)), metadata)
 
 
-def _network(model: Model) -> tuple[DilatedNetwork, float]:
+def _unwrap_network(model: Model) -> tuple[DilatedNetwork, float]:
     network, temperature = model.network, 1.0
     if isinstance(network, CalibratedNetwork):
         network, temperature = network.network, network.temperature
     return network, temperature
 
 
-def _parts(model: Model) -> tuple[Features, ...]:
-    """Return the kinds of features that a model reads.
+def _feature_parts(model: Model) -> tuple[Features, ...]:
+    """Return the kinds of features that a model uses.
 
     Raises:
-        DataError: if it cannot be exported
+        DataError: if the model cannot be exported
     """
-    if model.machine is None and not isinstance(_network(model)[0], DilatedNetwork):
-        raise DataError(f"{model.name}: cannot be exported; those that can: sernet, and systems that end in -ridge or "
-                        "join such, as `sernb train` makes them")  # fmt: skip
+    if model.classifier is None and not isinstance(_unwrap_network(model)[0], DilatedNetwork):
+        raise DataError(f"{model.name}: cannot be exported; only sernet, systems ending in -ridge and their ensembles, "
+                        "as trained by `sernb train`")  # fmt: skip
     return model.features.parts if isinstance(model.features, Joined) else (model.features,)
 
 
 def _is_inside(part: Features) -> bool:
-    """Return whether features are computed by the file itself."""
-    inside = isinstance(part, Embedding) and part.encoder in ENCODERS and part.trimmed and not part.padded
-    return isinstance(part, SpeechMel) or (inside and part.pooling != "frames")
+    """Return whether the exported file computes these features itself."""
+    is_supported_embedding = (
+        isinstance(part, Embedding) and part.encoder in ENCODERS and part.trimmed and not part.padded
+    )
+    return isinstance(part, SpeechMel) or (is_supported_embedding and part.pooling != "frames")
 
 
 def _input_name(part: Features) -> str:
     return "embedding" if isinstance(part, Embedding) else "functionals"
 
 
-def _code(part: Features) -> str:
-    """Return the line of code that makes a kind of features: its class, and the settings that are not its defaults."""
+def _constructor_code(part: Features) -> str:
+    """Return the code that constructs a kind of features: its class and its non-default settings."""
     changed = [
         f"{field.name}={getattr(part, field.name)!r}"
         for field in dataclasses.fields(part)
@@ -172,12 +177,12 @@ def _code(part: Features) -> str:
 
 
 def _is_default(field: dataclasses.Field, value: object) -> bool:
-    made = field.default_factory
-    return value == (field.default if made is dataclasses.MISSING else made())
+    factory = field.default_factory
+    return value == (field.default if factory is dataclasses.MISSING else factory())
 
 
-def _signal() -> np.ndarray:
-    """Return the known clip at 16 kHz, in 16 bits, ``(samples,)``, float32."""
+def _read_clip() -> np.ndarray:
+    """Return the test clip at 16 kHz, quantised to 16 bits, ``(samples,)``, float32."""
     return (np.round(load(CLIP, 16_000) * BITS) / BITS).clip(-1, 1 - 1 / BITS).astype(np.float32)
 
 
@@ -186,7 +191,7 @@ def _write_wav(path: Path) -> None:
 
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
-        file.writeframes(np.round(_signal() * BITS).astype("<i2").tobytes())
+        file.writeframes(np.round(_read_clip() * BITS).astype("<i2").tobytes())
 
 
 def _backend(form: str) -> ModuleType:
@@ -194,51 +199,52 @@ def _backend(form: str) -> ModuleType:
     from importlib.util import find_spec
 
     if form not in FORMATS:
-        raise DataError(f"no format is named {form!r}; known: {', '.join(FORMATS)}")
-    if missing := [name for name in NEEDED[form] if find_spec(name) is None]:
+        raise DataError(f"unknown format {form!r}; known: {', '.join(FORMATS)}")
+    if missing := [name for name in REQUIRED_PACKAGES[form] if find_spec(name) is None]:
         raise DataError(f"{form}: needs the package {missing[0].replace('_', '-')}; run: pip install 'sernb[{form}]'")
     return importlib.import_module(f"sernb.prediction.{form}_operations")
 
 
-def _readme(model: Model, name: str, notes: dict) -> str:
-    about = model.about
-    whole = "figures" in about and "trained_on" in about
-    reads = "\n".join(
-        f"- `{each}`, {what['shape']}, of sound at {what['sampling_rate']} Hz"
-        + (f": `{what['made_by']}`" if "made_by" in what else "")
-        for each, what in notes["inputs"].items()
+def _readme(model: Model, name: str, file_metadata: dict) -> str:
+    metadata = model.metadata
+    has_card = "figures" in metadata and "trained_on" in metadata
+    input_lines = "\n".join(
+        f"- `{input_name}`, {properties['shape']}, sampling rate {properties['sampling_rate']} Hz"
+        + (f": `{properties['made_by']}`" if "made_by" in properties else "")
+        for input_name, properties in file_metadata["inputs"].items()
     )
     if name.endswith("onnx"):
-        run = f"""\
+        code = f"""\
 import numpy, onnxruntime
 
-known = numpy.load("{ANSWER}.npz")
+example = numpy.load("{EXAMPLE}.npz")
 session = onnxruntime.InferenceSession("{name}")
-said = session.run(["probabilities"], {{each.name: known[each.name] for each in session.get_inputs()}})[0]
-assert abs(said - known["probabilities"]).max() < 1e-4
-print(session.get_modelmeta().custom_metadata_map["classes"], said)"""
+inputs = {{each.name: example[each.name] for each in session.get_inputs()}}
+probabilities = session.run(["probabilities"], inputs)[0]
+assert abs(probabilities - example["probabilities"]).max() < 1e-4
+print(session.get_modelmeta().custom_metadata_map["classes"], probabilities)"""
     else:
-        run = f"""\
+        code = f"""\
 import numpy
 from ai_edge_litert.interpreter import Interpreter
 
-known = numpy.load("{ANSWER}.npz")
+example = numpy.load("{EXAMPLE}.npz")
 run = Interpreter("{name}").get_signature_runner()
-said = run(**{{each: known[each] for each in known.files if each != "probabilities"}})["probabilities"]
-assert abs(said - known["probabilities"]).max() < 1e-4"""
-    card = f"{write_front_matter(about)}{write_card(about)}\n" if whole else f"# {model.name}\n\n"
+probabilities = run(**{{each: example[each] for each in example.files if each != "probabilities"}})["probabilities"]
+assert abs(probabilities - example["probabilities"]).max() < 1e-4"""
+    card = f"{write_front_matter(metadata)}{write_card(metadata)}\n" if has_card else f"# {model.name}\n\n"
     return f"""{card}## This file
 
-`{name}` was made by `{COMMAND}` (sernb {notes["sernb"]}). It reads
+`{name}` was exported by `{COMMAND}` (sernb {file_metadata["sernb"]}). Its input is
 
-{reads}
+{input_lines}
 
-and returns `probabilities` of {", ".join(notes["classes"])}, as they are without adaptation to a voice. A longer
-recording is to be cut into windows. Neither the domain check nor "not sure" is part of it. `{ABOUT}` says what the
-notes in the file say. `{ANSWER}.wav` is a clip of sernb's demo corpus (synthetic speech, CC0); `{ANSWER}.npz` holds
-what the model is given of it, and what it must answer:
+and its output `probabilities` of {", ".join(file_metadata["classes"])}, without speaker adaptation.
+Cut longer recordings into windows. The file contains neither the domain check nor the threshold of "not sure".
+`{METADATA}` repeats the metadata of the file. `{EXAMPLE}.wav` is a clip of sernb's demo corpus (synthetic speech,
+CC0); `{EXAMPLE}.npz` contains the input for this clip and the expected output:
 
 ```python
-{run}
+{code}
 ```
 """

@@ -1,8 +1,8 @@
-"""Features, networks and heads as sequences of operations, written once for every format that models are exported to.
+"""Features, encoder and classifiers as sequences of operations, shared by all export formats.
 
-An operation is a method of what the caller hands over (:class:`sernb.prediction.onnx_operations.OnnxOperations` or its
-like): it takes values and gives a value of its own kind. All numbers are float32, all counts integers. A clip is one
-waveform of at most 30 seconds, at least a tenth of a second long.
+The operations are methods of a format's backend, such as :class:`sernb.prediction.onnx_operations.OnnxOperations`: they
+map values to values of the backend's own type. Numbers are float32, counts integers. A clip is one waveform of 0.1 to
+30 seconds.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from sernb.features.prosody import LEVEL_FLOOR, Level
 from sernb.systems.learning.linear_classifier import LinearClassifier
 from sernb.systems.sernet_numpy import SMALLEST_VARIANCE, Convolution, DilatedNetwork
 
-FAR = 1e9  # a place that no clip has
+OUT_OF_RANGE = 1e9  # an index beyond the end of any clip
 
 
 class Operations(Protocol):
-    """What a format can do; values are of the format's own kind, or arrays."""
+    """Operations of an export format; values are of the format's own type, or arrays."""
 
     def add(self, a, b): ...
     def sub(self, a, b): ...
@@ -64,45 +64,48 @@ class Operations(Protocol):
 
 
 def frames(ops: Operations, signal, window: int, hop: int, count):
-    """Return frames of a signal, ``(count, window)``."""
+    """Cut a signal into frames, ``(count, window)``."""
     starts = ops.mul(ops.reshape(ops.numbers(count), (-1, 1)), np.int64(hop))
     return ops.take(signal, ops.add(starts, np.arange(window, dtype=np.int64)[None]))
 
 
-def mel_power(ops: Operations, framed, sampling_rate: int, window: int, bands: int):
-    """Return the mel spectrogram of power of frames, ``(frames, bands)``."""
-    turn = 2 * np.pi * np.outer(np.arange(window), np.arange(1 + window // 2)) / window
-    weight = hann(window).astype(np.float64)[:, None]
-    parts = [ops.matmul(framed, (weight * wave(turn)).astype(np.float32)) for wave in (np.cos, np.sin)]
-    power = ops.add(*(ops.mul(part, part) for part in parts))
+def mel_power(ops: Operations, frame_values, sampling_rate: int, window: int, bands: int):
+    """Return the mel power spectrogram of frames, ``(frames, bands)``."""
+    angles = 2 * np.pi * np.outer(np.arange(window), np.arange(1 + window // 2)) / window
+    window_weights = hann(window).astype(np.float64)[:, None]
+    spectra = [
+        ops.matmul(frame_values, (window_weights * function(angles)).astype(np.float32))
+        for function in (np.cos, np.sin)
+    ]
+    power = ops.add(*(ops.mul(part, part) for part in spectra))
     return ops.matmul(power, mel_bands(sampling_rate, window, bands))
 
 
-def tenfold_log(ops: Operations, power, factor: float):
-    """Return the logarithm to base 10, times a factor."""
+def scaled_log10(ops: Operations, power, factor: float):
+    """Return the logarithm to base 10 times a factor."""
     return ops.mul(ops.log(power), np.float32(factor / np.log(10)))
 
 
-def loudest_of_all(ops: Operations, level):
+def global_max(ops: Operations, level):
     """Return the maximum of all values, ``(1, 1)``."""
     return ops.max(ops.max(level, 0), 1)
 
 
-def first_and_last(ops: Operations, loud):
-    """Return the first and the last place where a column of 0 and 1, ``(places, 1)``, is 1."""
-    places = ops.reshape(ops.real(ops.numbers(ops.count(loud))), (-1, 1))
-    first = ops.min(ops.add(places, ops.mul(ops.sub(np.float32(1), loud), np.float32(FAR))), 0)
-    return (ops.whole(ops.reshape(each, (1,))) for each in (first, ops.max(ops.mul(places, loud), 0)))
+def first_and_last(ops: Operations, mask):
+    """Return the first and last index of a 1 in a column of zeros and ones, ``(n, 1)``."""
+    places = ops.reshape(ops.real(ops.numbers(ops.count(mask))), (-1, 1))
+    first = ops.min(ops.add(places, ops.mul(ops.sub(np.float32(1), mask), np.float32(OUT_OF_RANGE))), 0)
+    return (ops.whole(ops.reshape(each, (1,))) for each in (first, ops.max(ops.mul(places, mask), 0)))
 
 
 def speech_mel(ops: Operations, signal, features: SpeechMel):
-    """Return what :class:`sernb.features.SpeechMel` returns."""
+    """Compute the features of :class:`sernb.features.SpeechMel`."""
     half = features.window // 2
     count = ops.add(ops.div(ops.count(signal), np.int64(features.hop)), np.int64(1))
     framed = frames(ops, ops.pad_signal(signal, half, half), features.window, features.hop, count)
     power = mel_power(ops, framed, features.sampling_rate, features.window, features.bands)
-    level = tenfold_log(ops, ops.maximum(power, np.float32(POWER_FLOOR)), 10)
-    loudest = loudest_of_all(ops, level)
+    level = scaled_log10(ops, ops.maximum(power, np.float32(POWER_FLOOR)), 10)
+    loudest = global_max(ops, level)
     level = ops.maximum(level, ops.sub(loudest, np.float32(DYNAMIC_RANGE)))
     loud = ops.at_least(ops.max(level, 1), ops.sub(loudest, np.float32(features.loud)))
     first, last = first_and_last(ops, loud)
@@ -112,21 +115,21 @@ def speech_mel(ops: Operations, signal, features: SpeechMel):
 
 
 def at_level(ops: Operations, signal, features: LevelledEmbedding):
-    """Return what :func:`sernb.features.levelled.at_level` returns."""
+    """Scale a signal as :func:`sernb.features.levelled.at_level` does."""
     length = round(FRAME * features.sampling_rate)
     count = ops.div(ops.count(signal), np.int64(length))
     framed = ops.reshape(ops.rows(signal, np.zeros(1, np.int64), ops.mul(count, np.int64(length))), (-1, length))
     power = ops.mean(ops.mul(framed, framed), 1)  # (frames, 1)
-    wanted = ops.whole(ops.maximum(ops.round(ops.mul(ops.real(count), np.float32(LOUDEST))), np.float32(1)))
-    loudest = ops.mean(ops.largest(ops.reshape(power, (-1,)), wanted), 0)
+    loud_count = ops.whole(ops.maximum(ops.round(ops.mul(ops.real(count), np.float32(LOUDEST))), np.float32(1)))
+    loudest = ops.mean(ops.largest(ops.reshape(power, (-1,)), loud_count), 0)
     gain = ops.div(np.float32(10 ** (features.level / 20)), ops.sqrt(ops.maximum(loudest, np.float32(1e-20))))
     noise = np.random.default_rng(0).standard_normal(whisper.SAMPLES) * 10 ** ((features.level + features.dither) / 20)
-    faint = ops.rows(noise.astype(np.float32), np.zeros(1, np.int64), ops.count(signal))
-    return ops.add(ops.mul(signal, gain), faint)
+    dither = ops.rows(noise.astype(np.float32), np.zeros(1, np.int64), ops.count(signal))
+    return ops.add(ops.mul(signal, gain), dither)
 
 
 def without_silence(ops: Operations, signal):
-    """Return what :func:`sernb.features.embedding.without_silence` returns."""
+    """Trim silence as :func:`sernb.features.embedding.without_silence` does."""
     level = Level()
     count = ops.add(ops.div(ops.count(signal), np.int64(level.hop)), np.int64(1))
     framed = frames(ops, ops.pad_signal(signal, level.window // 2, level.window // 2), level.window, level.hop, count)
@@ -141,7 +144,7 @@ def without_silence(ops: Operations, signal):
 
 
 def embedding(ops: Operations, signal, features: Embedding, encoder: whisper.Whisper):
-    """Return what :class:`sernb.features.Embedding` returns for Whisper's encoder, ``(1, width)``."""
+    """Compute :class:`sernb.features.Embedding` with Whisper's encoder, ``(1, width)``."""
     if isinstance(features, LevelledEmbedding):
         signal = at_level(ops, signal, features)
     signal = without_silence(ops, signal)
@@ -149,21 +152,21 @@ def embedding(ops: Operations, signal, features: Embedding, encoder: whisper.Whi
     count = ops.maximum(ops.div(ops.count(signal), np.int64(hop)), np.int64(1))
     framed = frames(ops, ops.pad_signal(signal, half, half, reflect=True), whisper.WINDOW, hop, count)
     power = mel_power(ops, framed, whisper.SAMPLING_RATE, whisper.WINDOW, whisper.BANDS)
-    level = tenfold_log(ops, ops.maximum(power, np.float32(whisper.POWER_FLOOR)), 1)
-    level = ops.maximum(level, ops.sub(loudest_of_all(ops, level), np.float32(whisper.RANGE)))
+    level = scaled_log10(ops, ops.maximum(power, np.float32(whisper.POWER_FLOOR)), 1)
+    level = ops.maximum(level, ops.sub(global_max(ops, level), np.float32(whisper.RANGE)))
     mel = ops.mul(ops.add(level, np.float32(4)), np.float32(0.25))
     pooled = []
     for states in hidden_states(ops, mel, encoder)[features.numbers.start : features.numbers.stop]:
         mean = ops.mean(states, 0)
         pooled.append(mean)
         if "std" in features.kinds:
-            apart = ops.sub(states, mean)
-            pooled.append(ops.sqrt(ops.mean(ops.mul(apart, apart), 0)))
+            deviations = ops.sub(states, mean)
+            pooled.append(ops.sqrt(ops.mean(ops.mul(deviations, deviations), 0)))
     return ops.concat(pooled, 1)
 
 
 def hidden_states(ops: Operations, mel, encoder: whisper.Whisper) -> list:
-    """Return the hidden states of all layers, ``(positions, width)`` each, of one log-mel."""
+    """Return all layers' hidden states, ``(positions, width)``, for one log-mel spectrogram."""
     w = encoder.weights
     x = mel
     for name, stride in (("conv1", 1), ("conv2", 2)):
@@ -172,77 +175,77 @@ def hidden_states(ops: Operations, mel, encoder: whisper.Whisper) -> list:
     x = ops.add(x, ops.rows(w["position_encodings/encodings"], np.zeros(1, np.int64), ops.count(x)))
     states = [x]
     for k in range(encoder.blocks):
-        x = ops.add(x, _attended(ops, w, f"layer_{k}/self_attention", x))
-        at = f"layer_{k}/ffn"
-        inner = ops.gelu(_linear(ops, w, f"{at}/linear_0", _normalised(ops, w, f"{at}/layer_norm", x)))
-        x = ops.add(x, _linear(ops, w, f"{at}/linear_1", inner))
+        x = ops.add(x, _attention(ops, w, f"layer_{k}/self_attention", x))
+        prefix = f"layer_{k}/ffn"
+        inner = ops.gelu(_linear(ops, w, f"{prefix}/linear_0", _layer_norm(ops, w, f"{prefix}/layer_norm", x)))
+        x = ops.add(x, _linear(ops, w, f"{prefix}/linear_1", inner))
         states.append(x)
-    states[-1] = _normalised(ops, w, "layer_norm", x)
+    states[-1] = _layer_norm(ops, w, "layer_norm", x)
     return states
 
 
-def _attended(ops: Operations, w, at: str, x):
-    width = len(w[f"{at}/linear_1/bias"])
+def _attention(ops: Operations, w, prefix: str, x):
+    width = len(w[f"{prefix}/linear_1/bias"])
     heads = width // whisper.HEAD
-    mixed = _linear(ops, w, f"{at}/linear_0", _normalised(ops, w, f"{at}/layer_norm", x))
-    parts = ops.transpose(ops.reshape(mixed, (-1, 3, heads, whisper.HEAD)), (1, 2, 0, 3))
+    projected = _linear(ops, w, f"{prefix}/linear_0", _layer_norm(ops, w, f"{prefix}/layer_norm", x))
+    parts = ops.transpose(ops.reshape(projected, (-1, 3, heads, whisper.HEAD)), (1, 2, 0, 3))
     query, key, value = (ops.reshape(ops.take(parts, np.array([part])), (heads, -1, whisper.HEAD)) for part in range(3))
-    level = ops.matmul(ops.mul(query, np.float32(whisper.HEAD**-0.5)), ops.transpose(key, (0, 2, 1)))
-    said = ops.matmul(ops.softmax(level, 2), value)  # (heads, positions, 64)
-    return _linear(ops, w, f"{at}/linear_1", ops.reshape(ops.transpose(said, (1, 0, 2)), (-1, width)))
+    similarity = ops.matmul(ops.mul(query, np.float32(whisper.HEAD**-0.5)), ops.transpose(key, (0, 2, 1)))
+    context = ops.matmul(ops.softmax(similarity, 2), value)  # (heads, positions, 64)
+    return _linear(ops, w, f"{prefix}/linear_1", ops.reshape(ops.transpose(context, (1, 0, 2)), (-1, width)))
 
 
-def _linear(ops: Operations, w, at: str, x):
-    return ops.add(ops.matmul(x, np.ascontiguousarray(w[f"{at}/weight"].T)), w[f"{at}/bias"])
+def _linear(ops: Operations, w, prefix: str, x):
+    return ops.add(ops.matmul(x, np.ascontiguousarray(w[f"{prefix}/weight"].T)), w[f"{prefix}/bias"])
 
 
-def _normalised(ops: Operations, w, at: str, x):
+def _layer_norm(ops: Operations, w, prefix: str, x):
     centred = ops.sub(x, ops.mean(x, 1))
     deviation = ops.sqrt(ops.add(ops.mean(ops.mul(centred, centred), 1), np.float32(whisper.EPSILON)))
-    return ops.add(ops.mul(ops.div(centred, deviation), w[f"{at}/gamma"]), w[f"{at}/beta"])
+    return ops.add(ops.mul(ops.div(centred, deviation), w[f"{prefix}/gamma"]), w[f"{prefix}/beta"])
 
 
-# -- Heads -- #
+# -- Classifiers -- #
 
 
 def linear(ops: Operations, rows, classifier: LinearClassifier):
-    """Return the probabilities that a linear classifier gives, ``(clips, classes)``."""
+    """Return the probabilities of a linear classifier, ``(clips, classes)``."""
     mean, deviation = (values.astype(np.float32) for values in (classifier.mean, classifier.deviation))
     limit = np.float32(classifier.limit)
     standardised = ops.minimum(ops.maximum(ops.div(ops.sub(rows, mean), deviation), -limit), limit)
-    said = ops.matmul(standardised, np.ascontiguousarray(classifier.planes.T.astype(np.float32)))
-    learned = classifier.planes.any(axis=1)
-    if not learned.all():  # these come last
-        least = ops.mul(ops.sub(ops.min(said, 1), np.float32(1)), (~learned).astype(np.float32)[None])
-        said = ops.add(ops.mul(said, learned.astype(np.float32)[None]), least)
-    return ops.softmax(ops.div(said, np.float32(classifier.temperature)), 1)
+    logits = ops.matmul(standardised, np.ascontiguousarray(classifier.planes.T.astype(np.float32)))
+    is_trained = classifier.planes.any(axis=1)
+    if not is_trained.all():  # classes without training clips are ranked last
+        lowest = ops.mul(ops.sub(ops.min(logits, 1), np.float32(1)), (~is_trained).astype(np.float32)[None])
+        logits = ops.add(ops.mul(logits, is_trained.astype(np.float32)[None]), lowest)
+    return ops.softmax(ops.div(logits, np.float32(classifier.temperature)), 1)
 
 
 def dilated(ops: Operations, mel, network: DilatedNetwork, temperature: float):
-    """Return the probabilities that sernet gives, ``(1, classes)``, from ``(frames, bands)``."""
+    """Return sernet's probabilities, ``(1, classes)``, for a log-mel, ``(frames, bands)``."""
     x = ops.div(ops.sub(mel, network.mean), network.deviation)
     even = ops.mul(ops.div(ops.add(ops.count(x), np.int64(1)), np.int64(2)), np.int64(2))
-    x = _convolved(ops, ops.rows(ops.pad(x, 0, 1), np.zeros(1, np.int64), even), network.first)
+    x = _convolution(ops, ops.rows(ops.pad(x, 0, 1), np.zeros(1, np.int64), even), network.first)
     for block in network.blocks:
-        x = ops.add(x, _convolved(ops, x, block))
-    x = _convolved(ops, x, network.last)
+        x = ops.add(x, _convolution(ops, x, block))
+    x = _convolution(ops, x, network.last)
     if network.attention:
         inner, offset, outer, shift = network.attention
-        level = ops.add(ops.matmul(ops.tanh(ops.add(ops.matmul(x, inner), offset)), outer), shift)
-        weighed = ops.mul(ops.softmax(level, 0), x)
-        mean, square = ops.sum(weighed, 0), ops.sum(ops.mul(weighed, x), 0)
+        attention_logits = ops.add(ops.matmul(ops.tanh(ops.add(ops.matmul(x, inner), offset)), outer), shift)
+        weighted = ops.mul(ops.softmax(attention_logits, 0), x)
+        mean, square = ops.sum(weighted, 0), ops.sum(ops.mul(weighted, x), 0)
     else:
         mean, square = ops.mean(x, 0), ops.mean(ops.mul(x, x), 0)
     spread = ops.sqrt(ops.maximum(ops.sub(square, ops.mul(mean, mean)), np.float32(SMALLEST_VARIANCE)))
     kernel, offset = network.answer
-    said = ops.add(ops.matmul(ops.concat([mean, spread], 1), kernel), offset)
-    return ops.softmax(ops.div(said, np.float32(temperature)), 1)
+    logits = ops.add(ops.matmul(ops.concat([mean, spread], 1), kernel), offset)
+    return ops.softmax(ops.div(logits, np.float32(temperature)), 1)
 
 
-def _convolved(ops: Operations, x, layer: Convolution):
-    """Return what a convolution with "same" padding makes of an even number of frames, or of any with stride 1."""
-    reach = (len(layer.kernel) - 1) * layer.dilation
-    padding = max(0, reach + 1 - layer.stride)
+def _convolution(ops: Operations, x, layer: Convolution):
+    """Apply a convolution with "same" padding and ReLU; the number of frames is even unless the stride is 1."""
+    receptive_field = (len(layer.kernel) - 1) * layer.dilation
+    padding = max(0, receptive_field + 1 - layer.stride)
     padded = ops.pad(x, padding // 2, padding - padding // 2)
     x = ops.convolve(padded, layer.kernel, layer.stride, layer.dilation)
     return ops.maximum(ops.add(x, layer.offset), np.float32(0))

@@ -1,4 +1,4 @@
-"""Predictions → what people and programs read: lines, JSON, CSV, Praat TextGrid, Audacity labels."""
+"""Predictions → text, JSON, CSV, Praat TextGrid and Audacity labels."""
 
 import csv
 import html
@@ -17,53 +17,55 @@ from sernb.prediction.domain_check import VERDICTS
 from sernb.prediction.predict import COVERAGE, NOT_SURE, Prediction, Window, is_reliable
 
 TIER = "emotion"
-UNRELIABLE = "not to be relied on"
-NUMBERS = {"seconds", "start", "end", "confidence"}  # columns of numbers that are no scores of a class
+UNRELIABLE = "unreliable"
+NUMBERS = {"seconds", "start", "end", "confidence"}  # numeric columns besides the probabilities of the classes
 
 
-def lines(prediction: Prediction, *, coverage: float = COVERAGE, timeline: bool = False) -> list[str]:
-    """Return a prediction for people."""
+def format_lines(prediction: Prediction, *, coverage: float = COVERAGE, timeline: bool = False) -> list[str]:
+    """Return a prediction as lines of text."""
     top = ", ".join(f"{name} {100 * share:.0f} %" for name, share in prediction.top())
-    found = [f"{printable(prediction.path)}  {clock(prediction.seconds)}  {prediction.answer}  ({top})"]
+    lines = [f"{printable(prediction.path)}  {format_clock(prediction.seconds)}  {prediction.answer}  ({top})"]
     if prediction.answer == NOT_SURE:
-        found.append(f"    not sure: {'; '.join(prediction.doubts)}")
-    if prediction.stated_set:
-        found.append(f"    one of, at {100 * coverage:g} % coverage: {', '.join(prediction.stated_set)}")
-    if prediction.votes is not None:
-        found.append(f"    views that agree: {100 * prediction.votes:.0f} %")
-    found += [f"    note: {note}" for note in prediction.notes]
-    if prediction.readiness:
-        found.append(f"    recording: {prediction.readiness.verdict}")
-        found += [f"        {reason}" for reason in prediction.readiness.reasons]
+        lines.append(f"    not sure: {'; '.join(prediction.doubts)}")
+    if prediction.prediction_set:
+        lines.append(f"    one of, at {100 * coverage:g} % coverage: {', '.join(prediction.prediction_set)}")
+    if prediction.agreement is not None:
+        lines.append(f"    TTA views that agree: {100 * prediction.agreement:.0f} %")
+    lines += [f"    note: {note}" for note in prediction.notes]
+    if prediction.domain_check:
+        lines.append(f"    recording: {prediction.domain_check.verdict}")
+        lines += [f"        {reason}" for reason in prediction.domain_check.reasons]
     if not prediction.windows:
-        return found
+        return lines
     if len(prediction.windows) > 1:
-        voiced = sum(window.voiced for window in prediction.windows)
-        found.append(f"    windows with voice: {voiced} of {len(prediction.windows)}")
+        voiced = sum(window.has_voice for window in prediction.windows)
+        lines.append(f"    windows with voice: {voiced} of {len(prediction.windows)}")
     for window in prediction.windows if timeline else ():
         share = "" if window.scores is None else f"  {100 * window.scores.max():.0f} %"
-        found.append(f"    {clock(window.start)} to {clock(window.end)}  {prediction.said(window)}{share}")
-    return found
+        lines.append(
+            f"    {format_clock(window.start)} to {format_clock(window.end)}  {prediction.label_window(window)}{share}"
+        )
+    return lines
 
 
-def summarise(found: Sequence[tuple[Path, Prediction | DataError]]) -> str:
-    """Return one line about many recordings: how many of each answer, of each verdict, and failed."""
-    predictions = [each for _, each in found if isinstance(each, Prediction)]
+def summarise(results: Sequence[tuple[Path, Prediction | DataError]]) -> str:
+    """Return one line with counts of answers, verdicts and failures over many recordings."""
+    predictions = [each for _, each in results if isinstance(each, Prediction)]
     answers = Counter(each.answer for each in predictions)
     unsure = answers.pop(NOT_SURE, 0)
     counts = [f"{number} {name}" for name, number in answers.most_common()] + [f"{unsure} {NOT_SURE}"] * bool(unsure)
-    verdicts = Counter(each.readiness.verdict for each in predictions if each.readiness)
+    verdicts = Counter(each.domain_check.verdict for each in predictions if each.domain_check)
     parts = [", ".join(counts), ", ".join(f"{verdicts[name]} {name}" for name in VERDICTS if verdicts[name])]
-    if failed := len(found) - len(predictions):
+    if failed := len(results) - len(predictions):
         parts.append(f"{failed} not predicted, see above")
-    return f"{len(found)} recordings: {'; '.join(filter(None, parts))}"
+    return f"{len(results)} recordings: {'; '.join(filter(None, parts))}"
 
 
-def clock(seconds: float) -> str:
-    """Return a time in words of a clock.
+def format_clock(seconds: float) -> str:
+    """Return a time as minutes and seconds, with hours where there are any.
 
     Examples:
-        >>> clock(3.7), clock(3725.2)
+        >>> format_clock(3.7), format_clock(3725.2)
         ('0:03.7', '1:02:05.2')
     """
     minutes, rest = divmod(round(seconds, 1), 60)
@@ -71,9 +73,9 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
 
 
-def as_data(prediction: Prediction, *, coverage: float = COVERAGE) -> dict[str, object]:
-    """Return a prediction as JSON knows it."""
-    ready, stated = prediction.readiness, prediction.stated_set
+def as_dict(prediction: Prediction, *, coverage: float = COVERAGE) -> dict[str, object]:
+    """Return a prediction as a dictionary of JSON values."""
+    domain, emotions = prediction.domain_check, prediction.prediction_set
     return {
         "file": printable(prediction.path),
         "seconds": round(prediction.seconds, 3),
@@ -82,163 +84,190 @@ def as_data(prediction: Prediction, *, coverage: float = COVERAGE) -> dict[str, 
         "not_sure_because": list(prediction.doubts),
         "reliable": prediction.reliable,
         "speaker_clips": prediction.speaker_clips,
-        "probabilities": _by_class(prediction, prediction.scores),
-        "set": {"coverage": coverage, "emotions": list(stated)} if stated else None,
-        "views_that_agree": prediction.votes,
-        "recording": ready and {"verdict": ready.verdict, "reasons": list(ready.reasons), "measures": ready.measures},
+        "probabilities": _probabilities(prediction, prediction.scores),
+        "set": {"coverage": coverage, "emotions": list(emotions)} if emotions else None,
+        "views_that_agree": prediction.agreement,
+        "recording": domain
+        and {"verdict": domain.verdict, "reasons": list(domain.reasons), "measures": domain.measures},
         "notes": list(prediction.notes),
         "windows": [
             {
                 "start": round(window.start, 3),
                 "end": round(window.end, 3),
-                "says": prediction.said(window),
-                "probabilities": None if window.scores is None else _by_class(prediction, window.scores),
+                "says": prediction.label_window(window),
+                "probabilities": None if window.scores is None else _probabilities(prediction, window.scores),
             }
             for window in prediction.windows
         ],
     }
 
 
-def _by_class(prediction: Prediction, scores: np.ndarray) -> dict[str, float]:
+def _probabilities(prediction: Prediction, scores: np.ndarray) -> dict[str, float]:
     return {name: round(float(share), 7) for name, share in zip(prediction.classes, scores, strict=True)}
 
 
-def as_json(found: Sequence[tuple[Path, Prediction | DataError]], *, coverage: float = COVERAGE) -> str:
-    """Return predictions and what went wrong as JSON text."""
-    listed = [
-        {"file": printable(path), "error": printable(each)}
-        if isinstance(each, DataError)
-        else as_data(each, coverage=coverage)
-        for path, each in found
+def as_json(results: Sequence[tuple[Path, Prediction | DataError]], *, coverage: float = COVERAGE) -> str:
+    """Return predictions and errors as JSON text."""
+    entries = [
+        {"file": printable(path), "error": printable(result)}
+        if isinstance(result, DataError)
+        else as_dict(result, coverage=coverage)
+        for path, result in results
     ]
-    return json.dumps(listed, indent=1)  # in ASCII: a terminal may know no other letters
+    return json.dumps(entries, indent=1)  # in ASCII: a terminal may be unable to show other characters
 
 
 def as_csv(predictions: Sequence[Prediction], *, timeline: bool = False) -> str:
-    """Return one row a recording, or with ``timeline`` one a window, as CSV text; probabilities in a column a class."""
+    """Return CSV text, a row per recording or, with ``timeline``, per window."""
     rows = []
     classes = predictions[0].classes if predictions else ()
-    for each in predictions:
-        name, verdict = printable(each.path), each.readiness.verdict if each.readiness else ""
-        said = [([each.seconds], each.answer, _set_cell(each.stated_set, each.answer), each.scores)]
+    for prediction in predictions:
+        name, verdict = printable(prediction.path), prediction.domain_check.verdict if prediction.domain_check else ""
+        entries = [
+            (
+                [prediction.seconds],
+                prediction.answer,
+                _set_cell(prediction.prediction_set, prediction.answer),
+                prediction.scores,
+            )
+        ]
         if timeline:
-            none = [""] * len(classes)
-            said = [((at.start, at.end), each.said(at), "", at.scores if at.voiced else none) for at in each.windows]
-        for times, text, chosen, scores in said:
+            empty = [""] * len(classes)
+            entries = [
+                (
+                    (window.start, window.end),
+                    prediction.label_window(window),
+                    "",
+                    window.scores if window.has_voice else empty,
+                )
+                for window in prediction.windows
+            ]
+        for times, answer, prediction_set, scores in entries:
             clock_times = [f"{time:.3f}" for time in times]
-            trust = _trust(text, verdict, each.speaker_clips)
-            rows.append([name, *clock_times, text, chosen, verdict, *scores, *trust])
-    return _csv(["start", "end"] if timeline else ["seconds"], classes, rows)
+            reliability = _reliability_cells(answer, verdict, prediction.speaker_clips)
+            rows.append([name, *clock_times, answer, prediction_set, verdict, *scores, *reliability])
+    return _write_csv(["start", "end"] if timeline else ["seconds"], classes, rows)
 
 
-def rows_of(path: Path, found: Prediction | DataError, *, classes: Sequence[str]) -> list[dict[str, object]]:
-    """Return a recording as the row of a table, in the columns of :func:`as_csv` and some more; also what went wrong.
+def recording_rows(path: Path, result: Prediction | DataError, *, classes: Sequence[str]) -> list[dict[str, object]]:
+    """Return the table row of a recording, with the columns of :func:`as_csv` and more.
 
     Args:
-        classes: a column each
+        path: of the recording
+        result: its prediction, or the error that prevented one
+        classes: one column each
     """
-    row = _row(path, found)
-    if isinstance(found, Prediction):
-        row |= {"seconds": found.seconds, "answer": found.answer, "set": _set_cell(found.stated_set, found.answer)}
-        row |= {"prediction": found.best, "confidence": found.confidence, "reliable": found.reliable}
-        row |= dict(zip(classes, found.scores.tolist(), strict=True))
+    row = _base_row(path, result)
+    if isinstance(result, Prediction):
+        row |= {
+            "seconds": result.seconds,
+            "answer": result.answer,
+            "set": _set_cell(result.prediction_set, result.answer),
+        }
+        row |= {"prediction": result.best, "confidence": result.confidence, "reliable": result.reliable}
+        row |= dict(zip(classes, result.scores.tolist(), strict=True))
     return [row]
 
 
-def window_rows(path: Path, found: Prediction | DataError, *, classes: Sequence[str]) -> list[dict[str, object]]:
-    """Return each window of a recording as the row of a table, as :func:`rows_of`."""
-    row = _row(path, found)
-    if isinstance(found, DataError):
+def window_rows(path: Path, result: Prediction | DataError, *, classes: Sequence[str]) -> list[dict[str, object]]:
+    """Return one table row per window of a recording, as :func:`recording_rows`."""
+    row = _base_row(path, result)
+    if isinstance(result, DataError):
         return [row]
     rows = []
-    for window in found.windows:
-        span = {"start": window.start, "end": window.end, "answer": found.said(window)}
-        span["reliable"] = is_reliable(span["answer"], row["recording"])
+    for window in result.windows:
+        entry = {"start": window.start, "end": window.end, "answer": result.label_window(window)}
+        entry["reliable"] = is_reliable(entry["answer"], row["recording"])
         if window.scores is not None:
             best = int(window.scores.argmax())
-            span |= {"prediction": classes[best], "confidence": float(window.scores[best])}
-            span |= dict(zip(classes, window.scores.tolist(), strict=True))
-        rows.append(row | span)
+            entry |= {"prediction": classes[best], "confidence": float(window.scores[best])}
+            entry |= dict(zip(classes, window.scores.tolist(), strict=True))
+        rows.append(row | entry)
     return rows
 
 
-def _row(path: Path, found: Prediction | DataError) -> dict[str, object]:
+def _base_row(path: Path, result: Prediction | DataError) -> dict[str, object]:
     row = {"file": printable(path), **dict.fromkeys(("answer", "set", "recording", "prediction", "notes", "error"), "")}
     row["reliable"] = False
-    if isinstance(found, DataError):
-        return row | {"error": printable(found)}
-    reasons = found.readiness.reasons if found.readiness else ()
-    verdict = found.readiness.verdict if found.readiness else ""
-    return row | {"recording": verdict, "notes": "; ".join((*found.doubts, *reasons, *found.notes))}
+    if isinstance(result, DataError):
+        return row | {"error": printable(result)}
+    reasons = result.domain_check.reasons if result.domain_check else ()
+    verdict = result.domain_check.verdict if result.domain_check else ""
+    return row | {"recording": verdict, "notes": "; ".join((*result.doubts, *reasons, *result.notes))}
 
 
-def kept_as_csv(kept: Sequence[dict], classes: Sequence[str]) -> str:
-    """Return what was said of recordings at the time, as :func:`as_data` told it, in the columns of :func:`as_csv`.
+def archive_as_csv(entries: Sequence[dict], classes: Sequence[str]) -> str:
+    """Return kept predictions as CSV text with the columns of :func:`as_csv`.
 
     Args:
-        classes: of the model at hand; those of other models, whose recordings were kept too, follow
+        entries: of the archive, as :func:`as_dict` made them when the recordings were predicted
+        classes: of the current model; further classes of the models that made the predictions follow
     """
-    classes = list(dict.fromkeys([*classes, *(name for each in kept for name in each["probabilities"])]))
+    classes = list(dict.fromkeys([*classes, *(name for entry in entries for name in entry["probabilities"])]))
     rows = []
-    for each in kept:
-        shares = each["probabilities"]
-        chosen = _set_cell(each["set"]["emotions"] if each["set"] else (), each["answer"])
-        verdict = each["recording"]["verdict"] if each["recording"] else ""
-        scores = [shares.get(name, "") for name in classes]
+    for entry in entries:
+        probabilities = entry["probabilities"]
+        prediction_set = _set_cell(entry["set"]["emotions"] if entry["set"] else (), entry["answer"])
+        verdict = entry["recording"]["verdict"] if entry["recording"] else ""
+        scores = [probabilities.get(name, "") for name in classes]
         rows.append(
             [
-                each["file"],
-                f"{each['seconds']:.3f}",
-                each["answer"],
-                chosen,
+                entry["file"],
+                f"{entry['seconds']:.3f}",
+                entry["answer"],
+                prediction_set,
                 verdict,
                 *scores,
-                *_trust(each["answer"], verdict, each["speaker_clips"]),
+                *_reliability_cells(entry["answer"], verdict, entry["speaker_clips"]),
             ]
         )
-    return _csv(["seconds"], classes, rows)
+    return _write_csv(["seconds"], classes, rows)
 
 
-def _csv(times: Sequence[str], classes: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
+def _write_csv(times: Sequence[str], classes: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["file", *times, "answer", "set", "recording", *classes, "reliable", "speaker_clips"])
     for row in rows:
-        writer.writerow([as_cell(each) if isinstance(each, str) else f"{each:.7g}" for each in row])
-    return written.getvalue()
+        writer.writerow([as_cell(value) if isinstance(value, str) else f"{value:.7g}" for value in row])
+    return buffer.getvalue()
 
 
-def kept_as_html(kept: Sequence[dict]) -> str:
-    """Return what was said of recordings at the time as a page of its own, in the words of the page of the app."""
+def archive_as_html(entries: Sequence[dict]) -> str:
+    """Return kept predictions as a self-contained HTML page, worded like the page of the app."""
 
     def cell(*lines: str) -> str:
         return f"<td>{'<br>'.join(html.escape(line) for line in lines if line)}</td>"
 
     rows = []
-    for each in kept:
-        verdict, stated = each["recording"] or {"verdict": "", "reasons": []}, each["set"]
-        shares = sorted(each["probabilities"].items(), key=lambda pair: -pair[1])
-        kind = "" if each["reliable"] else ' class="unsure"'
+    for entry in entries:
+        domain, prediction_set = entry["recording"] or {"verdict": "", "reasons": []}, entry["set"]
+        probabilities = sorted(entry["probabilities"].items(), key=lambda pair: -pair[1])
+        style = "" if entry["reliable"] else ' class="unsure"'
         rows.append(
-            f'<tr{kind}><th scope="row">{html.escape(each["file"])}</th>'
-            + cell(clock(each["seconds"]))
-            + cell(each["answer"], "" if each["reliable"] else UNRELIABLE, *each["not_sure_because"])
-            + cell(verdict["verdict"], *verdict["reasons"], *each["notes"])
-            + cell(f"{100 * stated['coverage']:g} %: {', '.join(stated['emotions'])}" if stated else "")
-            + cell(*(f"{name} {100 * share:.0f} %" for name, share in shares))
-            + cell(each["model"])
+            f'<tr{style}><th scope="row">{html.escape(entry["file"])}</th>'
+            + cell(format_clock(entry["seconds"]))
+            + cell(entry["answer"], "" if entry["reliable"] else UNRELIABLE, *entry["not_sure_because"])
+            + cell(domain["verdict"], *domain["reasons"], *entry["notes"])
+            + cell(
+                f"{100 * prediction_set['coverage']:g} %: {', '.join(prediction_set['emotions'])}"
+                if prediction_set
+                else ""
+            )
+            + cell(*(f"{name} {100 * share:.0f} %" for name, share in probabilities))
+            + cell(entry["model"])
             + "</tr>"
         )
-    names = (
+    columns = (
         "Recording",
         "Length",
         "Answer",
-        "Like those the model knows?",
-        "One of, at coverage",
+        "Domain check",
+        "Prediction set, at coverage",
         "Probabilities",
         "Model",
     )
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    head = "".join(f'<th scope="col">{name}</th>' for name in columns)
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>sernb: kept recordings</title><style>'
         "body { font: 1rem/1.5 system-ui, sans-serif; } table { border-collapse: collapse; } "
@@ -248,74 +277,80 @@ def kept_as_html(kept: Sequence[dict]) -> str:
     )
 
 
-def _trust(answer: str, verdict: str, clips: int) -> tuple[str, int]:
+def _reliability_cells(answer: str, verdict: str, clips: int) -> tuple[str, int]:
     return "yes" if is_reliable(answer, verdict) else "no", clips
 
 
-def _set_cell(stated: Sequence[str], answer: str) -> str:
-    return " ".join(stated) or ("" if answer == NOT_SURE else answer)  # no emotion where none was answered
+def _set_cell(emotions: Sequence[str], answer: str) -> str:
+    return " ".join(emotions) or ("" if answer == NOT_SURE else answer)  # no emotion if the answer is "not sure"
 
 
 def as_cell(text: str) -> str:
-    """Return text as a cell of a CSV file: a spreadsheet takes what begins in some ways for a formula."""
+    """Return text as a CSV cell; an apostrophe keeps spreadsheets from evaluating formulas."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def stretches(prediction: Prediction) -> list[tuple[float, float, str]]:
-    """Return what is said of stretches that follow each other without gap or overlap: start, end, text.
+def label_intervals(prediction: Prediction) -> list[tuple[float, float, str]]:
+    """Return the labels of contiguous, non-overlapping intervals: start, end, text.
 
-    Praat's tiers know no overlap: half-way between the middles of two windows one ends and the next begins.
+    Praat's interval tiers allow no overlap, so neighbouring windows meet halfway between their centres. Neighbouring
+    intervals with the same label are merged.
     """
     windows: Sequence[Window] = prediction.windows or (Window(0.0, prediction.seconds, prediction.scores),)
     middles = [(window.start + window.end) / 2 for window in windows]
     edges = [0.0, *((a + b) / 2 for a, b in pairwise(middles)), prediction.seconds]
-    found: list[tuple[float, float, str]] = []
+    intervals: list[tuple[float, float, str]] = []
     for (start, end), window in zip(pairwise(edges), windows, strict=True):
-        text = prediction.said(window)
-        begun = found.pop()[0] if found and found[-1][2] == text else start
-        found.append((begun, end, text))
-    return found
+        text = prediction.label_window(window)
+        interval_start = intervals.pop()[0] if intervals and intervals[-1][2] == text else start
+        intervals.append((interval_start, end, text))
+    return intervals
 
 
 def as_textgrid(prediction: Prediction) -> str:
-    """Return the timeline as a Praat TextGrid, one interval tier, long format."""
-    parts, end = stretches(prediction), f"{prediction.seconds:.6f}"
-    rows = [
+    """Return the timeline as a Praat TextGrid in long format, with one interval tier."""
+    intervals, end = label_intervals(prediction), f"{prediction.seconds:.6f}"
+    lines = [
         'File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}", "tiers? <exists>",
         "size = 1", "item []:", "    item [1]:", '        class = "IntervalTier"', f'        name = "{TIER}"',
-        "        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(parts)}",
+        "        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(intervals)}",
     ]  # fmt: skip
-    for number, (start, stop, text) in enumerate(parts, start=1):
-        rows += [
+    for number, (start, stop, text) in enumerate(intervals, start=1):
+        lines += [
             f"        intervals [{number}]:",
             f"            xmin = {start:.6f}",
             f"            xmax = {stop:.6f}",
             f'            text = "{text}"',
         ]
-    return "\n".join(rows) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def as_labels(prediction: Prediction) -> str:
-    """Return the timeline as an Audacity label track: start, end, text, with tabs."""
-    return "".join(f"{start:.6f}\t{end:.6f}\t{text}\n" for start, end, text in stretches(prediction))
+    """Return the timeline as an Audacity label track: start, end and text, separated by tabs."""
+    return "".join(f"{start:.6f}\t{end:.6f}\t{text}\n" for start, end, text in label_intervals(prediction))
 
 
 def write_timelines(predictions: Sequence[Prediction], folder: Path, form: str) -> list[Path]:
-    """Write each timeline as a file named after its recording; of equal names the later ones get a number.
+    """Write each timeline to a file named after its recording, numbered if names collide.
 
     Args:
-        form: ``TextGrid`` or ``txt``, for Praat or Audacity
+        predictions: with timelines
+        folder: created if missing
+        form: ``TextGrid`` for Praat or ``txt`` for Audacity
+
+    Returns:
+        paths of the files
 
     Raises:
-        DataError: if the folder cannot be written
+        DataError: if the folder is not writable
     """
     from sernb.runtime.files import atomic
 
     written: list[Path] = []
-    for each in predictions:
-        names = (f"{each.path.stem}{f'-{number}' * (number > 1)}.{form}" for number in count(1))
+    for prediction in predictions:
+        names = (f"{prediction.path.stem}{f'-{number}' * (number > 1)}.{form}" for number in count(1))
         path = next(folder / name for name in names if folder / name not in written)
         with atomic(path) as unfinished:
-            unfinished.write_text(as_textgrid(each) if form == "TextGrid" else as_labels(each), "utf-8")
+            unfinished.write_text(as_textgrid(prediction) if form == "TextGrid" else as_labels(prediction), "utf-8")
         written.append(path)
     return written

@@ -1,4 +1,4 @@
-"""What the hub reads of a model card: YAML front matter, in its flow style, which is JSON."""
+"""YAML front matter of a model card for the Hugging Face Hub, in YAML's flow style, which is JSON."""
 
 import json
 import re
@@ -6,72 +6,72 @@ import re
 from sernb.encoders.registry import ENCODERS
 from sernb.prediction.model_card import OWN
 
-# How the hub names licences: https://huggingface.co/docs/hub/repositories-licenses
+# Identifiers of licences on the hub: https://huggingface.co/docs/hub/repositories-licenses
 LICENCES = {
     "CC0 1.0": "cc0-1.0", "CC BY 4.0": "cc-by-4.0", "CC BY-SA 4.0": "cc-by-sa-4.0", "CC BY-NC 4.0": "cc-by-nc-4.0",
     "CC BY-NC-SA 4.0": "cc-by-nc-sa-4.0", "CC BY-NC-ND 4.0": "cc-by-nc-nd-4.0", "CC BY-ND 4.0": "cc-by-nd-4.0",
 }  # fmt: skip
 SCORE = re.compile(r"(-?[\d.]+) \[(-?[\d.]+), (-?[\d.]+)\]")
-METRICS = (("UAR", "recall"), ("WAR", "accuracy"))  # ours, and what the hub calls it
+METRICS = (("UAR", "recall"), ("WAR", "accuracy"))  # our name, and that of the hub
 
 
-def write_front_matter(about: dict) -> str:
-    """Return licence, data sets and scores with intervals and chance levels, between lines of three hyphens.
+def write_front_matter(metadata: dict) -> str:
+    """Return the front matter: licence, data sets, and scores with intervals and chance levels.
 
     Args:
-        about: the content of ``model.json``
+        metadata: the content of ``model.json``
     """
-    trained, figures = about["trained_on"], about["figures"]
-    titles, kind = trained["title"], trained["corpus"]
-    licence = LICENCES.get(trained["licence"].partition(" (")[0])
-    bases = [ENCODERS[name].repository for name in trained["encoders"] if name in ENCODERS]
+    training, figures = metadata["trained_on"], metadata["figures"]
+    titles, corpora = training["title"], training["corpus"]
+    licence = LICENCES.get(training["licence"].partition(" (")[0])
+    bases = [ENCODERS[name].repository for name in training["encoders"] if name in ENCODERS]
     results = []
-    for name, of in (
+    for name, subset in (
         ("held-out speakers", "speakers that were not trained on"),
         ("held-out clips", "clips of the same speaker"),
     ):
         if name in figures:
-            results.append(_result(titles, kind, of, figures[name]))
+            results.append(_result(titles, corpora, subset, figures[name]))
     if foreign := figures.get("foreign"):
         results.append(_result(foreign["corpus"], _slug(foreign["corpus"]), "another corpus", foreign))
     entries = {
         "license": licence or "other",
-        **({} if licence else {"license_name": _slug(trained["licence"])}),
+        **({} if licence else {"license_name": _slug(training["licence"])}),
         "library_name": "sernb",
         "pipeline_tag": "audio-classification",
-        "tags": ["speech-emotion-recognition", "audio", about["name"]],
-        **({} if trained["licence"] == OWN else {"datasets": kind.split("+")}),
+        "tags": ["speech-emotion-recognition", "audio", metadata["name"]],
+        **({} if training["licence"] == OWN else {"datasets": corpora.split("+")}),
         **({"base_model": bases} if bases else {}),
         "metrics": [name for _, name in METRICS],
-        "model-index": [{"name": about["name"], "results": results}],
+        "model-index": [{"name": metadata["name"], "results": results}],
     }
     lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in entries.items()]
     return "\n".join(["---", *lines, "---", ""])
 
 
-def _result(title: str, kind: str, of: str, found: dict) -> dict:
+def _result(title: str, kind: str, subset: str, scores: dict) -> dict:
     metrics = []
-    for name, theirs in METRICS:
-        if not (match := SCORE.match(found.get(name, ""))):
+    for name, hub_name in METRICS:
+        if not (match := SCORE.match(scores.get(name, ""))):
             continue
         value, low, high = map(float, match.groups())
-        floor = found[f"{name} floor"]
+        floor = scores[f"{name} floor"]
         metrics.append(
             {
-                "type": theirs,
+                "type": hub_name,
                 "name": f"{name} in per cent, 95 % interval [{low:g}, {high:g}], chance level {floor}",
                 "value": value,
                 "args": {
                     "interval": [low, high],
                     "chance": float(floor),
-                    "clips": found["clips"],
-                    "speakers": found["speakers"],
+                    "clips": scores["clips"],
+                    "speakers": scores["speakers"],
                 },
             }
         )
     return {
         "task": {"type": "audio-classification", "name": "speech emotion recognition"},
-        "dataset": {"name": f"{title}: {of}", "type": kind},
+        "dataset": {"name": f"{title}: {subset}", "type": kind},
         "metrics": metrics,
     }
 

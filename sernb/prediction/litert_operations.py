@@ -1,4 +1,4 @@
-"""The operations of :mod:`sernb.prediction.exported_parts` in TensorFlow, and what LiteRT's converter makes of them."""
+"""LiteRT backend: the operations of :mod:`sernb.prediction.exported_parts` in TensorFlow, converted to LiteRT."""
 
 import io
 import json
@@ -9,40 +9,40 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-NOTES = "about.json"  # in the file: an archive that follows the model, as TensorFlow's own associated files do
+METADATA = "about.json"  # in a ZIP archive appended to the model, like TensorFlow's own associated files
 
 
 class TensorFlowOperations:
-    """Computes at once; a value is a tensor, or an array."""
+    """Computes eagerly or while tracing; a value is a tensor or an array."""
 
-    def _of(self, value):
+    def _tensor(self, value):
         if isinstance(value, np.ndarray | np.generic) and value.dtype == np.int64:
-            return tf.constant(value.astype(np.int32))  # counts are of 32 bits there
+            return tf.constant(value.astype(np.int32))  # TensorFlow's counts have 32 bits
         return tf.convert_to_tensor(value)
 
     def add(self, a, b):
-        return self._of(a) + self._of(b)
+        return self._tensor(a) + self._tensor(b)
 
     def sub(self, a, b):
-        return self._of(a) - self._of(b)
+        return self._tensor(a) - self._tensor(b)
 
     def mul(self, a, b):
-        return self._of(a) * self._of(b)
+        return self._tensor(a) * self._tensor(b)
 
     def matmul(self, a, b):
-        return tf.matmul(self._of(a), self._of(b))
+        return tf.matmul(self._tensor(a), self._tensor(b))
 
     def maximum(self, a, b):
-        return tf.maximum(self._of(a), self._of(b))
+        return tf.maximum(self._tensor(a), self._tensor(b))
 
     def minimum(self, a, b):
-        return tf.minimum(self._of(a), self._of(b))
+        return tf.minimum(self._tensor(a), self._tensor(b))
 
     def at_least(self, a, b):
-        return self.real(tf.greater_equal(self._of(a), self._of(b)))
+        return self.real(tf.greater_equal(self._tensor(a), self._tensor(b)))
 
     def above(self, a, b):
-        return self.real(tf.greater(self._of(a), self._of(b)))
+        return self.real(tf.greater(self._tensor(a), self._tensor(b)))
 
     def sqrt(self, a):
         return tf.sqrt(a)
@@ -75,7 +75,7 @@ class TensorFlowOperations:
         return tf.reduce_min(a, axis, keepdims=True)
 
     def reshape(self, a, shape: Sequence[int]):
-        return tf.reshape(self._of(a), shape)
+        return tf.reshape(self._tensor(a), shape)
 
     def transpose(self, a, order: Sequence[int]):
         return tf.transpose(a, order)
@@ -84,13 +84,13 @@ class TensorFlowOperations:
         return tf.concat(values, axis)
 
     def take(self, a, places):
-        return tf.gather(self._of(a), self._of(places))
+        return tf.gather(self._tensor(a), self._tensor(places))
 
     def count(self, a):
         return tf.shape(a)[:1]
 
     def numbers(self, count):
-        return tf.range(self._of(count)[0])
+        return tf.range(self._tensor(count)[0])
 
     def whole(self, a):
         return tf.cast(a, tf.int32)
@@ -102,50 +102,57 @@ class TensorFlowOperations:
         return tf.pad(a, [[before, after], [0, 0]])
 
     def div(self, a, b):
-        a, b = self._of(a), self._of(b)
+        a, b = self._tensor(a), self._tensor(b)
         return a // b if a.dtype.is_integer else a / b
 
     def pad_signal(self, a, before: int, after: int, *, reflect: bool = False):
         return tf.pad(a, [[before, after]], mode="REFLECT" if reflect else "CONSTANT")
 
     def rows(self, a, start, stop):
-        return self._of(a)[self._of(start)[0] : self._of(stop)[0]]
+        return self._tensor(a)[self._tensor(start)[0] : self._tensor(stop)[0]]
 
     def largest(self, a, count):
-        return tf.sort(a, direction="DESCENDING")[: self._of(count)[0]]
+        return tf.sort(a, direction="DESCENDING")[: self._tensor(count)[0]]
 
     def convolve(self, a, kernel: np.ndarray, stride: int, dilation: int):
-        found = tf.nn.conv1d(a[None], self._of(kernel), stride, "VALID", dilations=dilation)
-        return found[0]
+        output = tf.nn.conv1d(a[None], self._tensor(kernel), stride, "VALID", dilations=dilation)
+        return output[0]
 
 
 def build(program, shapes: Mapping[str, Sequence], shape: Sequence, notes: Mapping) -> bytes:
-    """Return the file that a program of inputs becomes."""
+    """Return the content of the LiteRT file of a program.
+
+    Args:
+        program: function of the operations and the inputs by name that returns the probabilities
+        shapes: of the inputs by name; strings are dynamic sizes
+        shape: of the output, unused
+        notes: metadata stored in the file
+    """
     signature = {
         name: tf.TensorSpec([None if isinstance(each, str) else each for each in size], tf.float32, name=name)
         for name, size in shapes.items()
     }
 
     @tf.function(input_signature=[signature])
-    def probabilities(given):
-        return {"probabilities": program(TensorFlowOperations(), given)}
+    def probabilities(inputs):
+        return {"probabilities": program(TensorFlowOperations(), inputs)}
 
     module = tf.Module()
     module.run = probabilities
     converter = tf.lite.TFLiteConverter.from_concrete_functions([probabilities.get_concrete_function()], module)
-    packed = io.BytesIO(converter.convert())
-    with zipfile.ZipFile(packed, "a") as notes_at_the_end:
-        notes_at_the_end.writestr(NOTES, json.dumps(notes))
-    return packed.getvalue()
+    buffer = io.BytesIO(converter.convert())
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(METADATA, json.dumps(notes))
+    return buffer.getvalue()
 
 
 def write(model: bytes, path: Path) -> None:
-    """Write a model into a file."""
+    """Write a model to a file."""
     path.write_bytes(model)
 
 
-def answer(path: Path, given: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return what LiteRT makes of inputs."""
+def run(path: Path, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the probabilities that LiteRT computes from inputs by name."""
     from ai_edge_litert.interpreter import Interpreter
 
-    return Interpreter(str(path)).get_signature_runner()(**given)["probabilities"]
+    return Interpreter(str(path)).get_signature_runner()(**inputs)["probabilities"]

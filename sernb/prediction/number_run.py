@@ -1,4 +1,4 @@
-"""A run that predicts a number, such as arousal → what it says of recordings, and where it should not be believed."""
+"""Predict a number, such as arousal, with a finished regression run; notes say when the prediction is unreliable."""
 
 import csv
 import io
@@ -15,8 +15,8 @@ from sernb.audio.recordings import Source, printable, read_blocks
 from sernb.config import DataError
 from sernb.features import Features, Functionals
 from sernb.prediction.domain_check import distance, frame_levels
-from sernb.prediction.formats import as_cell, clock
-from sernb.prediction.predict import no_speech
+from sernb.prediction.formats import as_cell, format_clock
+from sernb.prediction.predict import no_speech_error
 from sernb.prediction.trained_run import LONGEST, read_features
 from sernb.protocols.protocol import get_protocol
 from sernb.runs.run_folder import open_run
@@ -24,105 +24,107 @@ from sernb.runtime.bounded import arrays_in, json_in, number
 from sernb.runtime.files import Damaged
 from sernb.systems.learning.linear_classifier import LinearClassifier, classifier_from_arrays
 
-VOICE: Seconds = 0.1  # of voice at least
-QUIET = -80.0  # dBFS: what is quieter throughout is silence
+LEAST_VOICE: Seconds = 0.1  # least duration of voice
+SILENCE = -80.0  # dBFS: a recording without a louder frame is silent
 
 
 @dataclass(frozen=True)
 class NumberModel:
-    """Weights of one number, and what is known of the training clips."""
+    """A linear regressor of one target, with the range of its training data."""
 
     name: str
     target: str
     features: Features
-    machine: LinearClassifier  # of one plane
+    classifier: LinearClassifier  # with one row of weights
     intercept: float
-    lowest: float  # of the training clips' values
-    highest: float
-    farthest: float  # distance that few training clips exceed
+    lowest: float  # training value
+    highest: float  # training value
+    farthest: float  # distance from the training mean that 0.5 % of the training clips exceed
 
 
 @dataclass(frozen=True)
 class NumberPrediction:
-    """What is predicted of one recording."""
+    """The prediction for one recording."""
 
     file: str
     seconds: Seconds
     model: str
     target: str
     value: float
-    notes: tuple[str, ...] = ()  # why it should not be believed
+    notes: tuple[str, ...] = ()  # remarks on the file, and why the value may be unreliable
 
 
 def is_number_run(folder: str | Path) -> bool:
-    """Whether a folder is that of a run that predicts a number."""
+    """Return whether a folder is that of a run that predicts a number."""
     try:
         labels = json_in(Path(folder) / "config.json").get("labels")
-    except DataError:  # whoever reads it says why
+    except DataError:  # load_number_run or load_model reports it
         return False
     return isinstance(labels, dict) and labels.get("type") == "NumericTarget"
 
 
 def load_number_run(folder: Path) -> NumberModel:
-    """Read a finished run that predicts a number.
+    """Load a finished run that predicts a number.
 
     Raises:
-        DataError: if it is damaged, kept no weights, or was trained on speaker-normalised features
+        DataError: if it is damaged, stored no weights, or was trained on speaker-normalised features
     """
     again = "remove the folder and give the same `sernb experiment` again"
     try:
         run = open_run(folder)
         if run is None or not run.has("weights.npz"):
-            raise DataError(f"{folder}: the run keeps no weights; take functionals-ridge-regression, or {again}")
+            raise DataError(f"{folder}: the run stored no weights; use functionals-ridge-regression, or {again}")
         config, chosen = run.config, run.metrics["chosen"]
         if get_protocol(config["protocol"]).transductive:
-            raise DataError(
-                f"{folder}: was trained on speakers standardised with their own clips; take a speaker-independent run"
-            )
+            raise DataError(f"{folder}: was trained on speaker-normalised features; use a speaker-independent run")
         arrays = arrays_in(folder / "weights.npz")
         if "planes" not in arrays:
             raise DataError(
-                f"{folder}: is of a network, which predicts no number here; take functionals-ridge-regression"
+                f"{folder}: is the run of a network, which cannot be loaded here; use functionals-ridge-regression"
             )
-        features, machine = read_features(config, folder), classifier_from_arrays(arrays)
-        if machine.planes.shape != (1, features.width):
+        features, classifier = read_features(config, folder), classifier_from_arrays(arrays)
+        if classifier.planes.shape != (1, features.width):
             raise ValueError
-        known = [number(chosen[name], name) for name in ("lowest truth", "highest truth")]
+        training_range = [number(chosen[name], name) for name in ("lowest truth", "highest truth")]
         farthest = chosen["farthest clip"]
-        farthest = np.inf if farthest is None else number(farthest, "farthest clip")  # without inner folds not known
+        farthest = np.inf if farthest is None else number(farthest, "farthest clip")  # unknown without inner folds
         intercept = number(float(arrays["intercept"][0]), "intercept")
-        return NumberModel(config["system"], config["labels"]["name"], features, machine, intercept, *known, farthest)
+        return NumberModel(
+            config["system"], config["labels"]["name"], features, classifier, intercept, *training_range, farthest
+        )
     except Damaged as error:
-        raise DataError(f"{error}; give the same `sernb experiment` again, which makes it anew") from error
+        raise DataError(f"{error}; give the same `sernb experiment` again, which repeats the run") from error
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise DataError(f"{folder}: is not as a finished run was written; {again}") from error
+        raise DataError(f"{folder}: is not a valid finished run; {again}") from error
 
 
 def predict_number(model: NumberModel, recording: Recording) -> NumberPrediction:
-    """Predict the number of one recording.
+    """Predict the target for one recording.
 
     Raises:
-        DataError: if the recording cannot be used, is silent, has no voice, or is too long
+        DataError: if the recording cannot be read, is silent, contains no voice, or is too long
     """
     path = recording.path
     if recording.seconds > LONGEST:
-        raise DataError(f"{path}: is {recording.seconds:.0f} s long, predicted are up to {LONGEST:.0f} s; cut it")
+        raise DataError(f"{path}: is {recording.seconds:.0f} s long, the limit is {LONGEST:.0f} s; cut it")
     signal = np.concatenate(list(read_blocks(recording, model.features.sampling_rate)))
-    if frame_levels(signal, model.features.sampling_rate).max() < QUIET:
-        raise AudioError(path, "no-speech", f"is silent: nothing in it is louder than {QUIET:.0f} dBFS", "record again")
+    if frame_levels(signal, model.features.sampling_rate).max() < SILENCE:
+        raise AudioError(path, "no-speech", f"is silent: no frame is louder than {SILENCE:.0f} dBFS", "record again")
     row = model.features(signal)[0]
     functionals = Functionals()
-    measured = row if isinstance(model.features, Functionals) else functionals(signal)[0]
-    voice = measured[list(functionals.names).index("voiced share")] * recording.seconds
-    if voice < VOICE:
-        raise no_speech(path)
-    value = float(model.machine.standardised(row[None])[0] @ model.machine.planes[0].astype(float)) + model.intercept
+    functionals_row = row if isinstance(model.features, Functionals) else functionals(signal)[0]
+    voice = functionals_row[list(functionals.names).index("voiced share")] * recording.seconds
+    if voice < LEAST_VOICE:
+        raise no_speech_error(path)
+    value = (
+        float(model.classifier.standardised(row[None])[0] @ model.classifier.planes[0].astype(float)) + model.intercept
+    )
     notes = [*recording.notes]
     if not model.lowest <= value <= model.highest:
-        notes.append(f"{value:.3g} is outside of the training values, {model.lowest:.3g} to {model.highest:.3g}")
-    if (far := distance(row, model.machine)) > model.farthest:
+        notes.append(f"{value:.3g} is outside the training range, {model.lowest:.3g} to {model.highest:.3g}")
+    if (distance_from_mean := distance(row, model.classifier)) > model.farthest:
         notes.append(
-            f"it sounds unlike the training corpus: {far:.2f} standard deviations, where 995 of 1000 training clips "
+            f"unlike the training corpus: {distance_from_mean:.2f} standard deviations, 99.5 % of the training clips "
             f"have {model.farthest:.2f} or less"
         )
     return NumberPrediction(printable(path), recording.seconds, model.name, model.target, value, tuple(notes))
@@ -131,32 +133,38 @@ def predict_number(model: NumberModel, recording: Recording) -> NumberPrediction
 def predict_numbers(
     model: NumberModel, sources: Iterable[Source]
 ) -> Iterator[tuple[Path, NumberPrediction | DataError]]:
-    """Yield the number of each of some recordings; what is wrong with one does not keep the others from it."""
+    """Predict recordings one by one; one that fails yields its error."""
     for source in sources:
         yield source.path, source.use(lambda recording: predict_number(model, recording))
 
 
-def as_lines(prediction: NumberPrediction) -> list[str]:
-    """Return a prediction for people."""
-    first = f"{prediction.file}  {clock(prediction.seconds)}  {prediction.target} {prediction.value:.3g}"
+def format_lines(prediction: NumberPrediction) -> list[str]:
+    """Return a prediction as lines of text."""
+    first = f"{prediction.file}  {format_clock(prediction.seconds)}  {prediction.target} {prediction.value:.3g}"
     return [first, *(f"    note: {note}" for note in prediction.notes)]
 
 
-def as_json(found: Sequence[tuple[Path, NumberPrediction | DataError]]) -> str:
-    """Return predictions and what went wrong as JSON text."""
-    listed = [
-        {"file": printable(path), "error": printable(each)} if isinstance(each, DataError) else asdict(each)
-        for path, each in found
+def as_json(results: Sequence[tuple[Path, NumberPrediction | DataError]]) -> str:
+    """Return predictions and errors as JSON text."""
+    entries = [
+        {"file": printable(path), "error": printable(result)} if isinstance(result, DataError) else asdict(result)
+        for path, result in results
     ]
-    return json.dumps(listed, indent=1)
+    return json.dumps(entries, indent=1)
 
 
 def as_csv(predictions: Sequence[NumberPrediction]) -> str:
-    """Return one row a recording as CSV text."""
-    written = io.StringIO()
-    rows = csv.writer(written, lineterminator="\n")
-    rows.writerow(["file", "seconds", "target", "value", "notes"])
-    for each in predictions:
-        cells = each.file, f"{each.seconds:.3f}", each.target, f"{each.value:.7g}", "; ".join(each.notes)
-        rows.writerow([as_cell(cells[0]), *cells[1:]])
-    return written.getvalue()
+    """Return CSV text with one row per recording."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["file", "seconds", "target", "value", "notes"])
+    for prediction in predictions:
+        cells = (
+            prediction.file,
+            f"{prediction.seconds:.3f}",
+            prediction.target,
+            f"{prediction.value:.7g}",
+            "; ".join(prediction.notes),
+        )
+        writer.writerow([as_cell(cells[0]), *cells[1:]])
+    return buffer.getvalue()

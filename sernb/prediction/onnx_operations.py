@@ -1,4 +1,4 @@
-"""The operations of :mod:`sernb.prediction.exported_parts` as nodes of an ONNX graph (opset 18)."""
+"""ONNX backend: the operations of :mod:`sernb.prediction.exported_parts` as nodes of a graph (opset 18)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-OPSET, FORMAT = 18, 8  # of the operations, and of the file: both as old as will do, so that older readers can
+OPSET, FORMAT = 18, 8  # versions of operations and file format, as old as possible for older runtimes
 Value = str | np.ndarray | np.generic
 
 
 class OnnxOperations:
-    """Builds a graph; a value is the name of one, or an array that becomes a constant."""
+    """Builds a graph; values are names of outputs, or arrays that become constants."""
 
     def __init__(self):
         self.nodes, self.constants = [], {}
@@ -32,13 +32,14 @@ class OnnxOperations:
         self.nodes.append(helper.make_node(kind, [self._name(each) for each in inputs], [name], **attributes))
         return name
 
-    def finish(self, inputs: Mapping[str, Sequence], output: str, shape: Sequence, about: Mapping[str, str]):
-        """Return the model.
+    def finish(self, inputs: Mapping[str, Sequence], output: str, shape: Sequence, metadata: Mapping[str, str]):
+        """Return the ONNX model.
 
         Args:
-            inputs: shape of each, by name; words stand for sizes that differ from call to call
+            inputs: shapes by name; strings are dynamic sizes
             output: the value that becomes ``probabilities``
-            about: notes that the file carries
+            shape: of the output
+            metadata: stored in the file
         """
         self.nodes.append(helper.make_node("Identity", [output], ["probabilities"]))
 
@@ -54,7 +55,7 @@ class OnnxOperations:
         )
         opset = helper.make_opsetid("", OPSET)
         model = helper.make_model(graph, producer_name="sernb", opset_imports=[opset], ir_version=FORMAT)
-        helper.set_model_props(model, dict(about))
+        helper.set_model_props(model, dict(metadata))
         onnx.checker.check_model(model)
         return model
 
@@ -138,7 +139,7 @@ class OnnxOperations:
         return self._node("Pad", a, np.array([before, after]), mode="reflect" if reflect else "constant")
 
     def pad(self, a: Value, before: int, after: int) -> str:
-        # All axes are named: onnxruntime's optimiser misreads fewer where the value was transposed.
+        # Pad all axes explicitly: onnxruntime's optimiser mishandles a subset of axes after a transposition.
         return self._node("Pad", a, np.array([before, 0, after, 0]))
 
     def rows(self, a: Value, start: Value, stop: Value) -> str:
@@ -157,28 +158,35 @@ class OnnxOperations:
 
     def convolve(self, a: Value, kernel: np.ndarray, stride: int, dilation: int) -> str:
         clip = self._node("Unsqueeze", self.transpose(a, (1, 0)), np.array([0]))  # (1, channels, frames)
-        turned = np.ascontiguousarray(kernel.transpose(2, 1, 0))
-        found = self._node("Conv", clip, turned, strides=[stride], dilations=[dilation])
-        return self.transpose(self._node("Squeeze", found, np.array([0])), (1, 0))
+        weights = np.ascontiguousarray(kernel.transpose(2, 1, 0))
+        output = self._node("Conv", clip, weights, strides=[stride], dilations=[dilation])
+        return self.transpose(self._node("Squeeze", output, np.array([0])), (1, 0))
 
 
 def write(model, path: Path) -> None:
-    """Write a model into a file."""
+    """Write a model to a file."""
     path.write_bytes(model.SerializeToString())
 
 
 def build(program, shapes, shape, notes):
-    """Return the model that a program makes of inputs."""
+    """Return the ONNX model of a program.
+
+    Args:
+        program: function of the operations and the inputs by name that returns the probabilities
+        shapes: of the inputs by name; strings are dynamic sizes
+        shape: of the output
+        notes: metadata of the file, stored as strings
+    """
     ops = OnnxOperations()
-    about = {key: value if isinstance(value, str) else json.dumps(value) for key, value in notes.items()}
-    return ops.finish(shapes, program(ops, {name: name for name in shapes}), shape, about)
+    metadata = {key: value if isinstance(value, str) else json.dumps(value) for key, value in notes.items()}
+    return ops.finish(shapes, program(ops, {name: name for name in shapes}), shape, metadata)
 
 
-def answer(path: Path, given: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return what onnxruntime makes of inputs."""
+def run(path: Path, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the probabilities that onnxruntime computes from inputs by name."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return session.run(["probabilities"], dict(given))[0]
+    return session.run(["probabilities"], dict(inputs))[0]

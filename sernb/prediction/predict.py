@@ -1,8 +1,8 @@
-"""Recordings of one's own → emotions over time, how sure the model is, and whether it can be trusted there at all.
+"""Your recordings → emotion probabilities, over time if wanted, with a confidence and a domain check.
 
-A recording as short as the training clips is answered as a whole, as a run answers its test clips. A longer one is cut
-into windows; those without voice are marked and not answered, the answer is the mean of the others. Of a recording only
-some windows are held at a time, so that hours need no more memory than seconds.
+A recording no longer than the training clips is predicted as a whole, like the test clips of a run. A longer one is cut
+into windows: windows without voice are marked and skipped, the probabilities of the others are averaged. Windows are
+read and predicted in batches, so that memory does not grow with the length of the recording.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,117 +22,118 @@ from sernb.prediction.model import Model
 
 WINDOW: Seconds = 3.0
 STEP: Seconds = 1.5  # from window to window of a timeline
-TOGETHER = 32  # windows that are answered at once
+BATCH = 32  # windows per batch
 COVERAGE = 0.9
-# As what a recording is heard once more when views are asked for; white noise is what the functionals bear least.
-VIEWS: tuple[View, ...] = tuple(view for view in TEST_VIEWS if isinstance(view, Gain | Speed))
-AGREED = 0.75  # of the views, with the recording itself, at least
+# Test-time augmentation; without white noise, to which the functionals are most sensitive.
+TTA_VIEWS: tuple[View, ...] = tuple(view for view in TEST_VIEWS if isinstance(view, Gain | Speed))
+LEAST_AGREEMENT = 0.75  # least share of views, the recording itself included, that predict the same class
 NOT_SURE, NO_SPEECH = "not sure", "no speech"
-ADAPTED = "adapted to a voice by {} clips; from which confidence on to be sure is not calibrated for adapted voices"
+ADAPTED_NOTE = 'adapted to the speaker with {} clips; the confidence threshold of "not sure" is not calibrated for this'
 
-Scores = Callable[[Sequence[np.ndarray]], np.ndarray]  # features of clips → (clips, classes)
+Predictor = Callable[[Sequence[np.ndarray]], np.ndarray]  # features of clips → probabilities, (clips, classes)
 
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a recording and what the model says of it."""
+    """A window of a recording and its probabilities."""
 
     start: Seconds
     end: Seconds
-    scores: np.ndarray | None  # probabilities, (classes,); None: there is no voice
+    scores: np.ndarray | None  # probabilities, (classes,); None: no voice
 
     @property
-    def voiced(self) -> bool:
-        """Whether there is something to answer."""
+    def has_voice(self) -> bool:
+        """Whether the window contains voice and was predicted."""
         return self.scores is not None
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one recording."""
+    """The prediction for one recording."""
 
     path: Path
     seconds: Seconds
     classes: tuple[str, ...]
     scores: np.ndarray  # probabilities, (classes,)
     unsure_below: float
-    threshold: float | None  # from this probability on an emotion belongs to the set; None: sets are not known
-    readiness: DomainCheck | None  # None: the model does not know its training corpus
-    windows: tuple[Window, ...] = ()  # of a timeline, or of a recording that is longer than training clips
-    votes: float | None = None  # share of views that gave the answer of them all
-    answered: int = 1  # windows that the answer is the mean of
-    row: np.ndarray | None = field(default=None, repr=False)  # features of a recording that was answered as a whole
-    notes: tuple[str, ...] = ()  # what is odd about the file and was read all the same
-    model: str = ""  # by name
-    speaker_clips: int = 0  # of the voice that the model was adapted to
+    threshold: float | None  # least probability of an emotion in the prediction set; None: the model has no sets
+    domain_check: DomainCheck | None  # None: the model has no domain bounds
+    windows: tuple[Window, ...] = ()  # of a timeline, or of a recording longer than the training clips
+    agreement: float | None = None  # share of TTA views whose most probable emotion is that of their mean
+    windows_predicted: int = 1  # windows that the probabilities are the mean of
+    features: np.ndarray | None = field(default=None, repr=False)  # (values,); None: predicted in windows
+    notes: tuple[str, ...] = ()  # remarks on the file, which was read nevertheless
+    model: str = ""  # its name
+    speaker_clips: int = 0  # number of clips used for speaker adaptation
 
     @property
     def best(self) -> str:
-        """The likeliest emotion, sure or not."""
+        """The most probable emotion, whatever its confidence."""
         return self.classes[int(self.scores.argmax())]
 
     @property
     def confidence(self) -> float:
-        """The probability of the likeliest emotion."""
+        """The probability of the most probable emotion."""
         return float(self.scores.max())
 
     @property
     def answer(self) -> str:
-        """The likeliest emotion, or "not sure"."""
+        """The most probable emotion, or "not sure"."""
         return NOT_SURE if self.doubts else self.best
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Why there is no answer; empty where there is one."""
-        found = []
-        if self.readiness and self.readiness.verdict == OUT_OF_DOMAIN:
-            found.append("the recording is too unlike the training corpus")
+        """Why the answer is "not sure"; empty otherwise."""
+        reasons = []
+        if self.domain_check and self.domain_check.verdict == OUT_OF_DOMAIN:
+            reasons.append("the recording is out of domain")
         if self.confidence < self.unsure_below:
-            found.append(f"the likeliest emotion has {100 * self.confidence:.0f} % only")
-        if self.votes is not None and self.votes < AGREED:
-            found.append(f"only {100 * self.votes:.0f} % of the views agree")
-        return tuple(found)
+            reasons.append(f"the most probable emotion has only {100 * self.confidence:.0f} %")
+        if self.agreement is not None and self.agreement < LEAST_AGREEMENT:
+            reasons.append(f"only {100 * self.agreement:.0f} % of the TTA views agree")
+        return tuple(reasons)
 
     @property
     def reliable(self) -> bool:
-        """Whether the probabilities may be relied on, see :func:`is_reliable`."""
-        return is_reliable(self.answer, self.readiness and self.readiness.verdict)
+        """Whether the prediction is reliable, see :func:`is_reliable`."""
+        return is_reliable(self.answer, self.domain_check and self.domain_check.verdict)
 
     @property
-    def stated_set(self) -> tuple[str, ...]:
-        """The prediction set, likeliest first; empty where its coverage is not known: no sets, or out of domain."""
-        far = self.readiness and self.readiness.verdict == OUT_OF_DOMAIN
-        return () if self.threshold is None or far else self.emotions
+    def prediction_set(self) -> tuple[str, ...]:
+        """The prediction set, most probable first; empty without sets, or out of domain."""
+        is_out_of_domain = self.domain_check and self.domain_check.verdict == OUT_OF_DOMAIN
+        return () if self.threshold is None or is_out_of_domain else self.emotions
 
     @property
     def emotions(self) -> tuple[str, ...]:
-        """The prediction set, likeliest first; never empty; without known sets the likeliest emotion."""
+        """The prediction set, most probable first; without sets the most probable emotion."""
         order = np.argsort(-self.scores, kind="stable")
         if self.threshold is None:
             return (self.best,)
-        kept = [self.classes[at] for at in order if self.scores[at] >= self.threshold]
-        return tuple(kept) or (self.best,)
+        emotions = [self.classes[at] for at in order if self.scores[at] >= self.threshold]
+        return tuple(emotions) or (self.best,)
 
     def top(self, count: int = 3) -> list[tuple[str, float]]:
-        """Return the likeliest emotions with their probabilities."""
+        """Return the most probable emotions with their probabilities."""
         order = np.argsort(-self.scores, kind="stable")[:count]
         return [(self.classes[at], float(self.scores[at])) for at in order]
 
-    def said(self, window: Window) -> str:
-        """Return what is said of a window: an emotion, "not sure" or "no speech"."""
+    def label_window(self, window: Window) -> str:
+        """Return the label of a window: an emotion, "not sure" or "no speech"."""
         if window.scores is None:
             return NO_SPEECH
-        sure = window.scores.max() >= self.unsure_below and not (
-            self.readiness and self.readiness.verdict == OUT_OF_DOMAIN
+        is_sure = window.scores.max() >= self.unsure_below and not (
+            self.domain_check and self.domain_check.verdict == OUT_OF_DOMAIN
         )
-        return self.classes[int(window.scores.argmax())] if sure else NOT_SURE
+        return self.classes[int(window.scores.argmax())] if is_sure else NOT_SURE
 
 
 def is_reliable(answer: str, verdict: str | None) -> bool:
-    """Return whether an answer and its probabilities may be relied on: it is firm, and the recording in domain.
+    """Return whether a prediction is reliable: an emotion, for a recording in domain.
 
     Args:
-        verdict: of the domain check; None: the model has none, so that nothing is known
+        answer: an emotion, "not sure" or "no speech"
+        verdict: of the domain check; None: the model has no domain bounds, so no prediction is reliable
 
     Examples:
         >>> is_reliable("sad", "in domain"), is_reliable("sad", "borderline"), is_reliable("not sure", "in domain")
@@ -142,14 +143,14 @@ def is_reliable(answer: str, verdict: str | None) -> bool:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A stretch of a recording, its features and what was measured on it."""
+class Segment:
+    """A segment of a recording with its features and domain measures."""
 
     start: Seconds
     end: Seconds
     signal: np.ndarray = field(repr=False)
     features: np.ndarray = field(repr=False)  # (frames, width)
-    measures: dict[str, float] | None
+    measures: dict[str, float] | None  # None: the model has no domain bounds
 
 
 def predict(
@@ -159,107 +160,116 @@ def predict(
     timeline: bool = False,
     views: bool = False,
     coverage: float = COVERAGE,
-    voice: tuple[Scores, int] | None = None,
+    adapted: tuple[Predictor, int] | None = None,
 ) -> Prediction:
-    """Say what the model hears in a recording.
+    """Predict the emotion in a recording.
 
     Args:
-        recording: a file, or what was read of one or of an array
-        timeline: answer for windows that overlap, too
-        views: hear a recording that is answered as a whole quieter, slower and faster as well, and take the mean
-        coverage: share of clips of new speakers, of the kind that the model was trained on, whose set holds the emotion
-        voice: answers adapted to a voice, and to how many of its clips, as :func:`adapt_to_speaker` returns; by default
-            the model's own
+        model: predicts the recording
+        recording: a path, or a recording that was already opened
+        timeline: also predict overlapping windows of 3 s, every 1.5 s
+        views: test-time augmentation: average over the recording and quieter, slower and faster copies of it; only for
+            recordings predicted as a whole
+        coverage: share of clips of new speakers, recorded like the training clips, whose prediction set contains the
+            emotion
+        adapted: predictor adapted to a speaker and the number of clips used, see :func:`adapt_to_speaker`; by default
+            the model without adaptation
 
     Raises:
-        DataError: if the recording cannot be used, has no voice, or the coverage is not known
+        DataError: if the recording cannot be read, contains no voice, or the model has no sets of this coverage
     """
     if not isinstance(recording, Recording):
         recording = recording_of(Path(recording))
     path = recording.path
-    scores, clips = voice or (model.scores, 0)
-    threshold = model.threshold(coverage, clips=clips)
-    known = {"classes": model.classes, "unsure_below": model.unsure, "threshold": threshold, "model": model.name}
-    known |= {"speaker_clips": clips, "notes": (*recording.notes, *([ADAPTED.format(clips)] if clips else ()))}
-    whole = model.longest is None or recording.seconds <= model.longest
+    predictor, adapted_clips = adapted or (model.scores, 0)
+    threshold = model.threshold(coverage, clips=adapted_clips)
+    common = {"classes": model.classes, "unsure_below": model.unsure_below, "threshold": threshold, "model": model.name}
+    notes = (*recording.notes, *([ADAPTED_NOTE.format(adapted_clips)] if adapted_clips else ()))
+    common |= {"speaker_clips": adapted_clips, "notes": notes}
+    is_short = model.longest is None or recording.seconds <= model.longest
     signals = read_blocks(recording, model.sampling_rate)
-    if not whole:
+    if not is_short:
         step = STEP if timeline else WINDOW
-        return _of_windows(
-            model, path, recording.seconds, cut_windows(signals, model.sampling_rate, step), scores, known
+        return _predict_windows(
+            model, path, recording.seconds, cut_windows(signals, model.sampling_rate, step), predictor, common
         )
     signal = np.concatenate(list(signals))
-    piece = _piece(model, path, 0.0, recording.seconds, signal)
-    if not _has_voice(model, piece.measures):
-        raise no_speech(path)
-    others = [apply_view(path.name, view, signal, model.sampling_rate) for view in (VIEWS if views else ())]
-    each = scores([piece.features, *map(model.features, others)])
-    found = each.mean(axis=0)
-    votes = float((each.argmax(axis=1) == found.argmax()).mean()) if views else None
+    segment = _make_segment(model, path, 0.0, recording.seconds, signal)
+    if not _has_voice(model, segment.measures):
+        raise no_speech_error(path)
+    copies = [apply_view(path.name, view, signal, model.sampling_rate) for view in (TTA_VIEWS if views else ())]
+    view_scores = predictor([segment.features, *map(model.features, copies)])
+    mean_scores = view_scores.mean(axis=0)
+    agreement = float((view_scores.argmax(axis=1) == mean_scores.argmax()).mean()) if views else None
     windows: tuple[Window, ...] = ()
     if timeline:
-        cut = cut_windows(iter([signal]), model.sampling_rate, STEP)
-        windows = tuple(window for window, _ in _answered(model, path, cut, scores))
-    checked = _readiness(model, piece.measures)
+        cuts = cut_windows(iter([signal]), model.sampling_rate, STEP)
+        windows = tuple(window for window, _ in _score_windows(model, path, cuts, predictor))
+    domain = _check_domain(model, segment.measures)
     return Prediction(
         path,
         recording.seconds,
-        scores=found,
-        readiness=checked,
+        scores=mean_scores,
+        domain_check=domain,
         windows=windows,
-        votes=votes,
-        row=piece.features[0],
-        **known,
+        agreement=agreement,
+        features=segment.features[0],
+        **common,
     )
 
 
 def predict_all(
     model: Model, sources: Iterable[Source], **options: object
 ) -> Iterator[tuple[Path, Prediction | DataError]]:
-    """Yield what the model hears in each of some recordings; what is wrong with one does not keep the others from it.
+    """Predict recordings one by one; one that fails yields its error.
 
     Args:
-        sources: as :func:`sernb.audio.recordings.list_sources` returns them
-        options: of :func:`predict`
+        model: predicts every recording
+        sources: as returned by :func:`sernb.audio.recordings.list_sources`
+        options: passed to :func:`predict`
     """
     for source in sources:
         yield source.path, source.use(lambda recording: predict(model, recording, **options))
 
 
-def adapt_to_speaker(model: Model, folder: str | Path) -> tuple[Scores, int]:
-    """Adapt a model to a voice by recordings of it, whose emotions nobody needs to know.
+def adapt_to_speaker(model: Model, folder: str | Path) -> tuple[Predictor, int]:
+    """Adapt a model to a speaker with unlabelled recordings.
+
+    Args:
+        model: one with parameters for adaptation
+        folder: recordings of one speaker
 
     Returns:
-        the answers for that voice, and how many clips or windows were heard
+        a predictor for that speaker, and the number of clips or windows used
 
     Raises:
-        DataError: if the model cannot adapt, or no recording there has a voice
+        DataError: if the model does not support adaptation, or no recording contains voice
     """
-    refuse_unadaptable(model)
+    require_adaptation(model)
     clips = [features for path in find_recordings([str(folder)]) for features in read_speaker_clips(model, path)]
     if not clips:
-        raise DataError(f"{folder}: no speech is heard in its recordings; take others")
-    return model.adaptation.to(clips), len(clips)
+        raise DataError(f"{folder}: its recordings contain no speech; use other recordings")
+    return model.adaptation.adapt(clips), len(clips)
 
 
-def refuse_unadaptable(model: Model) -> None:
-    """Raise DataError where a model cannot adapt to voices."""
+def require_adaptation(model: Model) -> None:
+    """Raise DataError if a model does not support speaker adaptation."""
     if model.adaptation is None:
-        raise DataError(f"{model.name}: does not adapt to voices; take the bundled model")
+        raise DataError(f"{model.name}: does not support speaker adaptation; use the bundled model")
 
 
 def read_speaker_clips(model: Model, path: Path) -> Iterator[np.ndarray]:
-    """Yield the features, ``(1, values)``, of a recording, or of each window of a long one, that has a voice.
+    """Yield features, ``(1, values)``, of a recording, or of a long one's windows, with voice.
 
     Raises:
-        AudioError: if it cannot be used
+        AudioError: if the recording cannot be read
     """
-    pieces = (_piece(model, path, *each) for each in cut_recording(model, recording_of(path)))
-    yield from (piece.features for piece in pieces if _has_voice(model, piece.measures))
+    segments = (_make_segment(model, path, *each) for each in cut_recording(model, recording_of(path)))
+    yield from (piece.features for piece in segments if _has_voice(model, piece.measures))
 
 
 def cut_recording(model: Model, recording: Recording) -> Iterator[tuple[Seconds, Seconds, np.ndarray]]:
-    """Yield start, end and signal: of the whole where it is as long as training clips, else of windows of 3 s."""
+    """Yield start, end and signal of a short recording, or of each 3-s window of a long one."""
     signals = read_blocks(recording, model.sampling_rate)
     if model.longest is None or recording.seconds <= model.longest:
         yield 0.0, recording.seconds, np.concatenate(list(signals))
@@ -267,80 +277,83 @@ def cut_recording(model: Model, recording: Recording) -> Iterator[tuple[Seconds,
         yield from cut_windows(signals, model.sampling_rate, WINDOW)
 
 
-def _of_windows(model: Model, path: Path, seconds: Seconds, cut: Iterator, scores: Scores, known: dict) -> Prediction:
-    windows, measured, levels = [], [], []
-    for window, piece in _answered(model, path, cut, scores):
+def _predict_windows(
+    model: Model, path: Path, seconds: Seconds, cuts: Iterator, predictor: Predictor, common: dict
+) -> Prediction:
+    windows, measures, levels = [], [], []
+    for window, segment in _score_windows(model, path, cuts, predictor):
         windows.append(window)
-        levels.append(domain_check.frame_levels(piece.signal, model.sampling_rate))
-        if window.voiced and piece.measures:
-            measured.append(piece.measures)
-    answered = [window.scores for window in windows if window.scores is not None]
-    if not answered:
-        raise no_speech(path)
-    together = domain_check.join_checks(measured, np.concatenate(levels)) if measured else None
+        levels.append(domain_check.frame_levels(segment.signal, model.sampling_rate))
+        if window.has_voice and segment.measures:
+            measures.append(segment.measures)
+    window_scores = [window.scores for window in windows if window.scores is not None]
+    if not window_scores:
+        raise no_speech_error(path)
+    recording_measures = domain_check.combine_measures(measures, np.concatenate(levels)) if measures else None
     return Prediction(
         path,
         seconds,
-        scores=np.mean(answered, axis=0),
-        readiness=_readiness(model, together),
+        scores=np.mean(window_scores, axis=0),
+        domain_check=_check_domain(model, recording_measures),
         windows=tuple(windows),
-        answered=len(answered),
-        **known,
+        windows_predicted=len(window_scores),
+        **common,
     )
 
 
-def _answered(model: Model, path: Path, cut: Iterator, scores: Scores) -> Iterator[tuple[Window, Piece]]:
-    """Yield windows with their answers, some at a time."""
-    waiting: list[Piece] = []
+def _score_windows(model: Model, path: Path, cuts: Iterator, predictor: Predictor) -> Iterator[tuple[Window, Segment]]:
+    """Yield windows with their probabilities, predicted in batches."""
+    batch: list[Segment] = []
 
-    def answers() -> Iterator[tuple[Window, Piece]]:
-        voiced = [piece for piece in waiting if _has_voice(model, piece.measures)]
-        of = {}
+    def score_batch() -> Iterator[tuple[Window, Segment]]:
+        voiced = [segment for segment in batch if _has_voice(model, segment.measures)]
+        scores_of = {}
         if voiced:
-            of = dict(zip(map(id, voiced), scores([piece.features for piece in voiced]), strict=True))
-        for piece in waiting:
-            yield Window(piece.start, piece.end, of.get(id(piece))), piece
+            scores_of = dict(zip(map(id, voiced), predictor([segment.features for segment in voiced]), strict=True))
+        for segment in batch:
+            yield Window(segment.start, segment.end, scores_of.get(id(segment))), segment
 
-    for start, end, signal in cut:
-        waiting.append(_piece(model, path, start, end, signal))
-        if len(waiting) == TOGETHER:
-            yield from answers()
-            waiting = []
-    yield from answers()
+    for start, end, signal in cuts:
+        batch.append(_make_segment(model, path, start, end, signal))
+        if len(batch) == BATCH:
+            yield from score_batch()
+            batch = []
+    yield from score_batch()
 
 
 def cut_windows(
     signals: Iterable[np.ndarray], rate: Hertz, step: Seconds
 ) -> Iterator[tuple[Seconds, Seconds, np.ndarray]]:
-    """Cut a recording, block by block, into windows: start, end, signal; the last one ends with the recording."""
+    """Yield start, end and signal of the windows of a signal given in blocks, up to its end."""
     length, hop = round(WINDOW * rate), round(step * rate)
-    held, at, ended = np.zeros(0, np.float32), 0, 0  # samples not yet left behind, where they begin, end of a window
+    # samples still needed, their position, end of the last window
+    buffer, position, last_end = np.zeros(0, np.float32), 0, 0
     for signal in signals:
-        held = np.concatenate([held, signal])
-        while len(held) >= length + hop:  # one more may follow, so that the last is known as such
-            yield at / rate, (at + length) / rate, held[:length]
-            held, at, ended = held[hop:], at + hop, at + length
-    while len(held) > length:
-        yield at / rate, (at + length) / rate, held[:length]
-        ended, beyond = at + length, len(held) - length
-        moved = min(hop, beyond)
-        held, at = held[moved:], at + moved
-    if at + len(held) > ended and len(held) >= SHORTEST * rate:
-        yield at / rate, (at + len(held)) / rate, held
+        buffer = np.concatenate([buffer, signal])
+        while len(buffer) >= length + hop:  # a window is yielded only when another full one follows it
+            yield position / rate, (position + length) / rate, buffer[:length]
+            buffer, position, last_end = buffer[hop:], position + hop, position + length
+    while len(buffer) > length:
+        yield position / rate, (position + length) / rate, buffer[:length]
+        last_end, excess = position + length, len(buffer) - length
+        shift = min(hop, excess)
+        buffer, position = buffer[shift:], position + shift
+    if position + len(buffer) > last_end and len(buffer) >= SHORTEST * rate:
+        yield position / rate, (position + len(buffer)) / rate, buffer
 
 
-def _piece(model: Model, path: Path, start: Seconds, end: Seconds, signal: np.ndarray) -> Piece:
-    features = _features(model, path, signal)
-    if "readiness" not in model.about:
-        return Piece(start, end, signal, features, None)
+def _make_segment(model: Model, path: Path, start: Seconds, end: Seconds, signal: np.ndarray) -> Segment:
+    features = _compute_features(model, path, signal)
+    if "readiness" not in model.metadata:
+        return Segment(start, end, signal, features, None)
     if model.reference:
         measures = model.reference.measure(signal)
     else:
-        measures = domain_check.measure(signal, features[0], model.features, model.machine)
-    return Piece(start, end, signal, features, measures)
+        measures = domain_check.measure(signal, features[0], model.features, model.classifier)
+    return Segment(start, end, signal, features, measures)
 
 
-def _features(model: Model, path: Path, signal: np.ndarray) -> np.ndarray:
+def _compute_features(model: Model, path: Path, signal: np.ndarray) -> np.ndarray:
     if getattr(model.features, "is_table", False):
         import pandas as pd
 
@@ -349,14 +362,16 @@ def _features(model: Model, path: Path, signal: np.ndarray) -> np.ndarray:
     return model.features(signal)
 
 
-def no_speech(path: Path) -> AudioError:
-    """Return the error of a recording in which there is no voice."""
-    return AudioError(path, "no-speech", "no speech is heard in it", "record a voice, nearer and without music")
+def no_speech_error(path: Path) -> AudioError:
+    """Return the error for a recording without voice."""
+    return AudioError(
+        path, "no-speech", "contains no speech", "record again, closer to the microphone and without music"
+    )
 
 
 def _has_voice(model: Model, measures: dict[str, float] | None) -> bool:
-    return measures is None or measures["voice"] >= model.about["readiness"]["voice"]["stop"]
+    return measures is None or measures["voice"] >= model.metadata["readiness"]["voice"]["stop"]
 
 
-def _readiness(model: Model, measures: dict[str, float] | None) -> DomainCheck | None:
-    return None if measures is None else domain_check.check_domain(measures, model.about["readiness"])
+def _check_domain(model: Model, measures: dict[str, float] | None) -> DomainCheck | None:
+    return None if measures is None else domain_check.check_domain(measures, model.metadata["readiness"])

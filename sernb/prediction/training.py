@@ -1,4 +1,4 @@
-"""Training of linear systems for a final model, and what such classifiers predict for speakers they never met."""
+"""Train linear systems for a final model, and evaluate such classifiers on unseen speakers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,33 +17,34 @@ from sernb.runtime.progress import progress_line
 from sernb.systems.base import Examples, Task
 from sernb.systems.learning.linear_classifier import LinearClassifier, classifier_from_arrays
 
-ENROLLED = (4, 16, None)  # available clips of a voice that choose k; None: all
+ENROLLED = (4, 16, None)  # numbers of enrolment clips on which k is selected; None: all
 MEASURED = (1, *ENROLLED)
-DRAWS = 5
-SAMPLED = 12  # clips of each speaker whose copies are measured for the domain check
+DRAWS = 5  # of the enrolment clips
+SAMPLED = 12  # clips per speaker whose copies are measured for the domain check
 QUIETER = Gain("18 dB quieter", -18.0)
-BITS = 2**15  # recordings are kept in 16 bits
+BITS = 2**15  # recordings are stored in 16 bits
 
 
-def train(corpus: Corpus, kept: np.ndarray, rows: np.ndarray, copies: Sequence[np.ndarray]) -> LinearClassifier:
-    """Train on some clips and their copies, as the system does under a speaker-independent protocol.
+def train(corpus: Corpus, is_training: np.ndarray, rows: np.ndarray, copies: Sequence[np.ndarray]) -> LinearClassifier:
+    """Train on some clips and their augmented copies, as under a speaker-independent protocol.
 
-    A product of linear classifiers is one linear classifier: its weights are theirs, divided by their temperatures, to
-    the power of their shares.
+    An ensemble of linear classifiers by the weighted product of their posteriors is itself a linear classifier: its
+    weights are theirs, multiplied by their shares and divided by their temperatures.
 
     Args:
-        kept: which clips, ``(clips,)`` of booleans
-        rows: features of all clips
-        copies: the same of each copy
+        corpus: the clips
+        is_training: mask of the training clips, ``(clips,)``
+        rows: features of all clips, ``(clips, values)``
+        copies: the same for each kind of augmented copy
     """
-    truth, clips = corpus.truth[kept], corpus.clips[kept].reset_index(drop=True)
-    shares = getattr(corpus.system.settings, "shares", (1.0,))
+    truth, clips = corpus.truth[is_training], corpus.clips[is_training].reset_index(drop=True)
+    weights = getattr(corpus.system.settings, "shares", (1.0,))
     parts, start = [], 0
-    for member, share in zip(members_of(corpus.system), shares, strict=True):
+    for member, weight in zip(members_of(corpus.system), weights, strict=True):
         columns = slice(start, start := start + member.features.width)
 
         def examples(values: np.ndarray, columns: slice = columns) -> Examples:
-            return Examples(tuple(values[kept][:, None, columns]), truth, clips)
+            return Examples(tuple(values[is_training][:, None, columns]), truth, clips)
 
         task = Task(
             examples(rows),
@@ -56,120 +57,130 @@ def train(corpus: Corpus, kept: np.ndarray, rows: np.ndarray, copies: Sequence[n
             features=member.features,
         )
         fitted = member.fit(member.settings, task)
-        parts.append((share, classifier_from_arrays(fitted.weights, temperature=fitted.chosen["temperature"])))
+        parts.append((weight, classifier_from_arrays(fitted.weights, temperature=fitted.chosen["temperature"])))
     if len(parts) == 1:
         return parts[0][1]
     return LinearClassifier(
         np.concatenate([part.mean for _, part in parts]),
         np.concatenate([part.deviation for _, part in parts]),
-        np.concatenate([share / part.temperature * part.planes for share, part in parts], axis=1),
+        np.concatenate([weight / part.temperature * part.planes for weight, part in parts], axis=1),
     )
 
 
-def train_adapted(corpus: Corpus, kept: np.ndarray) -> tuple[LinearClassifier, Moments]:
-    """Train on speakers who are each standardised with their own clips, copies of a kind apart.
+def train_adapted(corpus: Corpus, is_training: np.ndarray) -> tuple[LinearClassifier, Moments]:
+    """Train on speaker-normalised features; kinds of augmented copies are normalised apart.
+
+    Args:
+        corpus: the clips
+        is_training: mask of the training clips, ``(clips,)``
 
     Returns:
-        the classifier; the average speaker
+        the classifier, and mean and variance of the average training speaker
     """
-    standardised, own = [np.zeros_like(rows) for rows in (corpus.rows, *corpus.copies)], []
-    for at in corpus.by_speaker(kept).values():
-        for rows, target in zip((corpus.rows, *corpus.copies), standardised, strict=True):
-            own.append(compute_moments([rows[at]]))
-            target[at] = standardise(rows[at], own[-1])
-    return train(corpus, kept, standardised[0], standardised[1:]), average_moments(own)
+    normalised, moments = [np.zeros_like(rows) for rows in (corpus.rows, *corpus.copies)], []
+    for positions in corpus.by_speaker(is_training).values():
+        for rows, normalised_rows in zip((corpus.rows, *corpus.copies), normalised, strict=True):
+            moments.append(compute_moments([rows[positions]]))
+            normalised_rows[positions] = standardise(rows[positions], moments[-1])
+    return train(corpus, is_training, normalised[0], normalised[1:]), average_moments(moments)
 
 
 @dataclass(frozen=True)
-class Unseen:
-    """What is predicted for each clip, or copy, by a classifier that was not trained on its speaker."""
+class UnseenPredictions:
+    """Predictions for each clip, or copy, by classifiers that were not trained on its speaker."""
 
     classifiers: tuple[LinearClassifier, ...]  # by fold
     scores: np.ndarray  # (copies, clips, classes)
-    enrolled: dict[int | None, np.ndarray]  # available clips → scores, (draws, clips, classes); k chosen on other folds
-    k: float  # the best over all folds, for the final model
+    enrolled: dict[
+        int | None, np.ndarray
+    ]  # enrolment clips → scores, (draws, clips, classes); k selected on other folds
+    k: float  # selected on all folds, for the final model
 
 
-def predict_unseen(corpus: Corpus, *, strangers: bool) -> Unseen:
-    """Train one classifier a fold, or group of strangers, and predict the clips of the other speakers.
+def predict_unseen(corpus: Corpus, *, strangers: bool) -> UnseenPredictions:
+    """Train one classifier per fold, or per group of strangers, and predict the held-out clips.
 
     Args:
-        strangers: predict the copies of clips of a gender and a sentence that were not trained on, see
-            :attr:`Corpus.strangers`
+        corpus: the clips
+        strangers: hold out a gender and a sentence, see :attr:`Corpus.strangers`, and predict augmented copies
     """
-    tested = corpus.copies if strangers and corpus.copies else (corpus.rows,)
+    test_rows = corpus.copies if strangers and corpus.copies else (corpus.rows,)
     shape = len(corpus), len(corpus.classes)
-    scores, classifiers = np.zeros((len(tested), *shape)), []
-    tried = {(count, k): np.zeros((DRAWS, *shape)) for count in MEASURED for k in SHRINKAGES}
-    for number, (unseen, kept) in enumerate(
-        corpus.strangers if strangers else [(held, ~held) for held in corpus.folds]
+    scores, classifiers = np.zeros((len(test_rows), *shape)), []
+    trials = {(count, k): np.zeros((DRAWS, *shape)) for count in MEASURED for k in SHRINKAGES}
+    for number, (unseen, is_training) in enumerate(
+        corpus.strangers if strangers else [(is_test, ~is_test) for is_test in corpus.folds]
     ):
-        classifier = train(corpus, kept, corpus.rows, corpus.copies)
-        for copy, rows in enumerate(tested):
+        classifier = train(corpus, is_training, corpus.rows, corpus.copies)
+        for copy, rows in enumerate(test_rows):
             scores[copy, unseen] = classifier(rows[unseen])
-        own, others = train_adapted(corpus, kept)
+        adapted_classifier, average_speaker = train_adapted(corpus, is_training)
         for draw in range(DRAWS):
-            rng, rows = np.random.default_rng([number, draw]), tested[draw % len(tested)]
-            for at in corpus.by_speaker(unseen).values():
-                order = rng.permutation(np.flatnonzero(corpus.speakers == corpus.speakers[at[0]]))
-                for count, k in tried:
-                    moments = shrink(compute_moments([rows[order[:count]]]), others, len(order[:count]), k)
-                    tried[count, k][draw, at] = own(standardise(rows[at], moments))
+            rng, rows = np.random.default_rng([number, draw]), test_rows[draw % len(test_rows)]
+            for positions in corpus.by_speaker(unseen).values():
+                order = rng.permutation(np.flatnonzero(corpus.speakers == corpus.speakers[positions[0]]))
+                for count, k in trials:
+                    moments = shrink(compute_moments([rows[order[:count]]]), average_speaker, len(order[:count]), k)
+                    trials[count, k][draw, positions] = adapted_classifier(standardise(rows[positions], moments))
         classifiers.append(classifier)
-        reached = uar(np.tile(corpus.truth[unseen], len(tested)), np.concatenate(scores[:, unseen]))
-        progress_line(f"{'strangers' if strangers else 'fold'} {number}: UAR {100 * reached:.1f} %")
+        fold_uar = uar(np.tile(corpus.truth[unseen], len(test_rows)), np.concatenate(scores[:, unseen]))
+        progress_line(f"{'strangers' if strangers else 'fold'} {number}: UAR {100 * fold_uar:.1f} %")
 
-    def best(mask: np.ndarray) -> float:
-        def reached(k: float) -> float:
-            return float(np.mean([uar(corpus.truth[mask], s[mask]) for n in ENROLLED for s in tried[n, k]]))
+    def select_k(mask: np.ndarray) -> float:
+        def mean_uar(k: float) -> float:
+            return float(np.mean([uar(corpus.truth[mask], s[mask]) for n in ENROLLED for s in trials[n, k]]))
 
-        return max(SHRINKAGES, key=reached)
+        return max(SHRINKAGES, key=mean_uar)
 
-    chosen = [best(~held) for held in corpus.folds]
+    best_k = [select_k(~is_test) for is_test in corpus.folds]
     enrolled = {count: np.zeros((DRAWS, *shape)) for count in MEASURED}
-    for count, found in enrolled.items():
-        for held, k in zip(corpus.folds, chosen, strict=True):
-            found[:, held] = tried[count, k][:, held]
-    return Unseen(tuple(classifiers), scores, enrolled, best(np.ones(len(corpus), bool)))
+    for count, fold_scores in enrolled.items():
+        for is_test, k in zip(corpus.folds, best_k, strict=True):
+            fold_scores[:, is_test] = trials[count, k][:, is_test]
+    return UnseenPredictions(tuple(classifiers), scores, enrolled, select_k(np.ones(len(corpus), bool)))
 
 
 def fold_references(corpus: Corpus, features: Functionals) -> tuple[np.ndarray, tuple[domain_check.Reference, ...]]:
-    """Return functionals of all clips, and by fold what clips of its unseen speakers are compared with."""
+    """Return functionals of all clips, and each fold's domain reference of training speakers."""
     table = prepare(corpus.pool, features, progress=True)
     rows = np.stack([table[clip][0] for clip in corpus.clips["clip"]]).astype(np.float64)
-    kept = [rows[~held] for held in corpus.folds]
-    return rows, tuple(domain_check.reference_of(features, each.mean(axis=0), each.std(axis=0)) for each in kept)
+    training_rows = [rows[~is_test] for is_test in corpus.folds]
+    return rows, tuple(
+        domain_check.make_reference(features, each.mean(axis=0), each.std(axis=0)) for each in training_rows
+    )
 
 
 def measure(
-    corpus: Corpus, unseen: Unseen, references: Sequence[domain_check.Reference] = ()
+    corpus: Corpus, unseen: UnseenPredictions, references: Sequence[domain_check.Reference] = ()
 ) -> dict[str, list[dict[str, object]]]:
-    """Measure every clip, and copies of some, as clips of unseen speakers.
+    """Measure clips, and augmented copies of some, as those of unseen speakers.
 
     Args:
-        references: by fold what clips are compared with, where the model reads no functionals
+        corpus: the clips
+        unseen: classifiers that were not trained on the speaker of a clip
+        references: of the domain check, by fold, if the model uses no functionals
 
     Returns:
-        by name of the copy; "" for the clips: of each recording which clip it is of, its measures, the class that was
-        predicted, and whether that is right
+        by name of the copy, "" for the clips themselves: for each recording the number of its clip, its measures, the
+        predicted class, and whether the prediction is right
     """
     features = features_of(corpus.system)
-    sampled = _sample(corpus.clips)
+    sampled = _sample_clips(corpus.clips)
     views = (*corpus.system.training_views, QUIETER)
-    found: dict[str, list[dict]] = {name: [] for name in ("", *(view.name for view in views))}
+    measured: dict[str, list[dict]] = {name: [] for name in ("", *(view.name for view in views))}
 
-    def note(name: str, at: int, signal: np.ndarray, row: np.ndarray) -> None:
-        classifier = unseen.classifiers[corpus.fold_of[at]]
+    def record(name: str, position: int, signal: np.ndarray, row: np.ndarray) -> None:
+        classifier = unseen.classifiers[corpus.fold_of[position]]
         predicted = int(classifier(row[None]).argmax())
-        own = references[corpus.fold_of[at]].measure(signal) if references else None
-        measures = own or domain_check.measure(signal, row, features, classifier)
-        right = predicted == corpus.truth[at]
-        found[name].append({"clip": at, "measures": measures, "right": right, "class": predicted})
+        reference_measures = references[corpus.fold_of[position]].measure(signal) if references else None
+        measures = reference_measures or domain_check.measure(signal, row, features, classifier)
+        is_correct = predicted == corpus.truth[position]
+        measured[name].append({"clip": position, "measures": measures, "right": is_correct, "class": predicted})
 
     signals = read_signals(corpus.pool, corpus.clips["clip"], features.sampling_rate)
-    for at, (clip, signal) in enumerate(zip(corpus.clips["clip"], signals, strict=True)):
-        note("", at, signal, corpus.rows[at])
-        if at not in sampled:
+    for position, (clip, signal) in enumerate(zip(corpus.clips["clip"], signals, strict=True)):
+        record("", position, signal, corpus.rows[position])
+        if position not in sampled:
             continue
         for number, view in enumerate(views):
             copy = apply_view(clip, view, signal, features.sampling_rate)
@@ -177,13 +188,13 @@ def measure(
                 copy = (np.round(copy * BITS) / BITS).astype(np.float32)
                 row = features(copy)[0]
             else:
-                row = corpus.copies[number][at]
-            note(view.name, at, copy, row)
-    return found
+                row = corpus.copies[number][position]
+            record(view.name, position, copy, row)
+    return measured
 
 
-def _sample(clips: pd.DataFrame) -> set[int]:
-    """Return the positions of some clips of each speaker; of one who has fewer, of all."""
+def _sample_clips(clips: pd.DataFrame) -> set[int]:
+    """Return the positions of ``SAMPLED`` random clips per speaker; all clips of a speaker with fewer."""
     if clips.speaker.value_counts().min() >= SAMPLED:
         return set(clips.groupby("speaker").sample(SAMPLED, random_state=0).index)
     return set(clips.sample(frac=1, random_state=0).groupby("speaker").head(SAMPLED).index)

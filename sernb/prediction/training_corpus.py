@@ -1,4 +1,4 @@
-"""The clips that a final model is made from: their features and copies as a system reads them, and its folds."""
+"""The training corpus of a final model: clips, features, augmented copies and folds."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,65 +18,71 @@ from sernb.runs.experiment import Plan
 from sernb.runs.planning import plan
 from sernb.systems.base import System
 
-PROTOCOL, BY_CLIP = "speaker-independent", "random"  # the second where there is one speaker
-MOST_SENTENCES = 4  # groups of sentences; each is a training more
+PROTOCOL, BY_CLIP = "speaker-independent", "random"  # the second if there is one speaker
+MOST_SENTENCES = 4  # groups of sentences; each costs one more training
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The clips that a model is made from, and their features as a system reads them."""
+    """The training clips of a final model with the features of its system."""
 
     system: System
     pool: Pool
     classes: tuple[str, ...]
     clips: pd.DataFrame  # with the class in ``truth``
     rows: np.ndarray  # (clips, values)
-    copies: tuple[np.ndarray, ...]  # the same of each of the system's training views
-    folds: tuple[np.ndarray, ...]  # which clips are tested, (clips,) of booleans; each clip once
+    copies: tuple[np.ndarray, ...]  # the same for each kind of augmented copy of the system
+    folds: tuple[np.ndarray, ...]  # masks of the test clips, (clips,); each clip is tested once
 
     @cached_property
     def truth(self) -> np.ndarray:
-        """Class numbers."""
+        """Class numbers, ``(clips,)``."""
         return self.clips.truth.map(self.classes.index).to_numpy(int)
 
     @cached_property
     def speakers(self) -> np.ndarray:
-        """Who speaks."""
+        """Speakers, ``(clips,)``."""
         return self.clips.speaker.to_numpy(str)
 
     @cached_property
     def fold_of(self) -> np.ndarray:
-        """The number of the fold that tests each clip."""
+        """The fold in which each clip is tested, ``(clips,)``."""
         return np.argmax(np.stack(self.folds), axis=0)
 
     @cached_property
     def strangers(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Which clips are predicted, and which are trained on, in groups; ``(clips,)`` of booleans each.
+        """Pairs of test and training masks, ``(clips,)`` each, as different as the corpus allows.
 
-        A stranger differs from who trained as far as the corpus allows: another speaker, of the other gender (where
-        there is one gender only: of another fold), who says another sentence (where there is more than one). Many
-        sentences are taken together in a few groups; a condition that would leave a class without training clips is
-        dropped.
+        A *stranger* is a speaker of the other gender (of another fold, if there is one gender) who speaks another
+        sentence (if there are several). Many sentences are merged into a few groups; a condition that would leave a
+        class without training clips is dropped.
         """
         genders = self.clips.gender.fillna("").to_numpy(str)
         groups = [genders == name for name in np.unique(genders)]
-        found = []
-        for unseen in groups if len(groups) > 1 and all(self._teaches(~each) for each in groups) else self.folds:
+        pairs = []
+        for is_unseen in (
+            groups if len(groups) > 1 and all(self._has_all_classes(~each) for each in groups) else self.folds
+        ):
             sentences = np.unique(self.sentences)
             for part in np.array_split(sentences, min(len(sentences), MOST_SENTENCES)):
-                same = np.isin(self.sentences, part)
-                left = ~unseen & ~same
-                if (unseen & same).any():
-                    found.append((unseen & same, left if self._teaches(left) else ~unseen))
-        return found
+                is_same_sentence = np.isin(self.sentences, part)
+                is_training = ~is_unseen & ~is_same_sentence
+                if (is_unseen & is_same_sentence).any():
+                    pairs.append(
+                        (
+                            is_unseen & is_same_sentence,
+                            is_training if self._has_all_classes(is_training) else ~is_unseen,
+                        )
+                    )
+        return pairs
 
-    def _teaches(self, kept: np.ndarray) -> bool:
-        """Return whether every class of the corpus is among some clips."""
-        return len(np.unique(self.truth[kept])) == len(np.unique(self.truth))
+    def _has_all_classes(self, mask: np.ndarray) -> bool:
+        """Return whether every class of the corpus occurs among some clips."""
+        return len(np.unique(self.truth[mask])) == len(np.unique(self.truth))
 
     @cached_property
     def sentences(self) -> np.ndarray:
-        """What is spoken; where it is not known, every clip is a sentence of its own kind: "" for all."""
+        """Spoken sentences, ``(clips,)``; "" if unknown."""
         return self.clips["sentence"].fillna("").to_numpy(str) if "sentence" in self.clips else np.full(len(self), "")
 
     def __len__(self) -> int:
@@ -84,15 +90,15 @@ class Corpus:
         return len(self.clips)
 
     def by_speaker(self, mask: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the positions of the clips of each speaker among some clips."""
+        """Return the positions of each speaker's clips among the clips of a mask."""
         return {name: np.flatnonzero(mask & (self.speakers == name)) for name in np.unique(self.speakers[mask])}
 
 
 def read_corpus(system: System, name: str, protocol: str = PROTOCOL) -> Corpus:
-    """Read a corpus as a system does, with its copies and the folds of a protocol, by default speaker-independent.
+    """Read a corpus for a system: features, augmented copies and the folds of a protocol.
 
     Raises:
-        Infeasible: if a fold of the protocol cannot be done with these recordings
+        Infeasible: if a fold of the protocol is not possible with these recordings
     """
     experiments = plan_all([system.name], name, protocol)
     first = experiments[0]
@@ -103,10 +109,10 @@ def read_corpus(system: System, name: str, protocol: str = PROTOCOL) -> Corpus:
 
 
 def plan_all(systems: Sequence[str], name: str, protocol: str, **options: object) -> Plan:
-    """Return the folds of a protocol; every clip is tested in one of them.
+    """Return the folds of a protocol, complete: every clip is tested in one of them.
 
     Raises:
-        Infeasible: if one cannot be done
+        Infeasible: if a fold is not possible with these recordings
     """
     experiments = plan(systems, name, [protocol], **options)
     if experiments.left_out:
@@ -115,23 +121,23 @@ def plan_all(systems: Sequence[str], name: str, protocol: str, **options: object
 
 
 def read_rows(pool: Pool, system: System, clips: Sequence[str], view: View = ORIGINAL) -> np.ndarray:
-    """Return the features of clips, or of a copy of them, as a model of a system reads them, ``(clips, values)``."""
+    """Return the features of clips, or of augmented copies, for a system, ``(clips, values)``."""
     tables = [prepare(pool, member.features, view=view, progress=True) for member in members_of(system)]
     return np.stack([np.concatenate([table[clip][0] for table in tables]) for clip in clips])
 
 
 def read_signals(pool: Pool, clips: Sequence[str], sampling_rate: Hertz) -> Iterator[np.ndarray]:
-    """Yield the recordings of clips."""
+    """Yield the signals of clips, ``(samples,)`` each."""
     files = find_recordings(pool, list(clips))
     return (load(files[clip], sampling_rate) for clip in clips)
 
 
 def members_of(system: System) -> tuple[System, ...]:
-    """Return the systems that are trained: those that it joins, or itself."""
+    """Return the systems to train: the members of an ensemble, or the system itself."""
     return system.members or (system,)
 
 
 def features_of(system: System) -> Features:
-    """Return what a model of a system reads: the features of its members side by side."""
+    """Return the features that a system uses; of an ensemble, its members' concatenated."""
     features = tuple(member.features for member in members_of(system))
     return Joined(features) if system.members else features[0]

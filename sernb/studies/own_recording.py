@@ -32,7 +32,7 @@ def headline(prediction: Prediction, name: str, coverage: float, model: Model) -
     """State the prediction with confidence and doubts, and the outcome of the domain check, in sentences."""
     emotion, probability = prediction.top()[0]
     doubts = f" ({'; '.join(prediction.doubts)})" if prediction.doubts else ""
-    check, stated = prediction.readiness, ", ".join(prediction.stated_set)
+    check, stated = prediction.domain_check, ", ".join(prediction.prediction_set)
     unreliable = "" if prediction.answer == emotion else ", not reliable"
     among = f"one of {stated} at {100 * coverage:g} % coverage" if stated else "no prediction set"
     domain = "Domain check: not possible, as the model has no statistics of its training recordings."
@@ -54,12 +54,12 @@ def top_table(prediction: Prediction) -> pd.DataFrame:
 
 def plot_timeline(prediction: Prediction, sound: Sound) -> figures.Drawing:
     """Plot the waveform and the probabilities over time."""
-    return prediction_figures.heard(prediction, *sound)
+    return prediction_figures.plot_recording(prediction, *sound)
 
 
 def contributions(model: Model, prediction: Prediction) -> pd.DataFrame:
     """Return the contribution of each family of functionals; empty for a recording predicted in windows."""
-    return attribution.attribute(model, prediction) if prediction.row is not None else pd.DataFrame()
+    return attribution.attribute(model, prediction) if prediction.features is not None else pd.DataFrame()
 
 
 def contributions_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -71,15 +71,15 @@ def plot_contributions(table: pd.DataFrame, prediction: Prediction, name: str) -
     """Plot the :func:`contributions` to the most probable emotion; nothing if they are empty."""
     if len(table):
         title = f"{name}: contributions to {prediction.best}"
-        yield prediction_figures.why(table, prediction.best, title)
+        yield prediction_figures.plot_attribution(table, prediction.best, title)
 
 
 def plot_among_clips(
     pool: Pool, prediction: Prediction, name: str, data: str | Path | None = None
 ) -> Iterator[figures.Drawing]:
     """Plot the recording among the corpus's clips of the most probable emotion; nothing without such clips."""
-    if prediction.row is not None:
-        clips, own = attribution.place_among_clips(pool, prediction.best, prediction, data)
+    if prediction.features is not None:
+        clips, own = attribution.compare_with_clips(pool, prediction.best, prediction, data)
         if len(clips):
             title = f"{name} among {len(clips)} clips of {pool.title}, {prediction.best}"
-            yield prediction_figures.among_clips(clips, own, title)
+            yield prediction_figures.plot_among_clips(clips, own, title)

@@ -186,7 +186,7 @@ def test_a_file_that_is_no_notebook_is_named(tmp_path, capsys, content):
     path.write_bytes(content.encode("latin-1"))
     assert main(["run", str(path)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"sernb: {path}: is no notebook that can be read; known: 00_start_here, ")
+    assert line.startswith(f"sernb: {path}: is not a readable notebook; known: 00_start_here, ")
 
 
 def test_a_reader_that_goes_away_is_no_error():

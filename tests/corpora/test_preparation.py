@@ -282,7 +282,7 @@ def test_interrupted_it_stops_in_one_line_and_leaves_nothing(work):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert errors.strip() == "sernb: stopped; what is finished stays, the same command goes on from there"
+    assert errors.strip() == "sernb: interrupted; finished work is kept, the same command resumes it"
     assert left_in(work) == []
 
 
@@ -367,5 +367,5 @@ def test_command_writes_csv_or_says_why_not(tmp_path, capsys):
     assert capsys.readouterr().out == f"{path}: FrameValues of 30 clips, 880 values each\n"
     assert main(["prepare", "demo", "--system", "majority", "--csv", str(path)]) == 1
     assert capsys.readouterr().err.splitlines() == [
-        "sernb: majority: hears nothing, so there are no features to write; name another system"
+        "sernb: majority: ignores its input, so there are no features to write; name another system"
     ]

@@ -27,10 +27,10 @@ from sernb.audio.reading import load
 from sernb.config import ROOT
 from sernb.prediction.app import App
 from sernb.prediction.archive import LARGEST
-from sernb.prediction.formats import as_data
-from sernb.prediction.loading import SHIPPED, load_model
+from sernb.prediction.formats import as_dict
+from sernb.prediction.loading import BUNDLED, load_model
 from sernb.prediction.predict import adapt_to_speaker, predict
-from sernb.prediction.taught_voice import TaughtVoice
+from sernb.prediction.speaker_enrolment import EnrolledSpeaker
 
 CLIP = sorted((ROOT / "data" / "demo").rglob("*.flac"))[0]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -38,7 +38,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 @pytest.fixture
 def app(tmp_path):
-    with App(load_model(SHIPPED), tmp_path / "kept") as served:
+    with App(load_model(BUNDLED), tmp_path / "kept") as served:
         thread = threading.Thread(target=served.serve_forever, daemon=True)
         thread.start()
         yield served
@@ -103,7 +103,7 @@ def test_odd_uploads_are_refused_in_one_line(app):
 
 
 def test_nothing_is_kept_unless_asked_and_only_that_is_deleted(app):
-    sound, folder = CLIP.read_bytes(), app.keeper.folder
+    sound, folder = CLIP.read_bytes(), app.archive.folder
     assert ask(app, "POST", "/predict?name=me.flac", sound)[0].status == 200
     assert not folder.exists()
     _, content = ask(app, "POST", "/keep?name=%3Db%3Ei.flac", sound)
@@ -125,8 +125,8 @@ PREDICTED = {
 
 
 def keep(app, number: int, text: str | bytes) -> Path:
-    app.keeper.folder.mkdir(exist_ok=True)
-    path = app.keeper.folder / f"sernb-20260101-000000-{number:08x}.json"
+    app.archive.folder.mkdir(exist_ok=True)
+    path = app.archive.folder / f"sernb-20260101-000000-{number:08x}.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
 
@@ -193,13 +193,13 @@ def test_answers_for_a_taught_voice_are_those_of_speaker_clips(app, tmp_path, re
     (tmp_path / "voice").mkdir()
     for clip in clips[1:]:
         shutil.copy(clip, tmp_path / "voice")
-    expected = predict(app.model, clips[0], timeline=True, voice=adapt_to_speaker(app.model, tmp_path / "voice"))
-    assert said == json.loads(json.dumps(as_data(expected) | {"file": "me.wav"}))
+    expected = predict(app.model, clips[0], timeline=True, adapted=adapt_to_speaker(app.model, tmp_path / "voice"))
+    assert said == json.loads(json.dumps(as_dict(expected) | {"file": "me.wav"}))
     assert said["probabilities"] != before["probabilities"]
     assert said["speaker_clips"] == 4
-    assert expected.threshold == app.model.threshold(0.9, clips=4) == app.model.about["sets"]["adapted 4"]["0.9"]
-    assert "not calibrated for adapted voices" in said["notes"][-1]
-    assert not app.keeper.folder.exists()
+    assert expected.threshold == app.model.threshold(0.9, clips=4) == app.model.metadata["sets"]["adapted 4"]["0.9"]
+    assert "is not calibrated for this" in said["notes"][-1]
+    assert not app.archive.folder.exists()
     assert json.loads(ask(app, "POST", "/forget")[1])["clips"] == 0
     assert json.loads(ask(app, "POST", "/predict?name=me.wav", clips[0].read_bytes())[1]) == before
 
@@ -209,23 +209,23 @@ def test_a_voice_is_kept_only_when_asked_and_forgotten_on_disk_too(app, recordin
     assert ask(app, "POST", "/keep-voice")[0].status == 409
     taught(app, *clips)
     assert json.loads(ask(app, "POST", "/keep-voice")[1])["kept"]
-    [path] = app.keeper.folder.iterdir()
+    [path] = app.archive.folder.iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    again = TaughtVoice(app.model, app.keeper)
+    again = EnrolledSpeaker(app.model, app.archive)
     features = app.model.features(load(clips[0], app.model.sampling_rate))
-    assert again.state == app.voice.state
-    np.testing.assert_allclose(again.answers[0]([features]), app.voice.answers[0]([features]), atol=1e-6)
+    assert again.state == app.speaker.state
+    np.testing.assert_allclose(again.predictor[0]([features]), app.speaker.predictor[0]([features]), atol=1e-6)
     whole = path.read_bytes()
-    for odd in (b"", whole[:500], whole.replace(app.voice._key.encode(), b"0" * 64)):
+    for odd in (b"", whole[:500], whole.replace(app.speaker._key.encode(), b"0" * 64)):
         path.write_bytes(odd)
-        assert TaughtVoice(app.model, app.keeper).state["clips"] == 0
+        assert EnrolledSpeaker(app.model, app.archive).state["clips"] == 0
     path.write_bytes(whole)
     for forget in ("/forget", "/delete"):
         taught(app, *clips)
         ask(app, "POST", "/keep-voice")
         assert ask(app, "POST", forget)[0].status == 200
-        assert not app.keeper.folder.exists()
-        assert app.voice.answers is None
+        assert not app.archive.folder.exists()
+        assert app.speaker.predictor is None
 
 
 def test_no_voice_is_learned_from_what_is_none_and_not_endlessly(app, recordings, tmp_path):
@@ -236,9 +236,9 @@ def test_no_voice_is_learned_from_what_is_none_and_not_endlessly(app, recordings
     soundfile.write(tmp_path / "long.wav", np.tile(signal, 20), 48_000)
     assert taught(app, tmp_path / "long.wav")["clips"] == 16
     assert ask(app, "POST", "/teach?name=more.wav", (tmp_path / "long.wav").read_bytes())[0].status == 409
-    app.voice.model = dataclasses.replace(app.model, adaptation=None)
+    app.speaker.model = dataclasses.replace(app.model, adaptation=None)
     answer, content = ask(app, "POST", "/teach?name=more.wav", CLIP.read_bytes())
-    assert (answer.status, "does not adapt to voices" in json.loads(content)["error"]) == (422, True)
+    assert (answer.status, "does not support speaker adaptation" in json.loads(content)["error"]) == (422, True)
 
 
 def test_odd_kept_entries_are_passed_over(app, tmp_path):
@@ -247,22 +247,22 @@ def test_odd_kept_entries_are_passed_over(app, tmp_path):
         keep(app, number, json.dumps(good | odd) if isinstance(odd, dict) else odd)
     keep(app, 99, json.dumps(good))
     (tmp_path / "secret.json").write_text(json.dumps(good | {"file": "secret"}))
-    (app.keeper.folder / "sernb-20260101-000000-0000aaaa.json").symlink_to(tmp_path / "secret.json")
-    (app.keeper.folder / "sernb-20260101-000000-0000aaaa.wav").symlink_to(tmp_path / "secret.json")
-    os.mkfifo(app.keeper.folder / "sernb-20260101-000000-0000bbbb.json")
-    (app.keeper.folder / "sernb-20260101-000000-0000cccc.json").mkdir()
+    (app.archive.folder / "sernb-20260101-000000-0000aaaa.json").symlink_to(tmp_path / "secret.json")
+    (app.archive.folder / "sernb-20260101-000000-0000aaaa.wav").symlink_to(tmp_path / "secret.json")
+    os.mkfifo(app.archive.folder / "sernb-20260101-000000-0000bbbb.json")
+    (app.archive.folder / "sernb-20260101-000000-0000cccc.json").mkdir()
     answer, content = ask(app, "GET", "/kept")
     assert [each["file"] for each in json.loads(content)] == ["horn.wav"]
     assert ask(app, "GET", "/kept.csv")[0].status == answer.status == 200
     assert ask(app, "GET", "/sound?key=sernb-20260101-000000-0000aaaa")[0].status == 404
     assert ask(app, "POST", "/delete")[0].status == 200
-    assert [path.name for path in app.keeper.folder.iterdir()] == ["sernb-20260101-000000-0000cccc.json"]
+    assert [path.name for path in app.archive.folder.iterdir()] == ["sernb-20260101-000000-0000cccc.json"]
     assert (tmp_path / "secret.json").exists()
 
 
 def test_delete_everything_deletes_what_was_left_unfinished_and_nothing_else(app):
     keep(app, 1, "{")
-    folder = app.keeper.folder
+    folder = app.archive.folder
     ours = [
         "sernb-20260101-000000-00000002.webm",
         ".unfinished-sernb-20260101-000000-00000003.wav-0123456789abcdef-1-aaaaaaaa.wav",
@@ -280,8 +280,8 @@ def test_nobody_else_may_read_what_is_kept(app):
         assert ask(app, "POST", "/keep?name=me.flac", CLIP.read_bytes())[0].status == 200
     finally:
         os.umask(before)
-    assert stat.S_IMODE(app.keeper.folder.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(path.stat().st_mode) for path in app.keeper.folder.iterdir()} == {0o600}
+    assert stat.S_IMODE(app.archive.folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in app.archive.folder.iterdir()} == {0o600}
 
 
 def test_whatever_goes_wrong_is_one_answer_and_one_line(app, monkeypatch, capsys):
@@ -328,7 +328,7 @@ def test_requests_that_no_browser_sends_are_answered_in_one_line(app, capsys, re
 def test_a_silent_connection_is_closed_and_others_are_answered(app, monkeypatch):
     monkeypatch.setattr(app.RequestHandlerClass, "timeout", 0.2)
     head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{app.server_port}\r\nX-Sernb-Token: {app.token}\r\n"
-    for sent, expected in ((b"", b""), (f"{head}Content-Length: 9\r\n\r\nabc".encode(), b"broke off")):
+    for sent, expected in ((b"", b""), (f"{head}Content-Length: 9\r\n\r\nabc".encode(), b"interrupted")):
         with socket.create_connection(("127.0.0.1", app.server_port), timeout=20) as connection:
             connection.sendall(sent)
             assert ask(app, "GET", "/kept")[0].status == 200
@@ -337,14 +337,14 @@ def test_a_silent_connection_is_closed_and_others_are_answered(app, monkeypatch)
 
 
 def test_all_uploads_together_have_a_limit(app, monkeypatch):
-    monkeypatch.setattr("sernb.prediction.app.TURN", 0.05)
-    with app.room_for(LARGEST - 10):
+    monkeypatch.setattr("sernb.prediction.app.UPLOAD_WAIT", 0.05)
+    with app.reserve(LARGEST - 10):
         answer, content = ask(app, "POST", "/predict?name=me.flac", CLIP.read_bytes())
         assert (answer.status, json.loads(content)["error"]) == (
-            503, "too many recordings are being heard at once; try again in a minute",
+            503, "too many recordings are being predicted; try again in a minute",
         )  # fmt: skip
     assert ask(app, "POST", "/predict?name=me.flac", CLIP.read_bytes())[0].status == 200
-    assert app.taken == 0
+    assert app.reserved == 0
 
 
 def test_nothing_temporary_is_left(app, tmp_path, monkeypatch):
@@ -360,16 +360,15 @@ def test_nothing_temporary_is_left(app, tmp_path, monkeypatch):
 def test_on_port_80_browsers_leave_the_port_out(monkeypatch, tmp_path):
     monkeypatch.setattr(App, "server_bind", lambda self: setattr(self, "server_port", 80))
     monkeypatch.setattr(App, "server_activate", lambda self: None)
-    with App(load_model(SHIPPED), tmp_path, 80) as served:
+    with App(load_model(BUNDLED), tmp_path, 80) as served:
         assert served.hosts == {"127.0.0.1", "localhost", "127.0.0.1:80", "localhost:80"}
 
 
 def test_a_port_that_cannot_be_had_is_one_line(app, monkeypatch, capsys):
     assert main(["app", "--port", str(app.server_port)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == (
-        f"sernb: port {app.server_port} cannot be used (Address already in use); give another with --port, or 0 for any"
-    )
+    advice = "choose another with --port, or 0 for any free port"
+    assert line == f"sernb: port {app.server_port} cannot be used (Address already in use); {advice}"
 
     def forbidden(self):
         raise PermissionError(13, "Permission denied")
@@ -377,7 +376,10 @@ def test_a_port_that_cannot_be_had_is_one_line(app, monkeypatch, capsys):
     monkeypatch.setattr(App, "server_bind", forbidden)
     assert main(["app", "--port", "80"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == "sernb: port 80 needs rights that you do not have; give another with --port, or 0 for any"
+    assert (
+        line
+        == "sernb: port 80 requires privileges that you do not have; choose another with --port, or 0 for any free port"
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
@@ -450,14 +452,14 @@ def test_record_see_keep_export_delete(page, app):
     assert page.locator("#voice-record").is_disabled()
     page.get_by_role("button", name="Stop").click()
     page.locator("#result").wait_for()
-    assert "Is this recording like those" in page.inner_text("#ready")
+    assert "Domain check: " in page.inner_text("#ready")
     assert page.locator("#bars tbody tr").count() == 7
     assert page.locator("#line svg").get_attribute("aria-label").startswith("Probability of each emotion over time")
     assert page.locator("#line svg text.says").count()  # what is said of each stretch stands in it
-    assert not app.keeper.folder.exists()
+    assert not app.archive.folder.exists()
     page.get_by_role("button", name="Keep this recording").click()
     page.locator("#kept tbody tr").wait_for()
-    assert len(list(app.keeper.folder.glob("*.wav"))) == 1
+    assert len(list(app.archive.folder.glob("*.wav"))) == 1
     page.get_by_role("button", name="Play recording").click()
     page.locator("#kept audio").wait_for()
     with page.expect_download() as download:
@@ -465,11 +467,11 @@ def test_record_see_keep_export_delete(page, app):
     assert Path(download.value.path()).read_text("utf-8").splitlines()[0].startswith("file,seconds,answer")
     page.get_by_role("button", name="Delete everything").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
-    assert len(list(app.keeper.folder.glob("*.wav"))) == 1
+    assert len(list(app.archive.folder.glob("*.wav"))) == 1
     page.get_by_role("button", name="Delete everything").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.get_by_text("Deleted 1 recording. Nothing is kept.").wait_for()
-    assert not app.keeper.folder.exists()
+    assert not app.archive.folder.exists()
     assert {url.split("/")[2] for url in page.asked if url.startswith("http")} == {f"127.0.0.1:{app.server_port}"}
     assert not page.complaints
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -504,7 +506,7 @@ def test_page_json_csv_and_html_agree(page, app, tmp_path, recordings):
         path = tmp_path / name
         path.write_bytes(content)
         page.set_input_files("#file", path)
-        page.locator(f"#status:text-is('Heard {name}.'), #error:not(:empty)").first.wait_for()
+        page.locator(f"#status:text-is('Predicted {name}.'), #error:not(:empty)").first.wait_for()
         answer, content = ask(app, "POST", f"/predict?name={name}", content)
         said = json.loads(content)
         if answer.status != 200:
@@ -513,10 +515,10 @@ def test_page_json_csv_and_html_agree(page, app, tmp_path, recordings):
             continue
         verdict, firm = said["recording"]["verdict"], said["answer"] != "not sure"
         assert page.inner_text("#answer") == (f"Sounds most like acted: {said['answer']}" if firm else "Not sure")
-        assert page.inner_text("#ready").endswith(f"? {verdict}")
+        assert page.inner_text("#ready") == f"Domain check: {verdict}"
         assert page.inner_text("#why") == "; ".join(said["not_sure_because"])
         assert said["reliable"] == (firm and verdict == "in domain")
-        assert page.inner_text("#reliance") == ("" if said["reliable"] else "Not to be relied on")
+        assert page.inner_text("#reliance") == ("" if said["reliable"] else "Unreliable")
         grey = page.locator("#bars svg .grey").count()
         assert grey == (0 if said["reliable"] else len(app.model.classes)), name
         assert page.locator("#bars caption").count() == (not said["reliable"])
@@ -549,7 +551,7 @@ def test_page_json_csv_and_html_agree(page, app, tmp_path, recordings):
         assert (entry["recording"]["verdict"], entry["recording"]["reasons"]) == (verdict, said["recording"]["reasons"])
         assert said["answer"] in told[name]
         assert verdict in told[name]
-        assert ("not to be relied on" in told[name]) != said["reliable"]
+        assert ("unreliable" in told[name]) != said["reliable"]
         assert all(reason in told[name] for reason in (*said["not_sure_because"], *said["recording"]["reasons"]))
 
 
@@ -557,21 +559,21 @@ def test_page_json_csv_and_html_agree(page, app, tmp_path, recordings):
 def test_a_voice_is_taught_and_forgotten(page, app, recordings):
     clips = sorted((recordings / "ravdess" / "Actor_08").glob("03-01-*.wav"))[:5]
     page.set_input_files("#file", clips[0])
-    page.get_by_text(f"Heard {clips[0].name}.").wait_for()
+    page.get_by_text(f"Predicted {clips[0].name}.").wait_for()
     before = page.inner_text("#bars")
     page.set_input_files("#voice-file", clips[1:3])
-    page.get_by_text("2 of 16 clips: 1 more before answers adapt.").wait_for()
-    page.get_by_text(f"Heard {clips[0].name}.").wait_for()
+    page.get_by_text("2 of 16 clips: 1 more needed to adapt.").wait_for()
+    page.get_by_text(f"Predicted {clips[0].name}.").wait_for()
     assert page.inner_text("#bars") == before
     page.set_input_files("#voice-file", clips[3:])
-    page.get_by_text("4 of 16 clips: answers are for this voice.").wait_for()
-    page.get_by_text("adapted to a voice by 4 clips").wait_for()
+    page.get_by_text("4 of 16 clips: predictions are adapted to this voice.").wait_for()
+    page.get_by_text("adapted to the speaker with 4 clips").wait_for()
     assert page.inner_text("#bars") != before
-    assert not app.keeper.folder.exists()
+    assert not app.archive.folder.exists()
     page.get_by_role("button", name="Forget this voice").click()
     page.locator("#voice-state:empty").wait_for(state="attached")
     page.locator("#notes:empty").wait_for(state="attached")
-    page.get_by_text(f"Heard {clips[0].name}.").wait_for()
+    page.get_by_text(f"Predicted {clips[0].name}.").wait_for()
     assert page.inner_text("#bars") == before
 
 
@@ -579,10 +581,10 @@ def test_a_voice_is_taught_and_forgotten(page, app, recordings):
 def test_one_kept_recording_is_deleted_when_confirmed(page, app):
     for number in (1, 2):
         page.set_input_files("#file", CLIP)
-        page.get_by_text(f"Heard {CLIP.name}.").wait_for()
+        page.get_by_text(f"Predicted {CLIP.name}.").wait_for()
         page.get_by_role("button", name="Keep this recording").click()
         page.locator(f"#kept tbody tr:nth-child({number})").wait_for()
-    first, second = app.keeper.all()
+    first, second = app.archive.list_entries()
     for box in [each.bounding_box() for each in page.get_by_role("button").all() if each.is_visible()]:
         assert box["x"] >= 0  # none is cut at 390 px
         assert box["x"] + box["width"] <= 390
@@ -592,7 +594,7 @@ def test_one_kept_recording_is_deleted_when_confirmed(page, app):
         page.get_by_role("dialog").wait_for(state="hidden")
         page.locator(f"#kept tbody tr:nth-child({left + 1})").wait_for(state="detached")
         assert page.locator("#kept tbody tr").count() == left
-    assert [each["key"] for each in app.keeper.all()] == [second["key"]]
+    assert [each["key"] for each in app.archive.list_entries()] == [second["key"]]
     assert ask(app, "POST", f"/delete-one?key={first['key']}")[0].status == 404
     assert not page.complaints
 
@@ -604,7 +606,7 @@ def test_every_format_can_be_uploaded(page, app, tmp_path):
         path = tmp_path / f"<b>me.{form}"
         soundfile.write(path, signal, rate)
         page.set_input_files("#file", path)
-        page.get_by_text(f"Heard <b>me.{form}.").wait_for()
+        page.get_by_text(f"Predicted <b>me.{form}.").wait_for()
         assert page.locator("#answer").inner_text()
         page.locator("#error:empty").wait_for(state="attached")
     (tmp_path / "picture.wav").write_bytes(b"\xff\xd8\xff\xe0" + bytes(range(256)))
@@ -620,5 +622,5 @@ def test_what_needs_ffmpeg_is_decoded_by_the_browser(page, app, tmp_path, monkey
     soundfile.write(tmp_path / "me.ogg", signal, rate, format="OGG", subtype="OPUS")
     (tmp_path / "me.m4a").write_bytes((tmp_path / "me.ogg").read_bytes())
     page.set_input_files("#file", tmp_path / "me.m4a")
-    page.get_by_text("Heard me.m4a.").wait_for()
+    page.get_by_text("Predicted me.m4a.").wait_for()
     assert page.locator("#bars tbody tr").count() == 7

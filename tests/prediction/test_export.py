@@ -15,7 +15,7 @@ from sernb.cli.main import main
 from sernb.config import ROOT, DataError
 from sernb.features import Embedding, Functionals, LevelledEmbedding, LevelledFunctionals, SpeechMel
 from sernb.prediction import export as module
-from sernb.prediction.export import TOLERANCE, describe, export_model
+from sernb.prediction.export import TOLERANCE, export_model, make_metadata
 from sernb.prediction.loading import load_model
 from sernb.prediction.model import CalibratedNetwork, Model
 from sernb.systems.learning.linear_classifier import LinearClassifier
@@ -31,7 +31,9 @@ def linear(features, *, unlearned: bool = False) -> Model:
     planes = rng.normal(0, 0.05, (len(CLASSES), features.width))
     planes[1] *= not unlearned
     mean, deviation = rng.normal(0, 1, features.width), rng.uniform(0.5, 2, features.width)
-    return Model(Path("model"), {}, "random", CLASSES, features, machine=LinearClassifier(mean, deviation, planes, 0.7))
+    return Model(
+        Path("model"), {}, "random", CLASSES, features, classifier=LinearClassifier(mean, deviation, planes, 0.7)
+    )
 
 
 def sernet() -> Model:
@@ -51,7 +53,7 @@ def test_features_computed_before_are_named_and_the_head_takes_many_clips(tmp_pa
     model = linear(LevelledFunctionals(), unlearned=True)
     about = export_model(model, "onnx", tmp_path / "made")
     rows = np.concatenate([model.features(load(clip, 16_000)) for clip in CLIPS])
-    np.testing.assert_allclose(run_alone(tmp_path / "made", rows, tmp_path), model.machine(rows), atol=TOLERANCE)
+    np.testing.assert_allclose(run_alone(tmp_path / "made", rows, tmp_path), model.classifier(rows), atol=TOLERANCE)
     session = onnxruntime.InferenceSession(str(tmp_path / "made" / "model.onnx"))
     notes = session.get_modelmeta().custom_metadata_map
     assert json.loads(notes["classes"]) == list(CLASSES)
@@ -104,27 +106,27 @@ def test_litert_answers_as_the_workbook(tmp_path, make):
 
 
 def test_a_line_of_code_names_only_what_is_not_the_default():
-    assert module._code(Functionals()) == "Functionals()"
-    assert module._code(LevelledFunctionals(level=-25.0)) == "LevelledFunctionals(level=-25.0)"
+    assert module._constructor_code(Functionals()) == "Functionals()"
+    assert module._constructor_code(LevelledFunctionals(level=-25.0)) == "LevelledFunctionals(level=-25.0)"
 
 
 def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path, monkeypatch, capsys):
     other = Model(Path("model"), {}, "other", CLASSES, SpeechMel(), network=lambda clips: None)
-    with pytest.raises(DataError, match="other: cannot be exported; those that can: sernet"):
-        describe(other)
+    with pytest.raises(DataError, match="other: cannot be exported; only sernet"):
+        make_metadata(other)
     model = linear(Functionals())
-    monkeypatch.setitem(module.NEEDED, "onnx", ("no_such_package",))
+    monkeypatch.setitem(module.REQUIRED_PACKAGES, "onnx", ("no_such_package",))
     with pytest.raises(DataError, match=r"needs the package no-such-package; run: pip install 'sernb\[onnx\]'"):
         export_model(model, "onnx", tmp_path / "made")
     monkeypatch.undo()
     monkeypatch.setattr(module, "TOLERANCE", -1.0)
-    with pytest.raises(DataError, match="answers otherwise"):
+    with pytest.raises(DataError, match="output of the exported file differs"):
         export_model(model, "onnx", tmp_path / "made")
     assert not (tmp_path / "made").exists()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("mine")
     assert main(["export", "bundled", "--format", "onnx", "--to", str(tmp_path / "full")]) == 1
-    assert "is not empty (letter.txt is there)" in capsys.readouterr().err
+    assert "is not empty (it contains letter.txt)" in capsys.readouterr().err
 
 
 def test_an_export_is_replaced_only_when_asked(tmp_path):

@@ -41,7 +41,7 @@ def test_a_final_model_predicts_and_does_not_depend_on_the_level(folder, tmp_pat
     soundfile.write(tmp_path / "quiet.wav", 0.05 * load(CLIP, 16_000), 16_000, subtype="FLOAT")
     quiet = predict(model, tmp_path / "quiet.wav")
     np.testing.assert_allclose(quiet.scores, found.scores, atol=0.01)
-    assert quiet.readiness.verdict == found.readiness.verdict
+    assert quiet.domain_check.verdict == found.domain_check.verdict
 
 
 def test_its_card_and_its_figures_are_of_the_same_measurement(folder):
@@ -69,7 +69,7 @@ def test_a_model_is_carried_elsewhere_exported_and_predicts_without_the_workbook
     model = load_model(tmp_path / "elsewhere")
     export_model(model, "onnx", tmp_path / "made")
     rows = np.concatenate([model.features(load(clip, 16_000)) for clip in sorted(CLIP.parent.glob("*-01.flac"))[::10]])
-    np.testing.assert_allclose(run_alone(tmp_path / "made", rows, tmp_path), model.machine(rows), atol=TOLERANCE)
+    np.testing.assert_allclose(run_alone(tmp_path / "made", rows, tmp_path), model.classifier(rows), atol=TOLERANCE)
 
 
 def test_a_product_of_linear_classifiers_is_one():

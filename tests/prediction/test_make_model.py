@@ -22,7 +22,7 @@ from sernb.evaluation import apply_temperature
 from sernb.features import Embedding, Functionals, Joined, LevelledEmbedding, LevelledFunctionals
 from sernb.prediction import domain_check
 from sernb.prediction import make_model as module
-from sernb.prediction.final_model import functionals_of
+from sernb.prediction.final_model import domain_functionals
 from sernb.prediction.front_matter import write_front_matter
 from sernb.prediction.loading import load_model
 from sernb.prediction.make_model import KNOWN, make_model
@@ -57,17 +57,17 @@ def test_one_speaker_gives_a_model_that_says_what_it_does_not_know(tmp_path, cap
     corpus, folder = own_corpus(tmp_path / "mine", [1]), tmp_path / "model"
     assert main(["train", str(corpus), "--system", "functionals-ridge", "--to", str(folder)]) == 0
     shown = capsys.readouterr()
-    assert "there is one speaker: nothing can be known of strangers" in shown.err
+    assert "there is one speaker: performance for others is unknown" in shown.err
     assert "clips of the same speaker" in shown.out
     model = load_model(folder)
     found = predict(model, CLIP)
-    assert (found.threshold, found.readiness, found.unsure_below) == (None, None, 0.0)
+    assert (found.threshold, found.domain_check, found.unsure_below) == (None, None, 0.0)
     card = (folder / "README.md").read_text("utf-8")
     assert "There is **one speaker**" in card
-    assert "Not known: there is one speaker" in card
+    assert "Unknown: there is one training speaker" in card
     assert str(tmp_path) not in card + (folder / "model.json").read_text("utf-8"), "no path of this machine is told"
     assert main(["train", str(corpus), "--system", "sernet", "--to", str(tmp_path / "other")]) == 1
-    assert "sernet needs two at least" in capsys.readouterr().err
+    assert "sernet needs at least two" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +81,14 @@ def few(tmp_path_factory):
 
 def test_few_speakers_and_a_rare_class_are_told(few):
     _, folder, said = few
-    assert [each.partition(":")[0] for each in said] == ["there are 3 speakers", "of one speaker only"]
+    assert [each.partition(":")[0] for each in said] == ["there are 3 speakers", "emotions of one speaker only"]
     assert "sad" in said[1]
     about = json.loads((folder / "model.json").read_text("utf-8"))
     assert about["made_with"] == "sernb train few speakers --system functionals-ridge --to FOLDER"
     card = (folder / "README.md").read_text("utf-8")
     assert (
-        "With 3 speakers, sets of 80 % and 90 % and 95 % hold all emotions: they need 4 and 9 and 19 speakers." in card
+        "With 3 speakers, sets of 80 % and 90 % and 95 % contain all emotions: they need 4 and 9 and 19 speakers."
+        in card
     )
     assert predict(load_model(folder), CLIP).emotions[0] == "angry"
 
@@ -117,11 +118,11 @@ def test_only_what_this_command_made_is_replaced(few, tmp_path):
     corpus, made, _ = few
     folder = tmp_path / "model"
     shutil.copytree(made, folder)
-    for wrong, options in (("holds a model already", {}), ("cannot be kept", {"replace": True})):
+    for wrong, options in (("already contains a model", {}), ("cannot be a final model", {"replace": True})):
         with pytest.raises(DataError, match=wrong):
             make_model("majority", str(corpus), folder, **options)
     (folder / "mine.txt").write_text("notes")
-    with pytest.raises(DataError, match=r"is not empty \(mine.txt is there\)"):
+    with pytest.raises(DataError, match=r"is not empty \(it contains mine.txt\)"):
         make_model("functionals-ridge", str(corpus), folder, replace=True)
     (folder / "mine.txt").unlink()
     about = json.loads((folder / "model.json").read_text("utf-8"))
@@ -134,8 +135,8 @@ def test_an_interrupted_training_leaves_nothing(few, tmp_path, monkeypatch):
     def interrupted(made):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sernb.prediction.model_folder.contents", interrupted)
-    monkeypatch.setattr("sernb.prediction.final_model.make_linear_model", lambda *_: module.Made({}, {}, {}))
+    monkeypatch.setattr("sernb.prediction.model_folder.make_contents", interrupted)
+    monkeypatch.setattr("sernb.prediction.final_model.make_linear_model", lambda *_: module.TrainedModel({}, {}, {}))
     with pytest.raises(KeyboardInterrupt):
         make_model("functionals-ridge", str(few[0]), tmp_path / "new" / "model", announce=print)
     assert not list((tmp_path / "new").iterdir())
@@ -144,7 +145,7 @@ def test_an_interrupted_training_leaves_nothing(few, tmp_path, monkeypatch):
 def test_what_cannot_be_a_final_model_is_refused_in_one_line(tmp_path, capsys):
     for name in ("majority", "tim-net", "statistics-svm", "sernet-functionals", "adaptive-ridge"):
         assert main(["train", "demo", "--system", name, "--to", str(tmp_path / "model")]) == 1
-        assert capsys.readouterr().err == f"sernb: {name}: cannot be kept as a final model; those that can: {KNOWN}\n"
+        assert capsys.readouterr().err == f"sernb: {name}: cannot be a final model; known: {KNOWN}\n"
     assert all(module.is_linear(get_system(name)) for name in (*module.LINEAR, "embedding-pair-functionals"))
 
 
@@ -167,7 +168,7 @@ def test_the_domain_check_reads_functionals_that_the_model_does_not(tmp_path):
         (Joined((Embedding(), Embedding(encoder="whisper-base"))), (Functionals(), False)),
         (LevelledEmbedding(), (LevelledFunctionals(), False)),
     ):
-        assert functionals_of(features) == expected
+        assert domain_functionals(features) == expected
 
 
 def test_a_network_is_calibrated_by_its_speaker_independent_runs_and_kept_as_arrays(few, tmp_path, monkeypatch):
@@ -193,8 +194,8 @@ def test_a_network_is_calibrated_by_its_speaker_independent_runs_and_kept_as_arr
     expected = apply_temperature(raw, about["temperatures"]["as_heard"])
     np.testing.assert_allclose(model.scores([features]), expected, atol=1e-6)
     found = predict(model, CLIP)
-    assert found.readiness.verdict in domain_check.VERDICTS
-    assert found.readiness.measures == pytest.approx(model.reference.measure(load(CLIP, 16_000)))
+    assert found.domain_check.verdict in domain_check.VERDICTS
+    assert found.domain_check.measures == pytest.approx(model.reference.measure(load(CLIP, 16_000)))
     assert model.only(["sad", "angry"]).scores([features]).sum() == pytest.approx(1)
     card = (tmp_path / "model" / "README.md").read_text("utf-8")
     assert "A dilated convolutional network predicts" in card
@@ -206,10 +207,10 @@ def spoil(folder: Path) -> None:
     """A folder of a network that was changed ends in one line."""
     about = json.loads((folder / "model.json").read_text("utf-8"))
     for changes, said in (
-        ({"settings": {**about["settings"], "filters": 10**9}}, "settings or features are not those"),
-        ({"features": Functionals()}, "settings or features are not those"),
-        ({"classes": ["happy", "sad"]}, "the arrays are not those of such a network"),
-        ({"domain_features": {"type": "SpeechMel"}}, "other features"),
+        ({"settings": {**about["settings"], "filters": 10**9}}, "settings or features differ"),
+        ({"features": Functionals()}, "settings or features differ"),
+        ({"classes": ["happy", "sad"]}, "the arrays do not fit such a network"),
+        ({"domain_features": {"type": "SpeechMel"}}, "features that this version does not have"),
         ({"domain_features": LevelledEmbedding()}, "functionals are expected"),
         ({"temperatures": {"as_heard": "1"}}, "temperatures: a number"),
         ({"readiness": {}}, "voice is missing"),
@@ -221,7 +222,7 @@ def spoil(folder: Path) -> None:
 
 
 def test_a_bundled_model_is_loaded_without_pandas():
-    program = "import sys; from sernb.prediction import loading, predict; loading.load_model(loading.SHIPPED); "
+    program = "import sys; from sernb.prediction import loading, predict; loading.load_model(loading.BUNDLED); "
     program += "print(*{'pandas', 'sklearn', 'keras', 'sernb.systems.base'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == "\n", "it takes seconds to import what a linear model does without"

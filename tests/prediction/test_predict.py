@@ -24,9 +24,15 @@ from sernb.audio.recordings import find_recordings, list_sources, read_blocks, r
 from sernb.config import ROOT, DataError
 from sernb.features.normalisation import average_moments, compute_moments, shrink, standardise
 from sernb.prediction import attribution, domain_check, figures
-from sernb.prediction.calibration import cross_coverage, in_sets, least_confidence, threshold, thresholds
-from sernb.prediction.formats import as_csv, as_data, as_labels, as_textgrid, stretches
-from sernb.prediction.loading import SHIPPED, WITH_ENCODER, load_model
+from sernb.prediction.calibration import (
+    conformal_threshold,
+    conformal_thresholds,
+    cross_coverage,
+    least_confidence,
+    prediction_sets,
+)
+from sernb.prediction.formats import as_csv, as_dict, as_labels, as_textgrid, label_intervals
+from sernb.prediction.loading import BUNDLED, BUNDLED_WITH_ENCODER, load_model
 from sernb.prediction.model_card import write_card
 from sernb.prediction.predict import (
     NO_SPEECH,
@@ -52,7 +58,7 @@ CLIPS = sorted(DEMO.rglob("*.flac"))
 
 @pytest.fixture(scope="module")
 def model():
-    return load_model(SHIPPED)  # whatever encoder lies on the machine
+    return load_model(BUNDLED)  # whatever encoder lies on the machine
 
 
 @pytest.fixture
@@ -68,7 +74,7 @@ def copied(tmp_path):
         folder = tmp_path / "model"
         folder.mkdir(exist_ok=True)
         for name in ("model.json", "weights.npz"):
-            (folder / name).write_bytes((SHIPPED / name).read_bytes())
+            (folder / name).write_bytes((BUNDLED / name).read_bytes())
         about = json.loads((folder / "model.json").read_text("utf-8"))
         (folder / "model.json").write_text(json.dumps({**about, **changes}), "utf-8")
         return folder
@@ -77,7 +83,7 @@ def copied(tmp_path):
 
 
 def said(path="me.wav", scores=(0.6, 0.3, 0.1), **changes):
-    given = {"seconds": 4.0, "unsure_below": 0.5, "threshold": 0.2, "readiness": None} | changes
+    given = {"seconds": 4.0, "unsure_below": 0.5, "threshold": 0.2, "domain_check": None} | changes
     return Prediction(Path(path), classes=("angry", "calm", "sad"), scores=np.array(scores), **given)
 
 
@@ -138,23 +144,23 @@ def test_arrays_that_do_not_belong_together_are_refused(fitted, spoil, message):
 
 
 def test_the_shipped_model_is_small_and_has_its_card(model):
-    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= 2e6
-    text = (SHIPPED / "README.md").read_text("utf-8")
-    assert text == write_card(model.about), "python -m tools.bundled_models writes the card from model.json"
+    assert sum(path.stat().st_size for path in BUNDLED.iterdir()) <= 2e6
+    text = (BUNDLED / "README.md").read_text("utf-8")
+    assert text == write_card(model.metadata), "python -m tools.bundled_models writes the card from model.json"
     for words in ("CC BY-NC-SA 4.0", "must not be used for", "non-commercial", "24 speakers"):
         assert words in text
 
 
 def test_with_an_encoder_the_better_bundled_model_predicts(encoders, clip, tmp_path):
     better = load_model()
-    assert better.folder == WITH_ENCODER
-    assert (WITH_ENCODER / "README.md").read_text("utf-8") == write_card(better.about)
+    assert better.folder == BUNDLED_WITH_ENCODER
+    assert (BUNDLED_WITH_ENCODER / "README.md").read_text("utf-8") == write_card(better.metadata)
     signal = load(clip, RATE)
     soundfile.write(tmp_path / "quiet.wav", 10 ** (-18 / 20) * signal, RATE, subtype="PCM_16")
     found, quiet = predict(better, clip), predict(better, tmp_path / "quiet.wav")
     assert found.best == quiet.best
     np.testing.assert_allclose(quiet.scores, found.scores, atol=0.05)
-    assert "fetch whisper-tiny.en" in load_model(SHIPPED).introduction
+    assert "fetch whisper-tiny.en" in load_model(BUNDLED).introduction
     assert "with whisper-tiny.en" in better.introduction
 
 
@@ -165,7 +171,7 @@ def test_the_figures_of_the_card_are_no_worse_than_the_reference_results_by_more
     for which, protocol in kinds.items():
         row = next(line for line in reference.splitlines() if f"functionals-ridge,{protocol}" in line)
         reached = float(re.search(r"(\d+\.\d) \[", row).group(1))
-        low, high = map(float, re.search(r"\[(.+), (.+)\]", model.about["figures"][which]["UAR"]).groups())
+        low, high = map(float, re.search(r"\[(.+), (.+)\]", model.metadata["figures"][which]["UAR"]).groups())
         assert low <= reached <= high
 
 
@@ -179,10 +185,10 @@ def test_predict_needs_neither_tensorflow_nor_pandas(clip):
 
 
 def test_what_differs_between_two_makes_is_named(copied):
-    assert differences(SHIPPED, copied()) == []
-    about = json.loads((SHIPPED / "model.json").read_text("utf-8"))
+    assert differences(BUNDLED, copied()) == []
+    about = json.loads((BUNDLED / "model.json").read_text("utf-8"))
     other = copied(unsure_below=0.6, limit=about["limit"] + 1e-9)
-    assert differences(SHIPPED, other) == [f"/unsure_below: {about['unsure_below']} and 0.6"]
+    assert differences(BUNDLED, other) == [f"/unsure_below: {about['unsure_below']} and 0.6"]
 
 
 # -- Any recording -- #
@@ -235,17 +241,17 @@ def test_speech_free_stretches_are_marked(model, tmp_path, clip, rng):
     quiet = 1e-4 * rng.standard_normal(9 * RATE)
     soundfile.write(tmp_path / "long.wav", np.concatenate([signal, quiet, signal]), RATE)
     found = predict(model, tmp_path / "long.wav", timeline=True)
-    said = [found.said(window) for window in found.windows]
+    said = [found.label_window(window) for window in found.windows]
     assert NO_SPEECH in said
     assert said[0] != NO_SPEECH != said[-1]
-    voiced = [window.scores for window in found.windows if window.voiced]
+    voiced = [window.scores for window in found.windows if window.has_voice]
     np.testing.assert_allclose(found.scores, np.mean(voiced, axis=0))
 
 
 def test_views_agree_or_do_not(model, clip):
     found = predict(model, clip, views=True)
-    assert found.votes in (0.25, 0.5, 0.75, 1.0)
-    assert NOT_SURE == said(votes=0.5).answer != said(votes=0.75).answer
+    assert found.agreement in (0.25, 0.5, 0.75, 1.0)
+    assert NOT_SURE == said(agreement=0.5).answer != said(agreement=0.75).answer
 
 
 # -- Bad input -- #
@@ -303,13 +309,15 @@ def test_not_sure_and_sets():
     assert said(scores=(0.4, 0.35, 0.25)).answer == NOT_SURE
     assert said(scores=(0.4, 0.35, 0.25), threshold=0.5).emotions == ("angry",)
     far = domain_check.DomainCheck(domain_check.OUT_OF_DOMAIN, ("it is far",), {})
-    assert said(readiness=far).answer == NOT_SURE
-    assert said(readiness=far).stated_set == ()
-    assert as_data(said(readiness=far))["set"] is None
+    assert said(domain_check=far).answer == NOT_SURE
+    assert said(domain_check=far).prediction_set == ()
+    assert as_dict(said(domain_check=far))["set"] is None
     assert (
-        as_csv([said("horn.wav", readiness=far)]).splitlines()[1].startswith("horn.wav,4.000,not sure,,out of domain,")
+        as_csv([said("horn.wav", domain_check=far)])
+        .splitlines()[1]
+        .startswith("horn.wav,4.000,not sure,,out of domain,")
     )
-    assert said().stated_set == said().emotions
+    assert said().prediction_set == said().emotions
     assert said(threshold=None).emotions == ("angry",)
 
 
@@ -319,7 +327,7 @@ def test_timelines_for_praat_and_audacity():
         for start, scores in ((0.0, (0.9, 0.1, 0.0)), (1.5, None), (3.0, (0.1, 0.1, 0.8)), (4.5, (0.0, 0.1, 0.9)))
     )
     found = said(seconds=7.5, windows=windows)
-    parts = stretches(found)
+    parts = label_intervals(found)
     assert parts == [(0.0, 2.25, "angry"), (2.25, 3.75, NO_SPEECH), (3.75, 7.5, "sad")]
     grid = as_textgrid(found)
     times = [float(each) for each in re.findall(r"xm(?:in|ax) = ([\d.]+)", grid)][4:]
@@ -336,7 +344,7 @@ def test_json_and_csv(tmp_path, clip, capsys):
     assert found["windows"]
     assert (tmp_path / "said.csv").read_text("utf-8").count("\n") == 1 + len(found["windows"])
     assert as_csv([said("=cmd.wav")]).splitlines()[1].startswith("'=cmd.wav")
-    assert as_data(said())["set"] == {"coverage": 0.9, "emotions": ["angry", "calm"]}
+    assert as_dict(said())["set"] == {"coverage": 0.9, "emotions": ["angry", "calm"]}
 
 
 def test_timelines_are_written_beside_each_other(tmp_path, clip):
@@ -353,23 +361,23 @@ def test_timelines_are_written_beside_each_other(tmp_path, clip):
 def test_families_add_up_to_what_moved_the_answer(model, clip):
     found = predict(model, clip)
     table = attribution.attribute(model, found)
-    moved = model.machine.reasons(found.row, model.classes.index(found.best))
+    moved = model.classifier.reasons(found.features, model.classes.index(found.best))
     assert table.functionals.sum() == len(moved)
     assert table.moved.sum() == pytest.approx(moved.sum())
     assert table.moved.abs().is_monotonic_decreasing
     assert {"pitch", "formants", "voice quality", "MFCC", "rhythm", "modulation"} <= set(table.family)
-    with pytest.raises(ValueError, match="whole recording"):
+    with pytest.raises(ValueError, match="predicted as a whole"):
         attribution.attribute(model, said())
 
 
 def test_figures_say_what_they_show(model, clip):
     found = predict(model, clip, timeline=True)
-    picture = figures.heard(found, load(clip, RATE), RATE, "me")
-    assert found.said(found.windows[0]) in picture.alt
-    why = figures.why(attribution.attribute(model, found), found.best, "why")
+    picture = figures.plot_recording(found, load(clip, RATE), RATE, "me")
+    assert found.label_window(found.windows[0]) in picture.alt
+    why = figures.plot_attribution(attribution.attribute(model, found), found.best, "why")
     assert "mel bands" in why.alt
     values = pd.DataFrame({"pitch (Hz)": [1.0, 2.0, 3.0, 4.0], "level (dB)": [1.0, 1.0, 1.0, 1.0]})
-    among = figures.among_clips(values, pd.Series({"pitch (Hz)": 3.5, "level (dB)": 0.5}), "me")
+    among = figures.plot_among_clips(values, pd.Series({"pitch (Hz)": 3.5, "level (dB)": 0.5}), "me")
     assert "3.5, above 75 % of the clips" in among.alt
 
 
@@ -381,13 +389,13 @@ def test_the_threshold_is_the_quantile_of_the_mean_over_speakers(rng):
     scores = rng.dirichlet(np.ones(3), 90)
     probability = scores[np.arange(90), truth]
     for coverage in (0.3, 0.5, 0.7):
-        bound = threshold(truth, scores, speakers, coverage)
+        bound = conformal_threshold(truth, scores, speakers, coverage)
         reached, above = (
             np.mean([(probability[speakers == name] >= at).mean() for name in "abc"]) * 3 / 4
             for at in (bound, bound + 1e-9)
         )
         assert above < coverage <= reached + 1e-12
-    assert threshold(truth, scores, speakers, 0.9) == 0, "three speakers cannot promise 90 %"
+    assert conformal_threshold(truth, scores, speakers, 0.9) == 0, "three speakers cannot promise 90 %"
 
 
 def test_sets_hold_what_they_promise_for_a_new_speaker(rng):
@@ -397,13 +405,13 @@ def test_sets_hold_what_they_promise_for_a_new_speaker(rng):
         truth = rng.integers(0, 4, (21, 20))
         logits = rng.standard_normal((21, 20, 4)) + skill[..., None] * np.eye(4)[truth]
         scores = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
-        bound = threshold(truth[:20].ravel(), scores[:20].reshape(-1, 4), np.repeat(np.arange(20), 20), 0.8)
-        covered.append(np.take_along_axis(in_sets(scores[20], bound), truth[20][:, None], 1).mean())
+        bound = conformal_threshold(truth[:20].ravel(), scores[:20].reshape(-1, 4), np.repeat(np.arange(20), 20), 0.8)
+        covered.append(np.take_along_axis(prediction_sets(scores[20], bound), truth[20][:, None], 1).mean())
     assert 0.78 < np.mean(covered) < 0.9
 
 
 def test_a_voice_of_few_clips_has_the_threshold_of_no_more_clips(model, copied):
-    about = json.loads((SHIPPED / "model.json").read_text("utf-8"))
+    about = json.loads((BUNDLED / "model.json").read_text("utf-8"))
     sets = {"as_heard": {"0.9": 0.1}, "adapted": {"0.9": 0.5}, "adapted 1": {"0.9": 0.2}, "adapted 4": {"0.9": 0.3}}
     found = load_model(copied(sets=sets))
     assert about["trained_on"]["clips"] // about["trained_on"]["speakers"] == 60
@@ -417,8 +425,8 @@ def test_thresholds_of_several_draws_are_those_of_all_of_them(rng):
     truth, speakers = rng.integers(0, 3, 300), np.repeat([f"s{n}" for n in range(30)], 10)
     draws = rng.dirichlet(np.ones(3), (4, 300))
     held = tuple(speakers == name for name in np.unique(speakers))
-    expected = threshold(np.tile(truth, 4), draws.reshape(-1, 3), np.tile(speakers, 4), 0.8)
-    assert thresholds(truth, draws, speakers)["0.8"] == expected
+    expected = conformal_threshold(np.tile(truth, 4), draws.reshape(-1, 3), np.tile(speakers, 4), 0.8)
+    assert conformal_thresholds(truth, draws, speakers)["0.8"] == expected
     (row, *_) = cross_coverage(truth, draws, speakers, held)
     assert row["stated"] == 0.8
     assert 75 < float(row["covered"].split()[0]) < 92
@@ -439,15 +447,15 @@ def test_firm_predictions_are_right_as_often_as_wanted(rng):
 def test_what_is_measured_on_a_clip(model, clip, rng):
     signal = load(clip, RATE)
     row = model.features(signal)[0]
-    found = domain_check.measure(signal, row, model.features, model.machine)
-    louder = domain_check.measure(2 * signal, model.features(2 * signal)[0], model.features, model.machine)
+    found = domain_check.measure(signal, row, model.features, model.classifier)
+    louder = domain_check.measure(2 * signal, model.features(2 * signal)[0], model.features, model.classifier)
     assert louder["level"] - found["level"] == pytest.approx(6.02, abs=0.05)
     noise = 10 ** (-20 / 20) * signal.std() * rng.standard_normal(len(signal)).astype(np.float32)
-    noisy = domain_check.measure(signal + noise, model.features(signal + noise)[0], model.features, model.machine)
+    noisy = domain_check.measure(signal + noise, model.features(signal + noise)[0], model.features, model.classifier)
     assert noisy["SNR"] < 30 < found["SNR"]
     clipped = np.clip(signal, -0.1 * np.abs(signal).max(), 0.1 * np.abs(signal).max())
-    assert domain_check.measure(clipped, row, model.features, model.machine)["clipping"] > 20 * found["clipping"]
-    scaled = np.clip((row - model.machine.mean) / model.machine.deviation, -6, 6)
+    assert domain_check.measure(clipped, row, model.features, model.classifier)["clipping"] > 20 * found["clipping"]
+    scaled = np.clip((row - model.classifier.mean) / model.classifier.deviation, -6, 6)
     assert found["distance"] == pytest.approx(np.sqrt(np.mean(np.square(scaled, dtype=float))), rel=1e-5)
 
 
@@ -471,12 +479,12 @@ def test_real_clips_are_in_domain_and_spoiled_ones_are_not(model, recordings, rn
 
     path = recordings / "ravdess" / "Actor_01" / "03-01-05-01-01-01-01.wav"
     signal = load(path, RATE)
-    assert predict(model, path).readiness.verdict == domain_check.IN_DOMAIN
+    assert predict(model, path).domain_check.verdict == domain_check.IN_DOMAIN
     muffled = sosfiltfilt(butter(8, 1500, fs=RATE, output="sos"), signal)
     for spoiled in (signal + signal.std() * rng.standard_normal(len(signal)), muffled):
         row = model.features(spoiled.astype(np.float32))[0]
-        measures = domain_check.measure(spoiled.astype(np.float32), row, model.features, model.machine)
-        assert domain_check.check_domain(measures, model.about["readiness"]).verdict != domain_check.IN_DOMAIN
+        measures = domain_check.measure(spoiled.astype(np.float32), row, model.features, model.classifier)
+        assert domain_check.check_domain(measures, model.metadata["readiness"]).verdict != domain_check.IN_DOMAIN
 
 
 # -- Voices -- #
@@ -490,7 +498,7 @@ def test_a_voice_is_adapted_as_in_enrolment(model, tmp_path, clip):
     features = [model.features(load(path, RATE)) for path in (*CLIPS[1:3], clip)]
     own, known = compute_moments(features[:2]), model.adaptation
     mixed = shrink(own, average_moments([own, own])._replace(mean=known.mean, variance=known.variance), 2, known.k)
-    expected = known.machine(standardise(features[2], mixed))
+    expected = known.classifier(standardise(features[2], mixed))
     np.testing.assert_allclose(scores([features[2]]), expected, atol=1e-4)
 
 
@@ -510,26 +518,26 @@ def test_a_foreign_or_broken_model_is_refused(copied, tmp_path):
     whole, weights = (folder / "model.json").read_text("utf-8"), (folder / "weights.npz").read_bytes()
     about = json.loads(whole)
     for change, words in (
-        ({"format": "other"}, "no model of this workbook"),
+        ({"format": "other"}, "not a model of this workbook"),
         ({"format_version": 2}, "update the workbook"),
         ({"kind": "keras"}, "update the workbook"),
-        ({"features_version": 99}, "other features"),
-        ({"features": None}, "other features"),
-        ({"features": [1]}, "other features"),
-        ({"features": {**about["features"], "level": "loud"}}, "other features"),
-        ({"features": {"type": "Joined", "parts": [about["features"]] * 2}}, "other features"),
-        ({"weights_sha256": "0" * 64}, "sha256 differs"),
-        ({"classes": about["classes"][:3]}, "planes: 7 x 7828 numbers for 3 classes and 7828 features"),
+        ({"features_version": 99}, "trained on features that"),
+        ({"features": None}, "trained on features that"),
+        ({"features": [1]}, "trained on features that"),
+        ({"features": {**about["features"], "level": "loud"}}, "trained on features that"),
+        ({"features": {"type": "Joined", "parts": [about["features"]] * 2}}, "trained on features that"),
+        ({"weights_sha256": "0" * 64}, "SHA-256 differs"),
+        ({"classes": about["classes"][:3]}, "planes: shape 7 x 7828 does not fit 3 classes and 7828 features"),
         ({"temperatures": {}}, "as_heard is missing"),
         ({"readiness": {}}, "voice is missing"),
-        ({"sets": {"as_heard": {"0.9": "many"}}}, "do not make a model"),
+        ({"sets": {"as_heard": {"0.9": "many"}}}, "is not valid"),
     ):
         (folder / "model.json").write_text(json.dumps({**about, **change}), "utf-8")
         refused(folder, words)
     (folder / "model.json").write_text("{", "utf-8")
     refused(folder, "cannot be read as JSON")
     (folder / "model.json").write_text("[]", "utf-8")
-    refused(folder, "no model of this workbook")
+    refused(folder, "model of this workbook")
     (folder / "model.json").write_text(whole, "utf-8")
     (folder / "weights.npz").write_bytes(weights[:5000])
     refused(folder, "damaged")
@@ -581,7 +589,7 @@ def test_a_run_is_reproduced(recordings, tmp_path):
         load_model(finished.folder)
     parts = {"config": finished.config, "provenance": finished.provenance, "metrics": finished.metrics}
     write_run(finished.folder, **parts, tables={"predictions": recorded})
-    with pytest.raises(DataError, match="keeps no weights"):
+    with pytest.raises(DataError, match="stored no weights"):
         load_model(finished.folder)
 
 
@@ -600,7 +608,7 @@ def test_classes_that_a_run_never_learned_score_0(tmp_path, model):
 
 def test_networks_say_nothing_of_classes_that_they_never_learned(model):
     even = np.full((1, len(model.classes)), 1 / len(model.classes))
-    network = dataclasses.replace(model, network=lambda clips: even, machine=None, never_learned=("sad", "angry"))
+    network = dataclasses.replace(model, network=lambda clips: even, classifier=None, unseen_classes=("sad", "angry"))
     expected = np.where(np.isin(model.classes, ("sad", "angry")), 0, 1 / (len(model.classes) - 2))
     np.testing.assert_allclose(network.scores([]), [expected])
     np.testing.assert_allclose(network.only(("sad", "happy", "neutral")).scores([]), [[0.5, 0.5, 0.0]])

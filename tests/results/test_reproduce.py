@@ -34,7 +34,7 @@ def test_a_row_is_made_again_and_agrees(committed, capsys):
     row = pd.read_csv(committed).set_index("System").loc["statistics-svm"]
     uar = row.UAR.split()[0]
     assert "`sernb experiment --systems statistics-svm --corpus demo --protocol random --folds 0-1`" in said[0]
-    assert f"UAR: {float(uar):g} committed, {float(uar):g} made again, difference +0" in said
+    assert f"UAR: {float(uar):g} committed, {float(uar):g} reproduced, difference +0" in said
     assert said[-1] == "within 0.5 points: all agree"
     assert not (work_folder() / "verify").exists()
     assert kept == sorted(path.name for path in (work_folder() / "runs").rglob("metrics.json"))
@@ -62,7 +62,7 @@ def test_a_row_that_cannot_be_made_again_is_found(committed, capsys):
     capsys.readouterr()
     assert main(["verify", "majority", "random", "--corpus", "demo"]) == 1
     said = capsys.readouterr().out.splitlines()
-    assert "UAR: 31.7 committed, 12.5 made again, difference -19.2" in said
+    assert "UAR: 31.7 committed, 12.5 reproduced, difference -19.2" in said
     assert said[-1] == "within 0.5 points: differ by more: UAR"
 
 

@@ -14,15 +14,15 @@ import pytest
 
 from sernb.__main__ import main
 from sernb.config import ROOT, DataError
-from sernb.prediction.loading import SHIPPED
+from sernb.prediction.loading import BUNDLED
 from sernb.runs.run_folder import write_run
 from sernb.runtime import bounded
 from sernb.runtime.bounded import arrays_in, json_in, words
 
 FAILING = ROOT.parent / "shared" / "failing" / "models"
 CLIP = min((ROOT / "data" / "demo").rglob("*.flac"))
-WEIGHTS = (SHIPPED / "weights.npz").read_bytes()
-ABOUT = json.loads((SHIPPED / "model.json").read_text("utf-8"))
+WEIGHTS = (BUNDLED / "weights.npz").read_bytes()
+ABOUT = json.loads((BUNDLED / "model.json").read_text("utf-8"))
 
 
 def model(folder: Path, about: str | dict) -> Path:
@@ -61,12 +61,12 @@ ODD = {
     "longest true": (changed("longest", to=True), "longest: a number from 0 to 3600"),
     "longest endless": (json.dumps(changed("longest", to=float("inf"))), "longest: a number from 0 to 3600"),
     "thresholds as text": (changed("sets", "as_heard", "0.9", to="0.1"), "sets: thresholds: a number from 0 to 1"),
-    "sets as text": (changed("sets", to="0.1"), "do not make a model"),
-    "coverage of no number": (changed("sets", "as_heard", to={"a\nb": 0.1}), "do not make a model"),
+    "sets as text": (changed("sets", to="0.1"), "is not valid"),
+    "coverage of no number": (changed("sets", "as_heard", to={"a\nb": 0.1}), "is not valid"),
     "no bounds": (changed("readiness", to=NONE), "readiness: voice: stop: a number is expected"),
     "bounds as text": (changed("readiness", "pitch", "low", to="low"), "readiness: pitch: low: a number is expected"),
     "temperature 0": (changed("temperatures", "as_heard", to=1e-320), "temperatures: a number from 0.001 to 1000"),
-    "temperatures as list": (changed("temperatures", to=[1]), "do not make a model"),
+    "temperatures as list": (changed("temperatures", to=[1]), "is not valid"),
     "classes as text": (changed("classes", to="neutral"), "classes: a list of 1 to 1000 words"),
     "classes twice": (changed("classes", to=["sad"] * 8), "classes: a word is there twice"),
     "classes of numbers": (changed("classes", to=list(range(8))), "classes: 0 is no word"),
@@ -191,7 +191,7 @@ def test_an_odd_run_is_one_line(tmp_path, capsys, table, content):
     for name in ("config", "metrics", "provenance"):
         (tmp_path / f"{name}.json").write_text(content if name == table else "{}", "utf-8")
     (tmp_path / "predictions.csv").write_text("clip\n")
-    shutil.copy(SHIPPED / "weights.npz", tmp_path)
+    shutil.copy(BUNDLED / "weights.npz", tmp_path)
     assert str(tmp_path) in line_of(tmp_path, capsys)
 
 

@@ -226,13 +226,13 @@ def test_a_run_predicts_recordings_and_says_what_is_odd(loudness, tmp_path, caps
     assert "loud.wav" in out
     model = dataclasses.replace(load_number_run(run.folder), lowest=-9.0, highest=-5.0, farthest=0.01)
     outside, unlike = predict_number(model, recording_of(clips[0])).notes
-    assert outside.endswith("is outside of the training values, -9 to -5")
-    assert "sounds unlike the training corpus" in unlike
-    assert "noise.wav: no speech" in err or "unlike the training corpus" in out.rpartition("noise.wav")[2]
+    assert outside.endswith("is outside the training range, -9 to -5")
+    assert "unlike the training corpus" in unlike
+    assert "noise.wav: contains no speech" in err or "unlike the training corpus" in out.rpartition("noise.wav")[2]
     assert "hum.wav: is silent" in err
     assert "missing.wav" in err
     assert all(line.startswith("sernb: ") for line in err.splitlines())
     assert main(["predict", "--model", str(run.folder), "--timeline", str(clips[0])]) == 1
-    assert "predicts a number of each recording" in capsys.readouterr().err
+    assert "predicts a number per recording" in capsys.readouterr().err
     with pytest.raises(DataError, match="predicts a number, not emotions"):
         load_model(run.folder)
