@@ -74,12 +74,12 @@ class Infeasible(DataError):  # noqa: N818
 
 def recordings_folder(data: str | Path | None = None) -> Path:
     """Return the folder that holds the corpora: ``data``, else ``$SERNB_DATA``, else ``data/raw``."""
-    return Path(data or os.environ.get("SERNB_DATA") or DATA / "raw").expanduser()
+    return Path(os.path.expanduser(data or os.environ.get("SERNB_DATA") or DATA / "raw"))
 
 
 def work_folder() -> Path:
     """Return the folder for what can be made again (``cache/``, ``runs/``): ``$SERNB_WORK``, else ``data``."""
-    return Path(os.environ.get("SERNB_WORK") or DATA).expanduser()
+    return Path(os.path.expanduser(os.environ.get("SERNB_WORK") or DATA))
 
 
 def is_hidden(name: str) -> bool:
@@ -114,4 +114,4 @@ def digest(*values: object) -> str:
         True
     """
     text = json.dumps([plain(value) for value in values], sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]  # names need not be UTF-8

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from sernb.cli.option_values import as_file, as_points, as_seed
+from sernb.cli.option_values import as_points, as_seed, as_table
 from sernb.cli.options import PROBLEMS, command, data_option, jobs_option, json_option, option, plan_options, say
 from sernb.config import DataError, work_folder
 
@@ -14,8 +14,8 @@ COLUMNS = ("System", "Protocol", "Options", "Seed", "UAR", "UAR floor", "WAR", "
 
 @command()
 @plan_options(required=True)
-@option("--csv", type=as_file, metavar="FILE", help="Write the results table to FILE, what made each row included.")
-@option("--latex", type=as_file, metavar="FILE", help="Write the table that is printed, and its caption, for LaTeX.")
+@option("--csv", type=as_table, metavar="FILE", help="Write the results table to FILE, what made each row included.")
+@option("--latex", type=as_table, metavar="FILE", help="Write the table that is printed, and its caption, for LaTeX.")
 @option("--dirty", is_flag=True, help="Write it even so; rows of uncommitted code are marked.")
 @jobs_option
 @option("--cluster", metavar="ADDRESS", help="Scheduler of Dask that does the runs, as tcp://127.0.0.1:8786.")

@@ -21,7 +21,17 @@ def as_file(text: str) -> Path:
     """Return a path; it must name something."""
     if not text.strip():
         raise click.BadParameter("a name is expected, not nothing")
-    return Path(text).expanduser()
+    return Path(os.path.expanduser(text))  # which, unlike that of Path, knows no error
+
+
+def as_table(text: str) -> Path:
+    """Return the path of a table to write; never that of a recording, as a shell makes it of ``--csv *.wav``."""
+    from sernb.audio.recordings import KNOWN
+
+    path = as_file(text)
+    if path.suffix.lower() in KNOWN:
+        raise click.BadParameter(f"{text!r} is called as a recording is; name a table, such as said.csv")
+    return path
 
 
 def as_names(text: str) -> list[str]:

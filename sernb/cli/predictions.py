@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from sernb.cli.option_values import as_absolute, as_file, as_names, as_port, as_share
+from sernb.cli.option_values import as_absolute, as_file, as_names, as_port, as_share, as_table
 from sernb.cli.options import PROBLEMS, command, json_option, option, print_into_nothing, say
 from sernb.config import DataError
 
@@ -26,7 +26,7 @@ model_option = option("--model", type=as_absolute, default="", metavar="DIR", he
 @option("--speaker-clips", metavar="DIR", help="Recordings of the same voice, emotions unknown: adapt to it.")
 @option("--classes", type=as_names, metavar="A,B", help="Choose among these only; no sets then.")
 @json_option
-@option("--csv", type=as_file, metavar="FILE", help="Write a row for each recording, or window, to FILE.")
+@option("--csv", type=as_table, metavar="FILE", help="Write a row for each recording, or window, to FILE.")
 @option("--textgrid", type=as_file, metavar="DIR", help="Write timelines for Praat into DIR.")
 @option("--labels", type=as_file, metavar="DIR", help="Write timelines for Audacity into DIR.")
 def predict(

@@ -5,7 +5,7 @@ import json
 
 import click
 
-from sernb.cli.option_values import as_absolute, as_file
+from sernb.cli.option_values import as_absolute, as_file, as_table
 from sernb.cli.options import POOL, PROBLEMS, command, data_option, json_option, option, say
 from sernb.config import ROOT, DataError
 
@@ -136,8 +136,8 @@ def audit(split, corpus, data, allow_speakers, as_json) -> int | None:
 @option("--features", metavar="ENCODER", help="Embeddings by a pretrained encoder, see `sernb encoders`.")
 @option("--layers", default="all", metavar="L", help="Of the encoder: all, one as 2, or several as 1-3.")
 @option("--pooling", default="mean+std", metavar="P", help="mean, mean+std or frames.")
-@option("--csv", type=as_file, metavar="FILE", help="Write the features, one row a clip; FILE.gz is compressed.")
-@option("--table", type=as_file, metavar="FILE", help="Write them as FILE ends: .npz, .csv, .csv.gz or .parquet.")
+@option("--csv", type=as_table, metavar="FILE", help="Write the features, one row a clip; FILE.gz is compressed.")
+@option("--table", type=as_table, metavar="FILE", help="Write them as FILE ends: .npz, .csv, .csv.gz or .parquet.")
 def prepare(corpus, data, system, features, layers, pooling, csv, table) -> None:
     """Compute and cache the features of a corpus."""
     from sernb.audio.augmentation import ORIGINAL

@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import count, pairwise
@@ -18,7 +19,7 @@ from sernb.prediction.predict import COVERAGE, NOT_SURE, Prediction, Window, is_
 
 TIER = "emotion"
 UNRELIABLE = "not to be relied on"
-NUMBERS = {"seconds", "start", "end", "confidence"}  # columns of numbers that are no scores of a class
+NUMBERS = {"seconds", "start", "end", "confidence", "speaker_clips"}  # columns of numbers that are no scores of a class
 
 
 def lines(prediction: Prediction, *, coverage: float = COVERAGE, timeline: bool = False) -> list[str]:
@@ -307,7 +308,7 @@ def write_timelines(predictions: Sequence[Prediction], folder: Path, form: str) 
         form: ``TextGrid`` or ``txt``, for Praat or Audacity
 
     Raises:
-        DataError: if the folder cannot be written
+        DataError: if the folder cannot be written, or a file of this name there is none of ours, such as a transcript
     """
     from sernb.runtime.files import atomic
 
@@ -315,7 +316,16 @@ def write_timelines(predictions: Sequence[Prediction], folder: Path, form: str) 
     for each in predictions:
         names = (f"{each.path.stem}{f'-{number}' * (number > 1)}.{form}" for number in count(1))
         path = next(folder / name for name in names if folder / name not in written)
+        if path.is_file() and not _is_timeline(path):
+            raise DataError(f"{path}: is there already and is no timeline of sernb; name another folder")
         with atomic(path) as unfinished:
             unfinished.write_text(as_textgrid(each) if form == "TextGrid" else as_labels(each), "utf-8")
         written.append(path)
     return written
+
+
+def _is_timeline(path: Path) -> bool:
+    """Return whether a file begins as those of :func:`as_textgrid` and :func:`as_labels` do."""
+    with path.open("rb") as file:
+        begin = file.read(1000)
+    return f'name = "{TIER}"'.encode() in begin or re.match(rb"0\.0{6}\t\d+\.\d{6}\t[^\t\n]+\n", begin) is not None

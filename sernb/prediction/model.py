@@ -158,8 +158,8 @@ class Model:
         known = sets.get(adapted if clips else "as_heard")
         if not known:
             return None
-        if f"{coverage:g}" not in known:
-            raise DataError(f"{self.name}: no sets of coverage {coverage:g} are known; known: {', '.join(known)}")
+        if not isinstance(coverage, int | float) or f"{coverage:g}" not in known:
+            raise DataError(f"{self.name}: no sets of coverage {coverage} are known; known: {', '.join(known)}")
         return known[f"{coverage:g}"]
 
 
