@@ -36,6 +36,7 @@ NOTEBOOKS = ROOT / "notebooks"
 REPORTS = ROOT / "reports"
 
 PROFILES = ("quick", "full")
+LARGEST_SEED = 2**32 - 1
 REPORTED = 10  # problems that an error names
 
 

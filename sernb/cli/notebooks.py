@@ -37,7 +37,7 @@ def run(notebook, parameters, out) -> None:
         raise DataError(str(error)) from error
     if values.get("data"):
         values["data"] = as_absolute(str(values["data"]))
-    if values.get("corpus"):  # a folder of one's own has a name that holds wherever a notebook runs
+    if "corpus" in values:  # a folder of one's own has a name that holds wherever a notebook runs
         values["corpus"] = parse_pool(str(values["corpus"]), values.get("data")).name
     corpus = values.get("corpus", defaults.get("corpus", "demo"))
     try:

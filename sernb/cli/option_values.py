@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from sernb.config import LARGEST_SEED
+
 MOST_NUMBERS = 1000  # that a range may name
-LARGEST_SEED = 2**32 - 1
 WHOLE, DECIMAL = r"-?[0-9]{1,12}", r"[0-9]{1,12}(?:\.[0-9]*)?|\.[0-9]+"
 
 

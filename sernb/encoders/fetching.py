@@ -1,7 +1,7 @@
 """An encoder's weights from the hub to the disk, and what is known of each encoder."""
 
-from collections.abc import Callable
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from sernb.config import ROOT

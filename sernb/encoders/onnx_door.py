@@ -5,12 +5,12 @@
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-import os
 from pathlib import Path
 
 import numpy as np

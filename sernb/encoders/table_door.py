@@ -5,10 +5,10 @@
 copies, so that systems train on originals and average no views.
 """
 
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-import os
 from pathlib import Path
 
 import numpy as np

@@ -71,6 +71,10 @@ PROBLEMS = {  # exit code 1: arguments, with {bad} for the folder of bad things 
     "run {bad}/void": "no such notebook",
     "run {bad}/no.ipynb": "is no notebook that can be read",
     "run 00_start_here -p nosuch 1": "has no parameter nosuch",
+    "run 40_test -p seed -1": "parameter seed needs a whole number from 0 to 4294967295, not '-1'",
+    "run 40_test -p seed 4294967296": "parameter seed needs a whole number from 0",
+    "run 40_test -p corpus +": "names no corpus before or after a +",
+    "run 90_try_your_voice -p coverage nan": "parameter coverage needs a number that is finite",
     "run 40_test -p corpus {bad}/void": "holds no labels.csv",
     "report --corpus nosuch": "no corpus is named 'nosuch'",
     "report --systems nosuch": "nosuch",
@@ -366,3 +370,9 @@ def test_timelines_are_written_over_timelines_alone(option, suffix, tmp_path, ca
     assert transcript.read_text().startswith("what is said")
     transcript.unlink()
     assert [main(["predict", str(tmp_path / "a.wav"), option, str(tmp_path)]) for _ in range(2)] == [0, 0]
+
+
+def test_an_empty_corpus_of_a_notebook_is_one_line(capsys):
+    assert main(["run", "40_test", "-p", "corpus", ""]) == 1
+    (line,) = lines(capsys.readouterr().err)
+    assert "names no corpus" in line

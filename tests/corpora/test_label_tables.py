@@ -183,7 +183,7 @@ def test_lines_need_no_key_and_may_hold_what_ends_lines_elsewhere(folder):
 def test_a_path_that_no_file_can_have_is_named_with_its_line(path, folder):
     table = folder / "metadata.jsonl"
     table.write_text(json.dumps({"wav": path, "emo": "sad"}), "utf-8")
-    with pytest.raises(DataError, match="line 1: path .* can be the name of no file"):
+    with pytest.raises(DataError, match=r"line 1: path .* can be the name of no file"):
         get_corpus(str(table))
 
 
