@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ REPORTS = ROOT / "reports"
 
 PROFILES = ("quick", "full")
 LARGEST_SEED = 2**32 - 1
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 REPORTED = 10  # problems that an error names
 
 
@@ -60,6 +62,16 @@ class DataError(Exception):
         """
         others = [f"… and {len(problems) - REPORTED} {more}"] if len(problems) > REPORTED else []
         return cls(*problems[:REPORTED], *others)
+
+
+def in_one_line(text: object) -> str:
+    r"""Return text in which nothing breaks a line, colours a terminal or turns the direction of reading, as names may.
+
+    Examples:
+        >>> in_one_line("a\nb")
+        'a\\nb'
+    """
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), str(text))
 
 
 def fault_line(error: BaseException) -> str:

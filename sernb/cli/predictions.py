@@ -7,7 +7,7 @@ import click
 
 from sernb.cli.option_values import as_absolute, as_file, as_names, as_port, as_share, as_table
 from sernb.cli.options import PROBLEMS, command, json_option, option, print_into_nothing, say
-from sernb.config import DataError
+from sernb.config import DataError, in_one_line
 
 MODEL = "Folder of a model or of a run (default: the bundled model)."
 model_option = option("--model", type=as_absolute, default="", metavar="DIR", help=MODEL)
@@ -67,7 +67,7 @@ def predict(
     for path, each in predict_all(loaded, sources, timeline=windows, views=views, coverage=coverage, voice=voice):
         found.append((path, each))
         if isinstance(each, DataError):
-            say(f"sernb: {each}", file=sys.stderr)
+            say(f"sernb: {in_one_line(each)}", file=sys.stderr)
         elif not as_json:
             show("\n".join(formats.lines(each, coverage=coverage, timeline=windows)))
     if as_json:
@@ -102,7 +102,7 @@ def _predict_numbers(sources, model, *, as_json, csv) -> int | None:
     for path, each in number_run.predict_numbers(number_run.load_number_run(Path(model)), sources):
         found.append((path, each))
         if isinstance(each, DataError):
-            say(f"sernb: {each}", file=sys.stderr)
+            say(f"sernb: {in_one_line(each)}", file=sys.stderr)
         elif not as_json:
             say("\n".join(number_run.as_lines(each)))
     if as_json:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sernb.audio.recordings import printable
-from sernb.config import DataError
+from sernb.config import DataError, in_one_line
 from sernb.prediction.domain_check import VERDICTS
 from sernb.prediction.predict import COVERAGE, NOT_SURE, Prediction, Window, is_reliable
 
@@ -25,7 +25,7 @@ NUMBERS = {"seconds", "start", "end", "confidence", "speaker_clips"}  # columns 
 def lines(prediction: Prediction, *, coverage: float = COVERAGE, timeline: bool = False) -> list[str]:
     """Return a prediction for people."""
     top = ", ".join(f"{name} {100 * share:.0f} %" for name, share in prediction.top())
-    found = [f"{printable(prediction.path)}  {clock(prediction.seconds)}  {prediction.answer}  ({top})"]
+    found = [f"{in_one_line(printable(prediction.path))}  {clock(prediction.seconds)}  {prediction.answer}  ({top})"]
     if prediction.answer == NOT_SURE:
         found.append(f"    not sure: {'; '.join(prediction.doubts)}")
     if prediction.stated_set:

@@ -376,3 +376,13 @@ def test_an_empty_corpus_of_a_notebook_is_one_line(capsys):
     assert main(["run", "40_test", "-p", "corpus", ""]) == 1
     (line,) = lines(capsys.readouterr().err)
     assert "names no corpus" in line
+
+
+def test_a_name_breaks_no_line_and_colours_no_terminal(tmp_path, capsys):
+    odd = "a\nsernb: \x1b[31m\u202egone.wav"
+    (tmp_path / odd).write_bytes(DEMO[0].read_bytes())
+    assert main(["predict", str(tmp_path), str(tmp_path / f"no{odd}")]) == 1
+    out, errors = capsys.readouterr()
+    assert "\\nsernb: \\x1b[31m\\u202egone.wav  0:0" in out
+    assert not set("\x1b\u202e") & set(out + errors)
+    assert len(lines(errors)) == 1
