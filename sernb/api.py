@@ -3,6 +3,7 @@
 ``import sernb; table = sernb.load().predict(["one.wav", "two.mp3"])``: the package exports these names.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -47,7 +48,9 @@ def load(name_or_path: str | Path | None = None) -> "Classifier":
     """
     bundled = sorted(each.name for each in MODELS.iterdir() if (each / "model.json").is_file())
     folder = MODELS / name_or_path if name_or_path in bundled else name_or_path
-    if isinstance(folder, str) and not Path(folder).exists():
+    if folder is not None and not isinstance(folder, str | Path):
+        raise DataError(f"{folder!r:.60}: the name of a bundled model or the path of a folder is expected")
+    if isinstance(folder, str) and not os.path.exists(folder):
         raise DataError(f"{folder}: is neither a folder nor a bundled model; bundled: {', '.join(bundled)}")
     try:
         model = load_model(folder)
@@ -275,8 +278,15 @@ def evaluate(
     from sernb.evaluation import evaluate as measure
 
     truth = np.asarray(truth)
+    if truth.ndim != 1:
+        raise DataError(f"truth has the shape {truth.shape}; one class per clip is expected, (clips,)")
     names, values, has_top3 = _scores(truth, scores, classes)
     speakers = np.zeros(len(truth)) if speakers is None else np.asarray(speakers)
+    if speakers.ndim != 1 or pd.isna(speakers).any():
+        raise DataError(
+            "speakers: one name per clip is expected, (clips,), none missing; omit speakers= if they are unknown"
+        )
+    speakers = speakers.astype(str) if speakers.dtype == object else speakers  # mixed types
     if not len(truth) == len(values) == len(speakers) or not len(truth):
         raise DataError(f"{len(truth)} truths, {len(values)} rows of scores, {len(speakers)} speakers: lengths differ")
     if (missing := int((~np.isfinite(values)).any(axis=1).sum())) > 0:
@@ -318,8 +328,17 @@ def _scores(truth: np.ndarray, scores: object, classes: Sequence[str] | None) ->
         numeric = scores.select_dtypes("number").columns
         names = list(classes) if classes is not None else [each for each in numeric if each not in NUMBERS]
         if absent := [each for each in names if each not in numeric]:
-            raise DataError(f"{absent[0]!r:.60}: is not a numeric column of the scores; known: {', '.join(numeric)}")
-        return names, scores[names].to_numpy(float), len(names) > 3
+            known = ", ".join(map(str, numeric))
+            raise DataError(f"{absent[0]!r:.60}: is not a numeric column of the scores; known: {known}")
+        if len(set(names)) < len(names) or scores[names].shape[1] != len(names):
+            raise DataError("the scores have a class twice; remove one of its columns")
+        values = scores[names].to_numpy(float)
+        if classes is None and not np.allclose(values[np.isfinite(values).all(axis=1)].sum(axis=1), 1, atol=1e-3):
+            raise DataError(
+                f"the columns {', '.join(map(str, names))} of the scores do not sum to 1, so some of them are not "
+                "classes; name the classes, as classes=model.classes"
+            )
+        return names, values, len(names) > 3
     values = np.asarray(scores)
     if values.ndim == 1 and values.dtype.kind in "OUST":
         names = list(classes) if classes is not None else sorted({*values.tolist(), *truth.tolist()}, key=str)

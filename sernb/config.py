@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,8 @@ NOTEBOOKS = ROOT / "notebooks"
 REPORTS = ROOT / "reports"
 
 PROFILES = ("quick", "full")
+LARGEST_SEED = 2**32 - 1
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 REPORTED = 10  # problems that an error names
 
 
@@ -61,6 +64,16 @@ class DataError(Exception):
         return cls(*problems[:REPORTED], *others)
 
 
+def in_one_line(text: object) -> str:
+    r"""Return text in which nothing breaks a line, colours a terminal or turns the direction of reading, as names may.
+
+    Examples:
+        >>> in_one_line("a\nb")
+        'a\\nb'
+    """
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), str(text))
+
+
 def fault_line(error: BaseException) -> str:
     """Return one line about an error that nobody foresaw: its class, its text, the place in the code."""
     *_, place = traceback.extract_tb(error.__traceback__)
@@ -74,12 +87,12 @@ class Infeasible(DataError):  # noqa: N818
 
 def recordings_folder(data: str | Path | None = None) -> Path:
     """Return the folder that holds the corpora: ``data``, else ``$SERNB_DATA``, else ``data/raw``."""
-    return Path(data or os.environ.get("SERNB_DATA") or DATA / "raw").expanduser()
+    return Path(os.path.expanduser(data or os.environ.get("SERNB_DATA") or DATA / "raw"))
 
 
 def work_folder() -> Path:
     """Return the folder for what can be made again (``cache/``, ``runs/``): ``$SERNB_WORK``, else ``data``."""
-    return Path(os.environ.get("SERNB_WORK") or DATA).expanduser()
+    return Path(os.path.expanduser(os.environ.get("SERNB_WORK") or DATA))
 
 
 def is_hidden(name: str) -> bool:
@@ -114,4 +127,4 @@ def digest(*values: object) -> str:
         True
     """
     text = json.dumps([plain(value) for value in values], sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]  # names need not be UTF-8

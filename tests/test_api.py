@@ -351,6 +351,12 @@ def test_worth_agrees_with_scikit_learn(rng):
         (["a", "b"], [1.0, 0.5], {}, "names of predicted classes are expected"),
         (["a", "b"], ["a", "not sure"], {"classes": ["a", "b"]}, "'not sure': is predicted, but not a class"),
         (["a", "b"], pd.DataFrame({"a": [1, 0]}), {"classes": ["a", "b"]}, "'b': is not a numeric column"),
+        (["a", "b"], pd.DataFrame({0: [1, 0]}), {"classes": ["a", "b"]}, "'a': is not a numeric column"),
+        (["a", "b"], pd.DataFrame({"a": [1, 0], "b": [0, 1], "age": [30, 40]}), {}, "do not sum to 1"),
+        (["a", "a"], pd.DataFrame({"a": [1, 1]}), {"classes": ["a", "a"]}, "have a class twice"),
+        ([["a"], ["b"]], [[1, 0], [0, 1]], {}, "truth has the shape (2, 1)"),
+        (["a", "b"], ["a", "b"], {"speakers": ["x", None]}, "none missing"),
+        (["a", "b"], ["a", "b"], {"speakers": [["x"], ["y"]]}, "one name per clip is expected"),
     ],
 )
 def test_what_cannot_be_evaluated_is_one_line(truth, scores, options, words):
@@ -367,3 +373,36 @@ def test_the_example_of_the_documentation(model):
     table = sernb.evaluate(known["emotion"], model.predict(known["file"]), speakers=known["speaker"])
     assert table.index.tolist() == ["UAR", "WAR", "macro F1", "top 3"]
     assert (table["clips"] == 4).all()
+
+
+def test_the_table_that_the_command_writes_is_evaluated_as_that_of_the_library():
+    """Its number of clips of an adapted voice is no score of a class."""
+    rows = {"file": ["1", "2"], "seconds": [1.0, 2.0], "sad": [0.9, 0.2], "angry": [0.1, 0.8]}
+    table = pd.DataFrame(rows | {"reliable": ["yes", "no"], "speaker_clips": [16, 16]})
+    found = sernb.evaluate(["sad", "angry"], table, speakers=["x", 1])
+    assert found.loc["UAR", "value"] == 1
+
+
+def test_gaps_and_names_that_no_file_can_have_are_rows(model, tmp_path):
+    names = [None, "", b"", np.nan, pd.NA, pd.NaT, "a\0b.wav", "\ud800.wav", "~nosuchuser/a.wav", "y" * 300]
+    found = model.predict(names)
+    assert len(found) == len(names)
+    assert (found["error"] != "").all()
+
+
+def test_samples_count_in_any_order_of_bytes(model):
+    tone = np.round(8000 * np.sin(np.arange(22_050) / 20) * np.sin(np.arange(22_050) / 2000)).astype(np.int16)
+    one, other = (model.predict(samples, 22_050) for samples in (tone, tone.astype(">i2")))
+    pd.testing.assert_frame_equal(one, other)
+
+
+@pytest.mark.parametrize("odd", [5, b"functionals-ridge", ["a"], "x" * 5000, "a\0b"])
+def test_what_names_no_model_is_one_line(odd):
+    with pytest.raises(sernb.DataError, match="bundled"):
+        sernb.load(odd)
+
+
+@pytest.mark.parametrize("coverage", ["0.9", None, np.nan])
+def test_an_odd_coverage_is_one_line(coverage, model):
+    with pytest.raises(sernb.DataError, match="no sets of coverage"):
+        model.predict([], coverage=coverage)

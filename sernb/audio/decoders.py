@@ -110,6 +110,8 @@ def _beginning(path: Path) -> tuple[bytes, int]:
             head, size = file.read(HEAD), kind.st_size
     except OSError as error:
         raise AudioError(path, "missing", f"cannot be read ({error.strerror})", "see `sernb check`") from error
+    except ValueError as error:  # a zero byte, half a letter
+        raise AudioError(path, "missing", "cannot be read (no file can be called so)", "see `sernb check`") from error
     if not head:
         raise AudioError(path, "empty", "is empty (0 bytes)", AGAIN)
     if head.startswith(LFS_POINTER):
@@ -137,6 +139,8 @@ def _by_libsndfile(path: Path, structure: Built, size: int, stack: contextlib.Ex
         recording = stack.enter_context(soundfile.SoundFile(source))
     except Exception:  # noqa: BLE001, RUF100 - whatever a decoder raises is about this file
         return None, "is no audio file that libsndfile knows"
+    if recording.format == "MP3" and not _is_mpeg(path, structure.start) and ffmpeg.program():
+        return None, "is no MP3, whatever its name says"  # by which libsndfile went
     if recording.format not in FORMATS:
         return None, f"looks like {recording.format}, a format not used here"
     known = 0 <= recording.frames < UNKNOWN
@@ -179,6 +183,14 @@ def _decoded(path: Path, recording: "soundfile.SoundFile", samples: int | None, 
             return
         yield block
         left -= min(left, len(block))
+
+
+def _is_mpeg(path: Path, start: int) -> bool:
+    """Return whether a frame of MPEG audio begins at a place: eleven bits, and a layer, which ADTS does not name."""
+    with path.open("rb") as file:
+        file.seek(start)
+        mark = int.from_bytes(file.read(2), "big")
+    return mark & 0xFFE0 == 0xFFE0 and mark & 6 != 0
 
 
 def _damaged(path: Path) -> AudioError:

@@ -14,6 +14,7 @@ MOST_VALUES = 50_000_000  # samples × channels that are held at once, 200 MB: 1
 LONGEST: Seconds = 24 * 3600.0  # of a recording that is read in blocks
 MOST_STREAMED = 2 * 48_000 * LONGEST  # samples × channels of such a recording
 LOUDEST = 100.0  # 40 dB above full scale: no float file of real sound is
+FAINTEST = 1e-30  # 600 dB below it: what float32 can hardly make louder
 # What may be given instead of a file: what it is called, its middle and its full scale.
 WHOLE_NUMBERS = {"uint8": (128, 128), "int16": (0, 2**15), "int32": (0, 2**31)}
 ARRAYS = "(samples,) or (samples, channels) is expected: float from -1 to 1, or uint8, int16, int32 as in WAV files"
@@ -162,8 +163,9 @@ def _examined(decoder: Decoder, most: float, *, held: float = np.inf) -> Recordi
     if samples < SHORTEST * rate:
         count = f"{samples} sample" + ("s" if samples != 1 else "")
         raise AudioError(path, "too-short", f"holds {count}", f"at least {SHORTEST} s are needed: leave it out")
-    if peak == 0.0:
-        raise AudioError(path, "silent", "is pure silence (every sample is 0)", SILENCE)
+    if peak < FAINTEST:
+        every = "every sample is 0" if peak == 0.0 else f"no sample is above {FAINTEST:g}"
+        raise AudioError(path, "silent", f"is pure silence ({every})", SILENCE)
     used, note = looked.used()
     signal = None if kept is None else _joined(kept, used, samples)
     return Recording(path, rate, channels, samples, used, (*notes, *note), signal)

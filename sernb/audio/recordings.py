@@ -54,7 +54,9 @@ class Source:
 
 def printable(value: object) -> str:
     """Return text that any file or program takes; bytes of names that are not UTF-8 in hexadecimal."""
-    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    with contextlib.suppress(UnicodeEncodeError):
+        return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return str(value).encode("utf-8", "backslashreplace").decode("utf-8")  # halves of letters, which name no file
 
 
 def list_sources(given: object, sampling_rate: Hertz | None = None) -> list[Source]:
@@ -77,7 +79,7 @@ def list_sources(given: object, sampling_rate: Hertz | None = None) -> list[Sour
         if _is_array(each):
             name, rate = f"array {number}", _possible(sampling_rate)
             sources.append(Source(Path(name), functools.partial(reading.examine_array, each, rate, name)))
-        elif each is None or each == "" or (isinstance(each, float) and math.isnan(each)):  # a gap in a table
+        elif _is_gap(each):
             sources.append(_unusable(Path(f"recording {number}"), DataError(f"recording {number}: no file is named")))
         elif isinstance(each, str | bytes | os.PathLike):
             sources += _sources_of(os.fsdecode(each))
@@ -88,9 +90,17 @@ def list_sources(given: object, sampling_rate: Hertz | None = None) -> list[Sour
 
 def _is_array(given: object) -> bool:
     """Return whether these are samples: an array of numbers with an axis, and no column of a table."""
-    kind = str(getattr(given, "dtype", ""))
+    kind = getattr(given, "dtype", "")
+    kind = str(getattr(kind, "name", kind))  # "int16" in any order of bytes
     numbers = any(name in kind for name in ("float", "int", "complex", "bool"))
     return numbers and hasattr(given, "__array__") and bool(getattr(given, "shape", ())) and not hasattr(given, "index")
+
+
+def _is_gap(given: object) -> bool:
+    """Return whether a table names nothing here: None, "", NaN, or what pandas writes for nothing."""
+    nothing = isinstance(given, str | bytes) and not given
+    unknown = isinstance(given, float) and math.isnan(given)
+    return given is None or nothing or unknown or type(given).__name__ in ("NAType", "NaTType")
 
 
 def _neither(given: object) -> str:
@@ -116,6 +126,9 @@ def _sources_of(name: str) -> list[Source]:
         return [Source(path, functools.partial(recording_of, path)) for path in find_recordings([name])]
     except DataError as error:
         return [_unusable(Path(name), error)]
+    except OSError as error:  # a name too long, a folder that may not be searched
+        found = DataError(f"{name!r:.80}: cannot be read ({error.strerror}); check its name and rights")
+        return [_unusable(Path(name), found)]
 
 
 def _unusable(path: Path, error: DataError) -> Source:
@@ -133,7 +146,7 @@ def find_recordings(names: Sequence[str]) -> list[Path]:
     """
     files: dict[Path, None] = {}
     for name in names:
-        path = Path(name).expanduser()
+        path = Path(os.path.expanduser(name))  # which, unlike that of Path, knows no error
         if path.is_dir():
             found = sorted(each for each in path.rglob("*") if each.suffix.lower() in KNOWN and each.is_file())
             found = [each for each in found if not any(map(is_hidden, each.relative_to(path).parts))]

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from sernb.cli.option_values import as_file, as_points, as_seed
+from sernb.cli.option_values import as_points, as_seed, as_table
 from sernb.cli.options import PROBLEMS, command, data_option, jobs_option, json_option, option, plan_options, say
 from sernb.config import DataError, work_folder
 
@@ -14,8 +14,8 @@ COLUMNS = ("System", "Protocol", "Options", "Seed", "UAR", "UAR floor", "WAR", "
 
 @command()
 @plan_options(required=True)
-@option("--csv", type=as_file, metavar="FILE", help="Write the results table with provenance to FILE.")
-@option("--latex", type=as_file, metavar="FILE", help="Write the printed table and its caption to FILE, for LaTeX.")
+@option("--csv", type=as_table, metavar="FILE", help="Write the results table with provenance to FILE.")
+@option("--latex", type=as_table, metavar="FILE", help="Write the printed table and its caption to FILE, for LaTeX.")
 @option("--dirty", is_flag=True, help="Allow uncommitted code; its rows are marked.")
 @jobs_option
 @option("--cluster", metavar="ADDRESS", help="Dask scheduler that executes the runs, as tcp://127.0.0.1:8786.")

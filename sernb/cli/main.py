@@ -15,7 +15,7 @@ import click
 from sernb import __version__
 from sernb.cli.option_values import as_absolute
 from sernb.cli.options import DONE, PROBLEMS, USAGE, discard_output
-from sernb.config import DataError, fault_line
+from sernb.config import DataError, fault_line, in_one_line
 from sernb.runtime.environment import advise_install, find_home
 from sernb.runtime.garbage_collection import collect_less
 
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         if sys.flags.dev_mode and not isinstance(error, DataError | MemoryError | OSError):
             raise
         for line in _describe(error):
-            print(f"sernb: {line}", file=sys.stderr)
+            print(f"sernb: {in_one_line(line)}", file=sys.stderr)
         return PROBLEMS
 
 

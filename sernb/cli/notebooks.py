@@ -41,7 +41,7 @@ def run(notebook, parameters, out) -> None:
         raise DataError(str(error)) from error
     if values.get("data"):
         values["data"] = as_absolute(str(values["data"]))
-    if values.get("corpus"):  # makes the path of a local corpus absolute: notebooks run in their own folder
+    if "corpus" in values:  # makes the path of a local corpus absolute: notebooks run in their own folder
         values["corpus"] = parse_pool(str(values["corpus"]), values.get("data")).name
     corpus = values.get("corpus", defaults.get("corpus", "demo"))
     try:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from sernb.config import LARGEST_SEED
+
 MOST_NUMBERS = 1000  # in a list of ranges
-LARGEST_SEED = 2**32 - 1
 WHOLE, DECIMAL = r"-?[0-9]{1,12}", r"[0-9]{1,12}(?:\.[0-9]*)?|\.[0-9]+"
 
 
@@ -21,7 +22,17 @@ def as_file(text: str) -> Path:
     """Return a path; the text must not be empty."""
     if not text.strip():
         raise click.BadParameter("a name is expected, not an empty text")
-    return Path(text).expanduser()
+    return Path(os.path.expanduser(text))  # Path.expanduser raises for unknown users
+
+
+def as_table(text: str) -> Path:
+    """Return the path of a table to write; a recording is refused, since a shell may expand ``--csv *.wav``."""
+    from sernb.audio.recordings import KNOWN
+
+    path = as_file(text)
+    if path.suffix.lower() in KNOWN:
+        raise click.BadParameter(f"{text!r} has the suffix of a recording; name a table, such as predictions.csv")
+    return path
 
 
 def as_names(text: str) -> list[str]:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from sernb.cli.option_values import as_absolute, as_file, as_names, as_port, as_share
+from sernb.cli.option_values import as_absolute, as_file, as_names, as_port, as_share, as_table
 from sernb.cli.options import PROBLEMS, command, discard_output, json_option, option, say
-from sernb.config import DataError
+from sernb.config import DataError, in_one_line
 
 MODEL = "Folder of a model or of a run (default: the bundled model)."
 model_option = option("--model", type=as_absolute, default="", metavar="DIR", help=MODEL)
@@ -32,7 +32,7 @@ model_option = option("--model", type=as_absolute, default="", metavar="DIR", he
 @option("--speaker-clips", metavar="DIR", help="Unlabelled recordings of the same speaker, to adapt to.")
 @option("--classes", type=as_names, metavar="A,B", help="Restrict the classes; without prediction sets.")
 @json_option
-@option("--csv", type=as_file, metavar="FILE", help="Write one row per recording, or window, to FILE.")
+@option("--csv", type=as_table, metavar="FILE", help="Write one row per recording, or window, to FILE.")
 @option("--textgrid", type=as_file, metavar="DIR", help="Write timelines for Praat into DIR.")
 @option("--labels", type=as_file, metavar="DIR", help="Write timelines for Audacity into DIR.")
 def predict(
@@ -73,7 +73,7 @@ def predict(
     for path, result in predict_all(loaded, sources, timeline=windows, views=views, coverage=coverage, adapted=adapted):
         results.append((path, result))
         if isinstance(result, DataError):
-            say(f"sernb: {result}", file=sys.stderr)
+            say(f"sernb: {in_one_line(result)}", file=sys.stderr)
         elif not as_json:
             show("\n".join(formats.format_lines(result, coverage=coverage, timeline=windows)))
     if as_json:
@@ -108,7 +108,7 @@ def _predict_numbers(sources, model, *, as_json, csv) -> int | None:
     for path, result in number_run.predict_numbers(number_run.load_number_run(Path(model)), sources):
         results.append((path, result))
         if isinstance(result, DataError):
-            say(f"sernb: {result}", file=sys.stderr)
+            say(f"sernb: {in_one_line(result)}", file=sys.stderr)
         elif not as_json:
             say("\n".join(number_run.format_lines(result)))
     if as_json:

@@ -5,7 +5,7 @@ import json
 
 import click
 
-from sernb.cli.option_values import as_absolute, as_file
+from sernb.cli.option_values import as_absolute, as_file, as_table
 from sernb.cli.options import POOL, PROBLEMS, command, data_option, json_option, option, say
 from sernb.config import ROOT, DataError
 
@@ -141,10 +141,10 @@ def audit(split, corpus, data, allow_speakers, as_json) -> int | None:
 @option("--features", metavar="ENCODER", help="Embeddings by a pretrained encoder, see `sernb encoders`.")
 @option("--layers", default="all", metavar="L", help="Layers of the encoder: all, one as 2, or several as 1-3.")
 @option("--pooling", default="mean+std", metavar="P", help="mean, mean+std or frames.")
-@option("--csv", type=as_file, metavar="FILE", help="Write the features, one row per clip; FILE.gz is compressed.")
+@option("--csv", type=as_table, metavar="FILE", help="Write the features, one row per clip; FILE.gz is compressed.")
 @option(
     "--table",
-    type=as_file,
+    type=as_table,
     metavar="FILE",
     help="Write the features in the format of FILE's suffix: .npz, .csv, .csv.gz or .parquet.",
 )

@@ -83,7 +83,7 @@ def fetch(
         raise DataError(f"{corpus.name}: cannot be fetched; {corpus.on_request or corpus.get}")
     for address in filter(None, (url, corpus.archive and corpus.archive.url, corpus.files_at)):
         require_web_address(address, plain=address == url)
-    target = Path(into or recordings_folder() / corpus.name).expanduser().absolute()
+    target = Path(os.path.expanduser(into or recordings_folder() / corpus.name)).absolute()
     if target.exists() and not target.is_dir():
         raise DataError(f"{target}: is a file, not a folder; choose another folder with --into")
     work = target.parent / f".{target.name}.fetch"

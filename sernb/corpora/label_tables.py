@@ -68,7 +68,7 @@ def list_tables(table: Path) -> list[Path]:
 def find_home(table: Path, paths: Sequence[str]) -> Path:
     """Return the folder in which the paths of a table begin: its own, or one of those above it."""
     for folder in list(table.parents)[: 1 + HIGHEST]:
-        if any((folder / path).is_file() for path in paths[:1]):
+        if any(os.path.isfile(folder / path) for path in paths[:1]):
             return folder
     return table.parent
 
@@ -84,7 +84,7 @@ def _read_json_lines(table: Path) -> CsvTable:
 
 def _json_lines(file: Path) -> list[tuple[int, dict]]:
     rows = []
-    for line, text in enumerate(_text(file).splitlines(), start=1):
+    for line, text in enumerate(_text(file).split("\n"), start=1):  # other ends of lines may stand inside of words
         if not text.strip():
             continue
         try:
@@ -108,6 +108,9 @@ def _text(file: Path) -> str:
 
 def _add_emobox(table: Path, rows: list[tuple[int, dict[str, str]]]) -> None:
     """Add to each row what EmoBox keeps in files beside its JSON lines: speaker, whole word, fold."""
+    for _, row in rows:
+        row.setdefault("clip", "")
+        row.setdefault("emotion", "")
     speakers, words, folds = _speakers(table), _words(table), _folds(table, {row["clip"] for _, row in rows})
     for line, row in rows:
         row["speaker"] = row.get("speaker") or speakers.get(row["clip"], "") or UNKNOWN

@@ -12,6 +12,7 @@ corrected labels are another corpus, and no run of old labels is taken for one o
 """
 
 import math
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
@@ -20,6 +21,7 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
+from sernb.audio.recordings import printable
 from sernb.config import DataError, digest
 from sernb.corpora.index import INDEX_COLUMNS
 from sernb.corpora.label_tables import LABELS, find_home, list_tables, read_labels_table
@@ -57,7 +59,7 @@ def corpus_from_table(table: Path) -> Corpus:
     emotions = {clip["emotion"] for clip in clips}
     return Corpus(
         name=name,
-        title=table.parent.name if table.name == LABELS else f"{table.parent.name}/{table.name}",
+        title=printable(table.parent.name if table.name == LABELS else f"{table.parent.name}/{table.name}"),
         about=f"Own recordings: {len(clips)} clips of {len(genders)} speakers.",
         citation="not published",
         licence="as their owners decide",
@@ -191,6 +193,14 @@ def _number(cell: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _can_be_named(path: str) -> bool:
+    """Return whether a file may have such a path: no zero byte, no half of a letter, no part of over 255 bytes."""
+    try:
+        return "\0" not in path and max(map(len, os.fsencode(path).split(b"/"))) <= 255
+    except UnicodeEncodeError:
+        return False
+
+
 def _clip(row: dict[str, str], home: Path, numbers: Iterable[str]) -> Labels:
     """Return one line of the labels; a ValueError says what is wrong with it."""
     path = row["path"].replace("\\", "/").removeprefix(f"{home.as_posix()}/")
@@ -199,6 +209,8 @@ def _clip(row: dict[str, str], home: Path, numbers: Iterable[str]) -> Labels:
     drive = ":" in path and PureWindowsPath(path).drive  # asked seldom: 100,000 paths take their time
     if path.startswith("/") or drive or ".." in path.split("/"):
         raise ValueError(f"path {row['path']!r} leads out of the folder; put the recording into it")
+    if not _can_be_named(path):
+        raise ValueError(f"path {row['path']!r:.60} can be the name of no file; correct it")
     if not row["speaker"]:
         raise ValueError("has no speaker; name one, the same for all recordings of a person")
     word = row["emotion"].casefold()

@@ -1,5 +1,6 @@
 """An encoder's weights from the hub to the disk, and what is known of each encoder."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def fetch_encoder(
     Raises:
         DataError: if a file is there that is another one, the server does not deliver, or the embedding is another
     """
-    path = Path(into).expanduser().absolute() / WEIGHTS if into else record.path
+    path = Path(os.path.expanduser(into)).absolute() / WEIGHTS if into else record.path
     if path.exists():
         if path == record.path:
             require_file(record)

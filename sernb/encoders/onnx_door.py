@@ -5,6 +5,7 @@
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def opened(what: str) -> OnnxEncoder:
     from sernb.runtime.files import checksum
 
     match = re.fullmatch(r"(.*?)(?:@(\d+))?", what)
-    path, name = Path(match[1]).expanduser().absolute(), f"onnx:{what}"
+    path, name = Path(os.path.expanduser(match[1])).absolute(), f"onnx:{what}"
     rate, normalised = _beside(path)
     rate = int(match[2] or rate)
     if not path.is_file():

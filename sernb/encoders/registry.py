@@ -93,7 +93,7 @@ ENCODERS = {
 
 def encoders_folder() -> Path:
     """Return the folder that holds the weights: ``$SERNB_ENCODERS``, else ``data/encoders``."""
-    return Path(os.environ.get("SERNB_ENCODERS") or DATA / "encoders").expanduser()
+    return Path(os.path.expanduser(os.environ.get("SERNB_ENCODERS") or DATA / "encoders"))
 
 
 def record_of(name: str) -> Record:

@@ -5,6 +5,7 @@
 copies, so that systems train on originals and average no views.
 """
 
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,7 +70,7 @@ def opened(what: str) -> Table:
     """
     from sernb.runtime.files import checksum
 
-    path = Path(what).expanduser().absolute()
+    path = Path(os.path.expanduser(what)).absolute()
     if not path.is_file():
         raise DataError(f"{path}: there is no such file; name a table as in table:FILE")
     reader = {".npz": _npz, ".parquet": _parquet}.get(path.suffix, _csv)

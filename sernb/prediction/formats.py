@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import count, pairwise
@@ -12,19 +13,20 @@ from pathlib import Path
 import numpy as np
 
 from sernb.audio.recordings import printable
-from sernb.config import DataError
+from sernb.config import DataError, in_one_line
 from sernb.prediction.domain_check import VERDICTS
 from sernb.prediction.predict import COVERAGE, NOT_SURE, Prediction, Window, is_reliable
 
 TIER = "emotion"
 UNRELIABLE = "unreliable"
-NUMBERS = {"seconds", "start", "end", "confidence"}  # numeric columns besides the probabilities of the classes
+NUMBERS = {"seconds", "start", "end", "confidence", "speaker_clips"}  # numeric columns besides the class probabilities
 
 
 def format_lines(prediction: Prediction, *, coverage: float = COVERAGE, timeline: bool = False) -> list[str]:
     """Return a prediction as lines of text."""
     top = ", ".join(f"{name} {100 * share:.0f} %" for name, share in prediction.top())
-    lines = [f"{printable(prediction.path)}  {format_clock(prediction.seconds)}  {prediction.answer}  ({top})"]
+    path = in_one_line(printable(prediction.path))
+    lines = [f"{path}  {format_clock(prediction.seconds)}  {prediction.answer}  ({top})"]
     if prediction.answer == NOT_SURE:
         lines.append(f"    not sure: {'; '.join(prediction.doubts)}")
     if prediction.prediction_set:
@@ -342,7 +344,7 @@ def write_timelines(predictions: Sequence[Prediction], folder: Path, form: str) 
         paths of the files
 
     Raises:
-        DataError: if the folder is not writable
+        DataError: if the folder is not writable, or has a file of that name that is not a timeline, as a transcript
     """
     from sernb.runtime.files import atomic
 
@@ -350,7 +352,16 @@ def write_timelines(predictions: Sequence[Prediction], folder: Path, form: str) 
     for prediction in predictions:
         names = (f"{prediction.path.stem}{f'-{number}' * (number > 1)}.{form}" for number in count(1))
         path = next(folder / name for name in names if folder / name not in written)
+        if path.is_file() and not _is_timeline(path):
+            raise DataError(f"{path}: exists and is not a timeline of sernb; choose another folder")
         with atomic(path) as unfinished:
             unfinished.write_text(as_textgrid(prediction) if form == "TextGrid" else as_labels(prediction), "utf-8")
         written.append(path)
     return written
+
+
+def _is_timeline(path: Path) -> bool:
+    """Return whether a file begins as those of :func:`as_textgrid` and :func:`as_labels` do."""
+    with path.open("rb") as file:
+        begin = file.read(1000)
+    return f'name = "{TIER}"'.encode() in begin or re.match(rb"0\.0{6}\t\d+\.\d{6}\t[^\t\n]+\n", begin) is not None

@@ -12,6 +12,7 @@ LICENCES = {
     "CC BY-NC-SA 4.0": "cc-by-nc-sa-4.0", "CC BY-NC-ND 4.0": "cc-by-nc-nd-4.0", "CC BY-ND 4.0": "cc-by-nd-4.0",
 }  # fmt: skip
 SCORE = re.compile(r"(-?[\d.]+) \[(-?[\d.]+), (-?[\d.]+)\]")
+UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")  # must be escaped in YAML
 METRICS = (("UAR", "recall"), ("WAR", "accuracy"))  # our name, and that of the hub
 
 
@@ -45,7 +46,7 @@ def write_front_matter(metadata: dict) -> str:
         "metrics": [name for _, name in METRICS],
         "model-index": [{"name": metadata["name"], "results": results}],
     }
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in entries.items()]
+    lines = [f"{name}: {_flow(value)}" for name, value in entries.items()]
     return "\n".join(["---", *lines, "---", ""])
 
 
@@ -74,6 +75,10 @@ def _result(title: str, kind: str, subset: str, scores: dict) -> dict:
         "dataset": {"name": f"{title}: {subset}", "type": kind},
         "metrics": metrics,
     }
+
+
+def _flow(value: object) -> str:
+    return UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def _slug(text: str) -> str:

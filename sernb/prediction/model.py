@@ -167,8 +167,8 @@ class Model:
         thresholds = sets.get(adapted if clips else "as_heard")
         if not thresholds:
             return None
-        if f"{coverage:g}" not in thresholds:
-            raise DataError(f"{self.name}: has no sets of coverage {coverage:g}; known: {', '.join(thresholds)}")
+        if not isinstance(coverage, int | float) or f"{coverage:g}" not in thresholds:
+            raise DataError(f"{self.name}: has no sets of coverage {coverage}; known: {', '.join(thresholds)}")
         return thresholds[f"{coverage:g}"]
 
 

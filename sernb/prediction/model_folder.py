@@ -88,5 +88,6 @@ def refuse_taken(folder: Path, *, replace: bool, files: tuple[str, ...] = FILES,
     if names and not replace:
         raise DataError(f"{folder}: already contains a model; name a new folder, or replace it with --replace")
     parent = next(each for each in folder.resolve().parents if each.exists())
-    if not os.access(parent, os.W_OK):
-        raise unwritable(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    reason = errno.ENOTDIR if not parent.is_dir() else errno.EACCES if not os.access(parent, os.W_OK) else 0
+    if reason:
+        raise unwritable(folder, OSError(reason, os.strerror(reason)))

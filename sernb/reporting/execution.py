@@ -3,13 +3,14 @@
 import ast
 import contextlib
 import logging
+import math
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sernb.config import Infeasible
+from sernb.config import LARGEST_SEED, Infeasible
 from sernb.reporting.html import Navigation, export, merge_streams, one_line, read_notebook
 from sernb.reporting.processes import kernel_options
 from sernb.runtime.files import atomic
@@ -103,9 +104,14 @@ def _parse(name: str, text: str, default: object) -> object:
     for kind, expected in ((int, "a whole number"), (float, "a number")):
         if isinstance(default, kind):
             try:
-                return kind(text)
+                value = kind(text)
             except ValueError:
                 raise ValueError(f"parameter {name} needs {expected}, not {text!r}") from None
+            if name in ("seed", "seeds") and not 0 <= value <= LARGEST_SEED:
+                raise ValueError(f"parameter {name} needs a whole number from 0 to {LARGEST_SEED}, not {text!r}")
+            if not math.isfinite(value):
+                raise ValueError(f"parameter {name} needs {expected} that is finite, not {text!r}")
+            return value
     return text
 
 

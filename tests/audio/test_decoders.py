@@ -487,3 +487,21 @@ def test_own_corpora_may_hold_what_ffmpeg_knows(tmp_path, capsys, work):
     (folder / "labels.csv").write_text("\n".join(rows) + "\n")
     assert main(["check", str(folder)]) == 0, capsys.readouterr()
     assert main(["prepare", str(folder)]) == 0, capsys.readouterr()
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not here")
+@pytest.mark.parametrize("codec", [("aac", "adts"), ("aac", "mpegts"), ("pcm_s32le", "sox")])
+def test_content_decides_under_the_name_of_an_mp3(codec, tmp_path):
+    path = tmp_path / "voice.mp3"
+    made = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "anoisesrc=d=1:r=22050:a=0.3"]
+    made += ["-c:a", codec[0], "-f", codec[1]]
+    subprocess.run([*made, str(path)], check=True)
+    assert reading.examine(path).seconds == pytest.approx(1, abs=0.15)
+
+
+def test_what_is_too_faint_to_be_sound_is_silence(tmp_path):
+    rng = np.random.default_rng(0)
+    for faint, silent in ((1e-42, True), (1e-20, False)):
+        soundfile.write(tmp_path / "faint.wav", rng.normal(0, 1, 16_000) * faint, 16_000, subtype="DOUBLE")
+        problem = reading.find_problem(tmp_path / "faint.wav")
+        assert (problem is not None and problem.kind == "silent") == silent

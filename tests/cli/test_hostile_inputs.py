@@ -71,6 +71,10 @@ PROBLEMS = {  # exit code 1: arguments, with {bad} for the folder of bad things 
     "run {bad}/void": "no such notebook",
     "run {bad}/no.ipynb": "is not a readable notebook",
     "run 00_start_here -p nosuch 1": "has no parameter nosuch",
+    "run 40_test -p seed -1": "parameter seed needs a whole number from 0 to 4294967295, not '-1'",
+    "run 40_test -p seed 4294967296": "parameter seed needs a whole number from 0",
+    "run 40_test -p corpus +": "names no corpus before or after a +",
+    "run 90_try_your_voice -p coverage nan": "parameter coverage needs a number that is finite",
     "run 40_test -p corpus {bad}/void": "holds no labels.csv",
     "report --corpus nosuch": "no corpus is named 'nosuch'",
     "report --systems nosuch": "nosuch",
@@ -330,3 +334,55 @@ def test_a_zip_instead_of_a_table_is_one_line(tmp_path, capsys):
         archive.writestr("a", "b")
     assert main(["audit", str(tmp_path / "split.csv")]) == 1
     assert len(lines(capsys.readouterr().err)) == 1
+
+
+# Names that no file can have, and names that a command must not write over
+
+
+def test_a_name_that_no_file_can_have_ends_no_batch(bad, capsys):
+    names = ["~nosuchuser/a.wav", "y" * 300 + ".wav", "a\0b.wav", "\ud800.wav"]
+    assert main(["predict", *names, str(bad / "good.flac"), "--json"]) == 1
+    out, errors = capsys.readouterr()
+    assert ["error" in each for each in json.loads(out)] == [True] * 4 + [False]
+    assert len(lines(errors)) == 4
+    assert "fault of sernb" not in errors
+
+
+def test_no_table_is_written_over_a_recording(tmp_path, capsys, monkeypatch):
+    """As by `sernb predict --csv *.wav`."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.wav", "b.FLAC"):
+        Path(name).write_bytes(DEMO[0].read_bytes())
+        assert main(["predict", "a.wav", "--csv", name]) == 2
+        assert "name a table" in capsys.readouterr().err
+        assert Path(name).read_bytes() == DEMO[0].read_bytes()
+    assert main(["predict", "a.wav", "--csv", "~nosuchuser/x.csv"]) == 0  # nobody's home is a name as any other
+    assert Path("~nosuchuser", "x.csv").is_file()
+
+
+@pytest.mark.parametrize(("option", "suffix"), [("--labels", "txt"), ("--textgrid", "TextGrid")])
+def test_timelines_are_written_over_timelines_alone(option, suffix, tmp_path, capsys):
+    (tmp_path / "a.wav").write_bytes(DEMO[0].read_bytes())
+    transcript = tmp_path / f"a.{suffix}"
+    transcript.write_text("what is said: kids are talking by the door\n")
+    assert main(["predict", str(tmp_path / "a.wav"), option, str(tmp_path)]) == 1
+    assert "name another folder" in capsys.readouterr().err
+    assert transcript.read_text().startswith("what is said")
+    transcript.unlink()
+    assert [main(["predict", str(tmp_path / "a.wav"), option, str(tmp_path)]) for _ in range(2)] == [0, 0]
+
+
+def test_an_empty_corpus_of_a_notebook_is_one_line(capsys):
+    assert main(["run", "40_test", "-p", "corpus", ""]) == 1
+    (line,) = lines(capsys.readouterr().err)
+    assert "names no corpus" in line
+
+
+def test_a_name_breaks_no_line_and_colours_no_terminal(tmp_path, capsys):
+    odd = "a\nsernb: \x1b[31m\u202egone.wav"
+    (tmp_path / odd).write_bytes(DEMO[0].read_bytes())
+    assert main(["predict", str(tmp_path), str(tmp_path / f"no{odd}")]) == 1
+    out, errors = capsys.readouterr()
+    assert "\\nsernb: \\x1b[31m\\u202egone.wav  0:0" in out
+    assert not set("\x1b\u202e") & set(out + errors)
+    assert len(lines(errors)) == 1

@@ -1,6 +1,7 @@
 """Tables of labels that other programs wrote are read as they are, and what they lack is named."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,32 @@ def test_a_change_of_what_lies_beside_a_table_makes_another_corpus(folder):
     assert get_corpus(str(table)).name != before.name
     with pytest.raises(DataError, match="have changed since; name that folder instead"):
         get_corpus(before.name)
+
+
+def test_lines_need_no_key_and_may_hold_what_ends_lines_elsewhere(folder):
+    table = folder / "metadata.jsonl"
+    rows = [{"wav": path.relative_to(folder).as_posix(), "emo": "sad", "text": "a\u2028b\x85c"}
+            for path in sorted(folder.rglob("*.wav"))]  # fmt: skip
+    table.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
+    assert get_corpus(str(table)).clips == len(rows)
+    table.write_text(json.dumps({"wav": rows[0]["wav"], "key": "a"}), "utf-8")
+    with pytest.raises(DataError, match="line 1: emotion '' is unknown"):
+        get_corpus(str(table))
+
+
+@pytest.mark.parametrize("path", ["y" * 300, "a\0b.wav", "\ud800.wav"])
+def test_a_path_that_no_file_can_have_is_named_with_its_line(path, folder):
+    table = folder / "metadata.jsonl"
+    table.write_text(json.dumps({"wav": path, "emo": "sad"}), "utf-8")
+    with pytest.raises(DataError, match=r"line 1: path .* can be the name of no file"):
+        get_corpus(str(table))
+
+
+def test_the_name_of_a_folder_need_not_be_utf_8(folder):
+    own = folder.parent / os.fsdecode(b"gr\xfc\xdfe")
+    folder.rename(own)
+    sound_of = sorted(own.rglob("*.wav"))[0].relative_to(own).as_posix()
+    (own / "labels.csv").write_text(f"path,speaker,emotion\n{sound_of},A,sad\n")
+    corpus = get_corpus(str(own))
+    assert corpus.title == "gr\\xfc\\xdfe"
+    read_index(corpus)

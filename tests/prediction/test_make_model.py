@@ -26,6 +26,7 @@ from sernb.prediction.final_model import domain_functionals
 from sernb.prediction.front_matter import write_front_matter
 from sernb.prediction.loading import load_model
 from sernb.prediction.make_model import KNOWN, make_model
+from sernb.prediction.model_folder import refuse_taken
 from sernb.prediction.predict import predict
 from sernb.prediction.training_corpus import read_corpus
 from sernb.systems.base import Fitted
@@ -226,3 +227,19 @@ def test_a_bundled_model_is_loaded_without_pandas():
     program += "print(*{'pandas', 'sklearn', 'keras', 'sernb.systems.base'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == "\n", "it takes seconds to import what a linear model does without"
+
+
+@pytest.mark.parametrize("odd", ["del\x7f", "next\x85line", "\u2028", "\ud800", "\ufeff", 'a"b: - #\n---', "\ufffe"])
+def test_any_name_of_a_folder_makes_front_matter_that_is_read(odd):
+    trained = {"title": odd, "corpus": "own", "licence": "CC0 1.0", "encoders": []}
+    held = {"UAR": "50.0 [40.0, 60.0]", "UAR floor": "14.3", "clips": 9, "speakers": 3}
+    figures = {"held-out speakers": held}
+    text = write_front_matter({"name": "x", "trained_on": trained, "figures": figures})
+    read = yaml.safe_load(text.encode("utf-8").removeprefix(b"---\n").removesuffix(b"---\n"))
+    assert read["model-index"][0]["results"][0]["dataset"]["name"].startswith(odd)
+
+
+def test_a_folder_below_a_file_is_refused_before_anything_is_trained(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match="file/model: cannot be written"):
+        refuse_taken(tmp_path / "file" / "model", replace=False)
