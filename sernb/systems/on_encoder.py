@@ -28,8 +28,12 @@ def with_encoder(system: System, encoder: str) -> System:
         if members == system.members:
             return system
         changes = {"members": members, "features": members[0].features}
+    elif hasattr(system.settings, "encoder"):  # it is trained on
+        if encoder == system.settings.encoder:
+            return system
+        changes = {"settings": dataclasses.replace(system.settings, encoder=encoder), "seat": system.place}
     else:
-        raise DataError(f"{system.name}: reads no encoder; take one of the systems named embedding-…")
+        raise DataError(f"{system.name}: reads no encoder; take one of the systems named embedding-…, or whisper-finetuned")
     return system.variant(_as_name(encoder), encoder, variants=(), **changes)
 
 

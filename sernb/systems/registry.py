@@ -31,6 +31,7 @@ SYSTEMS = (
     "embedding-functionals",
     "embedding-sernet-functionals",
     "embedding-pair",
+    "whisper-finetuned",
 )
 # Of numbers, such as arousal; in no table of systems that predict classes.
 REGRESSORS = (
