@@ -78,8 +78,7 @@ def depth_of(layer: str, blocks: int) -> int | None:
 
 def _arrays(name: str, weights: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Return what a layer holds, in Keras's order and layout."""
-    for part in ("self_attention", "ffn"):
-        name = name.replace(f"_{part}", f"/{part}").replace(f"{part}_", f"{part}/")
+    name = _slashed(name)
     if name.endswith("layer_norm"):
         return [weights[f"{name}/gamma"], weights[f"{name}/beta"]]
     if name == CODES:
@@ -94,3 +93,45 @@ def _arrays(name: str, weights: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     output = weights[f"{name}/linear_1/weight"].T
     return [*(each for pair in inputs for each in pair), output.reshape(-1, HEAD, len(output)),
             weights[f"{name}/linear_1/bias"]]  # fmt: skip
+
+
+def weights_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the weights of the encoder in a trained network, named as :class:`sernb.encoders.whisper.Whisper` does.
+
+    Args:
+        arrays: of the network by ``layer/variable``, in Keras's layout; those of other layers are left out
+    """
+    found = {}
+    for path, values in arrays.items():
+        layer, _, variable = path.partition("/")
+        if depth_of(layer, 1) is None:
+            continue
+        name = _slashed(layer)
+        if layer in ("conv1", "conv2") and variable == "kernel":
+            found[f"{name}/weight"] = values.transpose(2, 1, 0)
+        elif layer == CODES:
+            found[f"{name}/encodings"] = values
+        elif not layer.endswith("self_attention"):
+            ends = {"kernel": "weight"}
+            found[f"{name}/{ends.get(variable, variable)}"] = values.T if variable == "kernel" else values
+    for name in {_slashed(path.partition("/")[0]) for path in arrays if "self_attention/query" in path}:
+        at = name.replace("/", "_")
+        parts = [(arrays[f"{at}/{part}/kernel"], arrays[f"{at}/{part}/bias"]) for part in ("query", "key", "value")]
+        found[f"{name}/linear_0/weight"] = np.concatenate([kernel.reshape(len(kernel), -1).T for kernel, _ in parts])
+        found[f"{name}/linear_0/bias"] = np.concatenate([bias.ravel() for _, bias in parts])
+        kernel = arrays[f"{at}/attention_output/kernel"]
+        found[f"{name}/linear_1/weight"] = kernel.reshape(-1, kernel.shape[-1]).T
+        found[f"{name}/linear_1/bias"] = arrays[f"{at}/attention_output/bias"]
+    return found
+
+
+def _slashed(layer: str) -> str:
+    """Return the name of a layer as the weights have it.
+
+    Examples:
+        >>> _slashed("layer_0_self_attention_layer_norm"), _slashed("conv1")
+        ('layer_0/self_attention/layer_norm', 'conv1')
+    """
+    for part in ("self_attention", "ffn"):
+        layer = layer.replace(f"_{part}", f"/{part}").replace(f"{part}_", f"{part}/")
+    return layer

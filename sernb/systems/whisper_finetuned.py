@@ -32,6 +32,7 @@ from sernb.systems.majority import tenfold_split
 from sernb.systems.multitask_losses import PAIRS
 from sernb.systems.on_encoder import on_all_encoders
 from sernb.systems.robust import COPIES
+from sernb.systems.whisper_numpy import SMALLEST_VARIANCE, FinetunedNetwork, network_from_arrays
 
 if TYPE_CHECKING:
     import keras
@@ -41,7 +42,6 @@ BUCKET = 50  # frames: batches are as long as a multiple of it, so that few leng
 together = partial(sernet.together, multiple=BUCKET)
 DECADES = 4  # of power in a unit of the log-mel
 FAR = 1e4  # taken from the level of positions that are not there, before the softmax
-SMALLEST_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -276,6 +276,11 @@ def fit(settings: Settings, task: Task) -> Fitted:
     return dataclasses.replace(fitted, attributes=attributes)
 
 
+def light(settings: Settings, weights: dict[str, np.ndarray]) -> FinetunedNetwork:
+    """Return the network of a run without Keras."""
+    return network_from_arrays(weights)
+
+
 _SYSTEM = System(
     name="whisper-finetuned",
     title="Whisper's encoder, fine-tuned",
@@ -296,6 +301,7 @@ _SYSTEM = System(
     ),
     network=network,
     together=together,
+    light=light,
 )
 _TRAINED = {"frozen": (0, "encoder frozen"), "top": (2, "the upper two blocks trained")}
 SYSTEM = on_all_encoders(_SYSTEM)
