@@ -22,7 +22,7 @@ import numpy as np
 from sernb.audio.augmentation import OneOf, Speed, draw_band
 from sernb.config import DataError
 from sernb.encoders.registry import DEFAULT, ENCODERS, record_of
-from sernb.encoders.whisper import BANDS
+from sernb.encoders.whisper import BANDS, POWER_FLOOR
 from sernb.encoders.whisper_keras import CODES, depth_of, fill, hidden_states
 from sernb.features import WhisperMel
 from sernb.protocols.labels import ALL_EIGHT
@@ -41,6 +41,7 @@ EMOTION = "emotion"
 BUCKET = 50  # frames: batches are as long as a multiple of it, so that few lengths occur and programs are reused
 together = partial(sernet.together, multiple=BUCKET)
 DECADES = 4  # of power in a unit of the log-mel
+LEAST = (np.log10(POWER_FLOOR) + 4) / DECADES  # value of a cell
 FAR = 1e4  # taken from the level of positions that are not there, before the softmax
 
 
@@ -115,7 +116,7 @@ def altered(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Make each clip of a batch louder or quieter, mask and mix it.
 
-    A gain adds to all cells, as Whisper's input follows the loudest one. Masks have the mean of the clip. Of the other
+    A gain adds to all cells, as Whisper's input follows the loudest one down to the least power. Masks have the mean of the clip. Of the other
     clip, what lies within the clip is mixed in, the smaller share of the two.
 
     Args:
@@ -126,7 +127,7 @@ def altered(
     for clip, gain in zip(batch, rng.uniform(-settings.gain, settings.gain, len(batch)), strict=True):
         frames = int(clip[:, -1].sum())
         cells = clip[:frames, :-1]
-        cells += np.float32(gain / 10 / DECADES)
+        np.maximum(cells + gain / 10 / DECADES, LEAST, out=cells)
         mean = cells.mean()
         cells[:, draw_band(BANDS, 0, settings.masked_bands, rng)] = mean
         cells[draw_band(frames, 0, min(settings.masked_frames, frames // 4), rng)] = mean
