@@ -33,7 +33,9 @@ def with_encoder(system: System, encoder: str) -> System:
             return system
         changes = {"settings": dataclasses.replace(system.settings, encoder=encoder), "seat": system.place}
     else:
-        raise DataError(f"{system.name}: reads no encoder; take one of the systems named embedding-…, or whisper-finetuned")
+        raise DataError(
+            f"{system.name}: reads no encoder; take one of the systems named embedding-…, or whisper-finetuned"
+        )
     return system.variant(_as_name(encoder), encoder, variants=(), **changes)
 
 

@@ -87,8 +87,8 @@ class Settings:
 def arranged(settings: Settings, lengths: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     """Draw a version of each clip, and put clips of like length into one batch.
 
-    The longest batch comes first and the shortest second: Keras takes an axis for one of any length when it differs
-    between the first two. Batches are full but for the last one.
+    A rest that fills no batch is left out, another one in each epoch. The longest batch comes first and the shortest
+    second: Keras takes an axis for one of any length when it differs between the first two.
 
     Args:
         lengths: of the clips, of each of their copies, and of clips without copies; these are numbered on and on
@@ -101,14 +101,11 @@ def arranged(settings: Settings, lengths: Sequence[np.ndarray], rng: np.random.G
     version = rng.integers(1, len(lengths) - 1, count) if copies else np.zeros(count, int)
     version[rng.uniform(size=count) < settings.originals] = 0
     drawn = np.concatenate([np.arange(count) + count * version, (len(lengths) - 1) * count + np.arange(len(alone))])
-    rng.shuffle(drawn)  # clips of one length come in another order each time
-    drawn = drawn[np.argsort(-np.concatenate(lengths)[drawn], kind="stable")]
-    batches = [drawn[start : start + settings.batch] for start in range(0, len(drawn), settings.batch)]
-    first, *inner = batches
-    full, rest = [each for each in inner if len(each) == settings.batch], inner[-1:]
-    rest = [each for each in rest if len(each) < settings.batch]
-    shortest, between = full[-1:], full[:-1]
-    return np.concatenate([first, *shortest, *(between[k] for k in rng.permutation(len(between))), *rest])
+    size = min(settings.batch, len(drawn))
+    drawn = rng.permutation(drawn)[: len(drawn) // size * size]
+    batches = drawn[np.argsort(-np.concatenate(lengths)[drawn], kind="stable")].reshape(-1, size)
+    inner = batches[1:-1]
+    return np.concatenate([batches[:1], batches[1:][-1:], inner[rng.permutation(len(inner))]]).ravel()
 
 
 def altered(
@@ -116,8 +113,8 @@ def altered(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Make each clip of a batch louder or quieter, mask and mix it.
 
-    A gain adds to all cells, as Whisper's input follows the loudest one down to the least power. Masks have the mean of the clip. Of the other
-    clip, what lies within the clip is mixed in, the smaller share of the two.
+    A gain adds to all cells above the least power, as Whisper's input follows the loudest one. Masks have the mean of
+    the clip. Of the other clip, what lies within the clip is mixed in, the smaller share of the two.
 
     Args:
         batch: what :func:`together` gives
@@ -192,8 +189,8 @@ def rate_factor(settings: Settings, layer: str) -> float:
     Position codes are constants of the published encoder.
 
     Examples:
-        >>> settings = Settings(trained=3, falling=0.5)
-        >>> [rate_factor(settings, name) for name in ("emotion", "layer_3_ffn_linear_0", "layer_1_ffn_linear_0", "conv1")]
+        >>> names = "emotion", "layer_3_ffn_linear_0", "layer_1_ffn_linear_0", "conv1"
+        >>> [rate_factor(Settings(trained=3, falling=0.5), name) for name in names]
         [1.0, 0.1, 0.025, 0.0]
     """
     blocks = record_of(settings.encoder).blocks
@@ -218,21 +215,16 @@ def start(settings: Settings, model: "keras.Model") -> None:
 
 def ready(settings: Settings, model: "keras.Model", steps: int) -> "keras.Model":
     """Return the network ready to train: each layer at its rate, or not at all."""
-    from sernb.systems.learning.layerwise import LayerwiseAdamW
+    from sernb.systems.learning.layerwise import layerwise_adamw
     from sernb.systems.learning.training import compiled, keras
 
-    factors, decays = [], []
-    for layer in model.layers:
-        factor = rate_factor(settings, layer.name)
-        layer.trainable = bool(factor)
-        factors += [factor] * len(layer.trainable_variables)
-        decays += [settings.weight_decay * each.path.endswith("kernel") for each in layer.trainable_variables]
     warm_up = round(settings.warm_up * steps)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps - warm_up, alpha=0.01, warmup_target=settings.learning_rate, warmup_steps=warm_up
     )
-    optimizer = LayerwiseAdamW(rate, factors=factors, decays=decays, global_clipnorm=5.0)
-    loss = {name: "categorical_crossentropy" for name in PAIRS}
+    factor_of = partial(rate_factor, settings)
+    optimizer = layerwise_adamw(model, factor_of, rate, decay=settings.weight_decay, global_clipnorm=5.0)
+    loss = dict.fromkeys(PAIRS, "categorical_crossentropy")
     loss[EMOTION] = keras.losses.CategoricalCrossentropy(label_smoothing=settings.smoothing)
     return compiled(model, optimizer, loss, accuracy={EMOTION: keras.metrics.CategoricalAccuracy("accuracy")})
 
@@ -246,7 +238,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     counted = sum(map(len, parts))
     lengths.append(np.array([len(clip) for clip in examples.features[counted:]], int))
     clips = len(task.train) + len(lengths[-1])
-    steps = settings.epochs * -(-clips // settings.batch)
+    steps = settings.epochs * max(1, clips // settings.batch)
     targets = targets_of(settings, examples, len(task.classes))
     models = []
 
@@ -305,11 +297,10 @@ _SYSTEM = System(
     light=light,
 )
 _TRAINED = {"frozen": (0, "encoder frozen"), "top": (2, "the upper two blocks trained")}
-SYSTEM = on_all_encoders(_SYSTEM)
 SYSTEM = dataclasses.replace(
-    SYSTEM,
+    _SYSTEM,
     variants=(
-        *SYSTEM.variants,
+        *on_all_encoders(_SYSTEM).variants,
         *(
             _SYSTEM.variant(end, what, settings=dataclasses.replace(_SYSTEM.settings, trained=blocks))
             for end, (blocks, what) in _TRAINED.items()

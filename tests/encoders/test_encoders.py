@@ -25,7 +25,7 @@ from sernb.corpora.registry import get_corpus
 from sernb.encoders import loading
 from sernb.encoders.registry import ENCODERS, Record, record_of
 from sernb.encoders.weights import read_weights
-from sernb.encoders.whisper import POSITIONS, SAMPLES, Whisper, log_mel, shapes_of
+from sernb.encoders.whisper import POSITIONS, SAMPLES, Whisper, log_mel
 from sernb.features import Embedding
 from sernb.features.embedding import without_silence
 

@@ -1,7 +1,11 @@
 """Whisper's encoder trained on: what it reads, at which rates its layers move, that a training is resumed as it was."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,7 +56,8 @@ def test_features_are_whispers_input_of_the_speech_in_a_clip(rng):
     signal = load(CLIP, 16_000)
     np.testing.assert_array_equal(WhisperMel()(signal), log_mel(without_silence(signal, 16_000)))
     np.testing.assert_array_equal(WhisperMel(trimmed=False)(signal), log_mel(signal))
-    assert WhisperMel()(rng.normal(0, 1, 31 * 16_000).astype(np.float32)).shape == (3000, 80), "position codes end there"
+    long = rng.normal(0, 1, 31 * 16_000).astype(np.float32)
+    assert WhisperMel()(long).shape == (3000, 80), "position codes end there"
     assert len(WhisperMel().names) == WhisperMel().width == 80
 
 
@@ -95,22 +100,22 @@ def test_mixing_takes_as_much_of_each_target_as_of_the_clip(rng):
         assert not clip[8 + k :].any()
 
 
-def test_an_epoch_has_each_clip_once_as_recorded_or_as_a_copy(rng):
+def test_an_epoch_has_each_clip_as_recorded_or_as_a_copy(rng):
     settings = finetuned.Settings(batch=8, originals=0.5)
     lengths = [rng.integers(50, 300, 40) for _ in range(3)] + [rng.integers(50, 300, 5)]
-    every, shares = np.concatenate(lengths), np.zeros(3)
-    for _ in range(50):
+    every, shares, left_out = np.concatenate(lengths), np.zeros(3), set()
+    for _ in range(100):
         order = finetuned.arranged(settings, lengths, rng)
-        assert sorted(n % 40 for n in order if n < 120) == list(range(40))
-        assert sorted(order[order >= 120]) == list(range(120, 125))
-        shares += np.bincount(order[order < 120] // 40, minlength=3) / 2000
-        batches = [every[order[start : start + 8]] for start in range(0, 45, 8)]
-        means = [each.mean() for each in batches[:-1]]
-        assert (np.argmax(means), np.argmin(means)) == (0, 1)
-        assert max(map(np.ptp, batches[:-1])) < 150
+        clips = [n % 40 if n < 120 else n for n in order]
+        assert len(order) == len(set(clips)) == 40, "five batches of 45 clips, none twice"
+        left_out |= {*range(40), *range(120, 125)} - set(clips)
+        shares += np.bincount(order[order < 120] // 40, minlength=3) / (order < 120).sum() / 100
+        batches = every[order].reshape(5, 8)
+        assert (batches.max(axis=1).argmax(), batches.max(axis=1).argmin()) == (0, 1)
+        assert np.ptp(batches, axis=1).sum() <= np.ptp(every), "in one batch, lengths are alike"
     np.testing.assert_allclose(shares, [0.5, 0.25, 0.25], atol=0.05)
-    alone = finetuned.arranged(settings, [lengths[0][:3], lengths[3][:0]], rng)
-    assert sorted(alone) == [0, 1, 2]
+    assert len(left_out) == 45, "another rest each time"
+    assert sorted(finetuned.arranged(settings, [lengths[0][:3], lengths[3][:0]], rng)) == [0, 1, 2]
 
 
 def test_what_a_corpus_does_not_say_is_not_learned(rng):
@@ -248,6 +253,38 @@ def test_an_interrupted_training_ends_as_one_that_was_not(settings, tmp_path, mo
     assert set(whole.attributes(unseen)) == set()
 
 
+@pytest.mark.slow
+def test_it_is_trained_by_jax(tmp_path):
+    """In a process of its own: the backend is chosen once."""
+    pytest.importorskip("jax")
+    program = tmp_path / "fit.py"
+    program.write_text(
+        "import numpy as np\n"
+        "from random_networks import random_encoder\n"
+        "from test_systems import task\n"
+        "from sernb.encoders import loading\n"
+        "from sernb.encoders.registry import ENCODERS, Record\n"
+        "from sernb.systems import whisper_finetuned as finetuned\n"
+        "rng = np.random.default_rng(0)\n"
+        "encoder = random_encoder(rng)\n"
+        "ENCODERS['small'] = Record('small', '', '', '', None, '0' * 64, 2, 64)\n"
+        "loading._whisper = lambda name, padded: encoder\n"
+        "settings = finetuned.Settings(encoder='small', projected=16, attention=8, heads=2, epochs=2, batch=8)\n"
+        "fitted = finetuned.fit(settings, task(rng, clips=12, width=80, frames=30))\n"
+        "clips = task(rng, clips=4, width=80, frames=25).train.features\n"
+        "light = finetuned.light(settings, fitted.weights)\n"
+        "np.testing.assert_allclose(light(clips), fitted.scores(clips), atol=1e-4)\n"
+        "from sernb.systems.learning.training import keras\n"
+        "assert keras.backend.backend() == 'jax'\n",
+        "utf-8",
+    )
+    folders = [Path(__file__).parent, Path(__file__).parents[1], os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    done = subprocess.run([sys.executable, program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.slow
 def test_without_weights_one_line_says_how_to_get_them(rng, tmp_path, monkeypatch):
     monkeypatch.setenv("SERNB_ENCODERS", str(tmp_path))
     loading._whisper.cache_clear()

@@ -1,6 +1,6 @@
 """AdamW with a learning rate of its own for each variable: pretrained layers move less the deeper they lie."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sernb.systems.learning.training import keras
 
@@ -31,3 +31,21 @@ class LayerwiseAdamW(keras.optimizers.Adam):
     def get_config(self):
         """Return what makes the optimizer again."""
         return {**super().get_config(), "factors": list(self.factors), "decays": list(self.decays)}
+
+
+def layerwise_adamw(
+    model: keras.Model, factor_of: Callable[[str], float], learning_rate: object, *, decay: float, **options: object
+) -> LayerwiseAdamW:
+    """Return the optimizer of a model, and freeze what it does not train.
+
+    Args:
+        factor_of: name of a layer → factor of its rate; 0: it is not trained
+        decay: of kernels; biases and what normalises have none
+    """
+    factors, decays = [], []
+    for layer in model.layers:
+        factor = factor_of(layer.name)
+        layer.trainable = bool(factor)
+        factors += [factor] * len(layer.trainable_variables)
+        decays += [decay * each.path.endswith("kernel") for each in layer.trainable_variables]
+    return LayerwiseAdamW(learning_rate, factors=factors, decays=decays, **options)
