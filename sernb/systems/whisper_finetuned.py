@@ -27,9 +27,9 @@ from sernb.encoders.whisper_keras import CODES, depth_of, fill, hidden_states
 from sernb.features import WhisperMel
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems import sernet
-from sernb.systems.base import Examples, Fitted, System, Task
+from sernb.systems.base import Fitted, System, Task
 from sernb.systems.majority import tenfold_split
-from sernb.systems.multitask_losses import PAIRS
+from sernb.systems.multitask_losses import PAIRS, pair_targets
 from sernb.systems.on_encoder import on_all_encoders
 from sernb.systems.robust import COPIES
 from sernb.systems.whisper_numpy import SMALLEST_VARIANCE, FinetunedNetwork, network_from_arrays
@@ -137,15 +137,6 @@ def altered(
     return batch, {name: each + share[:, None] * (each[partner] - each) for name, each in targets.items()}
 
 
-def targets_of(settings: Settings, examples: Examples, classes: int) -> dict[str, np.ndarray]:
-    """Return by output what is learned, one-hot; gender and intensity by their weight, 0 where they are not known."""
-    targets = {EMOTION: np.eye(classes, dtype=np.float32)[examples.truth]}
-    for name, words in PAIRS.items():
-        known = examples.about.get(name, np.full(len(examples), ""))
-        targets[name] = settings.auxiliary * np.stack([np.asarray(known == word, np.float32) for word in words], axis=1)
-    return targets
-
-
 # -- Network and training -- #
 
 
@@ -231,7 +222,7 @@ def ready(settings: Settings, model: "keras.Model", steps: int) -> "keras.Model"
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Train for all epochs; where speakers are kept apart, validation speakers train, too."""
-    from sernb.systems.learning.training import fit_network, predictions
+    from sernb.systems.learning.training import fit_network, one_hot, predictions
 
     examples, parts = task.fitting_examples, (task.train, *task.copies)
     lengths = [np.array([len(clip) for clip in part.features]) for part in parts]
@@ -239,7 +230,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     lengths.append(np.array([len(clip) for clip in examples.features[counted:]], int))
     clips = len(task.train) + len(lengths[-1])
     steps = settings.epochs * max(1, clips // settings.batch)
-    targets = targets_of(settings, examples, len(task.classes))
+    targets = {EMOTION: one_hot(examples.truth, len(task.classes)), **pair_targets(examples, settings.auxiliary)}
     models = []
 
     def build(shape: tuple[int, int], classes: int) -> "keras.Model":
