@@ -12,6 +12,7 @@ import pytest
 from random_networks import random_encoder
 from test_systems import task
 
+from sernb.audio.augmentation import Noise
 from sernb.audio.reading import load
 from sernb.config import ROOT, DataError
 from sernb.encoders import loading
@@ -19,6 +20,7 @@ from sernb.encoders.registry import ENCODERS, Record
 from sernb.encoders.whisper import log_mel
 from sernb.features import WhisperMel
 from sernb.features.embedding import without_silence
+from sernb.runs.planning import plan
 from sernb.systems import whisper_finetuned as finetuned
 from sernb.systems.multitask_losses import pair_targets
 from sernb.systems.registry import get_system
@@ -299,3 +301,14 @@ def test_another_encoder_by_name():
     assert system.features == get_system("whisper-finetuned").features, "one cache serves all"
     with pytest.raises(DataError, match="only these can be trained on"):
         get_system("whisper-finetuned@onnx:model.onnx")
+
+
+def test_members_of_a_product_have_copies_of_their_own():
+    (whole,) = plan(["finetuned-product"], "demo", ["speaker-independent"], profile="quick", folds=[0])
+    (alone,) = plan(["whisper-finetuned"], "demo", ["speaker-independent"], profile="quick", folds=[0])
+    assert [len(each.training_views) for each in whole.members] == [0, 0, 0, 5]
+    assert whole.members[-1].folder == alone.folder, "it is trained once for both"
+    (noisy,) = plan(["finetuned-product"], "demo", ["speaker-independent"], folds=[0], training_views=[Noise()])
+    assert {each.training_views for each in noisy.members} == {(Noise(),)}
+    with pytest.raises(DataError, match="joins several encoders"):
+        get_system("finetuned-product@whisper-base")
