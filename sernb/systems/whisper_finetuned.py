@@ -31,8 +31,9 @@ from sernb.systems.base import Fitted, System, Task
 from sernb.systems.majority import tenfold_split
 from sernb.systems.multitask_losses import PAIRS, pair_targets
 from sernb.systems.on_encoder import on_all_encoders
-from sernb.systems.robust import COPIES
-from sernb.systems.whisper_numpy import SMALLEST_VARIANCE, FinetunedNetwork, network_from_arrays
+from sernb.systems.robust import COPIES, with_variant
+from sernb.systems.sernet_numpy import SMALLEST_VARIANCE
+from sernb.systems.whisper_numpy import FinetunedNetwork, network_from_arrays
 
 if TYPE_CHECKING:
     import keras
@@ -194,11 +195,7 @@ def rate_factor(settings: Settings, layer: str) -> float:
 
 
 def start(settings: Settings, model: "keras.Model") -> None:
-    """Give the network the encoder's published weights.
-
-    Raises:
-        DataError: saying how to get them where they are not on disk
-    """
+    """Give the network the encoder's published weights; DataError says how to get them where they are not on disk."""
     from sernb.encoders.loading import encoder_named
 
     fill(model, encoder_named(settings.encoder).weights)
@@ -228,8 +225,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
     lengths = [np.array([len(clip) for clip in part.features]) for part in parts]
     counted = sum(map(len, parts))
     lengths.append(np.array([len(clip) for clip in examples.features[counted:]], int))
-    clips = len(task.train) + len(lengths[-1])
-    steps = settings.epochs * max(1, clips // settings.batch)
+    steps = settings.epochs * max(1, (len(task.train) + len(lengths[-1])) // settings.batch)
     targets = {EMOTION: one_hot(examples.truth, len(task.classes)), **pair_targets(examples, settings.auxiliary)}
     models = []
 
@@ -261,8 +257,15 @@ def fit(settings: Settings, task: Task) -> Fitted:
 
 
 def light(settings: Settings, weights: dict[str, np.ndarray]) -> FinetunedNetwork:
-    """Return the network of a run without Keras."""
-    return network_from_arrays(weights)
+    """Return the network of a run without Keras.
+
+    Raises:
+        DataError, KeyError, ValueError: if the weights are not those of this network
+    """
+    known, network = record_of(settings.encoder), network_from_arrays(weights)
+    if (network.encoder.blocks, network.encoder.width) != (known.blocks, known.width):
+        raise ValueError(f"the weights are not those of {known.name}")
+    return network
 
 
 _SYSTEM = System(
@@ -288,13 +291,7 @@ _SYSTEM = System(
     light=light,
 )
 _TRAINED = {"frozen": (0, "encoder frozen"), "top": (2, "the upper two blocks trained")}
-SYSTEM = dataclasses.replace(
-    _SYSTEM,
-    variants=(
-        *on_all_encoders(_SYSTEM).variants,
-        *(
-            _SYSTEM.variant(end, what, settings=dataclasses.replace(_SYSTEM.settings, trained=blocks))
-            for end, (blocks, what) in _TRAINED.items()
-        ),
-    ),
-)
+SYSTEM = on_all_encoders(_SYSTEM)
+for _end, (_blocks, _what) in _TRAINED.items():
+    _settings = dataclasses.replace(_SYSTEM.settings, trained=_blocks)
+    SYSTEM = with_variant(SYSTEM, _SYSTEM.variant(_end, _what, settings=_settings))

@@ -7,8 +7,8 @@ import numpy as np
 
 from sernb.encoders.whisper import Whisper, gelu
 from sernb.encoders.whisper_keras import weights_of
+from sernb.systems.sernet_numpy import SMALLEST_VARIANCE
 
-SMALLEST_VARIANCE = 1e-6
 NORM = 1e-3  # Keras's epsilon where layers are normalised
 
 
