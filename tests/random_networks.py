@@ -1,13 +1,20 @@
-"""Weights of sernet as a run keeps them, drawn at random: nothing has to be trained to try what reads them."""
+"""Weights of networks, drawn at random: nothing has to be trained to try what reads them."""
 
 import numpy as np
 
+from sernb.encoders.whisper import Whisper, shapes_of
 from sernb.features import SpeechMel
 from sernb.systems.sernet import SYSTEM
 
 
+def random_encoder(rng: np.random.Generator, *, width: int = 64, blocks: int = 2) -> Whisper:
+    """Return an encoder of the right shapes that nobody trained."""
+    weights = {name: rng.normal(0, 0.05, shape).astype(np.float32) for name, shape in shapes_of(width, blocks).items()}
+    return Whisper(weights)
+
+
 def sernet_arrays(classes: int) -> dict[str, np.ndarray]:
-    """Return arrays by name; names begin with their number."""
+    """Return the arrays of sernet as a run keeps them, by name; names begin with their number."""
     rng, settings, width = np.random.default_rng(1), SYSTEM.settings, SpeechMel().width
 
     def normalised(size: int) -> list[np.ndarray]:

@@ -49,7 +49,7 @@ class Record:
     def card(self) -> str:
         """One sentence for a protocol card: what it was trained on, and whether it may know the corpus."""
         may = f"it may have heard this corpus: {self.heard}"
-        return f"{self.name}, frozen, was trained by {self.publisher.split(';')[0]} on {self.trained_on}; {may}."
+        return f"{self.name} was trained by {self.publisher.split(';')[0]} on {self.trained_on}; {may}."
 
 
 def _whisper(size: str, blocks: int, width: int, revision: str, count: int | None, sha256: str, known=()) -> Record:

@@ -102,8 +102,8 @@ class Whisper:
     def states(self, mel: np.ndarray) -> np.ndarray:
         """Return the hidden states of one log-mel, ``(layers, positions, width)`` with a position every two frames."""
         w = self.weights
-        x = _gelu(_convolved(mel, w["conv1/weight"], w["conv1/bias"], stride=1))
-        x = _gelu(_convolved(x, w["conv2/weight"], w["conv2/bias"], stride=2))
+        x = gelu(_convolved(mel, w["conv1/weight"], w["conv1/bias"], stride=1))
+        x = gelu(_convolved(x, w["conv2/weight"], w["conv2/bias"], stride=2))
         x += w["position_encodings/encodings"][: len(x)]
         states = np.empty((self.layers, *x.shape), x.dtype)
         states[0] = x
@@ -124,7 +124,7 @@ class Whisper:
         return self._linear(f"{at}/linear_1", np.matmul(share, value).transpose(1, 0, 2).reshape(len(x), -1))
 
     def _transformed(self, at: str, x: np.ndarray) -> np.ndarray:
-        inner = _gelu(self._linear(f"{at}/linear_0", self._normalised(f"{at}/layer_norm", x)))
+        inner = gelu(self._linear(f"{at}/linear_0", self._normalised(f"{at}/layer_norm", x)))
         return self._linear(f"{at}/linear_1", inner)
 
     def _linear(self, at: str, x: np.ndarray) -> np.ndarray:
@@ -166,7 +166,7 @@ def _convolved(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, *, stride: i
     return y
 
 
-def _gelu(x: np.ndarray) -> np.ndarray:
+def gelu(x: np.ndarray) -> np.ndarray:
     """Return ``x · Φ(x)``, exactly, in the place of x."""
     from scipy.special import erf
 

@@ -1,14 +1,17 @@
 """Whisper's encoder as a trainable Keras network on any backend: the same numbers as :mod:`sernb.encoders.whisper`."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sernb.encoders.whisper import BANDS, EPSILON, HEAD, Whisper
+from sernb.encoders.whisper import BANDS, EPSILON, HEAD, POSITIONS, Whisper
 
 if TYPE_CHECKING:
     import keras
+
+CODES = "position_encodings"
 
 
 def network_of(encoder: Whisper) -> "keras.Model":
@@ -18,19 +21,28 @@ def network_of(encoder: Whisper) -> "keras.Model":
     of 1 and 0. Outputs are the hidden states of each layer, a list of ``(clips, positions, width)``.
     """
     import keras
+
+    mel, real = keras.Input((None, BANDS), name="mel"), keras.Input((None,), name="real")
+    model = keras.Model([mel, real], hidden_states(mel, real, encoder.width, encoder.blocks))
+    fill(model, encoder.weights)
+    return model
+
+
+def hidden_states(
+    mel: "keras.KerasTensor", real: "keras.KerasTensor", width: int, blocks: int
+) -> "list[keras.KerasTensor]":
+    """Return the hidden states of each layer as tensors of a network to be built; :func:`fill` gives it weights."""
     from keras import layers, ops
 
-    width = encoder.width
-    mel, real = keras.Input((None, BANDS), name="mel"), keras.Input((None,), name="real")
     keep = ops.expand_dims(real, -1)
     x = layers.Conv1D(width, 3, activation="gelu", name="conv1")(layers.ZeroPadding1D(1)(mel * keep))
     x = layers.Conv1D(width, 3, strides=2, activation="gelu", name="conv2")(layers.ZeroPadding1D(1)(x * keep))
-    codes = layers.Embedding(*encoder.weights["position_encodings/encodings"].shape, name="position_encodings")
+    codes = layers.Embedding(POSITIONS, width, name=CODES)
     places = ops.cumsum(ops.ones_like(real[:, ::2]), axis=1) - 1  # 0, 1, 2 … in each clip, whatever its length
     x = x + codes(ops.cast(places, "int32"))
     seen = ops.expand_dims(real[:, ::2], 1) > 0  # (clips, 1, positions)
     states = [x]
-    for k in range(encoder.blocks):
+    for k in range(blocks):
         inner = layers.LayerNormalization(epsilon=EPSILON, name=f"layer_{k}_self_attention_layer_norm")(x)
         attention = layers.MultiHeadAttention(width // HEAD, HEAD, name=f"layer_{k}_self_attention")
         x = x + attention(inner, inner, attention_mask=seen)
@@ -39,20 +51,37 @@ def network_of(encoder: Whisper) -> "keras.Model":
         x = x + layers.Dense(width, name=f"layer_{k}_ffn_linear_1")(inner)
         states.append(x)
     states[-1] = layers.LayerNormalization(epsilon=EPSILON, name="layer_norm")(x)
-    model = keras.Model([mel, real], states)
+    return states
+
+
+def fill(model: "keras.Model", weights: Mapping[str, np.ndarray]) -> None:
+    """Give the encoder's layers in a network their weights, named as in :class:`sernb.encoders.whisper.Whisper`."""
     for layer in model.layers:
-        if layer.weights:
-            layer.set_weights(_arrays(layer.name, encoder.weights))
-    return model
+        if layer.weights and depth_of(layer.name, 1) is not None:
+            layer.set_weights(_arrays(layer.name, weights))
+
+
+def depth_of(layer: str, blocks: int) -> int | None:
+    """Return how deep a layer lies by its name: 0 the convolutions and position codes, k block k; else none.
+
+    Examples:
+        >>> [depth_of(name, 4) for name in ("conv2", "layer_0_ffn_linear_1", "layer_norm", "emotion")]
+        [0, 1, 4, None]
+    """
+    if layer in ("conv1", "conv2", CODES):
+        return 0
+    if layer == "layer_norm":
+        return blocks
+    number = re.match(r"layer_(\d+)_", layer)
+    return int(number[1]) + 1 if number else None
 
 
 def _arrays(name: str, weights: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Return what a layer holds, in Keras's order and layout."""
-    for part in ("self_attention", "ffn"):
-        name = name.replace(f"_{part}", f"/{part}").replace(f"{part}_", f"{part}/")
+    name = _slashed(name)
     if name.endswith("layer_norm"):
         return [weights[f"{name}/gamma"], weights[f"{name}/beta"]]
-    if name == "position_encodings":
+    if name == CODES:
         return [weights[f"{name}/encodings"]]
     if name.startswith("conv"):
         return [weights[f"{name}/weight"].transpose(2, 1, 0), weights[f"{name}/bias"]]
@@ -64,3 +93,45 @@ def _arrays(name: str, weights: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     output = weights[f"{name}/linear_1/weight"].T
     return [*(each for pair in inputs for each in pair), output.reshape(-1, HEAD, len(output)),
             weights[f"{name}/linear_1/bias"]]  # fmt: skip
+
+
+def weights_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the weights of the encoder in a trained network, named as :class:`sernb.encoders.whisper.Whisper` does.
+
+    Args:
+        arrays: of the network by ``layer/variable``, in Keras's layout; those of other layers are left out
+    """
+    found = {}
+    for path, values in arrays.items():
+        layer, _, variable = path.partition("/")
+        if depth_of(layer, 1) is None:
+            continue
+        name = _slashed(layer)
+        if layer in ("conv1", "conv2") and variable == "kernel":
+            found[f"{name}/weight"] = values.transpose(2, 1, 0)
+        elif layer == CODES:
+            found[f"{name}/encodings"] = values
+        elif not layer.endswith("self_attention"):
+            ends = {"kernel": "weight"}
+            found[f"{name}/{ends.get(variable, variable)}"] = values.T if variable == "kernel" else values
+    for name in {_slashed(path.partition("/")[0]) for path in arrays if "self_attention/query" in path}:
+        at = name.replace("/", "_")
+        parts = [(arrays[f"{at}/{part}/kernel"], arrays[f"{at}/{part}/bias"]) for part in ("query", "key", "value")]
+        found[f"{name}/linear_0/weight"] = np.concatenate([kernel.reshape(len(kernel), -1).T for kernel, _ in parts])
+        found[f"{name}/linear_0/bias"] = np.concatenate([bias.ravel() for _, bias in parts])
+        kernel = arrays[f"{at}/attention_output/kernel"]
+        found[f"{name}/linear_1/weight"] = kernel.reshape(-1, kernel.shape[-1]).T
+        found[f"{name}/linear_1/bias"] = arrays[f"{at}/attention_output/bias"]
+    return found
+
+
+def _slashed(layer: str) -> str:
+    """Return the name of a layer as the weights have it.
+
+    Examples:
+        >>> _slashed("layer_0_self_attention_layer_norm"), _slashed("conv1")
+        ('layer_0/self_attention/layer_norm', 'conv1')
+    """
+    for part in ("self_attention", "ffn"):
+        layer = layer.replace(f"_{part}", f"/{part}").replace(f"{part}_", f"{part}/")
+    return layer

@@ -24,6 +24,7 @@ from sernb.features.recording_functionals import RecordingFunctionals
 from sernb.features.speech_mel import SpeechMel
 from sernb.features.statistics import Statistics
 from sernb.features.values import FrameValues
+from sernb.features.whisper_mel import WhisperMel
 from sernb.features.windows import LogMelWindows
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ __all__ = [
     "RecordingFunctionals",
     "SpeechMel",
     "Statistics",
+    "WhisperMel",
 ]
 
 # Part of every cache name: raise it when a change here alters values.

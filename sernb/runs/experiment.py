@@ -130,8 +130,16 @@ class Experiment:
     @cached_property
     def members(self) -> tuple["Experiment", ...]:
         """The same with each system whose scores this one joins; none for others."""
-        systems = self.system.members
-        return tuple(replace(self, system=each, settings=getattr(self.settings, each.place)) for each in systems)
+        given = self.training_views != self.system.training_views  # for all of them; else each has its own
+        return tuple(
+            replace(
+                self,
+                system=each,
+                settings=getattr(self.settings, each.place),
+                training_views=self.training_views if given else each.training_views,
+            )
+            for each in self.system.members
+        )
 
     @property
     def trained(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from sernb.config import DataError, plain
 from sernb.corpora.pool import Pool
 from sernb.corpora.preparation import Read, prepare
 from sernb.corpora.similar_recordings import find_similar_recordings
+from sernb.encoders.loading import encoder_named
 from sernb.features import Features
 from sernb.features.normalisation import Normaliser
 from sernb.protocols.labels import LabelSet
@@ -218,6 +219,10 @@ def run_many(
         side_by_side = partial(run_on_cluster, address=cluster) if cluster else partial(run_on_cores, jobs=jobs)
         if cluster:  # what its workers cannot prepare is prepared here
             list(side_by_side(partial(_try_to_prepare, data=data), _features_of(left)))
+        else:  # a missing encoder is told before anything is computed
+            every = [each for whole in left for each in whole.members or (whole,)]
+            for name in {getattr(each.settings, "encoder", "") for each in every} - {""}:
+                encoder_named(name)
         prepare_for(left, data=data, progress=progress)
         # Longest first, so that the last process does not work alone.
         left = sorted(left, key=lambda experiment: -experiment.units)

@@ -203,8 +203,9 @@ class System:
 
     @property
     def encoders(self) -> tuple[str, ...]:
-        """The pretrained encoders that it reads, or that its members read."""
-        read = [getattr(each.features, "encoder", None) for each in self.members or (self,)]
+        """The pretrained encoders that it reads or trains on, or that its members do."""
+        held = [part for each in self.members or (self,) for part in (each.features, each.settings)]
+        read = [getattr(part, "encoder", None) for part in held]
         return tuple(dict.fromkeys(name for name in read if name))
 
     @property

@@ -20,6 +20,8 @@ from sernb.systems.on_encoder import on_all_encoders
 from sernb.systems.robust import ROBUST, with_variant
 from sernb.systems.sernet import SYSTEM as SERNET
 from sernb.systems.sernet import Settings as SernetSettings
+from sernb.systems.whisper_finetuned import SYSTEM as FINETUNED
+from sernb.systems.whisper_finetuned import Settings as FinetunedSettings
 
 BASE = next(each for each in EMBEDDING.variants if each.features.encoder == "whisper-base")
 BASE = dataclasses.replace(BASE, seat="embedding_ridge_base")
@@ -54,6 +56,13 @@ class WithSernet(WithFunctionals):
     """… and a network from scratch."""
 
     sernet: SernetSettings = SERNET.settings
+
+
+@dataclass(frozen=True)
+class WithFinetuned(WithSernet):
+    """… and the encoder fine-tuned."""
+
+    whisper_finetuned: FinetunedSettings = FINETUNED.settings
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,16 @@ SYSTEMS = (
             FUNCTIONALS,
             SERNET,
         )
+    ),
+    # What reads an encoder counts one, all else a half, as in the other products: nothing was chosen for it.
+    _product(
+        "finetuned-product",
+        "Pretrained encoder fine-tuned and frozen, sernet and functionals",
+        WithFinetuned((1.0, 0.5, 0.5, 1.0)),
+        EMBEDDING,
+        FUNCTIONALS,
+        SERNET,
+        FINETUNED,
     ),
     dataclasses.replace(
         _PAIR,

@@ -4,7 +4,7 @@ Importing this module imports Keras.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
@@ -65,7 +65,12 @@ def restore_network(experiment: "Experiment", weights: dict[str, np.ndarray]) ->
     for variable, value in zip(model.weights, values, strict=True):
         variable.assign(value)
     at_once = getattr(settings, "at_once", PREDICTION_BATCH)
-    return lambda clips: predictions(model, clips, together=system.together or np.stack, at_once=at_once)
+
+    def scores(clips: Sequence[np.ndarray]) -> np.ndarray:
+        outputs = predictions(model, clips, together=system.together or np.stack, at_once=at_once)
+        return outputs["emotion"] if isinstance(outputs, dict) else outputs
+
+    return scores
 
 
 def count_parameters(system: System, *, classes: int | None = None, profile: str = "full") -> int | None:

@@ -96,6 +96,18 @@ def targets(settings: "Settings", examples: Examples, ranges: dict[str, tuple[fl
     return np.array(columns, np.float32).T
 
 
+def pair_targets(examples: Examples, weight: float) -> dict[str, np.ndarray]:
+    """Return by task of two classes what is learned of each clip, one-hot times a weight, ``(clips, 2)``, float32.
+
+    Where the corpus does not say, both are 0, and so is the cross-entropy.
+    """
+    columns = {task: _column(examples, task).to_numpy() for task in PAIRS}
+    return {
+        task: np.float32(weight) * np.stack([columns[task] == name for name in names], axis=1)
+        for task, names in PAIRS.items()
+    }
+
+
 def ranges_of(settings: "Settings", examples: Examples) -> dict[str, tuple[float, float]]:
     """Return lowest and highest value of each dimension that these clips have labels for."""
     found = {}

@@ -21,15 +21,21 @@ def with_encoder(system: System, encoder: str) -> System:
             return system
         features = dataclasses.replace(system.features, encoder=encoder, weights="")
         changes = {"features": features, "seat": system.place}
-    elif reading := [each for each in system.members if isinstance(each.features, Embedding)]:
+    elif reading := [each for each in system.members if each.encoders]:
         if len(reading) > 1:
             raise DataError(f"{system.name}: joins several encoders; name a system that reads one")
         members = tuple(with_encoder(each, encoder) if each in reading else each for each in system.members)
         if members == system.members:
             return system
         changes = {"members": members, "features": members[0].features}
+    elif hasattr(system.settings, "encoder"):  # it is trained on
+        if encoder == system.settings.encoder:
+            return system
+        changes = {"settings": dataclasses.replace(system.settings, encoder=encoder), "seat": system.place}
     else:
-        raise DataError(f"{system.name}: reads no encoder; take one of the systems named embedding-…")
+        raise DataError(
+            f"{system.name}: reads no encoder; take one of the systems named embedding-…, or whisper-finetuned"
+        )
     return system.variant(_as_name(encoder), encoder, variants=(), **changes)
 
 

@@ -31,6 +31,8 @@ SYSTEMS = (
     "embedding-functionals",
     "embedding-sernet-functionals",
     "embedding-pair",
+    "whisper-finetuned",
+    "finetuned-product",
 )
 # Of numbers, such as arousal; in no table of systems that predict classes.
 REGRESSORS = (
@@ -59,7 +61,10 @@ MODULES = {
     **dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy", "dummynet-mel"), "dummynet"),
     **dict.fromkeys(REGRESSORS, "regression"),
     "sernet-regression": "sernet",
-    **dict.fromkeys(("embedding-functionals", "embedding-sernet-functionals", "embedding-pair"), "embedding_products"),
+    **dict.fromkeys(
+        ("embedding-functionals", "embedding-sernet-functionals", "embedding-pair", "finetuned-product"),
+        "embedding_products",
+    ),
 }
 
 

@@ -57,19 +57,22 @@ class Settings:
 # -- Input -- #
 
 
-def together(clips: Sequence[np.ndarray]) -> np.ndarray:
+def together(clips: Sequence[np.ndarray], multiple: int = 2) -> np.ndarray:
     """Put clips of different lengths into one array, ``(clips, frames, bands + 1)``, float32.
 
     The last column is 1 where the clip has a frame, and all is 0 after its end. Frames are as many as the longest clip
-    has, or one more: an even number, so that a first convolution with a stride of 2 reads the same frames of a clip
+    has, or some more: an even number, so that a first convolution with a stride of 2 reads the same frames of a clip
     whatever stands beside it.
+
+    Args:
+        multiple: of which the number of frames is one; an even one
 
     Examples:
         >>> together([np.ones((1, 2)), np.ones((2, 2))])[0].tolist()
         [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
     """
     longest = max(map(len, clips))
-    batch_input = np.zeros((len(clips), longest + longest % 2, clips[0].shape[1] + 1), np.float32)
+    batch_input = np.zeros((len(clips), -(-longest // multiple) * multiple, clips[0].shape[1] + 1), np.float32)
     for row, clip in zip(batch_input, clips, strict=True):
         row[: len(clip), :-1] = clip
         row[: len(clip), -1] = 1

@@ -15,6 +15,7 @@ import librosa
 import numpy as np
 import pytest
 from download_server import Server
+from random_networks import random_encoder
 
 from sernb.__main__ import main
 from sernb.audio.reading import load
@@ -24,7 +25,7 @@ from sernb.corpora.registry import get_corpus
 from sernb.encoders import loading
 from sernb.encoders.registry import ENCODERS, Record, record_of
 from sernb.encoders.weights import read_weights
-from sernb.encoders.whisper import POSITIONS, SAMPLES, Whisper, log_mel, shapes_of
+from sernb.encoders.whisper import POSITIONS, SAMPLES, Whisper, log_mel
 from sernb.features import Embedding
 from sernb.features.embedding import without_silence
 
@@ -38,16 +39,10 @@ def signals():
     return [load(clip, 16_000) for clip in CLIPS]
 
 
-def drawn(rng, *, width=64, blocks=2):
-    """An encoder of the right shapes that nobody trained."""
-    weights = {name: rng.normal(0, 0.05, shape).astype(np.float32) for name, shape in shapes_of(width, blocks).items()}
-    return Whisper(weights)
-
-
 @pytest.fixture
 def small(rng, monkeypatch):
     """A small encoder that is found under the name of a known one."""
-    encoder = drawn(rng)
+    encoder = random_encoder(rng)
     record = Record("small", "", "", "", None, "0" * 64, 2, 64)
     monkeypatch.setitem(ENCODERS, "small", record)
     monkeypatch.setattr(loading, "_whisper", lambda name, padded: dataclasses.replace(encoder, padded=padded))
@@ -145,7 +140,7 @@ def test_known_answers_are_given_and_anything_else_is_refused(encoders, rng, mon
         assert loading.known_of(loading.answer_of(encoder)) == pytest.approx(record_of(name).known, abs=1e-3)
     known, right = record_of(TINY).known, loading.encoder_named(TINY)
     shifted = {**right.weights, "conv1/weight": np.roll(right.weights["conv1/weight"], 1, axis=1)}  # wrong filters
-    random = drawn(rng, width=384, blocks=4)
+    random = random_encoder(rng, width=384, blocks=4)
     for other in (random, Whisper(shifted)):
         with pytest.raises(DataError, match="does not reproduce its known embedding"):
             loading.prove(other, TINY, known)
@@ -156,7 +151,7 @@ def test_known_answers_are_given_and_anything_else_is_refused(encoders, rng, mon
 
 
 def test_an_encoder_that_answers_all_clips_alike_is_refused(rng):
-    deaf = drawn(rng)
+    deaf = random_encoder(rng)
     deaf = Whisper({**deaf.weights, "layer_norm/gamma": np.zeros(64, np.float32)})
     constant = lambda signal: (states[-1:] for states in deaf(signal))  # noqa: E731
     constant.sampling_rate = 16_000
@@ -169,7 +164,7 @@ def test_an_encoder_that_answers_all_clips_alike_is_refused(rng):
 
 
 def test_only_real_frames_count_unless_padding_is_asked_for(rng):
-    encoder, signal = drawn(rng), rng.normal(0, 0.1, 16_000).astype(np.float32)
+    encoder, signal = random_encoder(rng), rng.normal(0, 0.1, 16_000).astype(np.float32)
     (real,), (padded,) = encoder(signal), dataclasses.replace(encoder, padded=True)(signal)
     assert real.shape == padded.shape == (3, 50, 64)
     assert np.abs(real - padded).max() > 1e-3, "silence is heard"
@@ -273,7 +268,7 @@ def test_no_length_in_a_weight_file_is_believed(tmp_path, rng):
 
 @pytest.mark.parametrize("spoil", ["missing", "shape", "nan"])
 def test_an_encoder_of_other_shapes_is_refused(rng, spoil):
-    weights = dict(drawn(rng).weights)
+    weights = dict(random_encoder(rng).weights)
     if spoil == "missing":
         del weights["layer_1/ffn/linear_0/bias"]
     elif spoil == "shape":

@@ -186,6 +186,8 @@ def train(
     prepare: Callable[[np.ndarray], np.ndarray] = np.asarray,
     together: Together = np.stack,
     altered: Altered | None = None,
+    arranged: Callable[[np.random.Generator], np.ndarray] | None = None,
+    averaged: int = 1,
     sample_weights: Values | None = None,
     validation_targets: Values | None = None,
     validation_weights: Values | None = None,
@@ -210,6 +212,8 @@ def train(
         prepare: features of a clip → its input, for example by a fitted scaler
         together: clips of a batch, prepared → one array; pads them where they are not equally long
         altered: changes each batch at random before it is trained on; seed, epoch and batch alone decide how
+        arranged: the positions of the clips of an epoch, in their order; by default all of them, shuffled
+        averaged: without a validation part, the last epochs whose weights are averaged
         sample_weights: by clip, like ``targets``; 0 takes a clip out of the loss of an output
         validation_targets: like ``targets``; they add the loss on the validation part to the history
         validation_weights: like ``sample_weights``
@@ -237,7 +241,8 @@ def train(
     while len(history) < epochs and not _exhausted(history, best_by, patience):
         if schedule:
             model.optimizer.learning_rate = schedule(initial, history)
-        order = np.random.default_rng([seed, len(history)]).permutation(len(clips))
+        rng = np.random.default_rng([seed, len(history)])
+        order = arranged(rng) if arranged else rng.permutation(len(clips))
         batches_of_epoch = _Batches(clips, targets, sample_weights, order, batch, prepare, together)
         batches = _Altered(batches_of_epoch, altered, [seed, len(history)]) if altered else batches_of_epoch
         losses = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[_KeepFreed()]).history
@@ -252,7 +257,7 @@ def train(
             row["validation_accuracy"] = war(validation_truth, scores(validation))
         history.append(row)
         if _best(history, best_by) == len(history) - 1:
-            best = _values(model.weights)
+            best = _averaged(best, _values(model.weights), len(history) - epochs + averaged)
         if checkpoint:
             _write(checkpoint, state, best, history)
     for variable, value in zip(model.weights, best, strict=True):
@@ -338,6 +343,11 @@ def _best(history: list[Row], best_by: str) -> int:
 
 def _exhausted(history: list[Row], best_by: str, patience: int | None) -> bool:
     return bool(history) and patience is not None and len(history) - 1 - _best(history, best_by) >= patience
+
+
+def _averaged(mean: list[np.ndarray], new: list[np.ndarray], count: int) -> list[np.ndarray]:
+    """Return the mean of so many values, the last of which is new; the new ones alone where they are the first."""
+    return new if count <= 1 else [old + (value - old) / count for old, value in zip(mean, new, strict=True)]
 
 
 def _values(variables: list) -> list[np.ndarray]:

@@ -146,6 +146,17 @@ def test_a_training_that_was_interrupted_ends_as_one_that_was_not(training, rng,
     assert (tmp_path / "epochs.txt").read_text() == str(len(whole.history))
 
 
+def test_weights_of_the_last_epochs_are_averaged(training, rng):
+    heard, truth = clips(rng)
+    one_hot, found = np.eye(CLASSES, dtype=np.float32), []
+    for epochs, averaged in ((1, 1), (2, 1), (3, 1), (3, 3)):
+        options = {"epochs": epochs, "batch": 8, "seed": 1, "averaged": averaged}
+        fitted = training.train(model(training), heard, one_hot[truth], (), np.array([]), **options)
+        found.append(list(fitted.weights.values()))
+    for *each, mean in zip(*found, strict=True):
+        np.testing.assert_allclose(mean, np.mean(each, axis=0), rtol=1e-5, atol=1e-7)
+
+
 def test_a_damaged_checkpoint_is_not_resumed(training, rng, tmp_path):
     state = rng.bit_generator.state
     whole = trained(training, rng, epochs=2)

@@ -1,0 +1,60 @@
+"""What whisper-finetuned learned, in NumPy: predictions from the arrays of a run, without Keras."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sernb.encoders.whisper import Whisper, gelu
+from sernb.encoders.whisper_keras import weights_of
+from sernb.systems.sernet_numpy import SMALLEST_VARIANCE
+
+NORM = 1e-3  # Keras's epsilon where layers are normalised
+
+
+@dataclass(frozen=True)
+class FinetunedNetwork:
+    """What :func:`sernb.systems.whisper_finetuned.network` builds, after training."""
+
+    encoder: Whisper
+    head: Mapping[str, np.ndarray]  # by ``layer/variable``
+
+    def __call__(self, clips: Sequence[np.ndarray]) -> np.ndarray:
+        """Return probabilities, ``(clips, classes)``, from the log-mel of each clip, ``(frames, 80)``."""
+        return np.stack([_softmax(self._level(clip)) for clip in clips])
+
+    def _level(self, clip: np.ndarray) -> np.ndarray:
+        states = self.encoder.states(clip)  # (layers, positions, width)
+        share = _softmax(self.head["mixture/kernel"][0])
+        x = gelu(self._dense("projection", np.tensordot(share, _normalised(states), 1)))  # (positions, projected)
+        weight = _softmax(self._dense("level", np.tanh(self._dense("attention", x)))).T  # (heads, positions)
+        mean = weight @ x
+        spread = np.sqrt(np.maximum(weight @ (x * x) - mean * mean, SMALLEST_VARIANCE))
+        pooled = _normalised(np.concatenate([mean, spread], axis=1).ravel())
+        return self._dense("emotion", pooled * self.head["pooled_norm/gamma"] + self.head["pooled_norm/beta"])
+
+    def _dense(self, layer: str, x: np.ndarray) -> np.ndarray:
+        return x @ self.head[f"{layer}/kernel"] + self.head[f"{layer}/bias"]
+
+
+def network_from_arrays(weights: Mapping[str, np.ndarray]) -> FinetunedNetwork:
+    """Return the network that the weights of a run make.
+
+    Args:
+        weights: as the run keeps them, by name; names begin with their number
+
+    Raises:
+        DataError, KeyError: if they are not those of such a network
+    """
+    arrays = {name.partition(" ")[2]: values.astype(np.float32) for name, values in weights.items()}
+    return FinetunedNetwork(Whisper(weights_of(arrays)), arrays)
+
+
+def _softmax(level: np.ndarray) -> np.ndarray:
+    powers = np.exp(level - level.max(axis=0))
+    return powers / powers.sum(axis=0)
+
+
+def _normalised(x: np.ndarray) -> np.ndarray:
+    centred = x - x.mean(axis=-1, keepdims=True)
+    return centred / np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + NORM)
