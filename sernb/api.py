@@ -284,7 +284,7 @@ def evaluate(
     speakers = np.zeros(len(truth)) if speakers is None else np.asarray(speakers)
     if speakers.ndim != 1 or pd.isna(speakers).any():
         raise DataError(
-            "speakers: one name per clip is expected, (clips,), none missing; omit speakers= if they are unknown"
+            "speakers: one name per clip is expected, none missing; omit speakers= if they are unknown"
         )
     speakers = speakers.astype(str) if speakers.dtype == object else speakers  # mixed types
     if not len(truth) == len(values) == len(speakers) or not len(truth):
