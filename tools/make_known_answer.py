@@ -7,7 +7,7 @@ was compared with an independent implementation, as ``tests/test_encoders.py`` d
 import sys
 
 from sernb.config import DataError
-from sernb.encoders.loading import answer_of, encoder_named, known_of
+from sernb.encoders.loading import embed_clip, load_encoder, select_known
 from sernb.encoders.registry import record_of
 
 
@@ -15,11 +15,11 @@ def main() -> int:
     """Print the known answer of each encoder that is named."""
     for name in sys.argv[1:]:
         try:
-            encoder = encoder_named(record_of(name).name)
+            encoder = load_encoder(record_of(name).name)
         except DataError as error:
             print(error, file=sys.stderr)
             return 1
-        print(f"{name}: {known_of(answer_of(encoder))}")
+        print(f"{name}: {select_known(embed_clip(encoder))}")
     return 0
 
 

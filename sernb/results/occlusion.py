@@ -25,7 +25,7 @@ from sernb.features import LogMel
 from sernb.features.extraction import extract_features
 from sernb.results.result import Result
 from sernb.runs.experiment import Experiment
-from sernb.runs.runner import fit_normalisers, learned_only
+from sernb.runs.runner import fit_normalisers, mask_scores
 
 BACKGROUND = 10  # the level that this per cent of the frames do not exceed, for each frequency by itself
 RANDOM_ORDERS = 5
@@ -186,7 +186,7 @@ def listener(result: Result, fold: int, data: str | Path | None = None) -> Liste
     rebuilt = restore_network(experiment, run.weights)
 
     def network(clips: Sequence[np.ndarray]) -> np.ndarray:
-        return learned_only(rebuilt(clips), experiment)
+        return mask_scores(rebuilt(clips), experiment)
 
     table = prepare(experiment.corpus, system.features, data=data)
     normalisers = fit_normalisers(experiment)

@@ -174,7 +174,7 @@ def comparable_groups(results: Sequence[Result]) -> list[ComparableGroup]:
     """
     found = []
     for protocol in dict.fromkeys(result.protocol for result in results):
-        if PROTOCOLS[protocol].split == "published" or PROTOCOLS[protocol].planted:
+        if PROTOCOLS[protocol].split == "published" or PROTOCOLS[protocol].introduced_leak:
             continue
         there = [result for result in results if result.protocol == protocol and result.system.features]
         sets = sorted(dict.fromkeys(map(find_label_set, there)), key=lambda labels: -len(labels.classes))

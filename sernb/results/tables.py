@@ -117,7 +117,7 @@ def _words(counts: dict[str, int]) -> str:
 
 
 def _planted(results: Sequence[Result]) -> Iterator[str]:
-    names = dict.fromkeys(result.protocol for result in results if PROTOCOLS[result.protocol].planted)
+    names = dict.fromkeys(result.protocol for result in results if PROTOCOLS[result.protocol].introduced_leak)
     if names:
         yield f"{', '.join(names)}: deliberately introduced leaks, which measure the effect of a leak; no results."
 

@@ -129,7 +129,7 @@ def test_byte_identical_clips_are_a_note_that_says_whether_labels_agree(small, m
     commit(corpus, folder, read_index(corpus), monkeypatch, index_folder=tmp_path / "index")
     (finding,) = check(corpus, folder)
     assert kinds_of([finding]) == [("note", "duplicate", first)]
-    assert finding.detail == f"is byte for byte {second} ({agreement} emotion)"
+    assert finding.detail == f"is byte-identical to {second} ({agreement} emotion)"
 
 
 COPIES = {
@@ -150,8 +150,8 @@ def test_the_same_sound_in_other_bytes_is_found(small, monkeypatch, tmp_path, ho
     finding, other = check(corpus, folder)
     assert kinds_of([finding]) == [("note", "alike", "AudioWAV/1013_WSI_DIS_XX.wav")]
     assert kinds_of([other]) == [("note", "shared", "AudioWAV/1013_WSI_DIS_XX.wav")], "nobody's to mend"
-    assert "speakers 1013 and 1014 share 2 recording(s) by sound" in other.detail
-    assert finding.detail == "sounds like AudioWAV/1013_WSI_SAD_XX.wav (CONTRADICTORY emotion)"
+    assert "speakers 1013 and 1014 share 2 near-identical recording(s)" in other.detail
+    assert finding.detail == "is a near-duplicate of AudioWAV/1013_WSI_SAD_XX.wav (CONTRADICTORY emotion)"
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 1024])

@@ -8,7 +8,7 @@ import pytest
 
 from sernb.config import ROOT, DataError
 from sernb.corpora.check import check
-from sernb.corpora.files import find_files, find_places, locate
+from sernb.corpora.files import find_files, locate, match_files
 from sernb.corpora.local_index import read_index
 from sernb.corpora.registry import get_corpus
 
@@ -274,9 +274,9 @@ def test_names_of_savee_that_several_men_have_are_never_found_without_their_fold
 def test_letters_are_the_same_however_unicode_composes_them(tmp_path):
     (tmp_path / unicodedata.normalize("NFD", "Zoë")).mkdir()
     (tmp_path / unicodedata.normalize("NFD", "Zoë/é.wav")).touch()
-    found, doubles = find_places(tmp_path, {"é": ["Zoë/é.wav"], "bare": ["É.wav"]}, lambda: {})
-    assert (list(found), doubles) == (["é"], {})
-    found, _ = find_places(tmp_path, {"bare": ["É.wav"]}, lambda: {"bare": ["É.wav"]})
+    matched, ambiguous = match_files(tmp_path, {"é": ["Zoë/é.wav"], "bare": ["É.wav"]}, lambda: {})
+    assert (list(matched), ambiguous) == (["é"], {})
+    found, _ = match_files(tmp_path, {"bare": ["É.wav"]}, lambda: {"bare": ["É.wav"]})
     assert list(found) == ["bare"]
 
 

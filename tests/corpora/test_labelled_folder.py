@@ -92,7 +92,7 @@ def test_corrected_labels_are_another_corpus(own):
     labels.write_text(labels.read_text().replace("happiness", "fear"))
     assert get_corpus(str(folder)).name != before.name
     assert "fearful" in set(read_index(get_corpus(str(folder))).emotion)
-    with pytest.raises(DataError, match=r"the labels in .* have changed since; name that folder instead"):
+    with pytest.raises(DataError, match=r"the labels in .* have changed; name that folder instead"):
         get_corpus(before.name)
 
 
@@ -173,12 +173,13 @@ LINES = {
     "../1.wav,A,sad": r"line 2: path '\.\./1\.wav' leads out of the folder; put the recording into it",
     "/etc/1.wav,A,sad": "line 2: path '/etc/1.wav' leads out of the folder",
     "C:\\\\1.wav,A,sad": "line 2: path .* leads out of the folder",
-    "anna/1.wav,A,sad,f,old": "line 2: age 'old' is no number; correct it or leave it empty",
-    "anna/1.wav,A,sad\n./anna/1.wav,A,sad": "line 3: path 'anna/1.wav' is in line 2, too; remove one",
-    "anna/1.wav,A,sad\nanna_1.wav,A,sad": "line 3: clip 'anna_1' is in line 2, too; name them apart in a column clip",
+    "anna/1.wav,A,sad,f,old": "line 2: age 'old' is not a number; correct it or leave it empty",
+    "anna/1.wav,A,sad\n./anna/1.wav,A,sad": "line 3: path 'anna/1.wav' is also in line 2; remove one",
+    "anna/1.wav,A,sad\nanna_1.wav,A,sad": "line 3: clip 'anna_1' is also in line 2; "
+    "give them different names in a column clip",
     "anna/1.wav,A,sad,f\nanna/2.wav,A,sad,m": "speaker 'A' has two genders; correct the labels",
-    "anna/1.wav,A,sad,f,3,4,5": "line 2: has more cells than the first line",
-    "": "names no recordings; add a line for each",
+    "anna/1.wav,A,sad,f,3,4,5": "line 2: has more cells than the header",
+    "": "lists no recordings; add a line for each",
 }
 
 
@@ -337,7 +338,7 @@ def test_what_is_said_twice_with_two_labels_is_a_problem(own):
     }  # fmt: skip
     assert (
         findings[0].detail
-        == "is byte for byte anna/2.wav (CONTRADICTORY emotion); correct the labels, or leave one out"
+        == "is byte-identical to anna/2.wav (CONTRADICTORY emotion); correct the labels, or remove one"
     )
     assert findings[1].detail == "is not used: not in labels.csv"
 
@@ -379,8 +380,8 @@ def test_an_index_of_an_earlier_version_is_made_anew_for_its_numbers(own):
 @pytest.mark.parametrize(
     ("target", "named"),
     [
-        ("stress:0..5", ["line 5: stress '7' is outside of 0 to 5; correct it or the scale"]),
-        ("note", ["line 3: note 'x' is no number; correct it or leave it empty"]),
+        ("stress:0..5", ["line 5: stress '7' is outside 0 to 5; correct it or the scale"]),
+        ("note", ["line 3: note 'x' is not a number; correct it or leave it empty"]),
         ("mood", ["'mood' is no numeric column of these corpora; give --target with one of", "arousal, stress"]),
     ],
 )

@@ -590,7 +590,7 @@ def test_classes_that_a_run_never_learned_score_0(tmp_path, model):
     experiment = plan(["functionals-ridge"], str(corpus), ["speaker-independent"], folds=[0])[0]
     prepare_for([experiment])
     finished = run(experiment)
-    [never] = set(experiment.labels.classes) - set(experiment.learned)
+    [never] = set(experiment.labels.classes) - set(experiment.trained_classes)
     found, recorded = load_model(finished.folder), finished.predictions
     files = dict(zip(experiment.clips["clip"], experiment.clips.path, strict=True))
     scores = np.stack([predict(found, corpus / files[clip]).scores for clip in recorded["clip"]])

@@ -100,8 +100,8 @@ def test_a_file_system_without_locks_is_said(lock, monkeypatch):
     def take(file, *, shared):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(locks, "_take", take)
-    with pytest.raises(DataError, match=r"gives no locks .* SERNB_WORK"), hold(lock):
+    monkeypatch.setattr(locks, "_lock", take)
+    with pytest.raises(DataError, match=r"does not support locks .* SERNB_WORK"), hold(lock):
         raise AssertionError("entered without a lock")
 
 
