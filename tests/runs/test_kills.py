@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from benchmarks import scale
 from benchmarks.kills import TALLY, Life, digits, main
 
 
@@ -64,3 +65,11 @@ def test_what_is_unfinished_is_no_file_but_is_left_over(tmp_path):
     (tmp_path / "metrics.json").write_text("{}")
     assert list(life.files()) == ["metrics.json"]
     assert life.leftovers() == [".unfinished-table", "fold-0.training", "fold-0.training/epochs.txt"]
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_large_corpora_reaches_a_system(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERNB_DATA", str(tmp_path))
+    (tmp_path / "recordings").mkdir()
+    corpus = scale.make_corpus(tmp_path / "recordings", 240, None)
+    assert scale.measure("start", corpus, tmp_path / "work")["peak MB"] > 0
