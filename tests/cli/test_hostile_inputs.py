@@ -85,7 +85,7 @@ PROBLEMS = {  # exit code 1: arguments, with {bad} for the folder of bad things 
     "fetch nosuch": "no corpus is named 'nosuch'",
     "fetch savee": "cannot be fetched",
     "fetch ravdess --url file:///etc/passwd": "must begin with https://",
-    "fetch ravdess --url https://me:geheim@": "https://: is no web address",
+    "fetch ravdess --url https://me:geheim@": "https://: is not a web address",
     "fetch ravdess --into {bad}/file": "is a file, not a folder",
     "audit {bad}/nowhere.csv": "no such file",
     "audit {bad}/void": "is not a regular file",
@@ -317,7 +317,7 @@ def test_any_name_of_a_folder_is_a_folder(name, tmp_path, capsys, monkeypatch):
     [
         ("trailing.csv", 0, "2 clips, leaks: 0, notes: 0"),
         ("semi.csv", 0, "2 clips, leaks: 0, notes: 0"),
-        ("spk_case.csv", 0, "note: speakers whose names are nearly equal: Spk1, spk1 count as 2 people"),
+        ("spk_case.csv", 0, "note: speakers with nearly equal names: Spk1, spk1 count as 2 people"),
     ],
 )
 def test_splits_that_failed(name, code, words, capsys):

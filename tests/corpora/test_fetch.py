@@ -663,7 +663,7 @@ def test_an_archive_of_files_without_checksums_is_held_to_its_own_and_to_the_nam
     assert "its md5 is" in refusal(dataclasses.replace(corpus, archive=wrong), into=tmp_path / "other")
     unknown = dataclasses.replace(corpus.archive, checksum="")
     fetch(dataclasses.replace(corpus, archive=unknown), into=tmp_path / "third", announce=said.append)
-    assert "no checksum of mini.zip is known here: names in it are compared, its bytes are not" in said
+    assert "no checksum of mini.zip is published: its file names are compared, not its bytes" in said
     assert held(tmp_path / "third") == files
 
 

@@ -240,7 +240,7 @@ def test_a_check_compares_labels_recordings_and_counts(copy):
     assert kinds == {("note", "unused"): 2, ("note", "no checksums"): 1, ("problem", "counts"): 1 + 11 + 5 - 0}
     told = [finding.detail for finding in findings if finding.kind == "counts"]
     assert told[0] == "has 5 turns instead of 10039; complete the copy"
-    assert "has 1 turns labelled neu, published are 1708; complete the copy" in told
+    assert "has 1 turns labelled neu instead of 1708; complete the copy" in told
     assert "has 2 turns of the four usual classes in session 1 instead of 1085" in told
     assert [finding.path for finding in findings if finding.kind == "unused"] == [
         "Session1/dialog/wav/Ses01F_impro01.wav",

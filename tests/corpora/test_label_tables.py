@@ -140,7 +140,7 @@ def test_an_experiment_runs_on_folds_of_ones_own(folder, capsys):
         (audiofolder, "metadata.csv", "wav/anna0", "../anna0", "metadata.csv, line 2: path '../anna0.wav' leads out"),
         (audiofolder_lines, "metadata.jsonl", '{"file', '["file', "metadata.jsonl, line 1: is not a JSON object"),
         (emobox, "data/own/own.jsonl", '"emo": "s"', '"emo": "x"', "own.jsonl, line 2: emotion 'x' is unknown"),
-        (emobox, "data/own/label_map.json", "{", "[", "label_map.json: is no map of labels"),
+        (emobox, "data/own/label_map.json", "{", "[", "label_map.json: is not a label map"),
         (emobox, "data/own/fold_2/own_test_fold_2.jsonl", "own-ben0", "own-bob", "line 1: 'own-bob' is not in"),
         (emobox, "data/own/fold_2/own_test_fold_2.jsonl", "own-ben0", "own-anna0", "own-anna0 is in 1, too"),
         (emobox, "data/own/fold_2/own_test_fold_2.jsonl", '"key": "own-ben0"', '"key": "own-ben1"', "ben0 is in no"),

@@ -199,9 +199,7 @@ def test_many_bad_lines_are_counted(own):
 
 def test_missing_columns_are_named(own):
     (line,) = refused(own("sound,emotion\n1.wav,sad\n"))
-    assert (
-        "has no column path or speaker (found: sound, emotion); needed are path, speaker, emotion; also known: " in line
-    )
+    assert "has no column path or speaker (found: sound, emotion); required: path, speaker, emotion; optional: " in line
 
 
 def test_a_table_in_another_coding_is_refused(own):
@@ -234,7 +232,7 @@ def test_bare_names_are_found_where_one_file_alone_has_them(own):
     index = read_index(corpus)
     assert index.sha256[0] == checksum(folder / "deep" / "er" / "bare.wav")
     spelt = [finding.detail for finding in check(corpus, folder) if finding.kind == "spelling"]
-    assert spelt == ["is there as deep/er/bare.wav; read all the same"]
+    assert spelt == ["was found as deep/er/bare.wav; read all the same"]
 
 
 def test_a_bare_name_that_two_files_have_is_refused(own):

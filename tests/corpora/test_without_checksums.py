@@ -219,7 +219,7 @@ def test_counts_of_emozionalmente_are_compared_and_what_lacks_is_named(italian):
     assert details[:3] == [
         "has 42 clips instead of 6902; complete the copy",
         "has 3 speakers instead of 431; complete the copy",
-        "has 6 neutral clips, published are 986; complete the copy",
+        "has 6 neutral clips instead of 986; complete the copy",
     ]
 
 

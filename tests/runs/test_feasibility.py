@@ -89,7 +89,7 @@ def test_one_clip_of_a_rare_label_leaves_out_stratified_splits_only(odd):
     experiments, (sentence,) = planned(SHOWN, odd("one clip of a rare label"), COMPARED)
     assert sentence == (
         "multitask-cnn (labels multitask-eight), dummynet-zcr (labels eight) under as-published: "
-        "its published split cannot be cut from 33 clips in 3 classes, of which surprised has 1; "
+        "its published split cannot be made from 33 clips in 3 classes, of which surprised has 1; "
         "add recordings, above all of surprised"
     )
     done = {(each.system.name, each.protocol.name) for each in experiments}

@@ -51,7 +51,7 @@ def test_each_run_is_in_one_state(runs, work):
     assert (whole["seconds to go"], whole["side by side"]) == (250, 1)
     *_, failed, last = format_progress(progress)
     assert failed == "failed: cnn · demo · random · fold-4-seed-0-a: the disk is full"
-    assert last.endswith("; about 4 min to go with 1 at a time")
+    assert last.endswith("; about 4 min remaining with 1 at a time")
     assert "running: cnn · demo · random · fold-2-seed-0-a, 5 of 20 epochs" in format_progress(progress)
 
 
