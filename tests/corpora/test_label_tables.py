@@ -142,7 +142,7 @@ def test_an_experiment_runs_on_folds_of_ones_own(folder, capsys):
         (emobox, "data/own/own.jsonl", '"emo": "s"', '"emo": "x"', "own.jsonl, line 2: emotion 'x' is unknown"),
         (emobox, "data/own/label_map.json", "{", "[", "label_map.json: is not a label map"),
         (emobox, "data/own/fold_2/own_test_fold_2.jsonl", "own-ben0", "own-bob", "line 1: 'own-bob' is not in"),
-        (emobox, "data/own/fold_2/own_test_fold_2.jsonl", "own-ben0", "own-anna0", "own-anna0 is in 1, too"),
+        (emobox, "data/own/fold_2/own_test_fold_2.jsonl", "own-ben0", "own-anna0", "own-anna0 is also in 1"),
         (emobox, "data/own/fold_2/own_test_fold_2.jsonl", '"key": "own-ben0"', '"key": "own-ben1"', "ben0 is in no"),
     ],
 )  # fmt: skip
