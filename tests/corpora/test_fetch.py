@@ -325,7 +325,7 @@ def test_another_size_is_refused_before_it_is_downloaded(content, archived, targ
 def test_more_than_was_announced_is_refused(mini, contents, target, server):
     corpus = by_archive(mini, server, zipped(contents))
     server.always = {"content": bytes(10**6), "chunked": True}
-    assert "sends more than the" in refusal(corpus)
+    assert "sends more than the allowed" in refusal(corpus)
     assert not target.exists()
 
 
@@ -635,7 +635,7 @@ def test_the_demo_corpus_is_there(capsys, monkeypatch):
     monkeypatch.setattr(config, "INDEX", ROOT / "sernb" / "corpora" / "indexes")
     assert main(["fetch", "demo"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"demo is there, in {DEMO.home}: nothing to fetch\n")
+    assert out.startswith(f"demo is already in {DEMO.home}: nothing to fetch\n")
     assert "problems: 0" in out
 
 
@@ -780,7 +780,7 @@ def test_what_comes_is_counted(trouble, size, mini, contents, server, target):
             {"cut": 5000, "etag": '"1"'}, {"status": 206, "headers": rest, "body": whole[5000:] + bytes(9)},
         ]  # fmt: skip
         if published == {}:
-            assert "sends more than the" in refusal(corpus)
+            assert "sends more than the allowed" in refusal(corpus)
     elif trouble == "packed":
         server.always = {"status": 200, "headers": {"Content-Encoding": "gzip"}}
         assert "is sent compressed (gzip), which was not requested" in refusal(corpus)

@@ -209,13 +209,13 @@ def test_a_table_in_another_coding_is_refused(own):
 
 def test_a_folder_without_labels_says_what_to_write(tmp_path):
     (line,) = refused(tmp_path)
-    assert line == f"{tmp_path}: holds no labels.csv; write one with the columns path, speaker, emotion"
+    assert line == f"{tmp_path}: has no labels.csv; write one with the columns path, speaker, emotion"
 
 
 def test_a_missing_recording_is_named(own):
     folder = own()
     (folder / "ben" / "2.wav").unlink()
-    with pytest.raises(DataError, match=r"ben.2\.wav: is missing; put it there or take it out of the labels"):
+    with pytest.raises(DataError, match=r"ben.2\.wav: is missing; put it there or remove it from the labels"):
         read_index(get_corpus(str(folder)))
     assert [finding.kind for finding in check(get_corpus(str(folder)), folder)] == ["missing"]
 
@@ -269,7 +269,7 @@ def test_speakers_with_nearly_equal_names_are_noted(own):
     folder = own("path,speaker,emotion\nanna/1.wav,Spk1,sad\nanna/2.wav,spk_01,sad\nben/1.wav,Spk2,sad\n")
     noted = [finding for finding in check(get_corpus(str(folder)), folder) if finding.kind == "near speakers"]
     assert [(finding.level, finding.detail) for finding in noted] == [
-        ("note", "speakers Spk1, spk_01 count as 2 people; if they are one, write them alike")
+        ("note", "speakers Spk1, spk_01 count as 2 people; if they are one, use one spelling")
     ]
 
 
@@ -380,7 +380,7 @@ def test_an_index_of_an_earlier_version_is_made_anew_for_its_numbers(own):
     [
         ("stress:0..5", ["line 5: stress '7' is outside 0 to 5; correct it or the scale"]),
         ("note", ["line 3: note 'x' is not a number; correct it or leave it empty"]),
-        ("mood", ["'mood' is no numeric column of these corpora; give --target with one of", "arousal, stress"]),
+        ("mood", ["'mood' is not a numeric column of these corpora; give --target with a column", "arousal, stress"]),
     ],
 )
 def test_values_that_cannot_be_predicted_are_named_by_file_and_line(own, target, named):

@@ -458,7 +458,7 @@ def test_an_index_is_made_of_whole_well_named_files_alone(demo_copy):
     with pytest.raises(DataError) as caught:
         build_index(DEMO, demo_copy)
     misnamed, cut = caught.value.args
-    assert misnamed.startswith(f"{demo_copy / 'Actor_01' / 'holiday.wav'}: no name that the demo corpus uses; ")
+    assert misnamed.startswith(f"{demo_copy / 'Actor_01' / 'holiday.wav'}: is not a file name of the demo corpus; ")
     assert cut.startswith(f"{spoiled}: is truncated or damaged")
 
 

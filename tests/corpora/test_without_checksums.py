@@ -162,7 +162,7 @@ def test_what_is_there_of_a_corpus_can_be_named_and_counted(tmp_path, monkeypatc
     pool = parse_pool("cafe:available")
     assert (pool.clips, pool.speakers, pool.title) == (36, 12, "CaFE (36 of 936 clips)")
     assert [len(fold.test) for fold in pool.speaker_folds] == [4, 4, 4]
-    assert find_available("cafe").summary.startswith("36 of 936 clips of CaFE are here")
+    assert find_available("cafe").summary.startswith("36 of 936 clips of CaFE are available")
     with pytest.raises(DataError, match="is missing; get the corpus again, or name cafe:available"):
         parse_pool("cafe")
 

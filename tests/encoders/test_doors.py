@@ -145,7 +145,7 @@ def test_a_table_is_written_for_others(tmp_path):
             np.testing.assert_array_equal(levels[str(clip)], frames)
     write_table(tmp_path / "values.csv", pool, FrameValues())
     assert len(pd.read_csv(tmp_path / "values.csv")) == clips
-    with pytest.raises(DataError, match=r"written as \.npz, \.csv, \.csv\.gz or \.parquet"):
+    with pytest.raises(DataError, match=r"can be \.npz, \.csv, \.csv\.gz or \.parquet"):
         write_table(tmp_path / "values.xlsx", pool, FrameValues())
 
 

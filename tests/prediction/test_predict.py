@@ -577,7 +577,9 @@ def test_a_run_is_reproduced(recordings, tmp_path):
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
     np.testing.assert_allclose(found, expected, atol=1e-5)
     (finished.folder / "weights.npz").unlink()
-    with pytest.raises(DataError, match=r"weights.npz is not what was written; give the same `sernb experiment` again"):
+    with pytest.raises(
+        DataError, match=r"weights.npz has changed since it was written; give the same `sernb experiment` again"
+    ):
         load_model(finished.folder)
     parts = {"config": finished.config, "provenance": finished.provenance, "metrics": finished.metrics}
     write_run(finished.folder, **parts, tables={"predictions": recorded})

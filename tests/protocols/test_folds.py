@@ -176,7 +176,7 @@ def test_corpus_independent_trains_on_all_other_corpora():
         assert not audit(clips.reset_index(drop=True), fold, PROTOCOLS["corpus-independent"])
     first = {get_corpus(name).speaker_folds[0].validation for name in ("ravdess", "savee", "tess")}
     assert set(clips.speaker[list(made[2].validation)]) == set(sum(first, ())), "TESS has no further voice"
-    with pytest.raises(DataError, match="two corpora"):
+    with pytest.raises(DataError, match="two or more corpora"):
         folds(label_clips(parse_pool("tess"), ALL_EIGHT), "corpus-independent", corpus="tess")
 
 

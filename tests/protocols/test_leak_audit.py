@@ -356,7 +356,7 @@ def test_a_split_that_cannot_be_understood_is_named_with_its_line(split, rows, l
 
 def test_a_clip_that_no_corpus_has_is_named(split, capsys):
     assert main(["audit", str(split(table())), "--corpus", "demo"]) == 1
-    assert "line 2: 'clip-0' is no clip of demo" in capsys.readouterr().err
+    assert "line 2: 'clip-0' is not a clip of demo" in capsys.readouterr().err
 
 
 def test_files_that_are_no_splits_are_one_line(tmp_path, capsys):

@@ -212,15 +212,18 @@ def test_a_damaged_run_is_set_aside_with_one_line_and_made_again(done, harm, cap
     )
     said = capsys.readouterr().out.splitlines()
     assert said[-1].startswith("2 runs: 1 done, 1 damaged")
-    assert any(each.startswith("damaged: majority") and "predictions.csv is not what was" in each for each in said)
-    with pytest.raises(DataError, match=r"predictions.csv is not what was written; run `sernb experiment` again"):
+    assert any(each.startswith("damaged: majority") and "predictions.csv has changed" in each for each in said)
+    with pytest.raises(
+        DataError, match=r"predictions.csv has changed since it was written; run `sernb experiment` again"
+    ):
         read_runs(done)
     assert done[0].folder.is_dir(), "reading changes nothing"
     run_many(done, jobs=1, progress=False)
     aside = done[0].folder.with_name(f"{done[0].folder.name}.set-aside-1")
     said = capsys.readouterr().err.splitlines()
     assert said == [
-        f"{done[0].folder}: predictions.csv is not what was written; set aside as {aside.name}, the run is repeated"
+        f"{done[0].folder}: predictions.csv has changed since it was written; set aside as {aside.name}, "
+        "the run is repeated"
     ]
     assert aside.is_dir()
     assert results_table(done).to_dict("records") == table
@@ -237,7 +240,7 @@ def test_the_folder_of_another_run_is_not_taken_for_this_one(done, capsys):
     with pytest.raises(DataError, match=r"config.json belongs to another run"):
         read_runs(done)
     assert run(done[0]).config["fold"] == 0
-    assert "config.json is that of another run; set aside" in capsys.readouterr().err
+    assert "config.json belongs to another run; set aside" in capsys.readouterr().err
 
 
 def test_a_prediction_is_the_class_of_the_highest_written_score(done):

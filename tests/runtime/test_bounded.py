@@ -181,7 +181,7 @@ def test_a_flipped_byte_is_a_damaged_file_or_the_same_array(tmp_path):
 def test_pipes_in_the_place_of_a_models_files_are_not_opened(tmp_path):
     os.mkfifo(tmp_path / "model.json")
     for read in (json_in, arrays_in):
-        with pytest.raises(DataError, match="is no file"):
+        with pytest.raises(DataError, match="is not a regular file"):
             read(tmp_path / "model.json")
 
 

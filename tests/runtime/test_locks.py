@@ -87,7 +87,7 @@ def test_who_waits_long_says_once_for_whom(lock, other, monkeypatch, capsys):
     with hold(lock) as mine:
         assert mine
     (said,) = capsys.readouterr().err.splitlines()
-    assert f"waiting for process {other.pid} on {platform.node()}, which is at work on fold-0" in said
+    assert f"waiting for process {other.pid} on {platform.node()}, which is working on fold-0" in said
 
 
 def test_an_error_frees_the_lock(lock):

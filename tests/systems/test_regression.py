@@ -141,8 +141,8 @@ def test_random_folds_have_equal_shares_of_low_and_high(loudness):
 @pytest.mark.parametrize(
     ("systems", "options", "named"),
     [
-        (["majority"], {"targets": ["pitch"]}, "predicts classes, not the numbers of pitch; take training-mean"),
-        (["training-mean"], {}, "is not named; give --target with one of those that have values: rate, pitch"),
+        (["majority"], {"targets": ["pitch"]}, "predicts classes, not the numbers of pitch; use training-mean"),
+        (["training-mean"], {}, "is not named; give --target with a column that has values: rate, pitch"),
         (["training-mean"], {"labels": "seven"}, "predicts numbers, not the classes of seven"),
         (["training-mean"], {"labels": "seven", "targets": ["pitch"]}, "not both"),
         (["training-mean"], {"targets": ["emotion"]}, "'emotion' is not a numeric column"),
