@@ -67,10 +67,11 @@ class Part:
     @cached_property
     def speaker_folds(self) -> tuple[SpeakerFold, ...]:
         """The folds of the corpus, restricted to the remaining speakers; folds without test speakers are dropped."""
-        genders = dict(zip(self.unfiltered.speaker, self.unfiltered.gender, strict=True))
         speakers = set(self.clips.speaker)
-        folds = [_restrict(fold, speakers) for fold in self.corpus.speaker_folds or make_speaker_folds(genders)]
-        return tuple(fold for fold in folds if fold.test)
+        folds = self.corpus.speaker_folds
+        if not folds:
+            folds = make_speaker_folds(dict(zip(self.unfiltered.speaker, self.unfiltered.gender, strict=True)))
+        return tuple(fold for fold in (_restrict(fold, speakers) for fold in folds) if fold.test)
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ def test_a_damaged_index_of_recordings_that_have_gone_is_said(copy, work, tmp_pa
     copy.rename(tmp_path / "elsewhere")
     kept = work / "index" / "iemocap"
     (kept / "index.csv").write_bytes((kept / "index.csv").read_bytes()[:-3])
-    with pytest.raises(DataError, match=f"{kept}: is damaged, and {copy} no longer exists"):
+    with pytest.raises(DataError, match=f"{kept}: is damaged, and its source {copy} no longer exists"):
         read_index(IEMOCAP)
 
 
