@@ -242,7 +242,7 @@ def test_a_bare_name_that_two_files_have_is_refused(own):
     (line,) = caught.value.args
     places = f"as {folder / 'anna' / '1.wav'} and as {folder / 'cleo' / '1.wav'}"
     assert line == (
-        f"{folder / '1.wav'}: is missing, and its name is 2 times elsewhere, {places}; put it there or take it out of "
+        f"{folder / '1.wav'}: is missing, and its name is 2 times elsewhere, {places}; put it there or remove it from "
         "the labels"
     )
 
