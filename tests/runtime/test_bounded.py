@@ -158,7 +158,7 @@ def test_many_and_doubled_arrays_and_odd_archives_are_refused(tmp_path, monkeypa
             packed.writestr("a.npy", npy("(1,)", bytes(8)))
     with pytest.raises(DataError, match="holds two arrays of one name"):
         arrays_in(path)
-    with pytest.raises(DataError, match="more than 0 MB"):
+    with pytest.raises(DataError, match="larger than 0 MB"):
         bounded.content_of(path, 10)
 
 
