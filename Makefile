@@ -1,5 +1,5 @@
-# Plain POSIX make, so that the make of any Linux or macOS will do.
-# Every path is relative and every program is started as `python -m ...`: the checkout may lie under a name with spaces.
+# POSIX make only, so that it works with the make of any Linux or macOS.
+# All paths are relative and all programs are started as `python -m ...`: the path of the checkout may contain spaces.
 .POSIX:
 .PHONY: help env report test lab lint bench fuzz reference lock ready
 
@@ -7,8 +7,8 @@ PYTHON ?= python3
 ARGS =
 
 VENV_PYTHON = .venv/bin/python
-# Settings of the caller's shell that would lead Python, pip or Jupyter away from .venv, or have every process compile all
-# modules anew: TensorFlow's alone take many seconds.
+# Unset variables that would lead Python, pip or Jupyter away from .venv, or make every process recompile all modules,
+# which takes many seconds for TensorFlow.
 CLEAN = unset PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH VIRTUAL_ENV CONDA_PREFIX JUPYTER_PATH PIP_USER PIP_TARGET PIP_PREFIX
 RUN = @$(CLEAN); exec $(VENV_PYTHON)
 
@@ -19,10 +19,10 @@ help: ## show this list
 	@echo
 	@echo 'First time: make report        another Python: make env PYTHON=python3.12'
 
-env: ready ## make .venv with the locked packages (done once, again when the lock changes)
+env: ready ## create .venv with the locked packages (needed once, and after changes of the lock file)
 	@echo ".venv is ready: $$($(VENV_PYTHON) --version). To start afresh, remove .venv and run make env."
 
-report: ready ## run the notebooks into HTML pages, by default on the demo (ARGS="--corpus ravdess")
+report: ready ## run the notebooks and write HTML pages, by default on the demo corpus (ARGS="--corpus ravdess")
 	$(RUN) -m sernb report $(ARGS)
 
 test: ready ## run the tests (ARGS="-m 'not slow'")
@@ -41,15 +41,15 @@ lint: ready ## check style, format and spelling of package, notebooks and texts
 bench: ready ## measure speed and memory
 	$(RUN) -m benchmarks $(ARGS)
 
-fuzz: ready ## read 10,000 spoiled recordings (ARGS="--files 500"), 200 through the app; kill commands 100 times
+fuzz: ready ## read 10,000 corrupted recordings (ARGS="--files 500"), upload 200; kill commands 100 times
 	$(RUN) -m benchmarks.mutations --through predict $(ARGS)
 	$(RUN) -m benchmarks.uploads
 	$(RUN) -m benchmarks.kills
 
-reference: ready ## measure what is missing among the committed results (ARGS="--list")
+reference: ready ## compute missing committed results (ARGS="--list" only lists them)
 	$(RUN) -m tools.measure $(ARGS)
 
-lock: ready ## write requirements.lock again from pyproject.toml (ARGS=--upgrade: newest versions)
+lock: ready ## update requirements.lock from pyproject.toml (ARGS=--upgrade: newest versions)
 	@$(CLEAN); set -e; \
 	new=requirements.lock.new; trap 'rm -f $$new $$new.pins' EXIT; \
 	cp requirements.lock $$new.pins; \
@@ -60,8 +60,8 @@ lock: ready ## write requirements.lock again from pyproject.toml (ARGS=--upgrade
 	  cat $$new.pins; } > $$new; \
 	mv $$new requirements.lock
 
-# .venv/.making says that work is under way, .venv/.ready that it was finished; both hold the path of the checkout.
-# A .venv left half-made, one that was moved or copied with its checkout, and one whose Python is gone are made anew.
+# .venv/.making marks an installation in progress, .venv/.ready a finished one; both contain the path of the checkout.
+# An incomplete .venv, one that was moved or copied with its checkout, and one whose Python is missing are recreated.
 ready:
 	@$(CLEAN); set -e; here=$$(pwd -P); \
 	stop() { printf 'make env: %s\n' "$$1" >&2; exit 1; }; \

@@ -1,1 +1,1 @@
-"""What ``make bench`` measures: every figure beside its reference in the same run, as a ratio."""
+"""Benchmarks and fuzz tests for maintainers."""

@@ -1,7 +1,7 @@
-"""Measure speed, each figure beside its reference in the same run: ``make bench ARGS="--corpus ravdess"``.
+"""Measure speed relative to reference implementations in the same run: ``make bench ARGS="--corpus ravdess"``.
 
-Seconds depend on the machine and on what else it does; ratios within one run are what to compare. Rows are added to
-``reports/benchmarks.csv`` with date and commit, and ``reports/benchmarks.png`` draws the ratios over time.
+Seconds depend on the machine and its load, so compare the ratios within one run. Rows are added to
+``reports/benchmarks.csv`` with date and commit, and ``reports/benchmarks.png`` shows the ratios over time.
 """
 
 import argparse
@@ -30,18 +30,18 @@ from sernb.runtime.provenance import commit
 from sernb.runtime.threads import available_cores
 
 SAVED = REPORTS / "benchmarks.csv"
-CLIPS, EPOCHS = 256, 5  # of the training that is measured; what it does once for all its epochs weighs little
+CLIPS, EPOCHS = 256, 5  # of the training benchmark; several epochs, so that one-off costs matter little
 FASTER = "times as fast"
 
-Pair = tuple[str, Callable[[], object], str, Callable[[], object]]  # what is measured, and the reference, with names
+Pair = tuple[str, Callable[[], object], str, Callable[[], object]]  # name and function, reference name and function
 
 
 def main() -> int:
-    """Run all measurements, print them, add them to ``reports/benchmarks.csv`` and draw them."""
-    parser = argparse.ArgumentParser(prog="make bench", description="Measure speed, each figure beside its reference.")
-    parser.add_argument("--corpus", help="default: ravdess where it is on disk, else demo")
+    """Run all benchmarks, print them, add them to ``reports/benchmarks.csv`` and plot them."""
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure speed relative to references.")
+    parser.add_argument("--corpus", help="default: ravdess if it is on disk, else demo")
     parser.add_argument("--data", help="folder with the recordings")
-    parser.add_argument("--repeats", type=int, default=3, help="of each measurement; the quickest counts")
+    parser.add_argument("--repeats", type=int, default=3, help="number of repeats; the fastest counts")
     options = parser.parse_args()
     try:
         corpus = get_corpus(options.corpus) if options.corpus else _default_corpus(options.data)
@@ -49,11 +49,11 @@ def main() -> int:
     except DataError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    print(f"{corpus.title}: {corpus.clips} clips, {available_cores()} cores; the quickest of {options.repeats} runs")
+    print(f"{corpus.title}: {corpus.clips} clips, {available_cores()} cores; the fastest of {options.repeats} runs")
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["SERNB_WORK"] = temporary
         pairs = [*_preparation(corpus, folder, options.data, Path(temporary)), *_network(corpus, options.data)]
-        table = pd.DataFrame([_measured(pair, options.repeats) for pair in pairs])
+        table = pd.DataFrame([_measure(pair, options.repeats) for pair in pairs])
     print(table.to_string(index=False))
     _save(
         table.assign(corpus=corpus.name, cores=available_cores(), commit=commit(), time=time.strftime("%Y-%m-%d %H:%M"))
@@ -61,10 +61,10 @@ def main() -> int:
     return 0
 
 
-def _measured(pair: Pair, repeats: int) -> dict[str, object]:
-    """Measure both in turn, so that whatever else the machine does meets both."""
-    name, action, reference, compared = pair
-    ours, theirs = zip(*((_seconds(action), _seconds(compared)) for _ in range(repeats)), strict=True)
+def _measure(pair: Pair, repeats: int) -> dict[str, object]:
+    """Measure both alternately, so that other load on the machine affects both."""
+    name, action, reference, reference_action = pair
+    ours, theirs = zip(*((_seconds(action), _seconds(reference_action)) for _ in range(repeats)), strict=True)
     ratio = min(theirs) / min(ours)
     return {
         "measurement": name,
@@ -105,7 +105,7 @@ def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Ite
     cold()
     yield "prepare, cold: read, verify sha256, log-mel, cache", cold, plain, loop
     yield "prepare on all cores", cold, "prepare on one core", _one_core()(cold)
-    # Threads that share nothing but memory: what is to be had of them on this machine.
+    # Threads that share only memory: the possible gain by threads on this machine.
     yield "arithmetic alone on all cores", _arithmetic, "arithmetic alone on one core", _one_core()(_arithmetic)
     yield "every clip from the cache", cached, plain, loop
     yield "check: every file against its sha256", lambda: check(corpus, folder), plain, loop
@@ -121,7 +121,7 @@ def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Ite
 
 
 def _network(corpus, data: str | None) -> Iterator[Pair]:
-    """Yield training from the cache and predictions of `multiscale-cnn`, beside what Keras does by itself."""
+    """Yield training from the cache and predictions of `multiscale-cnn`, compared with plain Keras."""
     from sernb.systems.learning.training import one_hot, predictions, train
     from sernb.systems.multiscale_cnn import SYSTEM, network, ready
 
@@ -133,31 +133,31 @@ def _network(corpus, data: str | None) -> Iterator[Pair]:
     model = ready(settings, network(settings, clips[0].shape, 8))
     batch = settings.batch
 
-    def trained() -> None:
+    def train_cached() -> None:
         train(model, clips, targets, [], truth[:0], epochs=EPOCHS, batch=batch, seed=0)
 
     def fit() -> None:
         model.fit(arrays, targets, epochs=EPOCHS, batch_size=batch, verbose=0)
 
-    trained()
+    train_cached()
     fit()
     name = f"training, {EPOCHS} epochs of {len(clips)} clips from the cache"
-    yield name, trained, "Keras fit on arrays in memory", fit
+    yield name, train_cached, "Keras fit on arrays in memory", fit
 
-    def heard() -> None:
+    def predict() -> None:
         predictions(model, clips)
 
-    def called() -> None:
+    def call() -> None:
         np.asarray(model(arrays, training=False))
 
-    heard()
-    called()
-    yield f"inference, {len(clips)} clips", heard, "the network called as it is, not compiled", called
+    predict()
+    call()
+    yield f"inference, {len(clips)} clips", predict, "the network called without compilation", call
 
 
 def _arithmetic() -> None:
-    """Transform noise in as many threads as there are cores: no file, no lock, nothing that they share."""
-    from scipy.fft import rfft  # gives the other threads their turn
+    """Transform noise in one thread per core, without files, locks or shared data."""
+    from scipy.fft import rfft  # releases the global interpreter lock
 
     noise = np.random.default_rng(0).standard_normal((64, 512))
     with ThreadPoolExecutor(available_cores()) as threads:
@@ -166,7 +166,7 @@ def _arithmetic() -> None:
 
 @contextmanager
 def _one_core() -> Iterator[None]:
-    """Leave this process one core, where the system can do that."""
+    """Restrict this process to one core, if the system supports it."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -179,7 +179,7 @@ def _one_core() -> Iterator[None]:
 
 
 def _plain_loop(folder: Path, index: pd.DataFrame, settings: LogMel) -> None:
-    """What most notebooks do: one file after the other, nothing kept, nothing verified."""
+    """Compute log-mels as most notebooks do: one file after the other, without cache or verification."""
     import librosa
 
     for path in index.path:
@@ -205,12 +205,12 @@ def _save(table: pd.DataFrame) -> None:
     with atomic(SAVED) as unfinished:
         rows.to_csv(unfinished, index=False)
     with atomic(SAVED.with_suffix(".png")) as unfinished:
-        _drawn(rows).savefig(unfinished, dpi=120, bbox_inches="tight")
-    print(f"added to {SAVED.name}, drawn in {SAVED.stem}.png, both in {SAVED.parent.name}/")
+        _plot(rows).savefig(unfinished, dpi=120, bbox_inches="tight")
+    print(f"added to {SAVED.name}, plotted in {SAVED.stem}.png, both in {SAVED.parent.name}/")
 
 
-def _drawn(rows: pd.DataFrame):
-    """Return a figure of each ratio over time, one panel a measurement, one line a corpus."""
+def _plot(rows: pd.DataFrame):
+    """Return a figure of the ratios over time, with one panel per measurement and one line per corpus."""
     import seaborn
 
     rows = rows.dropna(subset=["reference"])

@@ -1,10 +1,10 @@
-"""Kill the commands of the workbook at random moments: whatever is begun again must end as if nothing had happened.
+"""Kill the commands of the workbook at random moments and check that repeating them gives undisturbed results.
 
-``python -m benchmarks.kills --kills 100 --seed 0`` leads prepare, train, experiment and report through many lives on
-the demo corpus. In each life every command is killed, with all its processes, at random moments, and given again until
-it ends by itself. After each kill every finished file must be that of an undisturbed life; when a command has ended,
-no file may be missing, changed, or left over. With ``--into FOLDER`` it can be killed itself: the same command goes on
-after the last whole life.
+``python -m benchmarks.kills --kills 100 --seed 0`` runs prepare, train, experiment and report in many lives (work
+folders) on the demo corpus. In each life, every command is killed with all its processes at random moments, and
+repeated until it finishes. After each kill, every finished file must equal that of an undisturbed life; after a
+command has finished, no file may be missing, changed, or left over. With ``--into FOLDER`` the benchmark itself can be
+interrupted: the same command resumes after the last complete life.
 """
 
 import argparse
@@ -40,8 +40,8 @@ COMMANDS = {
     "report": ("report", "--systems", "majority", "--out", "{work}/report"),
 }  # fmt: skip
 UNFINISHED = (TEMPORARY, ".training", ".failed")
-SPARED = ("locks",)  # they stay, held or not
-MOMENT = ("seconds", "finished", "made")  # what files say of when they were made, and how long that took
+SPARED = ("locks",)  # lock files are never removed
+MOMENT = ("seconds", "finished", "made")  # keys with the time of creation and the computing time
 TALLY = "tally.json"
 
 
@@ -53,7 +53,7 @@ class Life:
     kills: dict[str, int] = field(default_factory=dict)
 
     def start(self, command: str) -> subprocess.Popen:
-        """Start a command with a process group of its own."""
+        """Start a command in a separate process group."""
         arguments = [argument.format(work=self.work) for argument in COMMANDS[command]]
         return subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "sernb", *arguments],
@@ -65,13 +65,13 @@ class Life:
         )
 
     def finish(self, command: str) -> float:
-        """Let a command end by itself; return the seconds that took."""
+        """Run a command to its end; return the seconds that it took."""
         started = time.perf_counter()
         _end(self.start(command), command)
         return time.perf_counter() - started
 
     def kill(self, command: str, after: float) -> bool:
-        """Start a command and kill it with all its processes; return whether it was still at work."""
+        """Start a command and kill it with all its processes; return whether it was still running."""
         process = self.start(command)
         try:
             _end(process, command, timeout=after)
@@ -82,11 +82,11 @@ class Life:
         return False
 
     def files(self) -> dict[str, str]:
-        """Return what every finished file holds, in digits, by its name."""
+        """Return a digest of the content of every finished file, by name."""
         return {path.relative_to(self.work).as_posix(): digits(path) for path in self._paths()}
 
     def leftovers(self) -> list[str]:
-        """Return the names of what only an unfinished command may have left."""
+        """Return the names of files that only an unfinished command may have left."""
         names = (path.relative_to(self.work).as_posix() for path in self.work.rglob("*"))
         return sorted(name for name in names if any(mark in name for mark in UNFINISHED))
 
@@ -104,10 +104,10 @@ def _end(process: subprocess.Popen, command: str, timeout: float | None = None) 
 
 
 def _kill(process: subprocess.Popen) -> None:
-    """Kill a process and all below it, also those that lead a session of their own, as kernels do."""
+    """Kill a process and all its descendants, including those in separate sessions, such as kernels."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        there = psutil.Process(process.pid)
-        family = [there, *there.children(recursive=True)]
+        root = psutil.Process(process.pid)
+        family = [root, *root.children(recursive=True)]
         for each in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
@@ -116,17 +116,17 @@ def _kill(process: subprocess.Popen) -> None:
 
 
 def digits(path: Path) -> str:
-    """Return digits that stand for what a file says, without when and how long."""
+    """Return a digest of the content of a file, without times and durations."""
     content = path.read_bytes()
-    with contextlib.suppress(ValueError, TypeError, LookupError, zipfile.BadZipFile):  # of one that is cut
-        content = _said(path, content)
+    with contextlib.suppress(ValueError, TypeError, LookupError, zipfile.BadZipFile):  # raised for truncated files
+        content = _without_times(path, content)
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _said(path: Path, content: bytes) -> bytes:
-    if path.name == CONTENTS and "files" in (told := json.loads(content)):  # of a run: all but the moment's own
-        told["files"].pop("provenance.json")
-        return json.dumps(told["files"]).encode()
+def _without_times(path: Path, content: bytes) -> bytes:
+    if path.name == CONTENTS and "files" in (listed := json.loads(content)):  # of a run: its provenance has times
+        listed["files"].pop("provenance.json")
+        return json.dumps(listed["files"]).encode()
     if path.suffix == ".json":
         return json.dumps({**json.loads(content), **dict.fromkeys(MOMENT)}).encode()
     if path.suffix == ".npz":
@@ -140,7 +140,7 @@ def _said(path: Path, content: bytes) -> bytes:
 
 
 def _outline(suffix: str, text: str) -> list[str]:
-    """Return what a page or notebook is made of: pictures and seconds in it depend on the moment."""
+    """Return the structure of a page or notebook, without images and durations, which vary."""
     if suffix == ".ipynb":
         notebook = json.loads(text)
         failed = [output for cell in notebook["cells"] for output in cell.get("outputs", ()) if "ename" in output]
@@ -151,43 +151,43 @@ def _outline(suffix: str, text: str) -> list[str]:
 
 
 def undisturbed(folder: Path, commands: list[str]) -> dict[str, dict]:
-    """Run the commands one after the other; return the seconds of each, and what all files hold when it has ended."""
-    life, told = Life(folder), {}
+    """Run the commands one after the other; return the seconds of each, and the digests of all files after it."""
+    life, results = Life(folder), {}
     for command in commands:
-        told[command] = {"seconds": life.finish(command), "files": life.files()}
-        print(f"undisturbed: {command} in {told[command]['seconds']:.0f} s, {len(life.files())} files", flush=True)
-    return told
+        results[command] = {"seconds": life.finish(command), "files": life.files()}
+        print(f"undisturbed: {command} in {results[command]['seconds']:.0f} s, {len(life.files())} files", flush=True)
+    return results
 
 
-def problems_of(life: Life, expected: dict[str, dict], each: int, rng: np.random.Generator) -> list[str]:
-    """Lead a life of kills; return what is not as in an undisturbed one."""
-    found = []
-    for command, told in expected.items():
+def find_problems(life: Life, expected: dict[str, dict], each: int, rng: np.random.Generator) -> list[str]:
+    """Run a life with kills; return all differences from the undisturbed one."""
+    problems = []
+    for command, result in expected.items():
         for number in range(each):
             started = time.perf_counter()
-            if not life.kill(command, rng.uniform(0, told["seconds"])):
-                if number == 0:  # the machine is quicker than it was
-                    told["seconds"] = time.perf_counter() - started
+            if not life.kill(command, rng.uniform(0, result["seconds"])):
+                if number == 0:  # the machine is faster than before
+                    result["seconds"] = time.perf_counter() - started
                 break
-            halves = [name for name, what in life.files().items() if told["files"].get(name) != what]
-            found += [f"{command}, after a kill: {name} is half-written" for name in halves]
+            different = [name for name, digest in life.files().items() if result["files"].get(name) != digest]
+            problems += [f"{command}, after a kill: {name} is half-written" for name in different]
         else:
             life.finish(command)
-        ended = life.files()
-        found += [f"{command}: {name} is missing" for name in sorted(set(told["files"]) - set(ended))]
-        found += [f"{command}: {name} differs" for name in ended if ended[name] != told["files"].get(name)]
-        found += [f"{command}: {name} is left over" for name in life.leftovers()]
-    return found
+        files = life.files()
+        problems += [f"{command}: {name} is missing" for name in sorted(set(result["files"]) - set(files))]
+        problems += [f"{command}: {name} differs" for name in files if files[name] != result["files"].get(name)]
+        problems += [f"{command}: {name} is left over" for name in life.leftovers()]
+    return problems
 
 
 def main() -> int:
-    """Run lives until there were as many kills as asked for; print what came out."""
+    """Run lives until the requested number of kills is reached; print the outcome."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kills", description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--commands", default=",".join(COMMANDS), help="default: all")
     parser.add_argument("--each", type=int, default=4, help="kills of each command in a life")
-    parser.add_argument("--into", type=Path, help="folder to go on in, and to keep (default: a temporary one)")
+    parser.add_argument("--into", type=Path, help="folder to keep and to resume from (default: a temporary one)")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = options.into or Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -199,21 +199,21 @@ def main() -> int:
         lives = tally["lives"]
         while sum(sum(life["kills"].values()) for life in lives) < options.kills:
             life = Life(_empty(folder / "life"))
-            found = problems_of(
+            problems = find_problems(
                 life, tally["expected"], options.each, np.random.default_rng([options.seed, len(lives)])
             )
-            lives.append({"kills": life.kills, "problems": found})
+            lives.append({"kills": life.kills, "problems": problems})
             with atomic(folder / TALLY) as unfinished:
                 unfinished.write_text(json.dumps(tally), "utf-8")
-            told = ", ".join(
+            kills = ", ".join(
                 f"{sum(each['kills'].get(name, 0) for each in lives)} × {name}" for name in tally["expected"]
             )
-            print(f"life {len(lives)}: {len(found)} problems; kills so far: {told}", flush=True)
-            for problem in found:
+            print(f"life {len(lives)}: {len(problems)} problems; kills so far: {kills}", flush=True)
+            for problem in problems:
                 print(f"    {problem}", flush=True)
-    problems = sum(len(life["problems"]) for life in lives)
-    print(f"{sum(sum(life['kills'].values()) for life in lives)} kills in {len(lives)} lives, {problems} problems")
-    return 1 if problems else 0
+    count = sum(len(life["problems"]) for life in lives)
+    print(f"{sum(sum(life['kills'].values()) for life in lives)} kills in {len(lives)} lives, {count} problems")
+    return 1 if count else 0
 
 
 def _empty(folder: Path) -> Path:

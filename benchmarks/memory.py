@@ -1,7 +1,7 @@
-"""How much memory the training of each network takes at its published size: ``python -m benchmarks.memory``.
+"""Measure the memory for training each network at its published size: ``python -m benchmarks.memory``.
 
-Each system trains in a process of its own, on two batches of real clips, and then answers: memory grows with the
-network and the batch, not with the number of clips, which are read when their turn comes. Prints the peak of each.
+Each system is trained in a separate process on two batches of real clips and then makes predictions. Memory depends on
+the network and the batch size, not on the number of clips, which are read on demand. Prints the peak of each system.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import pandas as pd
 from sernb.config import DataError
 from sernb.systems.registry import SYSTEMS, get_system
 
-LIMIT = 6.0  # GB that the training of any system must stay under
+LIMIT = 6.0  # GB, for the training of any system
 
 TRAINING = """
 import dataclasses, json, resource, sys, time
@@ -48,16 +48,16 @@ print(json.dumps({
 """
 
 
-def measured(system: str, corpus: str) -> dict[str, object]:
-    """Train a system on two batches in a process of its own; return what it took."""
+def measure(system: str, corpus: str) -> dict[str, object]:
+    """Train a system on two batches in a separate process; return its size, time and peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", TRAINING, system, corpus, folder]
-        ran = subprocess.run(command, env=os.environ, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
-    return {"system": system, **json.loads(ran.stdout.splitlines()[-1])}
+        process = subprocess.run(command, env=os.environ, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    return {"system": system, **json.loads(process.stdout.splitlines()[-1])}
 
 
 def main() -> int:
-    """Measure systems; return 1 if one takes too much."""
+    """Measure systems; return 1 if one exceeds the limit."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__.split("\n")[0])
     networks = [name for name in SYSTEMS if get_system(name).is_network]
     parser.add_argument("--systems", default=",".join(networks), help="default: every network")
@@ -67,7 +67,7 @@ def main() -> int:
     try:
         for name in options.systems.split(","):
             get_system(name)
-            rows.append(measured(name, options.corpus))
+            rows.append(measure(name, options.corpus))
             print(pd.DataFrame(rows[-1:]).round(2).to_string(index=False, header=len(rows) == 1), flush=True)
     except DataError as error:
         print(f"memory: {error}", file=sys.stderr)

@@ -1,8 +1,9 @@
-"""Read thousands of spoiled recordings: each must end in a valid signal or in one clear error.
+"""Read thousands of corrupted recordings: each must give a valid signal or one clear error.
 
-``python -m benchmarks.mutations`` prints what came out. It ends with 1 if a file crashed or stopped the reader, took
-more time or memory than it may, left a file or a process behind, or ended in anything else than a valid signal or one
-line that names the file. ``--through predict`` asks the bundled model, of formats that need ffmpeg as well.
+``python -m benchmarks.mutations`` prints the outcomes. The exit code is 1 if a file crashed or blocked the reader,
+exceeded the limits on time or memory, left a file or a process behind, or gave anything but a valid signal or a
+one-line error with the name of the file. ``--through predict`` uses the bundled model, and also formats that need
+ffmpeg.
 """
 
 import argparse
@@ -33,9 +34,9 @@ from sernb.prediction.formats import as_json
 from sernb.prediction.loading import load_model
 from sernb.prediction.predict import predict
 
-LONGEST_SECONDS = {"read": 1.0, "predict": 30.0}  # of one file, in processor time: it does not depend on other work
+LONGEST_SECONDS = {"read": 1.0, "predict": 30.0}  # of processor time per file, which does not depend on other load
 MOST_BYTES = 500_000_000
-HANGS_AFTER = {"read": 20.0, "predict": 120.0}  # seconds on the clock
+HANGS_AFTER = {"read": 20.0, "predict": 120.0}  # seconds of wall-clock time
 MOST_SAMPLES_A_BYTE = 8192  # a FLAC frame of silence: 65,535 samples in some 14 bytes
 
 MADE = (
@@ -45,59 +46,59 @@ MADE = (
     ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"),
 )  # fmt: skip
 REAL = (
-    "ravdess/Actor_12/03-01-06-01-02-01-12.wav",  # chunks before and after the sound
+    "ravdess/Actor_12/03-01-06-01-02-01-12.wav",  # chunks before and after the samples
     "ravdess/Actor_01/03-01-02-01-01-02-01.wav",  # stereo
     "tess/YAF_angry/YAF_germ_angry.wav",  # AIFF
     "tess/OAF_Fear/OAF_food_fear.wav",  # 96 kHz
 )
-BY_FFMPEG = (  # what it writes, and how; from a pipe: a length is nowhere named
+BY_FFMPEG = (  # output name and options; files from a pipe do not declare their length
     ("a.m4a", "aac"), ("fast.m4a", "aac -movflags +faststart"), ("parts.mp4", "aac -movflags frag_keyframe+empty_moov"),
     ("a.mov", "aac"), ("a.aac", "aac"), ("a.m4a", "alac"), ("a.webm", "libopus -ar 48000"), ("a.mka", "libvorbis"),
     ("pipe.webm", "libopus -ar 48000"), ("a.ogg", "flac"), ("a.spx", "libspeex"), ("a.wma", "wmav2"), ("a.ac3", "ac3"),
     ("pipe.mp3", "libmp3lame"), ("pipe.flac", "flac"), ("pipe.wav", "pcm_s16le"), ("a.wav", "libmp3lame"),
     ("a.wav", "adpcm_ms"), ("a.wav", "adpcm_g726 -ar 8000"), ("a.wav", "libgsm_ms -ar 8000"), ("a.flv", "aac"),
 )  # fmt: skip
-SUFFIXES = (".wav", ".m4a", ".mp3", ".ogg", ".webm", ".aac", ".flac", ".mov")  # which must not matter
+SUFFIXES = (".wav", ".m4a", ".mp3", ".ogg", ".webm", ".aac", ".flac", ".mov")  # must not matter
 NUMBERS = (0, 1, 2, 3, 7, 8, 255, 256, 4000, 65_535, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 
 
 def seeds(data: Path) -> dict[str, bytes]:
-    """Return whole recordings to spoil: one of the demo corpus, one of each container, real ones that are there."""
+    """Return intact recordings: one of the demo corpus, one of each container, and available real ones."""
     demo = min((ROOT / "data" / "demo").rglob("*.flac"))
-    found = {"demo": demo.read_bytes()}
+    originals = {"demo": demo.read_bytes()}
     time_ = np.arange(8000) / 16_000
     tone = 0.3 * np.sin(2 * np.pi * 220 * time_) + 0.01 * np.random.default_rng(0).standard_normal(8000)
     for container, subtype in MADE:
         for channels in (1, 2):
-            made = io.BytesIO()
-            soundfile.write(made, np.tile(tone[:, None], channels), 16_000, format=container, subtype=subtype)
-            found[f"{container} {subtype} {channels}"] = made.getvalue()
-    return found | {name: (data / name).read_bytes() for name in REAL if (data / name).exists()}
+            file = io.BytesIO()
+            soundfile.write(file, np.tile(tone[:, None], channels), 16_000, format=container, subtype=subtype)
+            originals[f"{container} {subtype} {channels}"] = file.getvalue()
+    return originals | {name: (data / name).read_bytes() for name in REAL if (data / name).exists()}
 
 
 def seeds_by_ffmpeg(folder: Path) -> dict[str, bytes]:
-    """Return recordings as ffmpeg writes them, of the formats that it has here; none where it is not installed."""
-    program, found = shutil.which("ffmpeg"), {}
+    """Return recordings written by ffmpeg in the formats that it supports here; empty if it is not installed."""
+    program, originals = shutil.which("ffmpeg"), {}
     demo = min((ROOT / "data" / "demo").rglob("*.flac"))
-    for name, how in BY_FFMPEG if program else ():
-        codec, *more = how.split()
+    for name, options in BY_FFMPEG if program else ():
+        codec, *more = options.split()
         path = folder / name
         target = ["-f", path.suffix[1:], "pipe:1"] if name.startswith("pipe.") else [str(path)]
         command = [program, "-v", "error", "-y", "-i", demo, "-vn", "-t", "1", "-c:a", codec, *more, *target]
-        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
-        if not done.returncode:
-            found[f"{name} {how}"] = done.stdout if name.startswith("pipe.") else path.read_bytes()
+        process = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+        if not process.returncode:
+            originals[f"{name} {options}"] = process.stdout if name.startswith("pipe.") else path.read_bytes()
         path.unlink(missing_ok=True)
-    return found
+    return originals
 
 
-def mutated(content: bytes, rng: np.random.Generator) -> bytes:
-    """Return the recording with one to three things spoiled, most of them in its header."""
-    changed = bytearray(content)
+def mutate(content: bytes, rng: np.random.Generator) -> bytes:
+    """Return the recording with one to three mutations, most of them in its header."""
+    mutated = bytearray(content)
     for _ in range(rng.integers(1, 4)):
-        change = MUTATIONS[rng.integers(len(MUTATIONS))]
-        change(changed, rng)
-    return bytes(changed)
+        mutation = MUTATIONS[rng.integers(len(MUTATIONS))]
+        mutation(mutated, rng)
+    return bytes(mutated)
 
 
 def _flip_in_header(content: bytearray, rng: np.random.Generator) -> None:
@@ -113,13 +114,13 @@ def _flip_anywhere(content: bytearray, rng: np.random.Generator) -> None:
 
 
 def _number_in_header(content: bytearray, rng: np.random.Generator) -> None:
-    """A length, sampling rate or number of channels that is 0, huge or odd."""
+    """Replace a length, sampling rate or number of channels by 0, a huge or an odd number."""
     start = int(rng.integers(max(1, min(len(content), 128))))
     _put_number(content, start, rng)
 
 
 def _number_after_name(content: bytearray, rng: np.random.Generator) -> None:
-    """The length of a chunk, wherever in the file the chunk is."""
+    """Replace the length of a chunk anywhere in the file."""
     names = [match.end() for match in re.finditer(rb"[A-Za-z_.][A-Za-z0-9_ ]{3}", bytes(content[:6000]))]
     if names:
         _put_number(content, names[rng.integers(len(names))], rng)
@@ -151,7 +152,7 @@ def _insert(content: bytearray, rng: np.random.Generator) -> None:
 
 
 def _swap(content: bytearray, rng: np.random.Generator) -> None:
-    """Chunks in another order."""
+    """Swap two parts of the file."""
     first, second, third = sorted(int(place) for place in rng.integers(min(len(content), 6000) + 1, size=3))
     content[first:third] = content[second:third] + content[first:second]
 
@@ -177,15 +178,15 @@ def outcome(path: Path, through: str = "read") -> str:
     """Return ``valid``, the kind of the error, or ``VIOLATION: …``."""
     try:
         if through == "predict":
-            return _answer(path)
+            return _predict(path)
         signal, sampling_rate = read(path)
     except AudioError as error:
         clear = len(error.args) == 1 and "\n" not in str(error) and str(error).startswith(f"{path}: ")
         return error.kind if clear and error.kind else f"VIOLATION: no clear error: {error!r}"
-    except BaseException as error:  # noqa: BLE001, RUF100 - whatever it is: the reader must not let it through
+    except BaseException as error:  # noqa: BLE001, RUF100 - any other error is a violation
         return f"VIOLATION: {type(error).__name__}: {error}"
     size = path.stat().st_size
-    sane = {
+    checks = {
         "float32": signal.dtype == np.float32,
         "one channel": signal.ndim == 1,
         "finite": bool(np.isfinite(signal).all()),
@@ -194,15 +195,16 @@ def outcome(path: Path, through: str = "read") -> str:
         "long enough": len(signal) >= SHORTEST * sampling_rate,
         "not longer than its bytes": len(signal) <= MOST_SAMPLES_A_BYTE * size,
     }
-    wrong = [name for name, holds in sane.items() if not holds]
-    return f"VIOLATION: no valid signal: not {', '.join(wrong)}" if wrong else "valid"
+    failed = [name for name, passed in checks.items() if not passed]
+    return f"VIOLATION: no valid signal: not {', '.join(failed)}" if failed else "valid"
 
 
-def _answer(path: Path) -> str:
-    found = predict(_bundled(), path, timeline=True)
-    sane = np.isfinite(found.scores).all() and abs(found.scores.sum() - 1) < 1e-6 and found.seconds >= SHORTEST
-    json.loads(as_json([(path, found)]))
-    return "valid" if sane else f"VIOLATION: no valid answer: {found.scores}"
+def _predict(path: Path) -> str:
+    prediction = predict(_bundled(), path, timeline=True)
+    scores = prediction.scores
+    is_valid = np.isfinite(scores).all() and abs(scores.sum() - 1) < 1e-6 and prediction.seconds >= SHORTEST
+    json.loads(as_json([(path, prediction)]))
+    return "valid" if is_valid else f"VIOLATION: no valid prediction: {scores}"
 
 
 _bundled = cache(load_model)
@@ -210,38 +212,38 @@ _bundled = cache(load_model)
 
 @dataclass(frozen=True)
 class Reading:
-    """What became of one spoiled recording."""
+    """The outcome of reading one corrupted recording."""
 
     seed: str
     number: int
     outcome: str
     seconds: float
-    peak: int  # bytes of memory that the reading process has held at most, up to now
+    peak: int  # bytes, peak memory of the reading process so far
 
 
 def run(files: int, seed: int, data: Path, through: str = "read") -> list[Reading]:
-    """Spoil and read ``files`` recordings in a process of their own; one that dies or hangs is replaced.
+    """Corrupt and read ``files`` recordings in a separate process, which is replaced if it dies or hangs.
 
     Args:
-        through: ``read`` for the reader alone, ``predict`` for the answer of the bundled model
+        through: ``read`` for the reader alone, ``predict`` for the bundled model
     """
     readings: list[Reading] = []
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         originals = (seeds_by_ffmpeg(Path(folder)) if through == "predict" else {}) | seeds(data)
         while len(readings) < files:
-            here, there = context.Pipe(duplex=False)
+            receiver, sender = context.Pipe(duplex=False)
             first = len(readings)
             process = context.Process(
-                target=_work, args=(there, originals, seed, first, files, folder, through), daemon=True
+                target=_work, args=(sender, originals, seed, first, files, folder, through), daemon=True
             )
             process.start()
-            there.close()
+            sender.close()
             try:
                 while len(readings) < files:
-                    waited = here.poll(HANGS_AFTER[through])
-                    readings.append(here.recv() if waited else _lost(originals, len(readings), "hangs"))
-                    if not waited:
+                    received = receiver.poll(HANGS_AFTER[through])
+                    readings.append(receiver.recv() if received else _lost(originals, len(readings), "hangs"))
+                    if not received:
                         break
             except EOFError:
                 process.join()
@@ -251,35 +253,35 @@ def run(files: int, seed: int, data: Path, through: str = "read") -> list[Readin
     return readings
 
 
-def _lost(originals: dict[str, bytes], number: int, how: str) -> Reading:
-    return Reading(list(originals)[number % len(originals)], number, f"VIOLATION: {how}", math.inf, 0)
+def _lost(originals: dict[str, bytes], number: int, problem: str) -> Reading:
+    return Reading(list(originals)[number % len(originals)], number, f"VIOLATION: {problem}", math.inf, 0)
 
 
 def _work(connection, originals: dict[str, bytes], seed: int, first: int, last: int, folder: str, through: str) -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libsndfile's decoders complain there
-    names, left = list(originals), Path(folder) / "temporary"
-    left.mkdir(exist_ok=True)
-    tempfile.tempdir = os.environ["TMPDIR"] = str(left)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libsndfile's decoders write warnings to standard error
+    names, temporary = list(originals), Path(folder) / "temporary"
+    temporary.mkdir(exist_ok=True)
+    tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
     for number in range(first, last):
         name = names[number % len(names)]
         path = Path(folder) / f"spoiled{SUFFIXES[number % len(SUFFIXES)]}"
-        path.write_bytes(mutated(originals[name], np.random.default_rng([seed, number])))
+        path.write_bytes(mutate(originals[name], np.random.default_rng([seed, number])))
         started = _processor_time()
-        found = outcome(path, through)
+        result = outcome(path, through)
         seconds = _processor_time() - started
         path.unlink()
-        peak = _most_memory()
+        peak = _peak_memory()
         if seconds > LONGEST_SECONDS[through]:
-            found = f"VIOLATION: took {seconds:.1f} s"
+            result = f"VIOLATION: took {seconds:.1f} s"
         if peak > MOST_BYTES:
-            found = f"VIOLATION: took {peak / 1e6:.0f} MB"
-        if any(left.iterdir()) or _has_children():
-            found = f"VIOLATION: left {[each.name for each in left.iterdir()] or 'a process'} behind"
-        connection.send(Reading(name, number, found, seconds, peak))
+            result = f"VIOLATION: took {peak / 1e6:.0f} MB"
+        if any(temporary.iterdir()) or _has_children():
+            result = f"VIOLATION: left {[each.name for each in temporary.iterdir()] or 'a process'} behind"
+        connection.send(Reading(name, number, result, seconds, peak))
 
 
 def _processor_time() -> float:
-    """Return the seconds that this process and those that it started have taken."""
+    """Return the processor time, in s, of this process and its children."""
     used = os.times()
     return used.user + used.system + used.children_user + used.children_system
 
@@ -293,24 +295,24 @@ def _has_children() -> bool:
         return False
 
 
-def _most_memory() -> int:
-    """Return the most bytes of memory that this process, or one that it started, has held."""
+def _peak_memory() -> int:
+    """Return the peak memory, in bytes, of this process or one of its children."""
     import resource
 
     status = Path("/proc/self/status")
-    if status.exists():  # getrusage would count what the parent held when it made this process
+    if status.exists():  # getrusage would include the memory of the parent when it started this process
         own = 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text("utf-8"))[1])
         return max(own, 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def main() -> int:
-    """Spoil, read, print what came out."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.mutations", description="Read spoiled recordings.")
+    """Corrupt and read recordings, and print the outcomes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.mutations", description="Read corrupted recordings.")
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--through", choices=list(HANGS_AFTER), default="read")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data", type=Path, help="folder with the recordings, for real ones beside the made ones")
+    parser.add_argument("--data", type=Path, help="folder with real recordings")
     options = parser.parse_args()
     readings = run(options.files, options.seed, options.data or recordings_folder(), options.through)
     counts = Counter(reading.outcome.partition(":")[0] for reading in readings)

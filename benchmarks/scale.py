@@ -1,8 +1,8 @@
-"""Prepare and begin to train on corpora of many clips: time and memory must grow with their number at most.
+"""Prepare features and start training on large corpora: time and memory may grow at most linearly with their size.
 
-``python -m benchmarks.scale --clips 1000,10000,100000`` makes corpora of links to the recordings of RAVDESS (without
-them, of the demo), each the clips over and over under the names of their speakers; prepares their log-mels; then plans
-an experiment, audits its split and hands the training part to a system. Prints seconds and peak memory of each step.
+``python -m benchmarks.scale --clips 1000,10000,100000`` makes corpora of links to the recordings of RAVDESS (else of
+the demo corpus), repeating clips and speakers; computes their log-mels; then plans an experiment, audits its split and
+passes the training part to a system. Prints seconds and peak memory of each step.
 """
 
 import argparse
@@ -22,13 +22,12 @@ from sernb.corpora.files import find_files, locate
 from sernb.corpora.local_index import read_index
 from sernb.corpora.registry import get_corpus
 
-# In a process of its own, so that peak memory is its own. A system that only looks at its first batch stands for all.
+# Runs in a separate process to measure its peak memory. The system is a stub that reads only its first batch.
 STEP = """
 import dataclasses, json, sys, time
 from pathlib import Path
 import psutil
-from sernb.runs import planning
-from sernb.runs import experiment, runner as running
+from sernb.runs import planning, runner
 from sernb.features import LogMel
 from sernb.corpora.preparation import prepare
 from sernb.corpora.pool import parse_pool
@@ -37,47 +36,48 @@ from sernb.systems.registry import get_system
 
 step, corpus = sys.argv[1:]
 if step == "start":
-    import sernb.systems.learning.training  # not counted: imports take what they take
+    import sernb.systems.learning.training  # imports are not measured
 
-def everyone():  # this process, and those that it has started
+def processes():  # this process and its children
     return [psutil.Process(), *psutil.Process().children(recursive=True)]
 
-def computed():
-    return sum(each.cpu_times().user + each.cpu_times().system for each in everyone())
+def processor_time():
+    return sum(each.cpu_times().user + each.cpu_times().system for each in processes())
 
-def peak():  # kB, of all together; at the same time or not
-    states = [Path(f"/proc/{each.pid}/status").read_text() for each in everyone()]
+def peak():  # kB, sum of the peaks of all processes
+    states = [Path(f"/proc/{each.pid}/status").read_text() for each in processes()]
     return sum(int(state.split("VmHWM:")[1].split()[0]) for state in states)
 
-started, cpu = time.perf_counter(), computed()
+started, cpu = time.perf_counter(), processor_time()
 
-class Begun(Exception): pass
+class Started(Exception): pass
 
-def begin(settings, task):
+def start(settings, task):
     assert len([task.training_examples.features[row] for row in range(64)]) == 64
-    raise Begun
+    raise Started
 
 if step == "prepare":
     prepare(parse_pool(corpus), LogMel())
 else:
-    system = dataclasses.replace(get_system("majority"), features=LogMel(), fit=begin)
-    experiment.system_named = lambda name: system
+    system = dataclasses.replace(get_system("majority"), features=LogMel(), fit=start)
+    planning.get_system = lambda name: system
     (first, *_) = planning.plan(["majority"], corpus, ["speaker-independent"], folds=[0])
-    running.prepare_for([first])
+    runner.prepare_for([first])
     try:
-        running.run(first)
-    except Begun:
+        runner.run(first)
+        raise SystemExit("the system was never started")
+    except Started:
         pass
 print(json.dumps({
     "seconds": time.perf_counter() - started,
-    "of processors": computed() - cpu,
+    "of processors": processor_time() - cpu,
     "peak MB": peak() / 1024,
 }))
 """
 
 
-def corpus_of(folder: Path, clips: int, data: str | None) -> Path:
-    """Make a corpus of links with labels, as anybody's own recordings; return its folder."""
+def make_corpus(folder: Path, clips: int, data: str | None) -> Path:
+    """Make a labelled folder of links to recordings; return it."""
     source = _source(data)
     index, home = read_index(source), locate(source, data)
     files = find_files(source, home, index)
@@ -102,15 +102,15 @@ def _source(data: str | None):
 
 
 def measure(step: str, corpus: Path, work: Path) -> dict[str, float]:
-    """Do one step in a process of its own; return its seconds, its processor time and its peak memory."""
-    done = subprocess.run(  # noqa: S603
+    """Run one step in a separate process; return its seconds, processor time and peak memory."""
+    process = subprocess.run(  # noqa: S603
         [sys.executable, "-c", STEP, step, str(corpus)],
         env=os.environ | {"SERNB_WORK": str(work)},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 def main() -> int:
@@ -118,14 +118,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.split("\n")[0])
     parser.add_argument("--clips", default="1000,10000", help="numbers of clips; 100000 take 14 GB and minutes")
     parser.add_argument("--data", help="folder with the recordings")
-    parser.add_argument("--into", help="folder for what is made, and removed at the end (default: a temporary one)")
+    parser.add_argument("--into", help="folder for temporary files (default: that of the system)")
     options = parser.parse_args()
     rows = []
     for clips in map(int, options.clips.split(",")):
         with tempfile.TemporaryDirectory(dir=options.into) as folder:
             corpus = Path(folder) / "recordings"
             corpus.mkdir()
-            corpus_of(corpus, clips, options.data)
+            make_corpus(corpus, clips, options.data)
             for name, step in (("prepare", "prepare"), ("first start", "start"), ("training starts", "start")):
                 measured = measure(step, corpus, Path(folder) / "work")
                 per_clip = 1000 * measured["of processors"] / clips

@@ -283,9 +283,7 @@ def evaluate(
     names, values, has_top3 = _scores(truth, scores, classes)
     speakers = np.zeros(len(truth)) if speakers is None else np.asarray(speakers)
     if speakers.ndim != 1 or pd.isna(speakers).any():
-        raise DataError(
-            "speakers: one name per clip is expected, none missing; omit speakers= if they are unknown"
-        )
+        raise DataError("speakers: one name per clip is expected, none missing; omit speakers= if they are unknown")
     speakers = speakers.astype(str) if speakers.dtype == object else speakers  # mixed types
     if not len(truth) == len(values) == len(speakers) or not len(truth):
         raise DataError(f"{len(truth)} truths, {len(values)} rows of scores, {len(speakers)} speakers: lengths differ")

@@ -1,4 +1,4 @@
-"""Where things lie, and how a setting becomes a name: paths, the profile of a run, digests."""
+"""Paths, profiles, the errors of the package, and digests that name caches and runs after their settings."""
 
 import dataclasses
 import hashlib
@@ -12,17 +12,17 @@ from typing import Self
 
 
 def find_checkout(package: Path) -> Path:
-    """Return the checkout whose notebooks and data belong to a package: around it, else around the current folder.
+    """Return the checkout with the notebooks and data of a package.
 
-    The second is for a package that was copied into an environment by ``pip install .``; where there is no checkout at
-    all, the folder around the package is returned.
+    The folder around the package comes first, then the current folder and its parents, for a package installed by
+    ``pip install .``. Without a checkout, the folder around the package is returned.
     """
-    around = package.resolve().parent
-    here = Path.cwd()
-    for folder in (around, here, *here.parents):
+    package_parent = package.resolve().parent
+    current = Path.cwd()
+    for folder in (package_parent, current, *current.parents):
         if _is_checkout(folder):
             return folder
-    return around
+    return package_parent
 
 
 def _is_checkout(folder: Path) -> bool:
@@ -30,7 +30,7 @@ def _is_checkout(folder: Path) -> bool:
 
 
 ROOT = find_checkout(Path(__file__).parent)
-# Where there is no checkout, nothing is put beside installed packages.
+# Without a checkout, nothing is written beside installed packages.
 DATA = ROOT / "data" if _is_checkout(ROOT) else Path("~/sernb-data")
 INDEX = Path(__file__).resolve().parent / "corpora" / "indexes"
 NOTEBOOKS = ROOT / "notebooks"
@@ -39,23 +39,23 @@ REPORTS = ROOT / "reports"
 PROFILES = ("quick", "full")
 LARGEST_SEED = 2**32 - 1
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-REPORTED = 10  # problems that an error names
+REPORTED = 10  # problems listed in one error
 
 
 class DataError(Exception):
-    """The data cannot be used as it is; each argument is one line that names it and the next step."""
+    """The data cannot be used; each argument is one line with the problem and the next step."""
 
     def __str__(self) -> str:
-        """Return the problems, one a line."""
+        """Return the problems, one per line."""
         return "\n".join(str(line) for line in self.args)
 
     def _render_traceback_(self) -> list[str]:
-        """Return what a notebook shows of it: the lines, and no traceback (read by IPython under this name)."""
+        """Return the lines a notebook shows instead of a traceback (IPython calls this method)."""
         return [f"{type(self).__name__}: {line}" for line in map(str, self.args)]
 
     @classmethod
     def of_many(cls, problems: Sequence[str], more: str) -> Self:
-        """Return an error of the first ten problems; a last line counts the others, ``more`` says where they are.
+        """Return an error with the first ten problems and a last line that counts the rest, followed by ``more``.
 
         >>> print(DataError.of_many([f"clip {number}: is missing" for number in range(12)], "more").args[-1])
         … and 2 more
@@ -75,14 +75,14 @@ def in_one_line(text: object) -> str:
 
 
 def fault_line(error: BaseException) -> str:
-    """Return one line about an error that nobody foresaw: its class, its text, the place in the code."""
+    """Return one line about an unexpected error: its class, its message, the place in the code."""
     *_, place = traceback.extract_tb(error.__traceback__)
     text = " ".join(str(error).split())[:300]
     return f"{type(error).__name__}: {text} ({Path(place.filename).name}:{place.lineno})"
 
 
 class Infeasible(DataError):  # noqa: N818
-    """These recordings do not allow what was asked for: it is left out, and all else is done."""
+    """The recordings do not allow the requested experiment: it is skipped, all others are run."""
 
 
 def recordings_folder(data: str | Path | None = None) -> Path:
@@ -91,12 +91,12 @@ def recordings_folder(data: str | Path | None = None) -> Path:
 
 
 def work_folder() -> Path:
-    """Return the folder for what can be made again (``cache/``, ``runs/``): ``$SERNB_WORK``, else ``data``."""
+    """Return the folder for results that can be recomputed (``cache/``, ``runs/``): ``$SERNB_WORK``, else ``data``."""
     return Path(os.path.expanduser(os.environ.get("SERNB_WORK") or DATA))
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file or folder of this name is none of the user's: what systems put beside copied files.
+    """Return whether a name is that of a hidden or system file, such as those left beside copied files.
 
     Examples:
         >>> [is_hidden(name) for name in ("._a.wav", ".DS_Store", "Thumbs.db", "__MACOSX", "a.wav")]
@@ -106,8 +106,8 @@ def is_hidden(name: str) -> bool:
 
 
 def plain(value: object) -> object:
-    """Return ``value`` as JSON knows it: dataclasses as ``{"type": name, field: …}``, tuples as lists."""
-    if isinstance(value, str | int | float):  # first, as names of 100,000 clips are
+    """Convert ``value`` to JSON types: dataclasses to ``{"type": name, field: …}``, tuples to lists."""
+    if isinstance(value, str | int | float):  # first, for lists of 100,000 clip names
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
@@ -120,7 +120,7 @@ def plain(value: object) -> object:
 
 
 def digest(*values: object) -> str:
-    """Return 16 hexadecimal digits that stand for ``values``: equal settings, equal name.
+    """Return 16 hexadecimal digits that identify ``values``: equal settings give equal names.
 
     Examples:
         >>> digest({"bands": 64}) == digest({"bands": 64}) != digest({"bands": 40})

@@ -124,7 +124,7 @@ def by_rule(corpus: Corpus, folder: Path, pattern: str, *, sampling_rate: int = 
     paths = [path for path in corpus.paths() if re.search(pattern, path)]
     for seed, path in enumerate(paths):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        rate = sampling_rate or corpus.rates[0]
+        rate = sampling_rate or corpus.sampling_rates[0]
         soundfile.write(folder / path, sound(seed, seconds=0.5, sampling_rate=rate), rate)
     speakers = {corpus.describe(re.fullmatch(corpus.pattern, path))["speaker"] for path in paths}
     return dataclasses.replace(corpus, paths=lambda: paths, clips=len(paths), speakers=len(speakers))

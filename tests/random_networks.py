@@ -2,14 +2,16 @@
 
 import numpy as np
 
-from sernb.encoders.whisper import Whisper, shapes_of
+from sernb.encoders.whisper import Whisper, variable_shapes
 from sernb.features import SpeechMel
 from sernb.systems.sernet import SYSTEM
 
 
 def random_encoder(rng: np.random.Generator, *, width: int = 64, blocks: int = 2) -> Whisper:
     """Return an encoder of the right shapes that nobody trained."""
-    weights = {name: rng.normal(0, 0.05, shape).astype(np.float32) for name, shape in shapes_of(width, blocks).items()}
+    weights = {
+        name: rng.normal(0, 0.05, shape).astype(np.float32) for name, shape in variable_shapes(width, blocks).items()
+    }
     return Whisper(weights)
 
 

@@ -1,4 +1,4 @@
-"""Make the bundled models again: ``python -m tools.bundled_models``, half an hour; ``--check`` changes nothing."""
+"""Train the bundled models again: ``python -m tools.bundled_models``, half an hour; ``--check`` only compares them."""
 
 import argparse
 import sys
@@ -17,24 +17,24 @@ MODELS = {BUNDLED: "functionals-ridge-robust", BUNDLED_WITH_ENCODER: "embedding-
 
 
 def differences(folder: Path, other: Path) -> list[str]:
-    """Return in which values two folders of a model differ beyond rounding; the same make gives none."""
+    """Return the values in which two folders of a model differ beyond rounding; retraining gives none."""
     first, second = ({**load_model(each).metadata} for each in (folder, other))
     for about in (first, second):
         for name in ("provenance", "weights_sha256"):
             about.pop(name)
     left, right = (dict(_leaves(about)) for about in (first, second))
-    found = sorted(left.keys() ^ right.keys())
+    different = sorted(left.keys() ^ right.keys())
     for name in left.keys() & right.keys():
         a, b = left[name], right[name]
-        numbers = isinstance(a, float | int) and isinstance(b, float | int)
-        if not (np.isclose(a, b, rtol=1e-3, atol=1e-4) if numbers else a == b):
-            found.append(f"{name}: {a} and {b}")
+        are_numbers = isinstance(a, float | int) and isinstance(b, float | int)
+        if not (np.isclose(a, b, rtol=1e-3, atol=1e-4) if are_numbers else a == b):
+            different.append(f"{name}: {a} and {b}")
     arrays = [arrays_in(each / "weights.npz") for each in (folder, other)]
     for name, values in arrays[0].items():
         scale = np.abs(values).max() or 1.0
         if name not in arrays[1] or not np.allclose(values, arrays[1][name], rtol=0, atol=1e-3 * scale):
-            found.append(f"weights: {name}")
-    return found
+            different.append(f"weights: {name}")
+    return different
 
 
 def _leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:
@@ -46,16 +46,14 @@ def _leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:
 
 
 def main() -> None:
-    """Make the bundled models, or say how they differ from a new make."""
+    """Train the bundled models, or compare them with retrained ones."""
     parser = argparse.ArgumentParser(prog="python -m tools.bundled_models", description=__doc__.partition(":")[0])
-    parser.add_argument("--corpus", default="ravdess", metavar="C", help="to train on")
-    parser.add_argument("--foreign", default="tess:available", metavar="C", help="for evaluation only")
-    parser.add_argument("--only", choices=[folder.name for folder in MODELS], help="one of the two")
-    parser.add_argument(
-        "--check", action="store_true", help="change nothing: say how the models differ from a new make"
-    )
+    parser.add_argument("--corpus", default="ravdess", metavar="C", help="training corpus")
+    parser.add_argument("--foreign", default="tess:available", metavar="C", help="additional test corpus")
+    parser.add_argument("--only", choices=[folder.name for folder in MODELS], help="one of the two models")
+    parser.add_argument("--check", action="store_true", help="change nothing: compare the models with retrained ones")
     options = parser.parse_args()
-    found = []
+    different = []
     for folder, system in MODELS.items():
         if options.only not in (None, folder.name):
             continue
@@ -63,12 +61,12 @@ def main() -> None:
             train_final_model(system, options.corpus, options.foreign, folder)
             progress_line(f"model: {folder}")
             continue
-        with tempfile.TemporaryDirectory(prefix="sernb-") as made:
-            train_final_model(system, options.corpus, options.foreign, Path(made))
-            found += [f"{folder.name}: {line}" for line in differences(folder, Path(made))]
+        with tempfile.TemporaryDirectory(prefix="sernb-") as retrained:
+            train_final_model(system, options.corpus, options.foreign, Path(retrained))
+            different += [f"{folder.name}: {line}" for line in differences(folder, Path(retrained))]
     if options.check:
-        progress_line("\n".join(found) or "made again, nothing differs")
-    sys.exit(bool(found))
+        progress_line("\n".join(different) or "retrained, nothing differs")
+    sys.exit(bool(different))
 
 
 if __name__ == "__main__":

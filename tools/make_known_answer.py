@@ -1,25 +1,25 @@
-"""Make the known answer of an encoder, for its record: ``python tools/make_known_answer.py whisper-small``.
+"""Compute the known embedding of an encoder for its record: ``python tools/make_known_answer.py whisper-small``.
 
-The file must have the published sha256. What is printed goes into ``sernb/encoders/registry.py``, after the final layer
-was compared with an independent implementation, as ``tests/test_encoders.py`` does.
+The file must have the published sha256. Copy the output to ``sernb/encoders/registry.py`` after comparing the final
+layer with an independent implementation, as ``tests/encoders/test_encoders.py`` does.
 """
 
 import sys
 
 from sernb.config import DataError
-from sernb.encoders.loading import answer_of, encoder_named, known_of
+from sernb.encoders.loading import embed_clip, load_encoder, select_known
 from sernb.encoders.registry import record_of
 
 
 def main() -> int:
-    """Print the known answer of each encoder that is named."""
+    """Print the known embedding of each encoder named on the command line."""
     for name in sys.argv[1:]:
         try:
-            encoder = encoder_named(record_of(name).name)
+            encoder = load_encoder(record_of(name).name)
         except DataError as error:
             print(error, file=sys.stderr)
             return 1
-        print(f"{name}: {known_of(answer_of(encoder))}")
+        print(f"{name}: {select_known(embed_clip(encoder))}")
     return 0
 
 

@@ -1,8 +1,8 @@
-"""Measure what is missing among the committed results: ``make reference``, in order of cost, resumable.
+"""Compute the missing committed results: ``make reference``, cheapest first, resumable.
 
-Each cell is one call of ``sernb experiment``; when it is finished its rows replace those of the same system, protocol,
-seed and corpus in ``reports/reference``. A cell is missing where a row of it is not there, names code that never was in
-a commit, or an older recipe of its system. Minutes are of two cores; a call that is stopped goes on where it was.
+Each cell is one call of ``sernb experiment``. When it is finished, its rows replace those of the same system, protocol,
+seed and corpus in ``reports/reference``. A cell is missing if one of its rows does not exist, or was made by
+uncommitted code or an older recipe of the system. Minutes are for two cores; an interrupted call is resumed.
 """
 
 import argparse
@@ -26,9 +26,9 @@ KEY = ("System", "Protocol", "Seed", "Corpus")
 
 @dataclass(frozen=True)
 class Cell:
-    """One call of ``sernb experiment``, of one seed."""
+    """One call of ``sernb experiment`` with one seed."""
 
-    file: str  # in reports/reference, without .csv
+    file: str  # name in reports/reference without .csv
     systems: str
     protocol: str
     minutes: float
@@ -39,7 +39,7 @@ class Cell:
 
     @property
     def command(self) -> list[str]:
-        """What is given to ``sernb``."""
+        """The arguments of ``sernb``."""
         words = ["experiment", "--systems", self.systems, "--corpus", self.corpus, "--protocol", self.protocol]
         words += [*self.options, *(["--folds", self.folds] if self.folds else [])]
         return [*words, *(["--seeds", str(self.seed)] if self.seed else [])]
@@ -58,7 +58,7 @@ def _cells() -> Iterator[Cell]:
     yield Cell("tess", tess, NORMALISED, 1, corpus="tess:available")
     yield Cell("ravdess_sernet", "sernet,sernet-functionals", PUBLISHED, 30)
     yield Cell("ravdess", "multiscale-cnn", PUBLISHED, 80)
-    # Full size: the whole of what was published, then as many speaker-independent folds as time gives.
+    # Full size: all folds as published, then as many speaker-independent folds as time allows.
     yield Cell("ravdess_full", "feature-cnn", PUBLISHED, 25)
     yield Cell("ravdess_full", "feature-cnn", INDEPENDENT, 120)
     yield Cell("ravdess_full", "multitask-cnn", PUBLISHED, 180)
@@ -81,11 +81,11 @@ CELLS = tuple(sorted(_cells(), key=lambda cell: cell.minutes))
 
 
 def missing(cell: Cell, rows: pd.DataFrame) -> list[str]:
-    """Return the systems of a cell that have no good row among the committed ones."""
-    good = rows[~uncommitted(rows)]
-    chosen = (good.Corpus == cell.corpus) & (good.Protocol == cell.protocol) & (good.Seed == str(cell.seed))
-    recipe = good[chosen].set_index("System").get("Recipe", pd.Series(dtype=str))
-    # Rows without a recipe are older than its number: they are of the first.
+    """Return the systems of a cell without a valid committed row."""
+    valid = rows[~uncommitted(rows)]
+    in_cell = (valid.Corpus == cell.corpus) & (valid.Protocol == cell.protocol) & (valid.Seed == str(cell.seed))
+    recipe = valid[in_cell].set_index("System").get("Recipe", pd.Series(dtype=str))
+    # Rows without a recipe number were made by recipe 1.
     return [name for name in cell.systems.split(",") if (recipe.get(name, "0") or "1") != _recipe(name)]
 
 
@@ -94,10 +94,10 @@ def _recipe(name: str) -> str:
 
 
 def measure(cell: Cell) -> None:
-    """Run a cell and put its rows into the committed file.
+    """Run a cell and write its rows to the committed file.
 
     Raises:
-        subprocess.CalledProcessError: if a training fails, or the code is not that of a commit
+        subprocess.CalledProcessError: if a training fails, or the code is not committed
     """
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / "rows.csv"
@@ -106,7 +106,7 @@ def measure(cell: Cell) -> None:
 
 
 def put(fresh: Path, committed: Path, seed: int = 0) -> None:
-    """Put rows into a file of committed ones, each in the place of the row that it replaces, else at the end."""
+    """Write rows to a file of committed ones, in place of the rows that they replace, else at the end."""
     new = pd.read_csv(fresh, dtype=str, keep_default_na=False)
     if not committed.exists():
         old = pd.DataFrame(columns=new.columns)
@@ -117,25 +117,25 @@ def put(fresh: Path, committed: Path, seed: int = 0) -> None:
     every = pd.concat([old, new], ignore_index=True).fillna("")
     names = [name for name in every if name in KEY or name.startswith("--")]
     keys = [tuple(row) for row in every[names].to_numpy()]
-    last = {key: at for at, key in enumerate(keys)}  # of what is there twice, the later row …
-    order = [last[key] for key in dict.fromkeys(keys)]  # … in the place of the earlier
+    last = {key: position for position, key in enumerate(keys)}  # the later one of two rows with the same key …
+    order = [last[key] for key in dict.fromkeys(keys)]  # … replaces the earlier one
     with atomic(committed) as unfinished:
         every.loc[order].to_csv(unfinished, index=False)
 
 
 def main() -> None:
-    """List what is missing, or measure it."""
+    """List or compute the missing results."""
     parser = argparse.ArgumentParser(prog="python -m tools.measure", description=__doc__.splitlines()[0])
-    parser.add_argument("--list", action="store_true", help="say what is missing, and what it takes")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="leave out what takes longer (two cores)")
-    parser.add_argument("--only", default="", metavar="NAME", help="systems or files with this in their name")
+    parser.add_argument("--list", action="store_true", help="only list the missing results and their cost")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="skip longer calls (minutes on two cores)")
+    parser.add_argument("--only", default="", metavar="NAME", help="only systems or files with this text in their name")
     options = parser.parse_args()
     for cell in CELLS:
         if cell.minutes > options.minutes or options.only not in f"{cell.systems} {cell.file}":
             continue
-        if not (lacking := missing(cell, read_rows())):
+        if not (systems := missing(cell, read_rows())):
             continue
-        line = f"{', '.join(lacking)} {cell.protocol} on {cell.corpus}, seed {cell.seed}, about {cell.minutes:g} min"
+        line = f"{', '.join(systems)} {cell.protocol} on {cell.corpus}, seed {cell.seed}, about {cell.minutes:g} min"
         progress_line(line)
         if not options.list:
             measure(cell)

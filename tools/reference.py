@@ -1,4 +1,4 @@
-"""The committed results → the texts that show them: ``python -m tools.reference`` writes them anew.
+"""Update the texts that show committed results: ``python -m tools.reference``.
 
 Tables are found by their first line, scores in prose by their marks (:mod:`tools.statements`).
 """
@@ -22,7 +22,7 @@ HEADING = (
 )
 SIDE_BY_SIDE_HEADING = "| system | speakers shared | speaker-independent | speaker-normalised | chance | classes |"
 TABLES = {ROOT / "README.md": SIDE_BY_SIDE_HEADING, REFERENCE / "README.md": HEADING}
-# The tables of the reference results: a corpus, and whether systems made smaller or shorter are in it.
+# The tables of the reference results: a corpus, and whether they show reduced systems (None: all systems).
 PARTS = (("ravdess", False), ("ravdess", True), ("tess:available", None), ("ravdess+tess:available", None))
 MATTER = (  # the rows of README.md
     "statistics-svm",
@@ -36,23 +36,23 @@ MATTER = (  # the rows of README.md
     "embedding-ridge",
     "embedding-pair-functionals",
 )
-LESS = (f"-{REDUCED}", "-short")  # ends of names: fewer units or epochs than published
-# What must be known of a row, by system and protocol; each text that shows the row tells it behind the same sign.
+LESS = (f"-{REDUCED}", "-short")  # suffixes of system names: fewer units or epochs than published
+# Signs of notes on rows, by system and protocol; each text that shows such a row explains its sign.
 NOTES = {("adaptive-ridge", "as-published"): "†", ("rezonet-narrow", ""): "‡"}
 STRICT = "speaker-independent"
 MARK = " (uncommitted code)"
 
 
 def side_by_side(table: pd.DataFrame, systems: Sequence[str] = MATTER) -> str:
-    """Return UAR of some systems as Markdown, a row each, the protocols beside each other."""
+    """Return the UAR of some systems as a Markdown table with one row per system and one column per protocol."""
     lines = [SIDE_BY_SIDE_HEADING, "|" + " --- |" * SIDE_BY_SIDE_HEADING.count(" |")]
     for system in systems:
         rows = table[table.System == system]
         by_protocol = {row["Protocol"]: row for row in rows.to_dict("records")}
         cells = (_short(by_protocol[name]) if name in by_protocol else "–" for name in COMPARED)
         floors, classes = (", ".join(sorted(set(rows[name]))) for name in ("UAR floor", "Classes"))
-        marked = f"`{system}`{MARK * bool(uncommitted(rows).any())}"
-        lines.append(f"| {' | '.join((marked, *cells, floors, classes))} |")
+        name = f"`{system}`{MARK * bool(uncommitted(rows).any())}"
+        lines.append(f"| {' | '.join((name, *cells, floors, classes))} |")
     return "\n".join(lines)
 
 
@@ -64,13 +64,13 @@ def _short(row: dict[str, str]) -> str:
 
 
 def heading(row: Mapping[str, str]) -> str:
-    """Return how tables name the protocol of a row: see :meth:`sernb.systems.base.System.heading`."""
+    """Return the name of a row's protocol in tables, see :meth:`sernb.systems.base.System.heading`."""
     corpora = [part.partition(":")[0] for part in row["Corpus"].split("+")]
     return get_system(row["System"]).heading(row["Protocol"], corpora)
 
 
 def _uar(row: dict[str, str]) -> str:
-    """Return UAR with its interval, in bold where speakers are kept apart, and the sign of a note."""
+    """Return UAR with its interval, in bold under the speaker-independent protocol, and the sign of a note."""
     value, _, interval = row["UAR"].partition(" ")
     shown = f"**{value}** {interval}" if row["Protocol"] == STRICT else row["UAR"]
     notes = [sign for (system, where), sign in NOTES.items() if system == row["System"] and where in row["Protocol"]]
@@ -78,10 +78,10 @@ def _uar(row: dict[str, str]) -> str:
 
 
 def markdown(table: pd.DataFrame, less: bool | None = None) -> str:
-    """Return the results of systems that use audio, as Markdown; systems together, strict scores in bold.
+    """Return the results of systems that use audio as a Markdown table, grouped by system.
 
     Args:
-        less: whether systems made smaller or shorter than published are shown, alone; None: all
+        less: show only systems smaller or shorter than published (True), only others (False), or all (None)
     """
     lines = [HEADING, "|" + " --- |" * HEADING.count(" |")]
     shown = table.System.str.endswith(LESS) == less if less is not None else table.System == table.System
@@ -115,7 +115,7 @@ def _place(protocol: str) -> int:
 
 
 def tables_in(text: str, heading: str) -> list[str]:
-    """Return the tables of a text that begin with a line.
+    """Return the tables of a text with the given first line.
 
     Raises:
         DataError: if there is none
@@ -124,15 +124,15 @@ def tables_in(text: str, heading: str) -> list[str]:
 
 
 def _pieces(text: str, heading: str) -> list[str]:
-    """Cut a text into what stands between tables and, at odd positions, the tables."""
+    """Split a text into the tables, at odd positions, and the text between them."""
     pieces = re.split(rf"^({re.escape(heading)}(?:\n\|.*)*)", text, flags=re.MULTILINE)
     if len(pieces) == 1:
-        raise DataError(f"no results table begins with {heading!r}; put this line where it belongs")
+        raise DataError(f"no results table begins with {heading!r}; insert this line in its place")
     return pieces
 
 
 def updated(text: str, heading: str) -> str:
-    """Return a text with the committed results in its tables, those of ``PARTS`` or the one of README.md.
+    """Return a text with updated tables: those of ``PARTS``, or the one of README.md.
 
     Raises:
         DataError: if it has no table
@@ -148,7 +148,7 @@ def updated(text: str, heading: str) -> str:
 
 
 def update() -> None:
-    """Put the committed results into the texts that show them."""
+    """Update all texts that show committed results."""
     from tools.statements import filled
 
     for path, heading in TABLES.items():

@@ -1,17 +1,18 @@
-"""Scores in prose: a mark names the committed row that a score comes from, and the score is written from it.
+"""Scores in prose: a mark refers to a committed row, and the score is filled in from this row.
 
-``<!--= functionals-ridge speaker-independent UAR-->65.9 [61.4, 70.3]<!--/-->`` shows the score alone. A mark names:
+``<!--= functionals-ridge speaker-independent UAR-->65.9 [61.4, 70.3]<!--/-->`` is displayed as the score alone. A mark
+can refer to:
 
-- ``[CORPUS:]SYSTEM PROTOCOL COLUMN``: the cell of the table of results; ``… value`` without interval, ``… spread`` with
-  the standard deviation over seeds instead; CORPUS is ``ravdess`` where nothing is said, else one of ``CORPORA``
+- ``[CORPUS:]SYSTEM PROTOCOL COLUMN``: a cell of the table of results; ``… value`` without interval, ``… spread`` with
+  the standard deviation over seeds instead; CORPUS is one of ``CORPORA``, by default ``ravdess``
 - ``ROW - ROW``: the difference of two values, in points
-- ``test FIRST SECOND PROTOCOL``: by how much the second is better on the committed page of comparisons; ``… p`` and
-  ``… holm`` its p value, as it is and corrected for all pairs of the page
+- ``test FIRST SECOND PROTOCOL``: the lead of the second system on the committed page of comparisons; ``… p`` and
+  ``… holm`` its p value, uncorrected and corrected for all pairs of the page
 - ``literature NAME``: a score of :mod:`sernb.results.literature`
-- ``model PATH``, ``encoder-model PATH``: an entry of the scores of a bundled model, without an encoder or with, such as
+- ``model PATH``, ``encoder-model PATH``: a score of a bundled model, without or with an encoder, such as
   ``foreign/UAR``; ``… value`` without interval
-- ``corpus NAME FIELD``: a count of a corpus record, ``clips`` or ``speakers``
-- ``full size``: the published systems that have rows at full size and length
+- ``corpus NAME FIELD``: a count in a corpus record, ``clips`` or ``speakers``
+- ``full size``: the published systems with rows at full size and length
 """
 
 import json
@@ -40,9 +41,9 @@ CORPORA_HEADING = (
 PAGE = "60_compare_systems.html"
 BUNDLED = {"model": BUNDLED, "encoder-model": BUNDLED_WITH_ENCODER}
 _VALUE = re.compile(r"[\d.]+")
-# What belongs to a score, and stands nowhere outside of marks: 65.9, [61.4, ± 0.4, p = 0.01, 5 %, 3 points, 1440 …
+# Parts of scores, which are not allowed outside marks: 65.9, [61.4, ± 0.4, p = 0.01, 5 %, 3 points, 1440 …
 UNMARKED = re.compile(r"\d\.\d|\[[−-]?\d|±|\bp [=<]|\d\s%|\d\spoints?\b|\d{3,}")
-# … but for these, which are no scores
+# … except these, which are not scores
 ALLOWED = re.compile(
     r"CC BY-NC-SA 4\.0|"
     r'the 95 % interval|"5 seeds\s±"|Python 3\.\d\d, 3\.\d\d or 3\.\d\d|wav2vec 2\.0|\(?\b20[12]\d\b[);,]'
@@ -50,27 +51,27 @@ ALLOWED = re.compile(
 
 
 def filled(text: str) -> str:
-    """Return a text with the score of every mark written anew.
+    """Return a text with the score of every mark filled in.
 
     Raises:
-        DataError: if a mark names nothing that is committed
+        DataError: if a mark does not refer to a committed score
     """
     return MARK.sub(lambda mark: f"<!--= {mark[1]}-->{score(mark[1])}<!--/-->", text)
 
 
 def score(key: str) -> str:
-    """Return what a mark stands for.
+    """Return the score of a mark.
 
     Raises:
-        DataError: if it names nothing that is committed
+        DataError: if it does not refer to a committed score
     """
     kind, _, rest = key.partition(" ")
     try:
         if kind == "test":
             return _test(*rest.split())
         if kind == "literature":
-            (found,) = (each.value for each in LITERATURE if (each.name, each.corpus) == (rest, "ravdess"))
-            return f"{100 * found:.1f}"
+            (value,) = (each.value for each in LITERATURE if (each.name, each.corpus) == (rest, "ravdess"))
+            return f"{100 * value:.1f}"
         if kind in BUNDLED:
             about = json.loads((BUNDLED[kind] / "model.json").read_text("utf-8"))
             entry = _entry(about["figures"], rest.removesuffix(" value"))
@@ -85,12 +86,12 @@ def score(key: str) -> str:
         return _cell(*key.split(" ", 2))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{key!r}: names no committed score ({error}); tools/statements.py says what can be named"
+            f"{key!r}: is not a committed score ({error}); see tools/statements.py for possible marks"
         ) from error
 
 
 def unmarked(text: str) -> list[str]:
-    """Return the lines of a text that hold a score outside of marks; generated tables, code and addresses aside."""
+    """Return the lines of a text with a score outside marks, ignoring generated tables, code and addresses."""
     for heading in (HEADING, SIDE_BY_SIDE_HEADING, CORPORA_HEADING):
         text = re.sub(rf"^{re.escape(heading)}(\n\|.*)*", "", text, flags=re.MULTILINE)
     text = MARK.sub("", re.sub(r"<img[^>]*>", "", text))
@@ -115,34 +116,34 @@ def _cell(system: str, protocol: str, column: str) -> str:
 
 @cache
 def _tests() -> dict[tuple[str, str, str], dict[str, str]]:
-    """Return the paired tests of the committed page, by first, second and protocol."""
+    """Return the paired tests of the committed page, by first system, second system and protocol."""
     import bs4
 
     page = bs4.BeautifulSoup((REFERENCE / PAGE).read_text("utf-8"), "html.parser")
-    found = {}
+    tests = {}
     for table in page.find_all("table"):
         header, *rows = ([cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])]
                          for row in table.find_all("tr"))  # fmt: skip
         if header[:2] == ["First", "Second"]:
             protocol = table.caption.get_text(strip=True).partition(":")[0]
-            found |= {(row[0], row[1], protocol): dict(zip(header, row, strict=True)) for row in rows}
-    return found
+            tests |= {(row[0], row[1], protocol): dict(zip(header, row, strict=True)) for row in rows}
+    return tests
 
 
-def _test(first: str, second: str, protocol: str, what: str = "") -> str:
-    column = {"": "Second better by (points of UAR)", "p": "p", "holm": "p (Holm)"}[what]
+def _test(first: str, second: str, protocol: str, value: str = "") -> str:
+    column = {"": "Second better by (points of UAR)", "p": "p", "holm": "p (Holm)"}[value]
     cell = _tests()[first, second, protocol][column]
-    return f"p {'' if cell.startswith('<') else '= '}{cell}" if what else cell
+    return f"p {'' if cell.startswith('<') else '= '}{cell}" if value else cell
 
 
 def _entry(entries: dict, path: str) -> str:
     for name in path.split("/"):
         entries = entries[name]
     if not isinstance(entries, str):
-        raise TypeError(f"{path} is no score")
+        raise TypeError(f"{path} is not a score")
     return entries
 
 
 def _measured() -> set[str]:
-    every = read_rows()
-    return set(every.System[every.Corpus == "ravdess"])
+    rows = read_rows()
+    return set(rows.System[rows.Corpus == "ravdess"])

@@ -27,7 +27,7 @@ def corpora() -> None:
             if (available := len(find_files(corpus, folder, list_clips(corpus, folder)))) < corpus.clips:
                 availability += f", {available} of {corpus.clips} clips"
         except DataError:
-            fetched = corpus.archive or corpus.files_at
+            fetched = corpus.archive or corpus.files_url
             availability = f"not on disk; {f'run `sernb fetch {corpus.name}`, or ' * bool(fetched)}get {corpus.get}"
         print(f"{corpus.name}: {corpus.clips} clips, {corpus.speakers} speakers, {len(corpus.emotions)} emotions")
         print(f"    {corpus.about}\n    licence: {corpus.licence}\n    {availability}")
@@ -36,9 +36,9 @@ def corpora() -> None:
 @command()
 def encoders() -> None:
     """List pretrained speech encoders with licence and availability on disk."""
-    from sernb.encoders.fetching import lines_of_encoders
+    from sernb.encoders.fetching import format_encoders
 
-    print("\n".join(lines_of_encoders()))
+    print("\n".join(format_encoders()))
 
 
 @command()

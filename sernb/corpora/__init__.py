@@ -1,1 +1,1 @@
-"""Corpora: records of what was published, the index of every clip, and the check of a copy against it."""
+"""Corpora: published metadata, the index of all clips, and the check of a copy against it."""

@@ -1,9 +1,9 @@
-"""Write the committed index of a corpus anew, ``sernb/corpora/indexes/<corpus>.csv``.
+"""Rewrite the committed index of a corpus, ``sernb/corpora/indexes/<corpus>.csv``.
 
     python -m sernb.corpora CORPUS --recordings DIR [--tables DIR]
     python -m sernb.corpora CORPUS --manifest FILE [--recordings DIR] [--tables DIR]
 
-A manifest is a CSV with the columns path, size and sha256 of every file as published.
+A manifest is a CSV file with the columns path, size and sha256, one row per published file.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from sernb.runtime.files import atomic
 
 def main(arguments: list[str] | None = None) -> None:
     """Write the index of one corpus."""
-    parser = argparse.ArgumentParser(prog="python -m sernb.corpora", description="Write the index of a corpus anew.")
+    parser = argparse.ArgumentParser(prog="python -m sernb.corpora", description="Rewrite the index of a corpus.")
     parser.add_argument("corpus")
-    parser.add_argument("--manifest", type=Path, metavar="FILE", help="published paths, sizes and checksums")
-    parser.add_argument("--recordings", type=Path, metavar="DIR", help="folder with the recordings, or some of them")
-    parser.add_argument("--tables", type=Path, metavar="DIR", help="folder of the publishers' own tables")
+    parser.add_argument("--manifest", type=Path, metavar="FILE", help="CSV with published paths, sizes and checksums")
+    parser.add_argument("--recordings", type=Path, metavar="DIR", help="folder with all or some of the recordings")
+    parser.add_argument("--tables", type=Path, metavar="DIR", help="folder with the publishers' metadata tables")
     options = parser.parse_args(arguments)
     corpus = get_corpus(options.corpus)
     if options.manifest:

@@ -1,4 +1,4 @@
-"""How much of a corpus is on this machine: all of its recordings, some, or only what the workbook knows of it."""
+"""How much of a corpus is available on this machine: all recordings, some of them, or only the index."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,45 +17,48 @@ from sernb.corpora.registry import get_corpus
 
 @dataclass(frozen=True)
 class Availability:
-    """A corpus, and how much of it is here."""
+    """A corpus and those of its clips whose recordings are available."""
 
     corpus: Corpus
-    index: pd.DataFrame | None  # every published clip; None where it is made from a copy, and there is none
-    pool: Pool | None  # the clips whose recordings are here; None without any
-    folder: Path | None  # where they lie
+    index: pd.DataFrame | None  # all published clips; None if the index is built from a copy and there is no copy
+    pool: Pool | None  # the clips whose recordings are available; None if there are none
+    folder: Path | None  # their folder
 
     @property
     def clips(self) -> pd.DataFrame:
-        """The clips to look at: those whose recordings are here; without any all that were published, if known."""
+        """The available clips; if there are none, all published clips, as far as they are known."""
         if self.pool:
             return self.pool.index
         return pd.DataFrame(columns=list(INDEX_COLUMNS)) if self.index is None else self.index
 
     @property
     def summary(self) -> str:
-        """One line or two: how many of the published clips are here, and how to get the others."""
-        here, published = self.pool.clips if self.pool else 0, self.corpus.clips
-        if here == published:
-            return f"All {published} clips of {self.corpus.title} are here."
+        """One or two lines: how many of the published clips are available, and how to get the others."""
+        available, published = self.pool.clips if self.pool else 0, self.corpus.clips
+        if available == published:
+            return f"All {published} clips of {self.corpus.title} are available."
         own = self.corpus.own
-        get = f"The others belong into {self.corpus.home}" if own else f"To get them: sernb fetch {self.corpus.name}"
-        if here:
-            return f"{here} of {published} clips of {self.corpus.title} are here; this page is about those.\n{get}"
-        known = "nothing can be counted yet" if self.index is None else "what follows is from the published index"
-        return f"No recording of {self.corpus.title} is here: {known}.\n{get}"
+        advice = f"Put the others into {self.corpus.home}" if own else f"To get them: sernb fetch {self.corpus.name}"
+        if available:
+            return (
+                f"{available} of {published} clips of {self.corpus.title} are available; this page covers only these."
+                f"\n{advice}"
+            )
+        basis = "there is no index to describe yet" if self.index is None else "this page describes the published index"
+        return f"No recording of {self.corpus.title} is available: {basis}.\n{advice}"
 
     @property
     def recordings(self) -> str:
-        """Sixteen digits that stand for the recordings here; ``none`` without any."""
+        """Sixteen digits that identify the available recordings; ``none`` if there are none."""
         return fingerprint_index(self.pool.index) if self.pool else "none"
 
 
 def find_available(name: str, data: str | Path | None = None) -> Availability:
-    """Return how much of a corpus is here; that there is nothing is no error.
+    """Return which clips of a corpus are available; an absent corpus is not an error.
 
     Args:
-        name: of the corpus
-        data: the folder of the recordings, see :func:`sernb.corpora.locate`
+        name: name of the corpus
+        data: folder of the recordings, see :func:`sernb.corpora.files.locate`
 
     Raises:
         DataError: if the name is unknown
@@ -63,7 +66,7 @@ def find_available(name: str, data: str | Path | None = None) -> Availability:
     corpus = get_corpus(name)
     index = folder = pool = None
     try:
-        with suppress(DataError if not corpus.committed else ()):  # of an incomplete copy there is a part
+        with suppress(DataError if not corpus.committed else ()):  # an incomplete copy still gives a pool below
             index = read_index(corpus, data)
         folder = locate(corpus, data)
         pool = parse_pool(f"{name}:{AVAILABLE}", data)

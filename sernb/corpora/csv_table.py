@@ -1,8 +1,8 @@
-"""Tables that people wrote: a CSV file → rows by column, read strictly, with the line of everything that is odd.
+"""Read CSV tables written by people: strictly, with the line number in every error.
 
-Spreadsheets differ in what parts the cells (comma, semicolon, tab, bar), in the coding (UTF-8 with or without a byte
-order mark, UTF-16) and in what they add (a line ``sep=;``, empty cells at the end of lines): all that is read. What
-could be understood in two ways is refused: a column that is there twice, a quote that is not closed, a cell too many.
+Spreadsheets differ in the delimiter (comma, semicolon, tab, bar), the encoding (UTF-8 with or without a byte order
+mark, UTF-16) and in what they add (a line ``sep=;``, empty cells at the end of lines); all of these are read.
+Ambiguous tables are refused: a duplicate column, an unclosed quote, an extra cell.
 """
 
 import codecs
@@ -23,28 +23,29 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True)
 class CsvTable:
-    """Rows of a table, cells without spaces around them, Unicode in its composed form (NFC)."""
+    """Rows of a table; cells are stripped and in Unicode NFC."""
 
-    columns: tuple[str, ...]  # small letters, in the order of the file; those without a name are left out
-    rows: tuple[tuple[int, dict[str, str]], ...]  # line in the file, cells by column; lines without content left out
+    columns: tuple[str, ...]  # lower case, in the order of the file, without unnamed columns
+    rows: tuple[tuple[int, dict[str, str]], ...]  # line number in the file and cells by column, without empty lines
 
 
 def read_csv_table(file: Path, known: Sequence[str]) -> CsvTable:
-    """Read a table with a line of column names.
+    """Read a table with a header line.
 
     Args:
-        known: columns that mean something; others may be there, even twice
+        known: columns with a meaning; other columns may be present, even twice
 
     Raises:
-        DataError: if it cannot be read as text, or a line of it cannot be understood
+        DataError: if the file is not text or a line cannot be parsed
     """
-    text = _text(file)
+    text = _read_text(file)
     lines, first = io.StringIO(text, newline=""), 0
     delimiter = ""
-    if said := re.match(r'"?sep=(.)"?[^\S\r\n]*(?:\r\n?|\n|$)', text, re.IGNORECASE):  # as Excel writes and reads it
-        delimiter, first = said[1], 1
-        lines.seek(said.end())
-    delimiter = delimiter or _delimiter(text, known)
+    # Excel reads and writes this line.
+    if declaration := re.match(r'"?sep=(.)"?[^\S\r\n]*(?:\r\n?|\n|$)', text, re.IGNORECASE):
+        delimiter, first = declaration[1], 1
+        lines.seek(declaration.end())
+    delimiter = delimiter or _guess_delimiter(text, known)
     reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
     columns: list[str] = []
     rows = []
@@ -54,67 +55,69 @@ def read_csv_table(file: Path, known: Sequence[str]) -> CsvTable:
             if not any(cells):
                 continue
             if columns:
-                rows.append((line, _row(cells, columns, known, f"{file}, line {line}", delimiter)))
+                rows.append((line, _parse_row(cells, columns, known, f"{file}, line {line}", delimiter)))
             else:
-                columns = _columns(cells, known, file)
+                columns = _parse_header(cells, known, file)
     except csv.Error as error:
-        found = "a quote is not closed" if "unexpected end" in str(error) else f"cannot be read ({error})"
+        problem = "a quote is not closed" if "unexpected end" in str(error) else f"cannot be read ({error})"
         raise DataError(
-            f"{file}, line {first + reader.line_num}: {found}; correct it, or save it as CSV anew"
+            f"{file}, line {first + reader.line_num}: {problem}; correct it, or save the table as CSV again"
         ) from error
     return CsvTable(tuple(filter(None, columns)), tuple(rows))
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         if not file.is_file():
-            kind = "is no file that can be read" if file.exists() else "there is no such file"
-            raise DataError(f"{file}: {kind}; give a table as a CSV file")
+            problem = "is not a regular file" if file.exists() else "no such file"
+            raise DataError(f"{file}: {problem}; give a table as a CSV file")
         with file.open("rb") as opened:
             content = opened.read(LARGEST + 1)
     except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}); check its name and rights") from error
+        raise DataError(f"{file}: cannot be read ({error.strerror}); check its name and permissions") from error
     if len(content) > LARGEST:
-        raise DataError(f"{file}: has more than {LARGEST // 2**20} MB; is it a table?")
+        raise DataError(f"{file}: is larger than {LARGEST // 2**20} MB; is it a table?")
     try:
         text = content.decode("utf-16" if content.startswith(UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{file}: is not UTF-8 text; save it as CSV with UTF-8") from error
     if "\0" in text:
-        raise DataError(f"{file}: is no table but holds other bytes than text; save it as CSV with UTF-8")
+        raise DataError(f"{file}: is binary, not text; save it as CSV with UTF-8")
     return text
 
 
-def _delimiter(text: str, known: Sequence[str]) -> str:
-    """Return what parts the line of column names so that most known names come out, else most cells."""
+def _guess_delimiter(text: str, known: Sequence[str]) -> str:
+    """Return the delimiter that splits the header into the most known columns, then into the most cells."""
     header = next((line for line in text.splitlines() if line.strip(DELIMITERS + ' "')), "")
 
-    def found(delimiter: str) -> tuple[int, int]:
+    def count(delimiter: str) -> tuple[int, int]:
         cells = [cell.strip(' "').casefold() for cell in header.split(delimiter)]
         return len(set(cells) & set(known)), len(cells)
 
-    return max(DELIMITERS, key=found)
+    return max(DELIMITERS, key=count)
 
 
-def _columns(cells: list[str], known: Sequence[str], file: Path) -> list[str]:
+def _parse_header(cells: list[str], known: Sequence[str], file: Path) -> list[str]:
     columns = [cell.casefold() for cell in cells]
-    if twice := [name for name in known if columns.count(name) > 1]:
-        raise DataError(f"{file}: has the column {twice[0]} {columns.count(twice[0])} times; leave one")
+    if repeated := [name for name in known if columns.count(name) > 1]:
+        raise DataError(f"{file}: has the column {repeated[0]} {columns.count(repeated[0])} times; keep one")
     return columns
 
 
-def _row(cells: list[str], columns: list[str], known: Sequence[str], where: str, delimiter: str) -> dict[str, str]:
+def _parse_row(
+    cells: list[str], columns: list[str], known: Sequence[str], where: str, delimiter: str
+) -> dict[str, str]:
     row = {name: cell for name, cell in zip(columns, cells, strict=False) if name}
     if any(cells[len(columns) :]):
-        raise DataError(f"{where}: has more cells than the first line; put quotes around text")
+        raise DataError(f"{where}: has more cells than the header; put quotes around text")
     for name, cell in row.items():
         if re.search(r"[\r\n]", cell) and (name in known or delimiter in cell):
-            raise DataError(f"{where}: column {name} goes over several lines; close its quote, or correct it")
+            raise DataError(f"{where}: column {name} spans several lines; close its quote, or correct it")
     return dict.fromkeys(filter(None, columns), "") | row
 
 
 def near_equal(names: Iterable[str]) -> list[list[str]]:
-    """Return groups of names that differ in capitals, spaces, hyphens or leading zeros alone, such as Spk1 and spk_01.
+    """Group names that differ only in case, spaces, hyphens or leading zeros, such as Spk1 and spk_01.
 
     Examples:
         >>> near_equal(["Spk1", "spk_01", "spk2", "1-1", "11"])

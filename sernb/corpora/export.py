@@ -1,4 +1,4 @@
-"""Features written as a table for other programs."""
+"""Export features as a table for other programs."""
 
 import contextlib
 import csv
@@ -23,17 +23,17 @@ from sernb.runtime.progress import progress_bar
 def write_csv(
     path: Path, corpus: Pool, features: Features, *, data: str | Path | None = None, progress: bool = False
 ) -> tuple[int, int]:
-    """Write the features of all clips as CSV, one row a clip, clip by clip: memory stays small.
+    """Write the features of all clips as CSV, one row per clip, with one clip in memory at a time.
 
-    Columns: clip, speaker, emotion, then the features (:func:`column_names`), with as many digits as single precision
-    has. Where clips have different numbers of frames, the cells that a shorter one lacks are empty.
+    The columns are clip, speaker, emotion and the features (:func:`column_names`) in full single precision. Shorter
+    clips leave the cells of missing frames empty.
 
     Args:
-        path: a name that ends in ``.gz`` is compressed
-        progress: show bars
+        path: the output file, compressed if the name ends in ``.gz``
+        progress: show progress bars
 
     Returns:
-        number of rows, and of columns of features
+        number of rows and of feature columns
 
     Raises:
         DataError: as :func:`prepare`, or if the file cannot be written
@@ -49,14 +49,14 @@ def write_csv(
         rows.writerow(["clip", "speaker", "emotion", *names])
         for row in clips.itertuples():
             values = table[row.clip].ravel().tolist()
-            lacking = [""] * (len(names) - len(values))
-            rows.writerow([row.clip, row.speaker, row.emotion, *map("{:.9g}".format, values), *lacking])
+            padding = [""] * (len(names) - len(values))
+            rows.writerow([row.clip, row.speaker, row.emotion, *map("{:.9g}".format, values), *padding])
             shown.update()
     return len(clips), len(names)
 
 
 def column_names(features: Features, frames: int) -> list[str]:
-    """Return the names of all values of a clip with so many frames, frame by frame; of one frame, the columns' alone.
+    """Return the names of all values of a clip, frame by frame; a single frame gets no frame number.
 
     Examples:
         >>> from sernb.features import Mfcc
@@ -73,7 +73,7 @@ def column_names(features: Features, frames: int) -> list[str]:
 def _text(path: Path, *, compressed: bool) -> Iterator[io.TextIOBase]:
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(path.open("wb"))
-        if compressed:  # without a time of day: same features, same bytes
+        if compressed:  # without a timestamp: same features, same bytes
             file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
         yield stack.enter_context(io.TextIOWrapper(file, "utf-8", newline=""))
 
@@ -81,24 +81,24 @@ def _text(path: Path, *, compressed: bool) -> Iterator[io.TextIOBase]:
 def write_table(
     path: Path, corpus: Pool, features: Features, *, data: str | Path | None = None, progress: bool = False
 ) -> tuple[int, int]:
-    """Write the features of all clips for other tools: ``.npz``, ``.csv``, ``.csv.gz`` or ``.parquet``, by the name.
+    """Write the features of all clips as ``.npz``, ``.csv``, ``.csv.gz`` or ``.parquet``, by the file name.
 
-    A row a clip. An npz file holds ``clip``, ``speaker``, ``emotion`` and ``names`` as text, and ``values``, float32,
-    ``(clips, columns)``; where clips have several frames, their rows follow each other, and ``starts``,
-    ``(clips + 1,)``, says where each clip begins. The others have the columns of :func:`write_csv`; in Parquet each
-    frame is a row.
+    Each clip is one row. An npz file has ``clip``, ``speaker``, ``emotion`` and ``names`` as text, and ``values``,
+    float32, ``(clips, columns)``. If clips have several frames, ``values`` has one row per frame, and ``starts``,
+    ``(clips + 1,)``, gives the first row of each clip. The other formats have the columns of :func:`write_csv`, Parquet
+    with one row per frame.
 
     Returns:
-        number of clips, and of columns of features
+        number of clips and of feature columns
 
     Raises:
-        DataError: as :func:`write_csv`, if the name ends otherwise, or Parquet is asked for without pyarrow
+        DataError: as :func:`write_csv`; for another file name; for Parquet without pyarrow
     """
     path = Path(path)
     if path.name.endswith((".csv", ".csv.gz")):
         return write_csv(path, corpus, features, data=data, progress=progress)
     if path.suffix not in (".npz", ".parquet"):
-        raise DataError(f"{path}: a table is written as .npz, .csv, .csv.gz or .parquet; name it so")
+        raise DataError(f"{path}: the table can be .npz, .csv, .csv.gz or .parquet; use one of these endings")
     if path.suffix == ".parquet" and not importlib.util.find_spec("pyarrow"):
         raise DataError(f"{path}: Parquet needs the package pyarrow; run `pip install pyarrow`, or name a .npz file")
     table, clips = prepare(corpus, features, data=data, progress=progress), corpus.index
@@ -106,13 +106,13 @@ def write_table(
     starts = np.concatenate([[0], np.cumsum([len(each) for each in rows])])
     values, names = np.concatenate(rows), column_names(features, 1)
     with atomic_or_through(path) as unfinished:
-        about = {name: clips[name].to_numpy() for name in ("clip", "speaker", "emotion")}
+        metadata = {name: clips[name].to_numpy() for name in ("clip", "speaker", "emotion")}
         if path.suffix == ".npz":
-            words = {name: column.astype(str) for name, column in {**about, "names": np.array(names)}.items()}
+            text = {name: column.astype(str) for name, column in {**metadata, "names": np.array(names)}.items()}
             with unfinished.open("wb") as file:
-                np.savez(file, values=values, **({} if len(values) == len(rows) else {"starts": starts}), **words)
+                np.savez(file, values=values, **({} if len(values) == len(rows) else {"starts": starts}), **text)
         else:
             counts = np.diff(starts)
-            repeated = pd.DataFrame({name: np.repeat(column, counts) for name, column in about.items()})
+            repeated = pd.DataFrame({name: np.repeat(column, counts) for name, column in metadata.items()})
             pd.concat([repeated, pd.DataFrame(values, columns=names)], axis=1).to_parquet(unfinished, index=False)
     return len(rows), len(names)

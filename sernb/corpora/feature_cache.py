@@ -1,4 +1,4 @@
-"""The feature cache: features of many clips in one memory-mapped file, each checked when it is read."""
+"""The feature cache: features of many clips in one memory-mapped file with a checksum per clip."""
 
 import contextlib
 import json
@@ -12,17 +12,15 @@ import numpy as np
 
 from sernb.runtime.files import Damaged, atomic
 
-# -- Features -- #
-
 VALUES, CONTENTS = "values.f32", "contents.json"
-WHOLE = 2**29  # bytes, which take less than a second to compare
+CHECKED_AT_ONCE = 2**29  # bytes, checked in less than a second
 COPIED = 2**20  # bytes at a time
 
 
 class FeatureTable(Mapping):
     """Features of many clips in one memory-mapped file: ``table[clip]`` → float32, shape ``(frames, width)``.
 
-    Each clip is compared with its checksum when it is first read, so that opening takes no longer for a large table.
+    Each clip is compared with its checksum when it is first read, so large tables open as fast as small ones.
     """
 
     def __init__(self, frames: np.ndarray, starts: np.ndarray, clips: list[str], checks: list[int], folder: Path):
@@ -30,25 +28,25 @@ class FeatureTable(Mapping):
         self.starts = starts  # (clips + 1,)
         self.position = {clip: row for row, clip in enumerate(clips)}
         self.folder = folder
-        self._checks, self._whole = checks, np.zeros(len(clips), bool)
+        self._checks, self._intact = checks, np.zeros(len(clips), bool)
 
     def __getitem__(self, clip: str) -> np.ndarray:
         """Return the features of one clip.
 
         Raises:
-            Damaged: if they are not what was written
+            Damaged: if the stored values have changed
         """
-        if not self.is_whole(clip):
+        if not self.is_intact(clip):
             with contextlib.suppress(OSError):
                 (self.folder / CONTENTS).unlink()
             raise Damaged(f"{self.folder}: is damaged at {clip}; check the disk, then run the same command again")
         return self._values(self.position[clip])
 
-    def is_whole(self, clip: str) -> bool:
-        """Return whether the features of a clip are what was written."""
+    def is_intact(self, clip: str) -> bool:
+        """Return whether the stored features of a clip match their checksum."""
         row = self.position[clip]
-        self._whole[row] = self._whole[row] or zlib.crc32(self._values(row)) == self._checks[row]
-        return bool(self._whole[row])
+        self._intact[row] = self._intact[row] or zlib.crc32(self._values(row)) == self._checks[row]
+        return bool(self._intact[row])
 
     def _values(self, row: int) -> np.ndarray:
         return self.frames[self.starts[row] : self.starts[row + 1]]
@@ -64,7 +62,7 @@ class FeatureTable(Mapping):
 
 @dataclass(frozen=True)
 class Part:
-    """Features of some clips, one clip after the other in a file: what one process adds to a table."""
+    """A file with the features of some clips, one after the other: what one process adds to a table."""
 
     path: Path
     clips: tuple[str, ...]
@@ -74,10 +72,10 @@ class Part:
 
 
 def write_part(path: Path, clips: Iterable[tuple[str, np.ndarray]]) -> Part:
-    """Write the features of some clips, clip by clip, so that no more than one is held in memory.
+    """Write the features of some clips with one clip in memory at a time.
 
     Args:
-        clips: name and features, ``(frames, width)``, of each clip
+        clips: name and features, ``(frames, width)``, per clip
     """
     names, lengths, checks, width = [], [], [], 0
     with path.open("wb") as file:
@@ -95,8 +93,8 @@ def write_features(folder: Path, parts: Callable[[Path], Generator[Part, None, N
     """Write a feature table, part by part.
 
     Args:
-        parts: folder for unfinished files → parts written there, in the order of the table; each is moved into it
-        about: what the table holds, kept beside it for people to read
+        parts: a function that writes parts into the given temporary folder and yields them in the order of the table
+        about: a description of the table, stored for human readers
     """
     names, lengths, checks, width = [], [], [], 0
     with atomic(folder) as unfinished:
@@ -111,18 +109,18 @@ def write_features(folder: Path, parts: Callable[[Path], Generator[Part, None, N
                 checks += part.checks
                 width = part.width or width
         contents = {"about": about, "width": width, "clips": names, "lengths": lengths, "crc32": checks}
-        contents["crc32_of_contents"] = _check_of(contents)
+        contents["crc32_of_contents"] = _contents_checksum(contents)
         (unfinished / CONTENTS).write_text(json.dumps(contents), encoding="utf-8")
 
 
 def read_features(folder: Path) -> FeatureTable | None:
-    """Open a feature table, or return nothing where there is none or it is damaged.
+    """Open a feature table; return None if it is missing or damaged.
 
-    A bit flip is noticed: in a table of up to ``WHOLE`` bytes at once, in a larger one when its clip is read.
+    Bit flips are detected: in a table of up to ``CHECKED_AT_ONCE`` bytes here, in a larger one when the clip is read.
     """
     try:
         contents = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
-        if contents.pop("crc32_of_contents") != _check_of(contents):
+        if contents.pop("crc32_of_contents") != _contents_checksum(contents):
             return None
         shape = sum(contents["lengths"]), contents["width"]
         values = np.memmap(folder / VALUES, np.float32, mode="r")
@@ -130,10 +128,10 @@ def read_features(folder: Path) -> FeatureTable | None:
             return None
         starts = np.concatenate([[0], np.cumsum(contents["lengths"])])
         table = FeatureTable(values.reshape(shape), starts, contents["clips"], contents["crc32"], folder)
-        return table if values.nbytes > WHOLE or all(map(table.is_whole, table)) else None
+        return table if values.nbytes > CHECKED_AT_ONCE or all(map(table.is_intact, table)) else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
-def _check_of(contents: dict) -> int:
+def _contents_checksum(contents: dict) -> int:
     return zlib.crc32(json.dumps(contents, sort_keys=True).encode())

@@ -1,4 +1,4 @@
-"""The index of a corpus: one row a clip, made from recordings or from a list of published checksums."""
+"""The index of a corpus: one row per clip, built from recordings or from a list of published checksums."""
 
 import csv
 import math
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".aif", ".aiff", ".mp3", ".ogg"}
 
-ODD = ("silent", "too-short")  # what a published recording may be and still be whole
+ODD = ("silent", "too-short")  # problems that a recording may have as published
 
 INDEX_COLUMNS = (
     "clip", "path", "sha256", "bytes", "seconds", "sampling_rate", "channels", "speaker", "gender", "age",
     "emotion", "intensity", "valence", "arousal", "dominance", "sentence", "take",
 )  # fmt: skip
 
-# A number that a corpus does not publish is NaN, a word that it does not publish is empty.
+# Unpublished numbers are NaN, unpublished text is empty.
 NUMBERS = {"bytes": int, "seconds": float, "sampling_rate": int, "channels": int}
 NUMBERS |= dict.fromkeys(("age", "valence", "arousal", "dominance"), float)
 
 
 def committed_index(corpus: Corpus) -> "pd.DataFrame":
-    """Return the index that comes with the workbook.
+    """Return the index distributed with the workbook.
 
     Raises:
         DataError: if it is missing
@@ -43,13 +43,13 @@ def committed_index(corpus: Corpus) -> "pd.DataFrame":
 
 
 def read_table(corpus: Corpus, path: Path) -> "pd.DataFrame":
-    """Return an index that was written to ``path``: ``INDEX_COLUMNS`` and the corpus's own, in order of path."""
-    kept = path.stat()
-    return _read(path, kept.st_mtime_ns, kept.st_size, tuple(_types(corpus).items())).copy()
+    """Read an index from ``path``: ``INDEX_COLUMNS`` and the corpus's own columns, in order of path."""
+    stat = path.stat()
+    return _read_csv(path, stat.st_mtime_ns, stat.st_size, tuple(_column_types(corpus).items())).copy()
 
 
 @lru_cache(maxsize=32)
-def _read(path: Path, changed: int, size: int, types: tuple[tuple[str, type], ...]) -> "pd.DataFrame":
+def _read_csv(path: Path, modified: int, size: int, types: tuple[tuple[str, type], ...]) -> "pd.DataFrame":
     import pandas as pd
 
     missing = {name: [""] for name, kind in types if kind is float}
@@ -57,58 +57,58 @@ def _read(path: Path, changed: int, size: int, types: tuple[tuple[str, type], ..
 
 
 def write_table(index: "pd.DataFrame", path: Path) -> None:
-    """Write an index."""
+    """Write an index to ``path``."""
     index.to_csv(path, index=False, lineterminator="\n", float_format="%.7g")
 
 
 def build_index(corpus: Corpus, folder: Path, *, tables: Path | None = None) -> "pd.DataFrame":
-    """Make the index of a corpus anew from its recordings.
+    """Build the index of a corpus from its recordings.
 
     Args:
-        tables: folder of the publishers' own tables, for corpora whose names do not say everything
+        tables: folder with the publishers' metadata tables, for corpora whose file names lack some labels
 
     Returns:
         a table with the columns ``INDEX_COLUMNS`` and the corpus's own, in order of path
 
     Raises:
-        DataError: if a file is unusable or misnamed, or counts are not the published ones
+        DataError: if a file is unusable or misnamed, or the counts differ from the published ones
     """
     from sernb.audio.reading import find_problem
 
     rows, problems = [], []
     for path in sorted(audio_files(folder)):
         relative = path.relative_to(folder).as_posix()
-        if list_unused(corpus, relative):
+        if describe_unused(corpus, relative):
             continue
         if not re.fullmatch(corpus.pattern, relative):
-            problems.append(f"{path}: no name that {corpus.title} uses; remove the file or correct its name")
+            problems.append(f"{path}: is not a file name of {corpus.title}; remove the file or correct its name")
         elif (problem := find_problem(path)) and problem.kind not in ODD:
             problems.append(str(problem))
         else:
             rows.append({"path": relative} | measure(path) | read_labels(corpus, relative))
     if problems:
         raise DataError(*problems)
-    return _complete(corpus, rows, tables, source=folder)
+    return _merge_tables(corpus, rows, tables, source=folder)
 
 
 def index_of_manifest(
     corpus: Corpus, manifest: Path, *, recordings: Path | None = None, tables: Path | None = None
 ) -> "pd.DataFrame":
-    """Make the index of a corpus from its published checksums.
+    """Build the index of a corpus from its published checksums.
 
-    Lengths of recordings that are not at hand follow from their size and the corpus's known format. Few files have more
-    beside their sound than others: they are right to about a millisecond.
+    The durations of unavailable recordings follow from their sizes and the known format of the corpus, to within about
+    a millisecond where a file has extra metadata.
 
     Args:
         manifest: CSV with the columns path, size and sha256
-        recordings: folder with some of them or all; their lengths and rates are read, those of others follow from sizes
-        tables: folder of the publishers' own tables, for corpora whose names do not say everything
+        recordings: folder with all or some of the recordings, whose durations and sampling rates are then measured
+        tables: folder with the publishers' metadata tables, for corpora whose file names lack some labels
 
     Returns:
         as :func:`build_index`
 
     Raises:
-        DataError: if a name is not the corpus's, a recording is not the published one, or counts differ
+        DataError: if a file name is not one of the corpus, a recording is not the published one, or the counts differ
     """
     rows = []
     with manifest.open(newline="", encoding="utf-8") as file:
@@ -124,18 +124,18 @@ def index_of_manifest(
                 sound = {"seconds": seconds, "sampling_rate": corpus.sound.sampling_rate, "channels": 1}
             else:
                 raise DataError(
-                    f"{corpus.name}: its lengths do not follow from sizes; name the folder of its recordings"
+                    f"{corpus.name}: durations cannot be computed from file sizes; name the folder of its recordings"
                 )
             rows.append(row | sound | read_labels(corpus, path))
-    return _complete(corpus, rows, tables, source=manifest)
+    return _merge_tables(corpus, rows, tables, source=manifest)
 
 
-def _complete(corpus: Corpus, rows: list[Labels], tables: Path | None, *, source: Path) -> "pd.DataFrame":
+def _merge_tables(corpus: Corpus, rows: list[Labels], tables: Path | None, *, source: Path) -> "pd.DataFrame":
     if corpus.tables:
         if not tables:
             raise DataError(f"{corpus.name}: its index needs the publishers' tables; name their folder with --tables")
-        more = corpus.tables(tables)
-        rows = [row | more[str(row["clip"])] for row in rows]
+        labels = corpus.tables(tables)
+        rows = [row | labels[str(row["clip"])] for row in rows]
     index = make_table(corpus, rows)
     if (len(index), index.speaker.nunique()) != (corpus.clips, corpus.speakers):
         raise DataError(
@@ -146,20 +146,20 @@ def _complete(corpus: Corpus, rows: list[Labels], tables: Path | None, *, source
 
 
 def make_table(corpus: Corpus, rows: list[Labels]) -> "pd.DataFrame":
-    """Return rows as an index, in order of path; what a row does not say is empty."""
+    """Convert rows to an index in order of path; missing values become empty text or NaN."""
     import pandas as pd
 
-    types = _types(corpus)
+    types = _column_types(corpus)
     empty = {name: "" if kind is str else math.nan for name, kind in types.items()}
     table = pd.DataFrame([empty | row for row in rows], columns=list(types))
     return table.astype(types).sort_values("path", ignore_index=True)
 
 
 def measure(path: Path, recording: "Recording | None" = None) -> Labels:
-    """Return what a recording says of itself: checksum, size, length, rate, channels.
+    """Return the technical metadata of a recording: checksum, size, duration, sampling rate, channels.
 
     Args:
-        recording: the same, if it was examined already
+        recording: the decoded recording, if it was examined already
     """
     from sernb.audio.reading import describe
 
@@ -167,26 +167,26 @@ def measure(path: Path, recording: "Recording | None" = None) -> Labels:
         samples, rate, channels = describe(path)
     else:
         samples, rate, channels = recording.samples, recording.sampling_rate, recording.channels
-    of_file = {"sha256": checksum(path), "bytes": path.stat().st_size}
-    return of_file | {"seconds": round(samples / rate, 4), "sampling_rate": rate, "channels": channels}
+    file_columns = {"sha256": checksum(path), "bytes": path.stat().st_size}
+    return file_columns | {"seconds": round(samples / rate, 4), "sampling_rate": rate, "channels": channels}
 
 
 def read_labels(corpus: Corpus, path: str) -> Labels:
-    """Return what the path of a clip says.
+    """Parse the labels from the path of a clip.
 
     Raises:
-        DataError: if it is no path of the corpus
+        DataError: if it is not a path of the corpus
     """
     match = re.fullmatch(corpus.pattern, path)
     if not match:
-        raise DataError(f"{path}: no name that {corpus.title} uses; correct the list")
+        raise DataError(f"{path}: is not a file name of {corpus.title}; correct the list")
     return {"clip": Path(path).stem} | corpus.describe(match)
 
 
 def list_clips(corpus: Corpus, folder: Path) -> "pd.DataFrame":
-    """Return what is expected in a copy, with at least clip, path, speaker, emotion and sha256 (empty: not published).
+    """Return the clips expected in a copy, with at least clip, path, speaker, emotion and sha256 (empty: unpublished).
 
-    That is the committed index; every published name, where these are known; or what the copy's own labels name.
+    They come from the committed index, from the rule for published file names, or from the labels in the copy.
 
     Raises:
         DataError: if the index is missing, or the labels cannot be read
@@ -198,24 +198,24 @@ def list_clips(corpus: Corpus, folder: Path) -> "pd.DataFrame":
     if corpus.paths:
         rows = [{"path": path} | read_labels(corpus, path) for path in corpus.paths()]
     else:
-        rows = list(corpus.clips_of(folder))
+        rows = list(corpus.read_clips(folder))
     return pd.DataFrame(rows).assign(sha256="")
 
 
 def list_paths(corpus: Corpus) -> list[str]:
-    """Return every published path, as far as they are known without a copy."""
+    """Return all published paths; empty if they are known only from a copy."""
     if corpus.paths:
         return list(corpus.paths())
-    return [] if corpus.clips_of else committed_index(corpus).path.tolist()
+    return [] if corpus.read_clips else committed_index(corpus).path.tolist()
 
 
-def list_unused(corpus: Corpus, path: str) -> str | None:
-    """Return what a file is that was published with the corpus and is left out, or nothing."""
-    return next((what for pattern, what in corpus.unused if re.fullmatch(pattern, path)), None)
+def describe_unused(corpus: Corpus, path: str) -> str | None:
+    """Return a description of a published file that the workbook does not use; None for other files."""
+    return next((description for pattern, description in corpus.unused if re.fullmatch(pattern, path)), None)
 
 
 def audio_files(folder: Path) -> Iterator[Path]:
-    """Find recordings; hidden files are none, such as the ``._name.wav`` that macOS puts beside copied files."""
+    """Find audio files below a folder, except hidden ones such as the ``._name.wav`` files of macOS."""
     return (
         path
         for path in folder.rglob("*")
@@ -226,9 +226,9 @@ def audio_files(folder: Path) -> Iterator[Path]:
 
 
 def fingerprint_index(index: "pd.DataFrame") -> str:
-    """Return 16 digits that stand for the recordings of an index: equal recordings, equal digits."""
+    """Return 16 hexadecimal digits that identify the recordings of an index."""
     return digest(index["sha256"].tolist())
 
 
-def _types(corpus: Corpus) -> dict[str, type]:
+def _column_types(corpus: Corpus) -> dict[str, type]:
     return {name: NUMBERS.get(name, str) for name in INDEX_COLUMNS} | dict(corpus.columns)

@@ -1,14 +1,14 @@
-"""A user's own recordings as a corpus: a folder with a table of labels, and no code.
+"""Your recordings as a corpus: a folder with a table of labels, without any code.
 
-The folder holds ``labels.csv`` and recordings anywhere below it. Columns: ``path`` (of the recording, from the
-folder), ``speaker`` and ``emotion``; if known also ``clip`` (a name), ``gender``, ``age``, ``intensity``, ``sentence``,
-``take``, ``fold`` (see the protocol own-folds), ``valence``, ``arousal``, ``dominance``. Any other column whose filled
-cells are all numbers is read, too, as a target to predict; a clip with such a value needs no emotion. Name the folder
-wherever a corpus is named. Tables of other programs do as well, see :mod:`sernb.corpora.label_tables`.
+The folder holds ``labels.csv`` and recordings anywhere below it. The columns are ``path`` (relative to the folder),
+``speaker`` and ``emotion``; optionally ``clip`` (a name), ``gender``, ``age``, ``intensity``, ``sentence``, ``take``,
+``fold`` (see the protocol own-folds), ``valence``, ``arousal``, ``dominance``. Any other column with only numbers is
+read as a target for regression; a clip with such a value needs no emotion. The folder can be named wherever a corpus
+can. Tables of other programs are read as well, see :mod:`sernb.corpora.label_tables`.
 
-Folds with speakers apart are made by rule: at most five groups of speakers, as even in gender as can be, the next group
-validates. The name of such a corpus ends in digits for the place of the folder and the contents of its labels, so that
-corrected labels are another corpus, and no run of old labels is taken for one of new ones.
+The speaker-independent folds have at most five groups of speakers, balanced by gender as far as possible; each next
+group is the validation part. The name of such a corpus ends in a digest of the folder and the labels: corrected labels
+make a new corpus, so that runs on old labels are never mistaken for runs on new ones.
 """
 
 import math
@@ -24,14 +24,14 @@ import numpy as np
 from sernb.audio.recordings import printable
 from sernb.config import DataError, digest
 from sernb.corpora.index import INDEX_COLUMNS
-from sernb.corpora.label_tables import LABELS, find_home, list_tables, read_labels_table
+from sernb.corpora.label_tables import LABELS, find_root, list_tables, read_labels_table
 from sernb.corpora.record import DIMENSIONS, EMOTIONS, Corpus, Labels, SpeakerFold
 from sernb.runtime.files import checksum
 
 NEEDED = ("path", "speaker", "emotion")
 NUMBERS = ("age", *DIMENSIONS)
 WORDS = ("clip", "gender", "intensity", "sentence", "take", "fold")
-# Columns that mean something else, here or in tables of results.
+# Columns with another meaning, here or in tables of results.
 RESERVED = {*INDEX_COLUMNS, *WORDS, "corpus", "truth", "prediction", "view", "origin", "part", "split"}
 GROUPS = 5
 
@@ -45,52 +45,52 @@ GENDERS = {"": "", "female": "female", "f": "female", "woman": "female", "male":
 
 
 def corpus_from_table(table: Path) -> Corpus:
-    """Return the record of recordings that a table labels, ``labels.csv`` in their folder or one of another program.
+    """Return the record of a user's corpus from its label table.
 
     Raises:
-        DataError: naming each line of the labels that cannot be used, and why
+        DataError: with each unusable line of the table and the reason
     """
     table = table.resolve()
-    rows = _rows(table)
-    home = table.parent if table.name == LABELS else find_home(table, [row["path"] for _, row in rows])
-    clips = _clips(table, rows, home)
-    name = _name(table)
+    rows = _read_rows(table)
+    home = table.parent if table.name == LABELS else find_root(table, [row["path"] for _, row in rows])
+    clips = _parse_clips(table, rows, home)
+    name = _corpus_name(table)
     genders = {str(clip["speaker"]): str(clip["gender"]) for clip in clips}
     emotions = {clip["emotion"] for clip in clips}
     return Corpus(
         name=name,
         title=printable(table.parent.name if table.name == LABELS else f"{table.parent.name}/{table.name}"),
-        about=f"Own recordings: {len(clips)} clips of {len(genders)} speakers.",
+        about=f"Your recordings: {len(clips)} clips of {len(genders)} speakers.",
         citation="not published",
         licence="as their owners decide",
         homepage=str(home),
         get=f"it is the folder {home}",
         pattern=r".+",
-        describe=_nothing,
+        describe=_no_labels,
         emotions=tuple(emotion for emotion in EMOTIONS if emotion in emotions),
         clips=len(clips),
         speakers=len(genders),
-        speaker_folds=deal_speakers({f"{name}-{speaker}": gender for speaker, gender in genders.items()}),
+        speaker_folds=make_speaker_folds({f"{name}-{speaker}": gender for speaker, gender in genders.items()}),
         unused=((r".+", f"not in {table.name}"),),
         columns=(
             *((("fold", str),) if any("fold" in clip for clip in clips) else ()),
             *((name, float) for name in sorted({name for clip in clips for name in clip} - RESERVED)),
         ),
-        labels_at=tuple(each.relative_to(home).as_posix() for each in list_tables(table)),
-        clips_of=partial(_clips_of, table=table, name=name),
+        label_files=tuple(each.relative_to(home).as_posix() for each in list_tables(table)),
+        read_clips=partial(_read_clips, table=table, name=name),
         home=home,
     )
 
 
-def _clips_of(folder: Path, *, table: Path, name: str) -> Iterable[Labels]:
-    return [clip | {"speaker": f"{name}-{clip['speaker']}"} for clip in _clips(table, _rows(table), folder)]
+def _read_clips(folder: Path, *, table: Path, name: str) -> Iterable[Labels]:
+    return [clip | {"speaker": f"{name}-{clip['speaker']}"} for clip in _parse_clips(table, _read_rows(table), folder)]
 
 
-def _nothing(match: re.Match) -> Labels:
+def _no_labels(match: re.Match) -> Labels:
     return {}
 
 
-def _name(table: Path) -> str:
+def _corpus_name(table: Path) -> str:
     folder = table.parent
     slug = re.sub(r"[^a-z0-9]+", "_", folder.name.casefold()).strip("_")[:32] or "recordings"
     if table.name == LABELS:
@@ -98,32 +98,36 @@ def _name(table: Path) -> str:
     return f"{slug}-{digest(str(table), *map(checksum, list_tables(table)))[:8]}"
 
 
-def deal_speakers(genders: dict[str, str]) -> tuple[SpeakerFold, ...]:
-    """Return folds of speakers, given the gender of each: five groups at most, even in gender as far as can be.
+def make_speaker_folds(genders: dict[str, str]) -> tuple[SpeakerFold, ...]:
+    """Return speaker-independent folds: at most five groups, balanced by gender as far as possible.
 
-    The speakers of each gender are shuffled and dealt out; the next group validates if a third one is left.
+    The speakers of each gender are shuffled and distributed over the groups. With three or more groups, the next group
+    is the validation part.
+
+    Args:
+        genders: speaker → gender
     """
     count = min(len(genders), GROUPS)
     if count < 2:
         return ()
     rng = np.random.default_rng(0)
-    dealt: list[str] = []
+    shuffled: list[str] = []
     for gender in sorted(set(genders.values())):
-        alike = sorted(speaker for speaker, its in genders.items() if its == gender)
-        dealt += [str(speaker) for speaker in rng.permutation(alike)]
-    groups = [tuple(sorted(dealt[place::count])) for place in range(count)]
+        speakers = sorted(speaker for speaker, value in genders.items() if value == gender)
+        shuffled += [str(speaker) for speaker in rng.permutation(speakers)]
+    groups = [tuple(sorted(shuffled[number::count])) for number in range(count)]
     return tuple(
-        SpeakerFold(group, groups[(place + 1) % count] if count > 2 else ()) for place, group in enumerate(groups)
+        SpeakerFold(group, groups[(number + 1) % count] if count > 2 else ()) for number, group in enumerate(groups)
     )
 
 
-def _clips(table: Path, rows: Sequence[tuple[int, dict[str, str]]], home: Path) -> list[Labels]:
-    """Return the labels of a table, speakers under their own names."""
+def _parse_clips(table: Path, rows: Sequence[tuple[int, dict[str, str]]], home: Path) -> list[Labels]:
+    """Return the labels of all rows, with the speaker names of the table."""
     problems, clips = [], []
     numbers = (*NUMBERS, *_numeric_columns(row for _, row in rows))
     for line, row in rows:
         try:
-            clips.append(_clip(row, home, numbers))
+            clips.append(_parse_clip(row, home, numbers))
         except ValueError as error:
             problems.append(f"{table}, line {line}: {error}")
     for column in ("path", "clip"):
@@ -131,61 +135,61 @@ def _clips(table: Path, rows: Sequence[tuple[int, dict[str, str]]], home: Path) 
         for (line, _), clip in zip(rows, clips, strict=False) if not problems else ():
             if clip[column] in seen:
                 first = seen[clip[column]]
-                advice = "remove one" if column == "path" else "name them apart in a column clip"
-                problems.append(f"{table}, line {line}: {column} {clip[column]!r} is in line {first}, too; {advice}")
+                advice = "remove one" if column == "path" else "give them different names in a column clip"
+                problems.append(f"{table}, line {line}: {column} {clip[column]!r} is also in line {first}; {advice}")
             seen[clip[column]] = line
     if any("fold" in clip for clip in clips):
-        unfolded = next((line for (line, _), clip in zip(rows, clips, strict=False) if "fold" not in clip), 0)
-        if unfolded and not problems:
-            problems.append(f"{table}, line {unfolded}: has no fold, but others have one; name it")
+        without_fold = next((line for (line, _), clip in zip(rows, clips, strict=False) if "fold" not in clip), 0)
+        if without_fold and not problems:
+            problems.append(f"{table}, line {without_fold}: has no fold, but other lines have one; add it")
     genders: dict[object, object] = {}
     for clip in clips:
         if genders.setdefault(clip["speaker"], clip["gender"]) != clip["gender"]:
             problems.append(f"{table}: speaker {clip['speaker']!r} has two genders; correct the labels")
             break
     if not rows:
-        problems.append(f"{table}: names no recordings; add a line for each")
+        problems.append(f"{table}: lists no recordings; add a line for each")
     if problems:
         raise DataError.of_many(problems, "more like these")
     return clips
 
 
-def _rows(table: Path) -> tuple[tuple[int, dict[str, str]], ...]:
-    """Return line and cells of each filled line."""
-    found = read_labels_table(table, (*NEEDED, *WORDS, *NUMBERS))
-    if missing := [name for name in NEEDED if name not in found.columns]:
+def _read_rows(table: Path) -> tuple[tuple[int, dict[str, str]], ...]:
+    """Return the line number and cells of each non-empty line."""
+    labels = read_labels_table(table, (*NEEDED, *WORDS, *NUMBERS))
+    if missing := [name for name in NEEDED if name not in labels.columns]:
         raise DataError(
-            f"{table}: has no column {' or '.join(missing)} (found: {', '.join(found.columns) or 'nothing'}); "
-            f"needed are {', '.join(NEEDED)}; also known: {', '.join((*WORDS, *NUMBERS))}"
+            f"{table}: has no column {' or '.join(missing)} (found: {', '.join(labels.columns) or 'nothing'}); "
+            f"required: {', '.join(NEEDED)}; optional: {', '.join((*WORDS, *NUMBERS))}"
         )
-    return found.rows
+    return labels.rows
 
 
 def _numeric_columns(rows: Iterable[dict[str, str]]) -> list[str]:
-    """Return further columns whose filled cells are all numbers."""
-    odd: dict[str, bool] = {}
+    """Return the other columns that hold only numbers."""
+    has_text: dict[str, bool] = {}
     for row in rows:
         for name, cell in row.items():
-            if cell and name not in RESERVED and not odd.get(name):
-                odd[name] = _number(cell) is None
-    return [name for name, is_odd in odd.items() if not is_odd]
+            if cell and name not in RESERVED and not has_text.get(name):
+                has_text[name] = _parse_number(cell) is None
+    return [name for name, text in has_text.items() if not text]
 
 
 def find_odd_numbers(table: Path, column: str, scale: tuple[float, float] | None = None) -> list[str]:
-    """Return a line for each filled cell of a column that is no number, or lies outside of a scale."""
-    odd = []
-    for line, row in _rows(table):
+    """Return a message for each cell of a column that is not a number or is outside the scale."""
+    problems = []
+    for line, row in _read_rows(table):
         cell = row.get(column, "")
-        value = _number(cell)
+        value = _parse_number(cell)
         if cell and value is None:
-            odd.append(f"{table}, line {line}: {column} {cell!r} is no number; correct it or leave it empty")
+            problems.append(f"{table}, line {line}: {column} {cell!r} is not a number; correct it or leave it empty")
         elif cell and scale and not scale[0] <= value <= scale[1]:
-            said = f"{column} {cell!r} is outside of {scale[0]:g} to {scale[1]:g}"
-            odd.append(f"{table}, line {line}: {said}; correct it or the scale")
-    return odd
+            problem = f"{column} {cell!r} is outside {scale[0]:g} to {scale[1]:g}"
+            problems.append(f"{table}, line {line}: {problem}; correct it or the scale")
+    return problems
 
 
-def _number(cell: str) -> float | None:
+def _parse_number(cell: str) -> float | None:
     try:
         value = float(cell.replace(",", "."))
     except ValueError:
@@ -194,19 +198,19 @@ def _number(cell: str) -> float | None:
 
 
 def _can_be_named(path: str) -> bool:
-    """Return whether a file may have such a path: no zero byte, no half of a letter, no part of over 255 bytes."""
+    """Return whether a file can have this path: no null byte, no lone surrogate, no part of more than 255 bytes."""
     try:
         return "\0" not in path and max(map(len, os.fsencode(path).split(b"/"))) <= 255
     except UnicodeEncodeError:
         return False
 
 
-def _clip(row: dict[str, str], home: Path, numbers: Iterable[str]) -> Labels:
-    """Return one line of the labels; a ValueError says what is wrong with it."""
+def _parse_clip(row: dict[str, str], home: Path, numbers: Iterable[str]) -> Labels:
+    """Return the labels of one row; raise ValueError with the problem."""
     path = row["path"].replace("\\", "/").removeprefix(f"{home.as_posix()}/")
     if not path:
         raise ValueError("has no path; name the recording")
-    drive = ":" in path and PureWindowsPath(path).drive  # asked seldom: 100,000 paths take their time
+    drive = ":" in path and PureWindowsPath(path).drive  # the colon first: parsing 100,000 paths is slow
     if path.startswith("/") or drive or ".." in path.split("/"):
         raise ValueError(f"path {row['path']!r} leads out of the folder; put the recording into it")
     if not _can_be_named(path):
@@ -228,7 +232,7 @@ def _clip(row: dict[str, str], home: Path, numbers: Iterable[str]) -> Labels:
     clip |= {"emotion": emotion, "gender": GENDERS[gender]}
     for name in numbers:
         if row.get(name):
-            if (value := _number(row[name])) is None:
-                raise ValueError(f"{name} {row[name]!r} is no number; correct it or leave it empty")
+            if (value := _parse_number(row[name])) is None:
+                raise ValueError(f"{name} {row[name]!r} is not a number; correct it or leave it empty")
             clip[name] = value
     return clip

@@ -1,4 +1,4 @@
-"""Recordings → cached features: read, verified against the published checksum, computed once, kept by content."""
+"""Compute features of verified recordings once and cache them under a digest of their inputs."""
 
 import contextlib
 from collections.abc import Generator, Iterator, Mapping
@@ -28,7 +28,7 @@ from sernb.runtime.progress import progress_bar
 from sernb.runtime.workers import map_on_cores
 
 ATTEMPTS = 3
-PART = 16  # clips that a thread or a process takes at a time
+PART = 16  # clips per task of a thread or process
 
 
 def prepare(
@@ -41,38 +41,41 @@ def prepare(
 ) -> Mapping[str, np.ndarray]:
     """Return the features of all clips, from the cache or, the first time, from the recordings.
 
-    The cache is named by the settings, the view and the checksums of the recordings; it does not need the recordings
-    once it is there. A damaged cache is made again. Each corpus of a pool has its own, shared by all pools.
+    The name of a cache is a digest of the settings, the view and the checksums of the recordings. Once a cache exists,
+    the recordings are not needed. A damaged cache is rebuilt. Each corpus has one cache, shared by all pools.
 
     Args:
-        data: the folder of the recordings, see :func:`sernb.corpora.locate`
-        progress: show a bar
+        view: an augmented copy or TTA view of the recordings
+        data: folder of the recordings, see :func:`sernb.corpora.files.locate`
+        progress: show a progress bar
 
     Returns:
-        by clip, float32, shape ``(frames, width)``: slices of memory-mapped files, read when they are asked for
+        clip → float32, shape ``(frames, width)``: slices of memory-mapped files, read on access
 
     Raises:
-        DataError: if the recordings are not there, or any is unusable or not the published file
+        DataError: if recordings are missing, unusable or not the published files
     """
     if isinstance(features, Embedding) and features.is_table:
         clips = read_index(corpus, data) if isinstance(corpus, Corpus) else corpus.index
         return features.of_table(clips, original=view == ORIGINAL)
     if isinstance(corpus, Corpus):
-        return _prepared(corpus, read_index(corpus, data), features, view, data, progress)
+        return _load_or_compute(corpus, read_index(corpus, data), features, view, data, progress)
     parts = []
     for part in corpus.parts:
-        # Whatever conditions narrow a corpus, its cache is the same.
-        table = _prepared(part.corpus, part.held, features, view, data, progress)
-        named = zip(corpus.names_in(part), part.clips["clip"].tolist(), strict=True)  # a column gives words one by one
-        parts.append((dict(named), table))
-    return Read(*parts)
+        # All filters of a corpus share one cache.
+        table = _load_or_compute(part.corpus, part.unfiltered, features, view, data, progress)
+        names = zip(
+            corpus.names_in(part), part.clips["clip"].tolist(), strict=True
+        )  # lists iterate faster than columns
+        parts.append((dict(names), table))
+    return PooledFeatures(*parts)
 
 
-class Read(Mapping):
-    """Features of several tables, under other names; they are read each time they are asked for."""
+class PooledFeatures(Mapping):
+    """Features of several tables under the names of a pool, read on each access."""
 
     def __init__(self, *parts: tuple[dict[str, str], Mapping[str, np.ndarray]]):
-        self.parts = parts  # of each table: what its clips are called here → in it
+        self.parts = parts  # for each table: name in the pool → name in the table
 
     def __getitem__(self, clip: str) -> np.ndarray:
         """Return the features of one clip."""
@@ -90,7 +93,7 @@ class Read(Mapping):
         return sum(len(names) for names, _ in self.parts)
 
 
-def _prepared(
+def _load_or_compute(
     corpus: Corpus,
     index: pd.DataFrame,
     features: Features,
@@ -102,32 +105,32 @@ def _prepared(
     about = {"corpus": corpus.name, "features": plain(features), "view": plain(view)}
     table, attempts = read_features(folder), 0
     while table is None:
-        # A second time only if another process put its own table there at the moment of reading, or the disk is broken.
+        # More than one attempt only if another process replaced the table while it was read, or the disk is faulty.
         if attempts == ATTEMPTS:
             raise DataError(f"{folder}: cannot be read back; check the disk or choose another with SERNB_WORK")
         recordings = locate(corpus, data)
-        places = _places(corpus, index, recordings)
+        places = _locate_clips(corpus, index, recordings)
         with hold(lock_path(folder, work_folder())):
-            if read_features(folder) is None:  # not made by whoever had the lock
+            if read_features(folder) is None:  # the previous holder of the lock may have written it
                 write_features(folder, partial(_compute, index, places, features, view, progress), about=about)
         table, attempts = read_features(folder), attempts + 1
     return table
 
 
-def _places(corpus: Corpus, index: pd.DataFrame, recordings: Path) -> dict[str, str]:
-    """Return the file of each clip; refuse a copy that is not complete."""
+def _locate_clips(corpus: Corpus, index: pd.DataFrame, recordings: Path) -> dict[str, str]:
+    """Return the file of each clip; refuse an incomplete copy."""
     places = list_places(corpus, recordings, index)
     missing = index[~index["clip"].isin(places)].path.tolist()
     if missing:
         raise DataError(
             f"{recordings}: {len(missing)} of {len(index)} clips of {corpus.title} are missing, such as {missing[0]}; "
-            f"complete the copy (`sernb check {corpus.name}`), or name {corpus.name}:{AVAILABLE} to use what is there"
+            f"complete the copy (`sernb check {corpus.name}`), or name {corpus.name}:{AVAILABLE} to use the others"
         )
     return places
 
 
 def cache_folder(corpus: Corpus, features: Features, view: View, index: pd.DataFrame) -> Path:
-    """Return where these features lie, or will lie."""
+    """Return the cache folder of these features."""
     name = digest(features_module.VERSION, features, view, index["clip"].tolist(), index.sha256.tolist())
     return work_folder() / "cache" / corpus.name / f"{type(features).__name__.lower()}-{view.name}-{name}"
 
@@ -137,7 +140,7 @@ def _compute(
 ) -> Generator[Part, None, None]:
     """Yield the features of all clips, part by part, as files in a folder.
 
-    Whoever computes a part writes it: processes then have next to nothing to send.
+    Each worker writes its own parts, so that processes exchange almost no data.
     """
     from threadpoolctl import threadpool_limits
 
@@ -148,7 +151,7 @@ def _compute(
     keep_freed_memory()
     with (
         threadpool_limits(1),
-        contextlib.closing(map_on_cores(partial(_part_of, features, view), parts)) as results,
+        contextlib.closing(map_on_cores(partial(_compute_part, features, view), parts)) as results,
         progress_bar(len(index), label, "clip", shown=progress) as shown,
     ):
         for (_, clips), (part, failed) in zip(parts, results, strict=True):
@@ -159,24 +162,26 @@ def _compute(
         raise DataError.of_many(errors, "more; see `sernb check`")
 
 
-def _part_of(features: Features, view: View, part: tuple[Path, list[tuple[str, str, str]]]) -> tuple[Part, list[str]]:
-    """Write the features of some clips to a file, given name, file and sha256 of each; also say what is wrong."""
+def _compute_part(
+    features: Features, view: View, part: tuple[Path, list[tuple[str, str, str]]]
+) -> tuple[Part, list[str]]:
+    """Write the features of some clips, given name, file and sha256 of each; also return error messages."""
     keep_freed_memory()
     path, clips = part
     errors = []
 
-    def usable() -> Iterator[tuple[str, np.ndarray]]:
+    def extract_all() -> Iterator[tuple[str, np.ndarray]]:
         for clip, place, sha256 in clips:
             try:
-                yield clip, extract_features(clip, view, _signal(Path(place), sha256, features), features)
+                yield clip, extract_features(clip, view, _read_signal(Path(place), sha256, features), features)
             except AudioError as error:
                 errors.append(str(error))
 
-    return write_part(path, usable()), errors
+    return write_part(path, extract_all()), errors
 
 
-def _signal(path: Path, sha256: str, features: Features) -> np.ndarray:
-    """Read a recording that must be the published one; one that was published as pure silence is silence."""
+def _read_signal(path: Path, sha256: str, features: Features) -> np.ndarray:
+    """Read and verify a published recording; return zeros for one published as digital silence."""
     try:
         signal = load(path, features.sampling_rate, resampling=features.resampling)
     except AudioError as error:

@@ -1,4 +1,4 @@
-"""The record of a corpus: what its publishers say of it, and how its files are named."""
+"""The record of a corpus: its published metadata and its file naming scheme."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from sernb.colours import PALETTE
 if TYPE_CHECKING:
     import pandas as pd
 
-EMOTIONS = tuple(PALETTE)  # the one order in every table and figure
+EMOTIONS = tuple(PALETTE)  # in the order of all tables and figures
 DIMENSIONS = ("valence", "arousal", "dominance")
 
 Labels = dict[str, str | float]  # column of the index → value
@@ -20,63 +20,68 @@ Labels = dict[str, str | float]  # column of the index → value
 
 @dataclass(frozen=True)
 class SpeakerFold:
-    """Who is tested and who validates in one speaker-independent fold; all others train."""
+    """Test and validation speakers of one speaker-independent fold; all other speakers are training speakers."""
 
     test: tuple[str, ...]
-    validation: tuple[str, ...]  # empty where no further voice is left
+    validation: tuple[str, ...]  # empty if there are too few speakers
 
 
 def fold_groups(
-    groups: Sequence[Sequence[str]], validating: Callable[[Sequence[str]], Sequence[str]]
+    groups: Sequence[Sequence[str]], select_validation: Callable[[Sequence[str]], Sequence[str]]
 ) -> tuple[SpeakerFold, ...]:
-    """Return folds that test each group of speakers in turn, while some of the next group validate.
+    """Return folds with each group as test speakers and some of the next group as validation speakers.
 
     Args:
-        validating: a group → those of it who validate
+        select_validation: returns the validation speakers among a group
 
     Examples:
         >>> fold_groups(["ab", "cd"], lambda group: group[:1])[1]
         SpeakerFold(test=('c', 'd'), validation=('a',))
     """
-    following = [*groups[1:], *groups[:1]]
+    next_groups = [*groups[1:], *groups[:1]]
     return tuple(
-        SpeakerFold(tuple(group), tuple(validating(after))) for group, after in zip(groups, following, strict=True)
+        SpeakerFold(tuple(group), tuple(select_validation(next_group)))
+        for group, next_group in zip(groups, next_groups, strict=True)
     )
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One file that holds a whole corpus, as its publishers hand it out."""
+    """The published archive file of a corpus."""
 
     name: str
     url: str
     bytes: int | None = None  # None: not published
     checksum: str = ""  # "md5:…" or "sha256:…"; empty: not published
-    inside: str = ""  # folder in the archive in which the paths of the index begin
+    inside: str = ""  # root folder, within the archive, of the paths in the index
 
 
 @dataclass(frozen=True)
 class Pcm:
-    """How a corpus stores its sound (mono, 16 bit): what tells the length of a recording from its size."""
+    """The audio format of a corpus (mono, 16 bit), which gives the duration of a recording from its file size."""
 
     sampling_rate: int  # Hz
-    beside: tuple[tuple[str, int], ...] = ()  # pattern over the path, bytes of the file that are no sound
-    header: int = 44  # … of all others
+    headers: tuple[tuple[str, int], ...] = ()  # regular expression for the path, bytes that are not samples
+    header: int = 44  # bytes that are not samples in all other files
 
     def seconds(self, path: str, size: int) -> float:
-        """Return the length of a recording that is ``size`` bytes long.
+        """Return the duration of a recording of ``size`` bytes.
 
         Examples:
             >>> Pcm(16_000).seconds("one.wav", 32_044)
             1.0
         """
-        beside = next((count for pattern, count in self.beside if re.fullmatch(pattern, path)), self.header)
-        return (size - beside) / 2 / self.sampling_rate
+        header = next((count for pattern, count in self.headers if re.fullmatch(pattern, path)), self.header)
+        return (size - header) / 2 / self.sampling_rate
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What its publishers say of a corpus, and how its files are named."""
+    """Published metadata, file naming scheme and download of a corpus.
+
+    The index of a corpus is committed if checksums are published. Otherwise it is built from a copy: with ``paths`` if
+    all file names are known, or with ``read_clips`` from the labels in the copy.
+    """
 
     name: str
     title: str
@@ -84,44 +89,44 @@ class Corpus:
     citation: str
     licence: str
     homepage: str
-    get: str  # one line: how to come by the recordings
-    pattern: str  # regular expression over the path, with named groups for `describe`
-    describe: Callable[[re.Match], Labels]  # → what the name says: speaker, gender, …; `clip` if it is not the stem
+    get: str  # one line: how to get the recordings
+    pattern: str  # regular expression for the path, with named groups for `describe`
+    describe: Callable[[re.Match], Labels]  # labels in the path: speaker, gender, …; `clip` if it is not the stem
     emotions: tuple[str, ...]
     clips: int
     speakers: int
     speaker_folds: tuple[SpeakerFold, ...]
-    emobox_folds: tuple[SpeakerFold, ...] = ()  # those of EmoBox (Ma et al. 2024), where they keep speakers apart
+    emobox_folds: tuple[SpeakerFold, ...] = ()  # folds of EmoBox (Ma et al. 2024), if they are speaker-independent
     quirks: tuple[str, ...] = ()
-    unused: tuple[tuple[str, str], ...] = ()  # published with it and left out: pattern over the path, what they are
-    spellings: tuple[tuple[str, str], ...] = ()  # other names in copies: pattern over the path, what stands there then
-    columns: tuple[tuple[str, type], ...] = ()  # of the index beyond those that every corpus has: name, str or float
+    unused: tuple[tuple[str, str], ...] = ()  # published files that are not used: pattern for the path, description
+    spellings: tuple[tuple[str, str], ...] = ()  # other names in copies: pattern for the path, its replacement
+    columns: tuple[tuple[str, type], ...] = ()  # additional columns of the index: name, str or float
     tables: Callable[[Path], dict[str, Labels]] | None = None  # folder of the publishers' tables → more labels, by clip
     sound: Pcm | None = None
-    paths: Callable[[], Iterable[str]] | None = None  # every published one, where names are known and checksums not
-    rates: tuple[int, ...] = ()  # published sampling rates in Hz, where a check has no checksums to compare with
-    labels_at: tuple[str, ...] = ()  # where no index is committed: patterns of the label files in a copy, …
-    beside: tuple[str, ...] = ()  # patterns of further tables that are fetched with these
-    clips_of: Callable[[Path], Iterable[Labels]] | None = None  # … what they say of each clip, its path included, …
-    doubts: Callable[["pd.DataFrame"], Iterator[str]] | None = None  # … and sentences on what is not as published
-    evidence: bool = True  # False: synthetic; its figures say nothing about people
-    heard: bool = False  # its published recordings were compared by ear: which are alike is known
-    home: Path | None = None  # where it lies when it needs not be looked for
+    paths: Callable[[], Iterable[str]] | None = None  # all published paths, if names are known but not checksums
+    sampling_rates: tuple[int, ...] = ()  # published ones in Hz, to check copies without checksums
+    label_files: tuple[str, ...] = ()  # glob patterns of the label files in a copy
+    extra_tables: tuple[str, ...] = ()  # glob patterns of further tables to fetch
+    read_clips: Callable[[Path], Iterable[Labels]] | None = None  # folder of a copy → labels and path of each clip
+    find_deviations: Callable[["pd.DataFrame"], Iterator[str]] | None = None  # index → deviations from published counts
+    evidence: bool = True  # False: synthetic speech, whose scores are no evidence about people
+    near_duplicates_known: bool = False  # the published recordings were already searched for near-duplicate audio
+    home: Path | None = None  # fixed folder, which is not searched for
     archive: Archive | None = None
-    files_at: str = ""  # address below which each path of the index can be had by itself
-    on_request: str = ""  # whom to ask for it, and where the files then must lie, where owners hand it out themselves
+    files_url: str = ""  # base URL from which each path of the index can be downloaded
+    on_request: str = ""  # for corpora available on request: whom to ask and where to unpack
 
     @property
     def committed(self) -> bool:
-        """Its index, with a checksum for every file, comes with the workbook; else it is made from a copy."""
-        return not (self.paths or self.clips_of)
+        """Whether its index, with a checksum for each file, is part of the workbook; else it is built from a copy."""
+        return not (self.paths or self.read_clips)
 
     @property
     def own(self) -> bool:
-        """It is a folder of somebody's own recordings and labels, which nobody published."""
-        return self.home is not None and self.clips_of is not None
+        """Whether it is a user's folder of unpublished recordings and labels."""
+        return self.home is not None and self.read_clips is not None
 
     @property
     def index_path(self) -> Path:
-        """The committed index."""
+        """The file of the committed index."""
         return config.INDEX / f"{self.name}.csv"

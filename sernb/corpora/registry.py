@@ -1,4 +1,4 @@
-"""Corpora by name."""
+"""Find corpora by name."""
 
 import importlib
 import os
@@ -20,8 +20,8 @@ def get_corpus(name: str) -> Corpus:
 
     Args:
         name: one of ``CORPORA``; a folder with recordings and ``labels.csv`` (see
-            :mod:`sernb.corpora.labelled_folder`) or another table of labels, or this table itself (see
-            :mod:`sernb.corpora.label_tables`); or the name that such recordings got
+            :mod:`sernb.corpora.labelled_folder`) or another label table, or this table itself (see
+            :mod:`sernb.corpora.label_tables`); or the name given to such a folder
 
     Raises:
         DataError: if the name is unknown; the message lists the known ones
@@ -31,9 +31,9 @@ def get_corpus(name: str) -> Corpus:
     if name and (table := find_table(name)):
         return corpus_from_table(table)
     if name and Path(os.path.expanduser(name)).is_dir():
-        raise DataError(f"{name}: holds no {LABELS}; write one with the columns path, speaker, emotion")
+        raise DataError(f"{name}: has no {LABELS}; write one with the columns path, speaker, emotion")
     if table := find_labels(name):
         if (corpus := corpus_from_table(table)).name == name:
             return corpus
-        raise DataError(f"{name}: the labels in {table.parent} have changed since; name that folder instead")
+        raise DataError(f"{name}: the labels in {table.parent} have changed; name that folder instead")
     raise DataError(f"no corpus is named {name!r}; known: {', '.join(CORPORA)}, or a folder with a {LABELS}")

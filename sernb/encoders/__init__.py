@@ -1,1 +1,1 @@
-"""Pretrained speech encoders: what is known of them, their weights, and what turns a signal into hidden states."""
+"""Pretrained speech encoders: registry, weights, and functions from a signal to hidden states."""

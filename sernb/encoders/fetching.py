@@ -1,11 +1,11 @@
-"""An encoder's weights from the hub to the disk, and what is known of each encoder."""
+"""Download the weights of an encoder, and list the available encoders."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from sernb.config import ROOT
-from sernb.encoders.loading import encoder_named, require_file
+from sernb.encoders.loading import load_encoder, require_file
 from sernb.encoders.registry import ENCODERS, WEIGHTS, Record
 from sernb.runtime.download import fetch_file
 from sernb.runtime.progress import progress_line
@@ -19,58 +19,58 @@ def fetch_encoder(
     announce: Callable[[str], None] = progress_line,
     progress: bool = False,
 ) -> Path:
-    """Download the weights of an encoder where they are missing, check their sha256, and have a demo clip encoded.
+    """Download the weights of an encoder if they are missing, verify their sha256, and encode a demo clip.
 
     Args:
-        into: folder for the file; default: where encoders are looked for
+        into: folder for the file; default: the folder of encoders
         url: another address of the same file
 
     Returns:
         the file
 
     Raises:
-        DataError: if a file is there that is another one, the server does not deliver, or the embedding is another
+        DataError: if another file is in its place, the download fails, or the embedding differs from the known one
     """
     path = Path(os.path.expanduser(into)).absolute() / WEIGHTS if into else record.path
     if path.exists():
         if path == record.path:
             require_file(record)
-        announce(f"{record.name}: is there, in {path.parent}")
+        announce(f"{record.name}: is already in {path.parent}")
     else:
         fetch_file(url or record.url, path, size=record.bytes, sha256=record.sha256, given=bool(url), progress=progress)
         announce(f"{record.name}: fetched into {path.parent}, sha256 as published")
     if path == record.path:
-        encoder_named(record.name)
-        proof = "reproduces its known embedding" if record.known else "works; no embedding of it is known"
-        announce(f"{record.name}: {proof}")
+        load_encoder(record.name)
+        outcome = "reproduces its known embedding" if record.known else "works; no reference embedding is known"
+        announce(f"{record.name}: {outcome}")
     return path
 
 
-def lines_of_encoders() -> list[str]:
-    """Return what is known of each encoder, and whether it is on disk, for people to read."""
+def format_encoders() -> list[str]:
+    """Format the metadata of each encoder, and whether it is on disk, as lines."""
     lines = []
     for record in ENCODERS.values():
         path, size = record.path, f"{record.bytes / 1e6:.0f} MB" if record.bytes else "size not published"
         place = path.parent.relative_to(ROOT) if path.is_relative_to(ROOT) else path.parent
         state = f"not on disk; run `sernb fetch {record.name}`"
         if path.is_file():
-            whole = record.bytes in (None, path.stat().st_size)
-            state = f"on disk: {place}" if whole else f"on disk, but of another size: {place}"
-        tried = "" if record.known else " (not tried here)"
+            right_size = record.bytes in (None, path.stat().st_size)
+            state = f"on disk: {place}" if right_size else f"on disk, but with a wrong size: {place}"
+        tested = "" if record.known else " (not tested here)"
         shape = f"{record.layers} layers of {record.width} values, {record.sampling_rate // 1000} kHz"
         lines += [
-            f"{record.name}: {shape}, {size}{tried}",
+            f"{record.name}: {shape}, {size}{tested}",
             f"    {record.title}",
-            f"    trained on {record.trained_on}; heard corpora of this workbook: {record.heard}",
+            f"    trained on {record.trained_on}; corpora of this workbook in its training data: {record.seen_corpora}",
             f"    licence: {record.licence}; from {record.repository} at {record.revision[:12]}",
             f"    {state}",
         ]
-    lines.append("others: onnx:FILE (waveform in, states out), hf:NAME (transformers), table:FILE (made elsewhere)")
+    lines.append("others: onnx:FILE (waveform in, states out), hf:NAME (transformers), table:FILE (embeddings)")
     return lines
 
 
 def hint() -> str:
-    """Return the sentence for those who have no encoder on disk; nothing where one is."""
+    """Return advice if no encoder is on disk, otherwise an empty text."""
     if any(record.path.is_file() for record in ENCODERS.values()):
         return ""
     return "no pretrained encoder is on disk: `sernb fetch whisper-tiny.en` (76 MB) adds the systems named embedding-…"

@@ -1,4 +1,4 @@
-"""An encoder of the Hugging Face hub or a folder in its layout, by transformers and torch, where a person has them."""
+"""Encoders from the Hugging Face hub or a local folder in its layout; needs transformers and torch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,14 +7,14 @@ import numpy as np
 
 from sernb.audio.decoders import Hertz
 from sernb.config import DataError, digest
-from sernb.encoders.onnx_door import stretches
+from sernb.encoders.onnx_door import split_segments
 
 BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class HfEncoder:
-    """All hidden states of a speech model, the one before its first block included."""
+    """All hidden states of a speech model, including the input of its first block."""
 
     name: str
     identity: str
@@ -27,44 +27,49 @@ class HfEncoder:
     @property
     def card(self) -> str:
         """One sentence for a protocol card."""
-        return f"{self.name}, frozen: its model card says what it was trained on; it may have heard this corpus."
+        return f"{self.name}, frozen: see its model card for the training data, which may include this corpus."
 
     def __call__(self, signal: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the hidden states of each 30 s of a signal, float32, ``(layers, positions, width)``."""
         import torch
 
-        for stretch in stretches(signal, self.sampling_rate):
-            given = self.extractor(stretch, sampling_rate=self.sampling_rate, return_tensors="pt")
+        for segment in split_segments(signal, self.sampling_rate):
+            inputs = self.extractor(segment, sampling_rate=self.sampling_rate, return_tensors="pt")
             with torch.inference_mode():
-                output = self.model(**given, output_hidden_states=True)
+                output = self.model(**inputs, output_hidden_states=True)
             yield np.stack([each[0].float().numpy() for each in output.hidden_states])
 
 
-def opened(what: str) -> HfEncoder:
-    """Load a model: safetensors only, and none of its own code.
+def open_encoder(location: str) -> HfEncoder:
+    """Load a model from safetensors, without running any code of the model repository.
+
+    Args:
+        location: name on the hub, or folder
 
     Raises:
-        DataError: if the packages are missing, or it cannot be loaded or used
+        DataError: if the packages are missing, or the model cannot be loaded or used
     """
-    from sernb.encoders.loading import prove
+    from sernb.encoders.loading import verify_encoder
 
     try:
         import torch  # noqa: F401
         from transformers import AutoFeatureExtractor, AutoModel
     except ImportError as error:
         raise DataError(
-            f"hf:{what}: needs the packages transformers and torch; run: pip install transformers torch"
+            f"hf:{location}: needs the packages transformers and torch; run: pip install transformers torch"
         ) from error
     try:
-        extractor = AutoFeatureExtractor.from_pretrained(what, trust_remote_code=False)
-        model = AutoModel.from_pretrained(what, trust_remote_code=False, use_safetensors=True).eval()
+        extractor = AutoFeatureExtractor.from_pretrained(location, trust_remote_code=False)
+        model = AutoModel.from_pretrained(location, trust_remote_code=False, use_safetensors=True).eval()
         model = getattr(model, "encoder", model) if getattr(model.config, "is_encoder_decoder", False) else model
         layers, width = model.config.num_hidden_layers + 1, model.config.hidden_size
-    except Exception as error:  # whatever transformers stumbles over: one line for all of it
-        why = next(iter(str(error).splitlines()), type(error).__name__)[:200]
-        raise DataError(f"hf:{what}: cannot be used ({why}); name a speech model with safetensors weights") from error
-    # Weights change under the same name: what they are is told by some of them.
-    some = [(name, float(each.detach().float().abs().sum())) for name, each in model.named_parameters()]
-    encoder = HfEncoder(f"hf:{what}", digest(some), extractor.sampling_rate, layers, width, model, extractor)
-    prove(encoder, encoder.name)
+    except Exception as error:  # transformers raises many kinds of errors; all become one line
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        raise DataError(
+            f"hf:{location}: cannot be used ({reason}); name a speech model with safetensors weights"
+        ) from error
+    # The weights of a name can change on the hub, so they are identified by the sums of their parameters.
+    sums = [(name, float(each.detach().float().abs().sum())) for name, each in model.named_parameters()]
+    encoder = HfEncoder(f"hf:{location}", digest(sums), extractor.sampling_rate, layers, width, model, extractor)
+    verify_encoder(encoder, encoder.name)
     return encoder

@@ -1,6 +1,6 @@
-"""A name → an encoder that can be used: its weights found, and proved by a known embedding.
+"""Load an encoder by name and verify it with a known embedding.
 
-What has bitten others is refused here: a random head, another file, a wrong rate, wrong filters.
+Frequent mistakes are detected: randomly initialised layers, a wrong file, a wrong sampling rate, wrong filters.
 """
 
 import os
@@ -17,17 +17,18 @@ from sernb.config import ROOT, DataError
 from sernb.encoders.registry import Record, record_of
 
 DEMO = ROOT / "data" / "demo"
-ASKED = ("Actor_01/03-01-05-01-01-01-01.flac", "Actor_02/03-01-04-01-02-01-02.flac")  # the first of them is known
-KNOWN = 2  # values of each layer that a record holds
+# Demo clips for verification; the known embedding of a record is that of the first one.
+VERIFICATION_CLIPS = ("Actor_01/03-01-05-01-01-01-01.flac", "Actor_02/03-01-04-01-02-01-02.flac")
+KNOWN = 2  # stored values per layer
 TOLERANCE = 1e-3
-FILES = ("onnx", "table")  # doors behind which a file lies
-DOORS = (*FILES, "hf")
+FILES = ("onnx", "table")  # kinds of encoders in a file
+KINDS = (*FILES, "hf")
 
-_loading = threading.Lock()  # threads that begin together read the weights once
+_loading = threading.Lock()  # so that concurrent threads read the weights once
 
 
-class About(Protocol):
-    """What is known of an encoder before it is used: a record, or what a door found out."""
+class Metadata(Protocol):
+    """Metadata of an encoder: a record of the registry, or an opened encoder of another kind."""
 
     layers: int
     width: int
@@ -36,48 +37,48 @@ class About(Protocol):
 
 
 class Encoder(Protocol):
-    """What turns a signal into hidden states."""
+    """A function from a signal to hidden states."""
 
     sampling_rate: Hertz
 
     def __call__(self, signal: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield hidden states, ``(layers, positions, width)``, of one stretch of the signal after the other."""
+        """Yield hidden states, ``(layers, positions, width)``, of successive segments of the signal."""
         ...
 
 
-def about(name: str) -> About:
-    """Return what is known of an encoder of the registry, or behind a door.
+def get_metadata(name: str) -> Metadata:
+    """Return the metadata of an encoder.
 
     Raises:
-        DataError: if the name is unknown, or the file behind a door cannot be used
+        DataError: if the name is unknown, or its file cannot be used
     """
-    return _behind(name) if _door_of(name) else record_of(name)
+    return _open_external(name) if _kind_of(name) else record_of(name)
 
 
-def encoder_named(name: str, *, padded: bool = False) -> Encoder:
-    """Return an encoder, ready and proved; the last ones are kept.
+def load_encoder(name: str, *, padded: bool = False) -> Encoder:
+    """Load and verify an encoder; the last ones are cached.
 
     Args:
-        padded: fill every stretch up to 30 s; only Whisper's can
+        padded: pad every segment to 30 s; possible for Whisper only
 
     Raises:
-        DataError: if the name is unknown, its weights are not there, or it does not reproduce its known embedding
+        DataError: if the name is unknown, its weights are missing, or it does not reproduce its known embedding
     """
     with _loading:
-        if _door_of(name):
+        if _kind_of(name):
             if padded:
-                raise DataError(f"{name}: is never padded to 30 s; only encoders of the registry can be")
-            return _behind(name)
-        return _whisper(name, padded)
+                raise DataError(f"{name}: cannot be padded to 30 s; only encoders of the registry can")
+            return _open_external(name)
+        return _load_whisper(name, padded)
 
 
 def identity_of(name: str) -> str:
-    """Return sixteen digits that stand for the weights, as names of caches need them."""
-    return _behind(name).identity if _door_of(name) else record_of(name).sha256[:16]
+    """Return sixteen hexadecimal digits that identify the weights, for the names of caches."""
+    return _open_external(name).identity if _kind_of(name) else record_of(name).sha256[:16]
 
 
 @lru_cache(maxsize=3)
-def _whisper(name: str, padded: bool) -> Encoder:
+def _load_whisper(name: str, padded: bool) -> Encoder:
     from sernb.encoders.weights import read_weights
     from sernb.encoders.whisper import Whisper
 
@@ -87,23 +88,23 @@ def _whisper(name: str, padded: bool) -> Encoder:
         encoder = Whisper(read_weights(record.path))
     except DataError as error:
         raise DataError(f"{record.path}: is not {record.name} ({error}); get it again") from error
-    prove(encoder, record.name, record.known)
+    verify_encoder(encoder, record.name, record.known)
     return Whisper(encoder.weights, padded=True) if padded else encoder
 
 
 def require_file(record: Record) -> None:
-    """Refuse weights that are not there, or are not the published file.
+    """Refuse weights that are missing or not the published file.
 
     Raises:
-        DataError: naming the file and the next step
+        DataError: with the file and the next step
     """
     from sernb.runtime.files import checksum
 
     path, again = record.path, f"move it away, then run `sernb fetch {record.name}`"
     if not path.is_file():
         raise DataError(
-            f"{record.name}: its weights are not at {path}; run `sernb fetch {record.name}`, or name the folder that "
-            "holds them in SERNB_ENCODERS"
+            f"{record.name}: its weights are not at {path}; run `sernb fetch {record.name}`, or set SERNB_ENCODERS to "
+            "their folder"
         )
     if record.bytes is not None and path.stat().st_size != record.bytes:
         raise DataError(f"{path}: has {path.stat().st_size} bytes, but {record.bytes} were published; {again}")
@@ -111,55 +112,55 @@ def require_file(record: Record) -> None:
         raise DataError(f"{path}: is not the published file (sha256 differs); {again}")
 
 
-def answer_of(encoder: Encoder, clip: str = ASKED[0]) -> np.ndarray | None:
-    """Return the mean over time of each layer for a clip of the demo, ``(layers, width)``; None: it is not here."""
+def embed_clip(encoder: Encoder, clip: str = VERIFICATION_CLIPS[0]) -> np.ndarray | None:
+    """Return the mean over time of each layer for a demo clip, ``(layers, width)``; None if the clip is missing."""
     if not (DEMO / clip).is_file():
         return None
     states = next(iter(encoder(load(DEMO / clip, encoder.sampling_rate))))
     return states.mean(axis=1)
 
 
-def known_of(embedding: np.ndarray) -> tuple[float, ...]:
-    """Return the values of an embedding that a record holds."""
+def select_known(embedding: np.ndarray) -> tuple[float, ...]:
+    """Return the values of an embedding to store in a record."""
     return tuple(round(float(value), 4) for value in embedding[:, :KNOWN].ravel())
 
 
-def prove(encoder: Encoder, name: str, known: tuple[float, ...] = ()) -> None:
-    """Refuse an encoder that does not reproduce its known embedding; where none is known, what cannot be one.
+def verify_encoder(encoder: Encoder, name: str, known: tuple[float, ...] = ()) -> None:
+    """Refuse an encoder that does not reproduce its known embedding or, if none is known, gives implausible ones.
 
     Raises:
-        DataError: saying what is wrong
+        DataError: with the problem
     """
-    embedding = answer_of(encoder)
+    embedding = embed_clip(encoder)
     if embedding is None:
         return
     if not np.isfinite(embedding).all():
         raise DataError(f"{name}: its hidden states are not finite; get or export it again")
     if known:
         values = embedding[:, :KNOWN].ravel()
-        if len(values) != len(known) or (off := np.abs(values - known).max()) > TOLERANCE:
-            by = f", it is off by {off:.3g}" if len(values) == len(known) else ""
-            raise DataError(f"{name}: does not reproduce its known embedding of a clip of the demo{by}; get it again")
-    elif np.allclose(embedding, answer_of(encoder, ASKED[1]), rtol=0, atol=1e-6):
-        raise DataError(f"{name}: gives two clips the same embedding, as no trained one does; get or export it again")
+        if len(values) != len(known) or (deviation := np.abs(values - known).max()) > TOLERANCE:
+            detail = f", it deviates by {deviation:.3g}" if len(values) == len(known) else ""
+            raise DataError(f"{name}: does not reproduce its known embedding of a demo clip{detail}; get it again")
+    elif np.allclose(embedding, embed_clip(encoder, VERIFICATION_CLIPS[1]), rtol=0, atol=1e-6):
+        raise DataError(f"{name}: gives two clips the same embedding, so it is untrained; get or export it again")
 
 
 def with_full_path(name: str) -> str:
-    """Return a name that holds wherever a notebook or a process runs: the file behind a door with its whole path."""
-    kind = _door_of(name)
+    """Return a name that is valid in any working directory: for encoders in files, with the absolute path."""
+    kind = _kind_of(name)
     return f"{kind}:{os.path.abspath(os.path.expanduser(name.partition(':')[2]))}" if kind in FILES else name
 
 
-def _door_of(name: str) -> str:
+def _kind_of(name: str) -> str:
     kind, _, rest = name.partition(":")
-    return kind if rest and kind in DOORS else ""
+    return kind if rest and kind in KINDS else ""
 
 
 @lru_cache(maxsize=3)
-def _behind(name: str):
+def _open_external(name: str):
     import importlib
 
-    kind, _, what = name.partition(":")
+    kind, _, location = name.partition(":")
     module = importlib.import_module(f"sernb.encoders.{kind}_door")
-    opened: Callable = module.opened
-    return opened(what)
+    open_encoder: Callable = module.open_encoder
+    return open_encoder(location)

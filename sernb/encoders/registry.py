@@ -1,4 +1,4 @@
-"""Pretrained speech encoders that are known: what they are, where they come from, and their known embeddings."""
+"""The registry of pretrained speech encoders: metadata, sources, and known embeddings."""
 
 import os
 from dataclasses import dataclass
@@ -13,43 +13,43 @@ DEFAULT = "whisper-tiny.en"
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of an encoder; ``known`` is its embedding of a demo clip, by which weights and code are proved."""
+    """Metadata of an encoder; ``known`` is its embedding of a demo clip, which verifies weights and code."""
 
     name: str
     title: str
-    repository: str  # on the hub from which the file comes
+    repository: str  # source of the file on the hub
     revision: str
-    bytes: int | None  # of the file; None: not published
+    bytes: int | None  # size of the file; None: not published
     sha256: str
     blocks: int
     width: int
-    known: tuple[float, ...] = ()  # see :func:`sernb.encoders.loading.answer_of`; empty: not tried
+    known: tuple[float, ...] = ()  # see :func:`sernb.encoders.loading.embed_clip`; empty: not tested
     publisher: str = "OpenAI; converted by Systran"
     licence: str = "MIT"
     sampling_rate: Hertz = 16_000
     trained_on: str = "680,000 hours of transcribed speech from the web, not published"
-    heard: str = "unknown"  # whether corpora of this workbook were among them: "unknown", or their names
+    seen_corpora: str = "unknown"  # corpora of this workbook in the training data: their names, or "unknown"
 
     @property
     def layers(self) -> int:
-        """Hidden states that it returns."""
+        """Number of hidden states."""
         return self.blocks + 1
 
     @property
     def url(self) -> str:
-        """Where the file can be had."""
+        """The download address of the file."""
         return f"https://huggingface.co/{self.repository}/resolve/{self.revision}/{WEIGHTS}"
 
     @property
     def path(self) -> Path:
-        """Where the file lies, or will lie."""
+        """The path of the file on this machine."""
         return encoders_folder() / self.name / WEIGHTS
 
     @property
     def card(self) -> str:
-        """One sentence for a protocol card: what it was trained on, and whether it may know the corpus."""
-        may = f"it may have heard this corpus: {self.heard}"
-        return f"{self.name} was trained by {self.publisher.split(';')[0]} on {self.trained_on}; {may}."
+        """One sentence for a protocol card: its training data, and whether they may include the corpus."""
+        seen = f"whether these include this corpus: {self.seen_corpora}"
+        return f"{self.name} was trained by {self.publisher.split(';')[0]} on {self.trained_on}; {seen}."
 
 
 def _whisper(size: str, blocks: int, width: int, revision: str, count: int | None, sha256: str, known=()) -> Record:
@@ -92,7 +92,7 @@ ENCODERS = {
 
 
 def encoders_folder() -> Path:
-    """Return the folder that holds the weights: ``$SERNB_ENCODERS``, else ``data/encoders``."""
+    """Return the folder of the weights: ``$SERNB_ENCODERS``, else ``data/encoders``."""
     return Path(os.path.expanduser(os.environ.get("SERNB_ENCODERS") or DATA / "encoders"))
 
 
@@ -104,7 +104,7 @@ def record_of(name: str) -> Record:
     """
     if name not in ENCODERS:
         raise DataError(
-            f"no encoder is named {name!r}; known: {', '.join(ENCODERS)}, or one of your own as onnx:FILE, "
-            "table:FILE or hf:NAME"
+            f"no encoder is named {name!r}; known: {', '.join(ENCODERS)}, or your own as onnx:FILE, table:FILE or "
+            "hf:NAME"
         )
     return ENCODERS[name]

@@ -1,8 +1,8 @@
-"""Embeddings that were computed elsewhere: a table with a row for each clip, by its name or its path.
+"""Precomputed embeddings: a table with one row per clip, identified by its name or path.
 
-``table:FILE`` is an ``.npz`` with ``clip`` (or ``path``) and ``values``, as `sernb prepare --table` writes it, or a
-``.csv``, ``.csv.gz`` or ``.parquet`` with that column and one for each value. There are no embeddings of augmented
-copies, so that systems train on originals and average no views.
+``table:FILE`` is an ``.npz`` file with ``clip`` (or ``path``) and ``values``, as written by `sernb prepare --table`, or
+a ``.csv``, ``.csv.gz`` or ``.parquet`` file with that column and one column per value. There are no embeddings of
+augmented copies, so systems train on original recordings and do not average TTA views.
 """
 
 import os
@@ -17,14 +17,14 @@ import pandas as pd
 from sernb.config import DataError
 
 KEYS = ("clip", "path", "file")
-ABOUT = (*KEYS, "speaker", "emotion", "gender", "corpus")  # columns that hold no value of an embedding
+METADATA = (*KEYS, "speaker", "emotion", "gender", "corpus")  # columns that are not values of an embedding
 LARGEST = 2 * 10**8  # values of a table, 800 MB
-AGAIN = "write it again, one row a clip"
+AGAIN = "write it again with one row per clip"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows by clip."""
+    """A table of embeddings by clip."""
 
     name: str
     identity: str
@@ -36,60 +36,63 @@ class Table:
 
     @property
     def width(self) -> int:
-        """Values of a row."""
+        """Number of values per row."""
         return self.values.shape[1]
 
     @property
     def card(self) -> str:
         """One sentence for a protocol card."""
-        return f"{self.path.name}: computed elsewhere, by what is not known here; it may have heard this corpus."
+        return f"{self.path.name}: precomputed by an unknown encoder, whose training data may include this corpus."
 
     def of(self, index: pd.DataFrame) -> dict[str, np.ndarray]:
         """Return the row of each clip of an index, ``(1, width)``.
 
         Raises:
-            DataError: naming the first clips that have none
+            DataError: with the first clips without a row
         """
-        found = {}
+        embeddings = {}
         for clip, path in zip(index["clip"], index["path"], strict=True):
             keys = (clip, path, clip.rpartition("/")[2], Path(path).name, Path(path).stem)  # corpus/clip in a pool
             row = next((self.rows[key] for key in keys if key in self.rows), None)
             if row is not None:
-                found[clip] = self.values[row : row + 1]
-        if missing := [clip for clip in index["clip"] if clip not in found]:
+                embeddings[clip] = self.values[row : row + 1]
+        if missing := [clip for clip in index["clip"] if clip not in embeddings]:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise DataError(f"{self.path}: has no row for {', '.join(missing[:3])}{more}; compute them, too")
-        return found
+        return embeddings
 
 
-def opened(what: str) -> Table:
+def open_encoder(location: str) -> Table:
     """Read a table and check it.
 
+    Args:
+        location: path of the file
+
     Raises:
-        DataError: if it cannot be read, has no key, names a clip twice, or holds values that are no numbers
+        DataError: if it cannot be read, or has no key column, duplicate clips, or values that are not finite
     """
     from sernb.runtime.files import checksum
 
-    path = Path(os.path.expanduser(what)).absolute()
+    path = Path(os.path.expanduser(location)).absolute()
     if not path.is_file():
-        raise DataError(f"{path}: there is no such file; name a table as in table:FILE")
-    reader = {".npz": _npz, ".parquet": _parquet}.get(path.suffix, _csv)
+        raise DataError(f"{path}: no such file; name a table as in table:FILE")
+    reader = {".npz": _read_npz, ".parquet": _read_parquet}.get(path.suffix, _read_csv)
     keys, values = reader(path)
     if values.ndim != 2 or len(values) != len(keys) or not values.size:
         raise DataError(f"{path}: {len(keys)} clips and values of shape {values.shape}; {AGAIN}")
-    if twice := keys[keys.duplicated()].tolist():
-        raise DataError(f"{path}: has {twice[0]!r} twice ({len(twice)} such rows); {AGAIN}")
+    if repeated := keys[keys.duplicated()].tolist():
+        raise DataError(f"{path}: has {repeated[0]!r} twice ({len(repeated)} such rows); {AGAIN}")
     if (odd := ~np.isfinite(values).all(axis=1)).any():
         raise DataError(
-            f"{path}: {keys[odd].tolist()[0]!r} has values that are no numbers ({odd.sum()} such rows); {AGAIN}"
+            f"{path}: {keys[odd].tolist()[0]!r} has values that are not numbers ({odd.sum()} such rows); {AGAIN}"
         )
     rows = {str(key): row for row, key in enumerate(keys)}
-    for row, key in enumerate(keys):  # a clip is known by its name, too
+    for row, key in enumerate(keys):  # clips are also found by their name without folder and suffix
         rows.setdefault(Path(str(key)).stem, row)
-    return Table(f"table:{what}", checksum(path)[:16], path, rows, values.astype(np.float32))
+    return Table(f"table:{location}", checksum(path)[:16], path, rows, values.astype(np.float32))
 
 
-def _npz(path: Path) -> tuple[pd.Series, np.ndarray]:
+def _read_npz(path: Path) -> tuple[pd.Series, np.ndarray]:
     from sernb.runtime.bounded import arrays_in
 
     arrays = arrays_in(path)
@@ -97,15 +100,15 @@ def _npz(path: Path) -> tuple[pd.Series, np.ndarray]:
     if key is None or "values" not in arrays or arrays["values"].dtype.kind not in "fiu":
         raise DataError(f"{path}: holds {', '.join(arrays)[:80] or 'nothing'}; clip (or path) and values are expected")
     if "starts" in arrays:
-        raise DataError(f"{path}: has several frames a clip; {AGAIN} (without --pooling frames)")
+        raise DataError(f"{path}: has several frames per clip; {AGAIN} (without --pooling frames)")
     return pd.Series(arrays[key].astype(str).ravel()), arrays["values"]
 
 
-def _csv(path: Path) -> tuple[pd.Series, np.ndarray]:
+def _read_csv(path: Path) -> tuple[pd.Series, np.ndarray]:
     try:
         with (
-            warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),  # of cells beyond the header
-            pd.read_csv(path, chunksize=1000, index_col=False, dtype=dict.fromkeys(ABOUT, str)) as chunks,
+            warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),  # rows longer than the header
+            pd.read_csv(path, chunksize=1000, index_col=False, dtype=dict.fromkeys(METADATA, str)) as chunks,
         ):
             parts, count = [], 0
             for chunk in chunks:
@@ -114,12 +117,12 @@ def _csv(path: Path) -> tuple[pd.Series, np.ndarray]:
                 if count > LARGEST:
                     raise DataError(f"{path}: holds more than {LARGEST} values, more than can be read; split it")
         return _columns(path, pd.concat(parts))
-    except (OSError, ValueError, EOFError, pd.errors.ParserWarning) as error:  # pandas' own are ValueErrors
-        why = next(iter(str(error).splitlines()), type(error).__name__)[:120]
-        raise DataError(f"{path}: cannot be read as CSV ({why}); {AGAIN}") from error
+    except (OSError, ValueError, EOFError, pd.errors.ParserWarning) as error:  # errors of pandas are ValueErrors
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
+        raise DataError(f"{path}: cannot be read as CSV ({reason}); {AGAIN}") from error
 
 
-def _parquet(path: Path) -> tuple[pd.Series, np.ndarray]:
+def _read_parquet(path: Path) -> tuple[pd.Series, np.ndarray]:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
@@ -137,7 +140,7 @@ def _columns(path: Path, table: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
     key = next((name for name in KEYS if name in table), None)
     if key is None:
         raise DataError(f"{path}: has no column clip or path ({', '.join(map(str, table.columns[:4]))} …); {AGAIN}")
-    values = table[[name for name in table if name not in ABOUT]]
+    values = table[[name for name in table if name not in METADATA]]
     if odd := [name for name in values if values[name].dtype.kind not in "fiu"]:
-        raise DataError(f"{path}: column {odd[0]!r} holds no numbers; leave it out, or {AGAIN}")
+        raise DataError(f"{path}: column {odd[0]!r} is not numeric; remove it, or {AGAIN}")
     return table[key].astype(str).reset_index(drop=True), values.to_numpy(np.float32)

@@ -1,4 +1,4 @@
-"""Whisper's encoder as a trainable Keras network on any backend: the same numbers as :mod:`sernb.encoders.whisper`."""
+"""Whisper's encoder as a trainable Keras network on any backend, equivalent to :mod:`sernb.encoders.whisper`."""
 
 import re
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 CODES = "position_encodings"
 
 
-def network_of(encoder: Whisper) -> "keras.Model":
-    """Return the encoder as a network with its weights; what lies behind the end of a clip is masked.
+def build_network(encoder: Whisper) -> "keras.Model":
+    """Build the encoder as a network with its weights; padding frames are masked.
 
-    Inputs are log-mels of one length, ``(clips, frames, 80)``, and which of their frames are real, ``(clips, frames)``
-    of 1 and 0. Outputs are the hidden states of each layer, a list of ``(clips, positions, width)``.
+    Inputs are padded log-mels, ``(clips, frames, 80)``, and their mask, ``(clips, frames)``, with 1 for real frames and
+    0 for padding. Outputs are the hidden states of each layer, a list of ``(clips, positions, width)``.
     """
     import keras
 
@@ -38,14 +38,14 @@ def hidden_states(
     x = layers.Conv1D(width, 3, activation="gelu", name="conv1")(layers.ZeroPadding1D(1)(mel * keep))
     x = layers.Conv1D(width, 3, strides=2, activation="gelu", name="conv2")(layers.ZeroPadding1D(1)(x * keep))
     codes = layers.Embedding(POSITIONS, width, name=CODES)
-    places = ops.cumsum(ops.ones_like(real[:, ::2]), axis=1) - 1  # 0, 1, 2 … in each clip, whatever its length
-    x = x + codes(ops.cast(places, "int32"))
-    seen = ops.expand_dims(real[:, ::2], 1) > 0  # (clips, 1, positions)
+    positions = ops.cumsum(ops.ones_like(real[:, ::2]), axis=1) - 1  # 0, 1, 2 … for any number of frames
+    x = x + codes(ops.cast(positions, "int32"))
+    mask = ops.expand_dims(real[:, ::2], 1) > 0  # (clips, 1, positions)
     states = [x]
     for k in range(blocks):
         inner = layers.LayerNormalization(epsilon=EPSILON, name=f"layer_{k}_self_attention_layer_norm")(x)
         attention = layers.MultiHeadAttention(width // HEAD, HEAD, name=f"layer_{k}_self_attention")
-        x = x + attention(inner, inner, attention_mask=seen)
+        x = x + attention(inner, inner, attention_mask=mask)
         inner = layers.LayerNormalization(epsilon=EPSILON, name=f"layer_{k}_ffn_layer_norm")(x)
         inner = layers.Dense(4 * width, activation="gelu", name=f"layer_{k}_ffn_linear_0")(inner)
         x = x + layers.Dense(width, name=f"layer_{k}_ffn_linear_1")(inner)
@@ -77,7 +77,7 @@ def depth_of(layer: str, blocks: int) -> int | None:
 
 
 def _arrays(name: str, weights: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    """Return what a layer holds, in Keras's order and layout."""
+    """Return the weights of a layer in Keras's order and layout."""
     name = _slashed(name)
     if name.endswith("layer_norm"):
         return [weights[f"{name}/gamma"], weights[f"{name}/beta"]]

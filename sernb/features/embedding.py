@@ -53,9 +53,9 @@ class Embedding:
         Raises:
             DataError: if the encoder has fewer
         """
-        from sernb.encoders.loading import about
+        from sernb.encoders.loading import get_metadata
 
-        count = about(self.encoder).layers
+        count = get_metadata(self.encoder).layers
         if self.layers == "all":
             return range(count)
         first, _, last = self.layers.partition("-")
@@ -67,9 +67,9 @@ class Embedding:
     @property
     def sampling_rate(self) -> Hertz:
         """The sampling rate of the encoder's input."""
-        from sernb.encoders.loading import about
+        from sernb.encoders.loading import get_metadata
 
-        return about(self.encoder).sampling_rate
+        return get_metadata(self.encoder).sampling_rate
 
     @property
     def is_table(self) -> bool:
@@ -84,9 +84,9 @@ class Embedding:
     @property
     def parts(self) -> int:
         """Columns of one layer."""
-        from sernb.encoders.loading import about
+        from sernb.encoders.loading import get_metadata
 
-        return about(self.encoder).width * len(self.kinds)
+        return get_metadata(self.encoder).width * len(self.kinds)
 
     @property
     def width(self) -> int:
@@ -109,22 +109,22 @@ class Embedding:
         Raises:
             DataError: if a clip has no row, or copies are wanted
         """
-        from sernb.encoders.loading import about
+        from sernb.encoders.loading import get_metadata
 
         if not original:
             raise DataError(
                 f"{self.encoder}: holds original clips only, so there are no augmented copies and no test-time "
                 "augmentation; take a system and options without views"
             )
-        return about(self.encoder).of(clips)
+        return get_metadata(self.encoder).of(clips)
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return the embedding, float32, shape ``(1, width)``; of frames ``(positions, width)``."""
-        from sernb.encoders.loading import encoder_named
+        from sernb.encoders.loading import load_encoder
 
         if self.is_table:
             raise DataError(f"{self.encoder}: has rows for its own clips only; other sound needs the encoder itself")
-        encoder, numbers = encoder_named(self.encoder, padded=self.padded), self.numbers
+        encoder, numbers = load_encoder(self.encoder, padded=self.padded), self.numbers
         if self.trimmed:
             signal = without_silence(signal, self.sampling_rate)
         stretches = (states[numbers.start : numbers.stop] for states in encoder(signal))

@@ -11,7 +11,7 @@ from sernb.audio.decoders import Hertz, Seconds
 from sernb.audio.reading import Recording
 from sernb.audio.recordings import list_sources
 from sernb.config import DataError
-from sernb.encoders.loading import encoder_named
+from sernb.encoders.loading import load_encoder
 from sernb.encoders.registry import ENCODERS
 from sernb.features.embedding import Embedding
 from sernb.features.functionals import Functionals
@@ -85,7 +85,7 @@ def require_encoders(features: "Features") -> None:
     """
     for part in features.parts if isinstance(features, Joined) else [features]:
         if isinstance(part, Embedding) and not part.is_table:
-            encoder_named(part.encoder, padded=part.padded)
+            load_encoder(part.encoder, padded=part.padded)
 
 
 def has_frames(features: "Features") -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from sernb import __version__
 from sernb.audio.reading import load
 from sernb.config import ROOT, DataError
-from sernb.encoders.loading import encoder_named
+from sernb.encoders.loading import load_encoder
 from sernb.encoders.registry import ENCODERS
 from sernb.features import Embedding, Features, Joined, SpeechMel
 from sernb.prediction import exported_parts
@@ -122,7 +122,7 @@ def _build_backend_model(model: Model, parts: tuple[Features, ...], backend: Mod
             network, temperature = _unwrap_network(model)
             return exported_parts.dilated(ops, exported_parts.speech_mel(ops, signal, parts[0]), network, temperature)
         inputs = [
-            exported_parts.embedding(ops, signal, part, encoder_named(part.encoder))
+            exported_parts.embedding(ops, signal, part, load_encoder(part.encoder))
             if _is_inside(part)
             else values[_input_name(part)]
             for part in parts

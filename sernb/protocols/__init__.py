@@ -1,1 +1,1 @@
-"""Protocols: how clips become training, validation and test parts, with an audit for leaks."""
+"""Protocols: how clips are split into training, validation and test parts, with an audit for leaks."""

@@ -1,4 +1,4 @@
-"""Anyone's split, as a CSV file → clips, folds, the leaks between their parts, and what could not be looked for."""
+"""Read a split from a CSV file and find the leaks between its parts, including checks that were not possible."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -11,7 +11,7 @@ import pandas as pd
 from sernb.audio.similarity import SimilarRecordings, find_similar, fingerprint
 from sernb.config import DataError
 from sernb.corpora.csv_table import near_equal, read_csv_table
-from sernb.corpora.files import bare_names, find_places, list_names, locate, why_missing
+from sernb.corpora.files import explain_missing, list_names, locate, match_files, unique_names
 from sernb.corpora.local_index import read_index
 from sernb.corpora.registry import get_corpus
 from sernb.protocols.folds import PARTS, Fold
@@ -19,32 +19,32 @@ from sernb.protocols.leak_audit import Leak, find_leaks
 from sernb.protocols.protocol import SPEAKER, TAKE, VALIDATION_SPEAKER
 from sernb.runtime.files import checksum
 
-ANSWERS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
-# What the index of a corpus knows of a clip, and of whatever was made from it.
+BOOLEANS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
+# Columns filled from the index of a corpus, for its clips and for copies made from them.
 OF_CLIP = ("sha256", "speaker", "emotion", "intensity", "sentence", "take")
 OF_COPY = ("speaker", "emotion", "intensity", "sentence")
 COLUMNS = ("clip", "path", "part", "fold", "origin", "segment", "statistics", *OF_CLIP)
 
 
-NEAR_SPEAKERS = "speakers whose names are nearly equal"
+NEAR_SPEAKERS = "speakers with nearly equal names"
 
 
 @dataclass(frozen=True)
 class ExternalSplit:
-    """A split that somebody made, as far as it is known."""
+    """A split read from a file, with the available metadata of its clips."""
 
-    clips: pd.DataFrame  # one row a clip; empty cells where something is not known
-    folds: dict[str, Fold]  # by the name that the file gives them
-    statistics: dict[str, tuple[str, ...]]  # the clips that fitted statistics, by fold
-    alike: SimilarRecordings  # of the recordings that are here
-    unchecked: tuple[str, ...]  # what could not be looked for, and why
-    near_speakers: tuple[tuple[str, ...], ...] = ()  # names that may mean one person
+    clips: pd.DataFrame  # one row per clip; unknown cells are empty
+    folds: dict[str, Fold]  # by their names in the file
+    statistics: dict[str, tuple[str, ...]]  # clips used to fit normalisation statistics, by fold
+    similar: SimilarRecordings  # among the available recordings
+    unchecked: tuple[str, ...]  # checks that were not possible, with the reason
+    near_speakers: tuple[tuple[str, ...], ...] = ()  # groups of names that may mean one person
 
     def leaks(self, *, allow_speakers: bool = False) -> list[tuple[str, Leak]]:
-        """Return the name of the fold and the leak, of all folds in order.
+        """Return the leaks of all folds in order, each with the name of its fold.
 
         Args:
-            allow_speakers: the split shares speakers on purpose: shared speakers and takes are ``allowed``
+            allow_speakers: the split shares speakers by design: shared speakers and repetitions are ``allowed``
         """
         allowed = (SPEAKER, TAKE, VALIDATION_SPEAKER) if allow_speakers else ()
         return [
@@ -55,7 +55,7 @@ class ExternalSplit:
                 fold,
                 allowed=allowed,
                 statistics_from=self.statistics[name],
-                alike=self.alike,
+                similar=self.similar,
             )
         ]
 
@@ -63,105 +63,107 @@ class ExternalSplit:
 def read_split(
     file: Path, *, corpus: str | None = None, data: str | Path | None = None, progress: bool = False
 ) -> ExternalSplit:
-    """Read a split: one row a clip and fold, under a line of column names.
+    """Read a split from a CSV file with a header and one row per clip and fold.
 
-    Columns: ``clip`` or ``path``; ``part`` (train, validation, test), or ``fold`` alone: then each fold is tested by
-    what the others train. Optional: speaker, emotion, intensity, sentence, take, sha256, origin (name of the clip that
-    an augmented copy or a segment was made from), segment and statistics (yes or no: is it a segment, did it fit any
-    statistic).
+    Columns: ``clip`` or ``path``; ``part`` (train, validation, test), or ``fold`` alone for cross-validation. Optional:
+    speaker, emotion, intensity, sentence, take, sha256, origin (the source clip of an augmented copy or a segment),
+    segment and statistics (yes or no: whether it is a segment, whether normalisation statistics were fitted on it).
 
     Args:
-        corpus: its index fills what the file leaves open
+        corpus: corpus whose index fills empty cells
         data: folder of the recordings; by default paths are relative to the file
-        progress: show a bar while recordings are read
+        progress: show a progress bar while recordings are read
 
     Raises:
-        DataError: if the file cannot be read or understood, naming the line
+        DataError: if the file cannot be read or parsed, with the line
     """
-    rows, given = _read(file)
+    rows, given = _read_table(file)
     if corpus:
-        rows = _known_to(corpus, rows, file, data)
-        given |= {"origin"}  # what is no clip of the corpus must name the clip it was made from
-    rows["origin"] = _resolved(rows)
-    parts = dict(_parts(rows, file, given))
+        rows = _fill_from_index(corpus, rows, file, data)
+        given |= {"origin"}  # every row that is not a clip of the corpus must name its source clip
+    rows["origin"] = _resolve_origins(rows)
+    parts = dict(_parse_folds(rows, file, given))
     clips = rows.drop_duplicates("clip", ignore_index=True)
-    places, doubled = _places(clips, file, corpus, data)
-    sounds, wanting = _listen(clips, places, progress)
-    clips["sha256"] = _filled(clips["sha256"], clips["clip"], {clip: digits for clip, (digits, _) in sounds.items()})
+    places, not_located = _locate_recordings(clips, file, corpus, data)
+    checksums, fingerprints, not_compared = _read_recordings(clips, places, progress)
+    clips["sha256"] = _fill(clips["sha256"], clips["clip"], checksums)
     return ExternalSplit(
         clips=clips if "segment" in given else clips.drop(columns="segment"),
         folds={name: fold for name, (fold, _) in parts.items()},
         statistics={name: statistics for name, (_, statistics) in parts.items()},
-        alike=_alike({clip: picture for clip, (_, picture) in sounds.items()}),
-        unchecked=(*_unknown(clips, [fold for fold, _ in parts.values()], given), *wanting, *doubled),
+        similar=_compare(fingerprints),
+        unchecked=(*_list_unchecked(clips, [fold for fold, _ in parts.values()], given), *not_compared, *not_located),
         near_speakers=tuple(map(tuple, near_equal(filter(None, clips["speaker"])))),
     )
 
 
-def _read(file: Path) -> tuple[pd.DataFrame, set[str]]:
-    """Read all columns that mean something, as text, and the names of those the file has."""
+def _read_table(file: Path) -> tuple[pd.DataFrame, set[str]]:
+    """Read all columns with a meaning as text; also return the names of those in the file."""
     table = read_csv_table(file, COLUMNS)
     given = set(table.columns) & set(COLUMNS)
     if not given & {"clip", "path"} or not given & {"part", "fold"}:
-        found = ", ".join(table.columns) or "nothing"
-        raise DataError(f"{file}: has the columns {found}; needed are clip or path, and part or fold")
+        columns = ", ".join(table.columns) or "nothing"
+        raise DataError(f"{file}: has the columns {columns}; required are clip or path, and part or fold")
     if not table.rows:
-        raise DataError(f"{file}: has no rows; one row a clip is expected")
+        raise DataError(f"{file}: has no rows; write one row per clip")
     lines, cells = zip(*table.rows, strict=True)
-    rows = pd.DataFrame(cells, index=lines).reindex(columns=list(COLUMNS), fill_value="")  # found again by its line
+    rows = pd.DataFrame(cells, index=lines).reindex(columns=list(COLUMNS), fill_value="")  # indexed by line number
     rows["path"] = rows["path"].str.replace("\\", "/")
     rows["clip"] = rows["clip"].where(rows["clip"] != "", rows["path"])
-    rows["part"] = _meant(rows["part"], PARTS, file, needed="part" in given)
+    rows["part"] = _translate(rows["part"], PARTS, file, needed="part" in given)
     rows["sha256"] = rows["sha256"].str.lower()
     for name in ("segment", "statistics"):
-        rows[name] = _meant(rows[name], ANSWERS, file, needed=True).astype(bool)
-    _refuse(rows["clip"] == "", file, "names no clip")
+        rows[name] = _translate(rows[name], BOOLEANS, file, needed=True).astype(bool)
+    _refuse_rows(rows["clip"] == "", file, "names no clip")
     return rows, given
 
 
-def _meant(column: pd.Series, meanings: dict, file: Path, *, needed: bool) -> pd.Series:
+def _translate(column: pd.Series, meanings: dict, file: Path, *, needed: bool) -> pd.Series:
     if not needed:
         return column
-    meant = column.str.lower().map(meanings)
+    values = column.str.lower().map(meanings)
     known = ", ".join(filter(None, meanings))
-    _refuse(meant.isna(), file, lambda row: f"{column.name} {column[row]!r} is none of {known}")
-    return meant
+    _refuse_rows(values.isna(), file, lambda row: f"{column.name} {column[row]!r} is none of {known}")
+    return values
 
 
-def _refuse(wrong: pd.Series, file: Path, what: str | Callable[[int], str]) -> None:
-    """Stop if any row is wrong, with the first one's line and how many there are."""
+def _refuse_rows(wrong: pd.Series, file: Path, problem: str | Callable[[int], str]) -> None:
+    """Stop if any row is wrong, with the line of the first one and the number of others."""
     if wrong.any():
         first = wrong.idxmax()
         others = f" (and {wrong.sum() - 1} more)" if wrong.sum() > 1 else ""
-        raise DataError(f"{file}, line {first}: {what(first) if callable(what) else what}{others}; correct it")
+        message = problem(first) if callable(problem) else problem
+        raise DataError(f"{file}, line {first}: {message}{others}; correct it")
 
 
-def _known_to(corpus: str, rows: pd.DataFrame, file: Path, data: str | Path | None) -> pd.DataFrame:
-    """Fill empty cells from the index of a corpus; a copy gets what its origin has in common with it."""
+def _fill_from_index(corpus: str, rows: pd.DataFrame, file: Path, data: str | Path | None) -> pd.DataFrame:
+    """Fill empty cells from the index of a corpus; for a copy, with the labels of its source clip."""
     index = read_index(get_corpus(corpus), data).set_index("clip", drop=False)
-    clip_of = dict(zip(index["path"].map(_stem), index["clip"], strict=True)) | {clip: clip for clip in index["clip"]}
-    named = zip(rows["clip"], rows["clip"].map(_stem), rows["path"].map(_stem), strict=True)
-    found = pd.Series([next((clip_of[name] for name in names if name in clip_of), "") for names in named], rows.index)
-    origin = _filled(pd.Series("", rows.index), rows["origin"].map(_stem), clip_of)
-    _refuse(
-        (found == "") & (origin == ""),
+    clip_by_name = dict(zip(index["path"].map(_stem), index["clip"], strict=True))
+    clip_by_name |= {clip: clip for clip in index["clip"]}
+    names_by_row = zip(rows["clip"], rows["clip"].map(_stem), rows["path"].map(_stem), strict=True)
+    clips = [next((clip_by_name[name] for name in names if name in clip_by_name), "") for names in names_by_row]
+    clip = pd.Series(clips, rows.index)
+    origin = _fill(pd.Series("", rows.index), rows["origin"].map(_stem), clip_by_name)
+    _refuse_rows(
+        (clip == "") & (origin == ""),
         file,
-        lambda row: f"{rows['clip'][row]!r} is no clip of {corpus}, nor made from one as its column origin would say",
+        lambda row: f"{rows['clip'][row]!r} is not a clip of {corpus}, and its column origin names none either",
     )
-    rows = rows.assign(clip=found.where(found != "", rows["clip"]), origin=origin.where(origin != "", rows["origin"]))
+    rows = rows.assign(clip=clip.where(clip != "", rows["clip"]), origin=origin.where(origin != "", rows["origin"]))
     for column in OF_CLIP:
-        known = index[column].astype(str).to_dict()
-        rows[column] = _filled(rows[column], found, known)
+        values = index[column].astype(str).to_dict()
+        rows[column] = _fill(rows[column], clip, values)
         if column in OF_COPY:
-            rows[column] = _filled(rows[column], origin, known)
-    rows["path"] = _filled(rows["path"], found, index["path"].to_dict())
+            rows[column] = _fill(rows[column], origin, values)
+    rows["path"] = _fill(rows["path"], clip, index["path"].to_dict())
     return rows
 
 
-def _filled(cells: pd.Series, keys: pd.Series, known: dict[str, str]) -> pd.Series:
-    """Put what is known of the keys into empty cells."""
+def _fill(cells: pd.Series, keys: pd.Series, values: dict[str, str]) -> pd.Series:
+    """Fill empty cells with the values of their keys."""
     return pd.Series(
-        [cell or known.get(key, "") for cell, key in zip(cells, keys, strict=True)], cells.index, dtype=str
+        [cell or values.get(key, "") for cell, key in zip(cells, keys, strict=True)], cells.index, dtype=str
     )
 
 
@@ -169,64 +171,70 @@ def _stem(path: str) -> str:
     return Path(path).stem if path else ""
 
 
-def _resolved(rows: pd.DataFrame) -> pd.Series:
-    """Origins by the names of the clips, whether the file gives a name, a path, or a name with its suffix."""
+def _resolve_origins(rows: pd.DataFrame) -> pd.Series:
+    """Return the source clip of each row, given as a clip name, a path, or a name with a suffix."""
     names = {_stem(path): clip for path, clip in zip(rows["path"], rows["clip"], strict=True)}
     names |= dict(zip(rows["path"], rows["clip"], strict=True)) | dict(zip(rows["clip"], rows["clip"], strict=True))
-    names.pop("", None)  # of rows without a path
-    found = (names.get(origin) or names.get(_stem(origin)) or origin for origin in rows["origin"])
-    return pd.Series(list(found), rows.index, dtype=str)
+    names.pop("", None)  # from rows without a path
+    clips = (names.get(origin) or names.get(_stem(origin)) or origin for origin in rows["origin"])
+    return pd.Series(list(clips), rows.index, dtype=str)
 
 
-def _parts(rows: pd.DataFrame, file: Path, given: set[str]) -> Iterator[tuple[str, tuple[Fold, tuple[str, ...]]]]:
-    """Name, fold and clips that fitted statistics, fold by fold."""
+def _parse_folds(rows: pd.DataFrame, file: Path, given: set[str]) -> Iterator[tuple[str, tuple[Fold, tuple[str, ...]]]]:
+    """Yield name, clips and statistics clips of each fold."""
     for number, name in enumerate(rows["fold"].unique()):
-        own = rows["fold"] == name
+        in_fold = rows["fold"] == name
         if "part" in given:
-            masks = [own & (rows["part"] == part) for part in ("train", "validation", "test")]
-            fitted = own & rows["statistics"]
+            masks = [in_fold & (rows["part"] == part) for part in ("train", "validation", "test")]
+            statistics = in_fold & rows["statistics"]
         else:
-            masks, fitted = [~own, own & False, own], rows["statistics"]
+            masks, statistics = [~in_fold, in_fold & False, in_fold], rows["statistics"]
         train, validation, test = (tuple(dict.fromkeys(rows["clip"][mask])) for mask in masks)
         if not train or not test:
-            which = f"fold {name}" if name else "the split"
-            raise DataError(f"{file}: {which} has no clips to {'test' if train else 'train on'}; complete it")
-        yield name, (Fold(number, train, validation, test), tuple(rows["clip"][fitted]))
+            subject = f"fold {name}" if name else "the split"
+            raise DataError(f"{file}: {subject} has no clips to {'test' if train else 'train on'}; complete it")
+        yield name, (Fold(number, train, validation, test), tuple(rows["clip"][statistics]))
 
 
-def _places(
+def _locate_recordings(
     clips: pd.DataFrame, file: Path, corpus: str | None, data: str | Path | None
 ) -> tuple[dict[str, Path], list[str]]:
-    """Find the recordings that are here; and say of the first whose name several files have that it was not heard."""
+    """Return the available recordings, and a message about the first one whose name matches several files."""
     record = get_corpus(corpus) if corpus else None
     folders = [Path(data) if data else file.parent]
     if record:
-        with suppress(DataError):  # not on disk: the index alone says much
+        with suppress(DataError):  # without recordings, the index still allows most checks
             folders.append(locate(record, data))
     paths = {clip: path for clip, path in zip(clips["clip"], clips["path"], strict=True) if path}
     places: dict[str, Path] = {}
-    doubles: dict[str, list[str]] = {}
+    ambiguous: dict[str, list[str]] = {}
     for folder in folders:
-        left = {clip: path for clip, path in paths.items() if clip not in places}
-        places |= {clip: folder / path for clip, path in left.items() if (folder / path).is_file()}
+        remaining = {clip: path for clip, path in paths.items() if clip not in places}
+        places |= {clip: folder / path for clip, path in remaining.items() if (folder / path).is_file()}
         names = {
-            clip: list_names(record, path) if record else [path] for clip, path in left.items() if clip not in places
+            clip: list_names(record, path) if record else [path]
+            for clip, path in remaining.items()
+            if clip not in places
         }
-        known = bare_names(record) if record else {}
-        bare = {clip: known.get(path, [] if "/" in path else [path]) for clip, path in left.items()}
-        found, more = find_places(folder, names, lambda bare=bare: bare)
-        places |= {clip: Path(place) for clip, place in found.items()}
-        doubles |= more
-    told = [f"sound of {clip} ({why_missing(doubles, clip)}; write its path)" for clip in doubles if clip not in places]
+        unique = unique_names(record) if record else {}
+        unique = {clip: unique.get(path, [] if "/" in path else [path]) for clip, path in remaining.items()}
+        matched, unmatched = match_files(folder, names, lambda unique=unique: unique)
+        places |= {clip: Path(place) for clip, place in matched.items()}
+        ambiguous |= unmatched
+    messages = [
+        f"sound of {clip} ({explain_missing(ambiguous, clip)}; write its path)"
+        for clip in ambiguous
+        if clip not in places
+    ]
     if data and not places:
-        raise DataError(f"{data}: holds none of the recordings that {file} names; correct --data or the column path")
-    return places, told[:1]
+        raise DataError(f"{data}: holds none of the recordings in {file}; correct --data or the column path")
+    return places, messages[:1]
 
 
-def _listen(
+def _read_recordings(
     clips: pd.DataFrame, places: dict[str, Path], progress: bool
-) -> tuple[dict[str, tuple[str, np.ndarray]], list[str]]:
-    """Return sha256 and fingerprint of each recording that is here and can be read, and what that leaves open."""
+) -> tuple[dict[str, str], dict[str, np.ndarray], list[str]]:
+    """Return checksum and fingerprint of each readable recording, and messages about clips that were not compared."""
     from sernb.audio.decoders import AudioError
     from sernb.audio.reading import load
     from sernb.features import LogMel
@@ -235,49 +243,50 @@ def _listen(
 
     log_mel = LogMel()
 
-    def read_clip(item: tuple[str, Path]) -> tuple[str, tuple[str, np.ndarray]] | AudioError:
+    def read_clip(item: tuple[str, Path]) -> tuple[str, str, np.ndarray] | AudioError:
         clip, place = item
         try:
-            return clip, (checksum(place), fingerprint(log_mel(load(place, log_mel.sampling_rate))))
+            return clip, checksum(place), fingerprint(log_mel(load(place, log_mel.sampling_rate)))
         except AudioError as error:
             return error
 
     with (
         closing(map_in_order(read_clip, places.items())) as readings,
-        progress_bar(len(places), "listen", "clip", shown=progress and bool(places)) as shown,
+        progress_bar(len(places), "read recordings", "clip", shown=progress and bool(places)) as shown,
     ):
         results = []
         for result in readings:
             shown.update()
             results.append(result)
     errors = [str(result) for result in results if isinstance(result, AudioError)]
-    sounds = dict(result for result in results if not isinstance(result, AudioError))
-    wanting = []
+    readable = [result for result in results if not isinstance(result, AudioError)]
+    messages = []
     if not places:
-        wanting.append("near-identical sound (no recordings found; say where they are with --data)")
-    elif len(sounds) < len(clips):
-        wanting.append(f"near-identical sound of {len(clips) - len(sounds)} clips (not found, or unreadable)")
-    return sounds, [*wanting, *errors[:1]]
+        messages.append("near-identical sound (no recordings found; name their folder with --data)")
+    elif len(readable) < len(clips):
+        messages.append(f"near-identical sound of {len(clips) - len(readable)} clips (not found, or unreadable)")
+    checksums = {clip: sha256 for clip, sha256, _ in readable}
+    return checksums, {clip: each for clip, _, each in readable}, [*messages, *errors[:1]]
 
 
-def _alike(pictures: dict[str, np.ndarray]) -> SimilarRecordings:
-    numbers = {clip: number for number, clip in enumerate(pictures)}
+def _compare(fingerprints: dict[str, np.ndarray]) -> SimilarRecordings:
+    numbers = {clip: number for number, clip in enumerate(fingerprints)}
     return SimilarRecordings(
-        numbers, find_similar(np.stack(list(pictures.values()))) if pictures else np.empty((0, 2), int)
+        numbers, find_similar(np.stack(list(fingerprints.values()))) if fingerprints else np.empty((0, 2), int)
     )
 
 
-def _unknown(clips: pd.DataFrame, folds: list[Fold], given: set[str]) -> Iterator[str]:
-    for what, needed in (
+def _list_unchecked(clips: pd.DataFrame, folds: list[Fold], given: set[str]) -> Iterator[str]:
+    for leak, needed in (
         ("shared speakers", ["speaker"]),
         ("other takes of an utterance", ["speaker", "emotion", "sentence"]),
         ("byte-identical files", ["sha256"]),
     ):
-        if unknown := int((clips[needed] == "").any(axis=1).sum()):
-            yield f"{what} ({unknown} of {len(clips)} clips without {', '.join(needed)})"
+        if incomplete := int((clips[needed] == "").any(axis=1).sum()):
+            yield f"{leak} ({incomplete} of {len(clips)} clips without {', '.join(needed)})"
     if "origin" not in given:
         yield "augmented copies and segments (no column origin)"
     if "statistics" not in given:
         yield "test clips in fitted statistics (no column statistics)"
     if not any(fold.validation for fold in folds):
-        yield "test clips that choose the epoch (no validation part)"
+        yield "test clips used to choose the epoch (no validation part)"

@@ -1,4 +1,4 @@
-"""Label sets: which emotions a system tells apart, and what becomes of a corpus's own labels, as data."""
+"""Label sets: the classes of a system, and the mapping from the emotions of a corpus to them."""
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """A named way from a corpus's emotions to the classes of a system; an emotion that is not named is dropped."""
+    """A named mapping from the emotions of a corpus to the classes of a system; other emotions are dropped."""
 
     name: str
     becomes: tuple[tuple[str, str], ...]  # (emotion of the corpus, class)
-    column: ClassVar[str] = "emotion"  # of the index, to be read
+    column: ClassVar[str] = "emotion"  # column of the index to read
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -27,11 +27,11 @@ class LabelSet:
 
     @property
     def numeric(self) -> bool:
-        """Whether numbers are predicted instead of classes, see :mod:`sernb.protocols.targets`."""
+        """Whether the targets are numbers instead of classes, see :mod:`sernb.protocols.targets`."""
         return False
 
     def truths(self, emotions: "pd.Series") -> "pd.Series":
-        """Return the class of each clip, missing where the label set drops it."""
+        """Return the class of each clip, missing for dropped clips."""
         return emotions.map(dict(self.becomes))
 
     def encode(self, truth: "pd.Series") -> np.ndarray:
@@ -39,19 +39,19 @@ class LabelSet:
         return truth.map(self.classes.index).to_numpy(int)
 
     def read(self, index: "pd.DataFrame") -> "pd.Series":
-        """Return what the label set reads of each clip of an index.
+        """Return the column of an index that the label set uses.
 
         Raises:
             DataError: if the index does not have the column
         """
         if self.column not in index:
             raise DataError(
-                f"label set {self.name}: reads the column {self.column}, which these corpora do not have; take another"
+                f"label set {self.name}: reads the column {self.column}, which these corpora do not have; use another"
             )
         return index[self.column]
 
     def truths_of(self, index: "pd.DataFrame") -> "pd.Series":
-        """Return the class of each clip of an index, missing where the label set drops it.
+        """Return the class of each clip of an index, missing for dropped clips.
 
         Raises:
             DataError: as :meth:`read`
@@ -59,64 +59,64 @@ class LabelSet:
         return self.truths(self.read(index))
 
     def on(self, index: "pd.DataFrame") -> "LabelSet":
-        """Return the label set that stands for this one on these corpora: itself, but for those that name another."""
+        """Return the label set to use for these corpora: this one, unless it defines a fallback."""
         return self
 
     def within(self, index: "pd.DataFrame") -> "LabelSet":
-        """Return the label set without the classes that no clip of an index has: what cannot be learned is no class.
+        """Return the label set restricted to the classes that occur in an index.
 
         Raises:
             DataError: as :meth:`truths_of`
             Infeasible: if no class is left
         """
-        here = self.on(index)
-        left = set(here.truths_of(index).dropna())
-        if not left:
-            raise Infeasible(f"label set {self.name}: drops every clip of these corpora; take another")
-        return replace(here, becomes=tuple(pair for pair in here.becomes if pair[1] in left))
+        labels = self.on(index)
+        classes = set(labels.truths_of(index).dropna())
+        if not classes:
+            raise Infeasible(f"label set {self.name}: drops every clip of these corpora; use another")
+        return replace(labels, becomes=tuple(pair for pair in labels.becomes if pair[1] in classes))
 
     def dropped(self, index: "pd.DataFrame") -> dict[str, int]:
-        """Return how many clips of an index the label set drops, by emotion; "" counts those without one."""
-        left_out = self.read(index)[self.truths_of(index).isna()]
-        return {str(emotion): int(count) for emotion, count in left_out.value_counts().items()}
+        """Return the number of dropped clips of an index by emotion; "" counts clips without an emotion."""
+        emotions = self.read(index)[self.truths_of(index).isna()]
+        return {str(emotion): int(count) for emotion, count in emotions.value_counts().items()}
 
 
 @dataclass(frozen=True)
 class OtherLabelSet(LabelSet):
-    """A label set that reads another column of the index than ``emotion``, such as what raters perceived."""
+    """A label set for another column of the index than ``emotion``, such as the perceived emotion."""
 
     column: str
 
 
 @dataclass(frozen=True)
 class PreferredLabelSet(OtherLabelSet):
-    """A label set that reads another column where a corpus has it, and follows ``otherwise`` where none has."""
+    """A label set for a column that only some corpora have, with the label set ``otherwise`` as fallback."""
 
     otherwise: LabelSet = field(kw_only=True)
 
     def read(self, index: "pd.DataFrame") -> "pd.Series":
-        """Return the column, of corpora that do not have it that of ``otherwise``."""
+        """Return the column, or for corpora without it the column of ``otherwise``."""
         return preferred(index, self.column, self.otherwise.column)
 
     def on(self, index: "pd.DataFrame") -> LabelSet:
-        """Return ``otherwise`` where no corpus has the column."""
+        """Return ``otherwise`` if no corpus has the column."""
         return self if self.column in index else self.otherwise
 
 
 def preferred(index: "pd.DataFrame", column: str, otherwise: str) -> "pd.Series":
-    """Return a column of an index; of corpora that do not have it, and in a pool hold nothing there, another one."""
+    """Return a column of an index, with another one for those corpora of a pool that have no values in it."""
     if column not in index or otherwise not in index:
         return index[column if column in index else otherwise]
-    held = index[column].notna() & (index[column].astype(str) != "")
-    corpus = index["corpus"] if "corpus" in index else held.map(lambda _: "")
-    return index[column].where(held.groupby(corpus).transform("any"), index[otherwise])
+    has_value = index[column].notna() & (index[column].astype(str) != "")
+    corpus = index["corpus"] if "corpus" in index else has_value.map(lambda _: "")
+    return index[column].where(has_value.groupby(corpus).transform("any"), index[otherwise])
 
 
 def values_of(index: "pd.DataFrame", dimension: str, *, tallied: bool) -> np.ndarray:
-    """Return valence, arousal or dominance of each clip of an index, ``(clips,)``, NaN where it is not known.
+    """Return valence, arousal or dominance of each clip of an index, ``(clips,)``, NaN if unknown.
 
     Args:
-        tallied: the means that the authors of multitask-cnn count, of corpora that have them
+        tallied: prefer the means of multitask-cnn's authors, for corpora that have them
     """
     import pandas as pd
 
@@ -140,7 +140,7 @@ ALL_EIGHT = LabelSet("eight", _same(*EIGHT))
 # feature-cnn, on RAVDESS, CREMA-D, TESS and SAVEE.
 SEVEN = LabelSet("seven", CALM_MERGED + _same("neutral", *EIGHT[2:]))
 
-# statistics-svm calls RAVDESS's calm neutral and leaves its neutral out.
+# statistics-svm relabels RAVDESS's calm as neutral and drops its neutral.
 CALM_AS_NEUTRAL = LabelSet("calm-as-neutral", CALM_MERGED + _same(*EIGHT[2:]))
 
 # EMO-DB's own.
@@ -149,21 +149,22 @@ SEVEN_BORED = LabelSet("seven-bored", _same("neutral", "happy", "sad", "angry", 
 # CREMA-D's own; yousefkotp's networks. Other corpora lose surprised.
 SIX = LabelSet("six", CALM_MERGED + _same("neutral", "happy", "sad", "angry", "fearful", "disgust"))
 
-# The same emotions as most listeners of CREMA-D named them; ties are dropped.
+# The same emotions by majority vote of CREMA-D's listeners; ties are dropped.
 SIX_PERCEIVED = OtherLabelSet(
     "six-perceived", _same("neutral", "happy", "sad", "angry", "fearful", "disgust"), "perceived"
 )
 
-# multitask-cnn: IEMOCAP's eight most frequent, by its own count of the votes (the actors' own too, ties to the first
-# named, turns without agreement kept) or by the official label. Corpora without votes have one label anyway.
+# multitask-cnn: IEMOCAP's eight most frequent emotions, by the authors' count of the votes (including the actors' own;
+# ties go to the first vote; turns without agreement are kept) or by the official label. Corpora without votes have one
+# label.
 _MULTITASK = _same("neutral", "happy", "excited", "sad", "angry", "frustrated", "fearful", "surprised")
 MULTITASK_EIGHT_OFFICIAL = LabelSet("multitask-eight-official", _MULTITASK)
 MULTITASK_EIGHT = PreferredLabelSet("multitask-eight", _MULTITASK, "tally", otherwise=MULTITASK_EIGHT_OFFICIAL)
 
-# What multitask-cnn is tested on in RAVDESS: calm and disgust are dropped.
+# multitask-cnn on RAVDESS: calm and disgust are dropped.
 MULTITASK_SIX = LabelSet("multitask-six", _same("neutral", "happy", "sad", "angry", "fearful", "surprised"))
 
-# The usual four of IEMOCAP, with excited merged into happy or apart.
+# The usual four of IEMOCAP with excited merged into happy; five with excited as a class of its own.
 FOUR = LabelSet("four", CALM_MERGED + EXCITED_MERGED + _same("neutral", "happy", "sad", "angry"))
 FIVE = LabelSet("five", CALM_MERGED + _same("neutral", "happy", "excited", "sad", "angry"))
 

@@ -1,4 +1,4 @@
-"""Leak audit: test clips that training, validation or fitted statistics have already seen, by name and by sound."""
+"""Leak audit: find test clips already seen in training, validation or normalisation statistics."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,24 +24,24 @@ from sernb.protocols.protocol import (
     Protocol,
 )
 
-# Where a split says which clips are segments, the kind ``COPY`` becomes these two.
+# These replace the kind ``COPY`` if a split says which clips are segments.
 AUGMENTED = "augmented copy in training"
 SEGMENT = "segment of the same recording in training"
 
 
 @dataclass(frozen=True)
 class Leak:
-    """One way in which a test part is not new to the training part."""
+    """One kind of leak between the parts of a split."""
 
     kind: str
-    count: int  # test clips concerned
+    count: int  # affected clips
     examples: tuple[str, ...]
-    allowed: bool  # the protocol shares these by design; the report counts them
+    allowed: bool  # whether the protocol has it by design; reports show its count
 
     def __str__(self) -> str:
         """Return one line."""
-        which = "validation" if self.kind == SHARED_VALIDATION else "test"
-        return f"{self.kind}: {self.count} {which} clips ({', '.join(self.examples)}{', …' * (self.count > 3)})"
+        part = "validation" if self.kind == SHARED_VALIDATION else "test"
+        return f"{self.kind}: {self.count} {part} clips ({', '.join(self.examples)}{', …' * (self.count > 3)})"
 
 
 def audit(
@@ -50,14 +50,14 @@ def audit(
     protocol: Protocol,
     *,
     statistics_from: tuple[str, ...] = (),
-    alike: "SimilarRecordings | None" = None,
+    similar: "SimilarRecordings | None" = None,
 ) -> list[Leak]:
-    """Look for leaks in a fold of a protocol; see :func:`find_leaks`.
+    """Find the leaks in a fold of a protocol; see :func:`find_leaks`.
 
     Returns:
-        all leaks; those the protocol does not have by design are not ``allowed``
+        all leaks; those that the protocol has by design are ``allowed``
     """
-    return find_leaks(clips, fold, allowed=protocol.by_design, statistics_from=statistics_from, alike=alike)
+    return find_leaks(clips, fold, allowed=protocol.by_design, statistics_from=statistics_from, similar=similar)
 
 
 def find_leaks(
@@ -66,18 +66,18 @@ def find_leaks(
     *,
     allowed: Collection[str],
     statistics_from: tuple[str, ...],
-    alike: "SimilarRecordings | None" = None,
+    similar: "SimilarRecordings | None" = None,
 ) -> list[Leak]:
-    """Look for test clips that training, validation or fitted statistics have already seen.
+    """Find test clips already seen in training, validation or normalisation statistics.
 
-    What is not known of a clip (an empty cell, how it sounds) is not compared.
+    Missing metadata (an empty cell, an unavailable recording) is not compared.
 
     Args:
-        clips: clip, sha256, speaker, emotion, intensity, sentence; a column ``origin`` names the clip that an
-            augmented copy or a segment was made from, a column ``segment`` (true or false) tells the two apart
+        clips: clip, sha256, speaker, emotion, intensity, sentence; optional columns are ``origin``, the source clip of
+            an augmented copy or a segment, and ``segment`` (true or false), which distinguishes the two
         allowed: kinds that the split has by design
-        statistics_from: clips whose values any fitted statistic has seen
-        alike: which clips sound alike, to find copies that differ in level, coding, start or end
+        statistics_from: clips used to fit normalisation statistics
+        similar: near-duplicate audio, to find copies that differ in level, encoding, start or end
     """
     table = clips.set_index("clip")
     table["root"] = _roots(table)
@@ -90,19 +90,19 @@ def find_leaks(
             leaks.append(Leak(kind, len(names), names[:3], kind in allowed))
 
     report(CLIP, test.index.isin(train.index))
-    for kind, made in _made_from(test, others):
-        report(kind, made)
+    for kind, mask in _find_copies(test, others):
+        report(kind, mask)
     report(SPEAKER, _shares(test, train, "speaker"))
-    report(TAKE, _other_take(test, train))
+    report(TAKE, _has_repetition(test, train))
     report(SAME_FILE, _shares(test, others, "sha256"))
-    if alike:
-        report(SAME_SOUND, alike.near(test.index, others.index))
+    if similar:
+        report(SAME_SOUND, similar.near(test.index, others.index))
     if fold.validation:
-        chosen_on = table.loc[list(fold.validation)]
-        report(CHOICE, test.index.isin(chosen_on.index))
-        report(VALIDATION_SPEAKER, _shares(test, chosen_on, "speaker"))
+        validation = table.loc[list(fold.validation)]
+        report(CHOICE, test.index.isin(validation.index))
+        report(VALIDATION_SPEAKER, _shares(test, validation, "speaker"))
         if VALIDATION_SPEAKER not in allowed:
-            report(SHARED_VALIDATION, _shares(chosen_on, train, "speaker"), chosen_on)
+            report(SHARED_VALIDATION, _shares(validation, train, "speaker"), validation)
     report(STATISTICS, test.index.isin(list(statistics_from)))
     return leaks
 
@@ -111,10 +111,10 @@ def refuse_leaks(leaks: list[Leak], *, where: str, advice: Mapping[str, str] | N
     """Stop if any leak is not allowed.
 
     Args:
-        advice: the next step by kind of leak, where it is not to correct the split
+        advice: kind of leak → next step, if it is not to correct the split
 
     Raises:
-        DataError: naming the clips
+        DataError: with the clips
     """
     advice = advice or {}
     refused = [leak for leak in leaks if not leak.allowed]
@@ -123,21 +123,21 @@ def refuse_leaks(leaks: list[Leak], *, where: str, advice: Mapping[str, str] | N
 
 
 def _roots(table: pd.DataFrame) -> pd.Series:
-    """The recording each clip comes from in the end: a copy of a segment comes from what the segment was cut from."""
+    """Return the original recording of each clip, following chains of origins such as a copy of a segment."""
     origin = dict(zip(table.index, table["origin"], strict=True)) if "origin" in table else {}
     roots = []
     for clip in table.index:
-        root, passed = clip, {clip}
-        while (older := origin.get(root) or root) != root:
-            if older in passed:
+        root, visited = clip, {clip}
+        while (source := origin.get(root) or root) != root:
+            if source in visited:
                 raise DataError(f"clip {clip}: its origin was made from it; name the recording that both come from")
-            passed.add(older)
-            root = older
+            visited.add(source)
+            root = source
         roots.append(root)
     return pd.Series(roots, table.index)
 
 
-def _made_from(test: pd.DataFrame, train: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
+def _find_copies(test: pd.DataFrame, train: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
     if "segment" not in test:
         yield COPY, test.root.isin(train.root).to_numpy()
         return
@@ -150,10 +150,10 @@ def _shares(part: pd.DataFrame, train: pd.DataFrame, column: str) -> np.ndarray:
     return (part[column].isin(train[column]) & (part[column] != "")).to_numpy()
 
 
-def _other_take(test: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
-    """Whether training holds the same utterance from another recording; copies of the clip itself are none."""
-    known = (train[["speaker", "emotion", "sentence"]] != "").all(axis=1)
-    recordings = train[known].groupby(UTTERANCE).root.agg(set).to_dict()
+def _has_repetition(test: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
+    """Return whether the training part has another recording of the same utterance, not a copy of the clip itself."""
+    is_labelled = (train[["speaker", "emotion", "sentence"]] != "").all(axis=1)
+    recordings = train[is_labelled].groupby(UTTERANCE).root.agg(set).to_dict()
     utterances = zip(*(test[column] for column in UTTERANCE), strict=True)
     return np.array(
         [bool(recordings.get(key, set()) - {root}) for key, root in zip(utterances, test.root, strict=True)], bool

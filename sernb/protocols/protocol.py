@@ -1,13 +1,13 @@
-"""Protocols: how clips become training, validation and test parts, and the audit that looks for leaks between them."""
+"""Protocols: how clips are split into training, validation and test parts, and which leaks are allowed."""
 
 from dataclasses import dataclass
 
 from sernb.config import DataError
 
-# Columns that two takes of one utterance share.
+# Columns shared by all repetitions of an utterance.
 UTTERANCE = ["speaker", "emotion", "intensity", "sentence"]
 
-# Kinds of leaks, as the audit names them.
+# Kinds of leaks in audits and stored results.
 CLIP = "clip also in training"
 COPY = "copy or segment of a training clip"
 SPEAKER = "speaker also in training"
@@ -22,67 +22,66 @@ STATISTICS = "test clip in fitted statistics"
 
 @dataclass(frozen=True)
 class Protocol:
-    """What a figure means: who is shared between training and test, and which data chose and scaled."""
+    """An evaluation protocol: the split, the data for normalisation and model selection, and the allowed leaks."""
 
     name: str
     about: str
-    split: str  # what is dealt onto the folds: "published", "clips", "utterances", "speakers", "corpora" or "column"
-    statistics: str  # what fits them, in words
-    by_design: tuple[str, ...] = ()  # the kinds of leaks that it has; a report counts them
-    transductive: bool = False  # each speaker's own clips fit the statistics, test clips too, without labels
-    planted: str = ""  # "statistics", "augmentation" or "choice": the one leak introduced to measure its effect
-    published: str = ""  # whose folds of speakers are taken instead of the corpus's own
-    sentences: bool = False  # no sentence that is tested is heard in training or validation
-    develops: bool = False  # for choices between variants: test speakers stay out, validation speakers are scored
+    split: str  # units that are split: "published", "clips", "utterances", "speakers", "corpora" or "column"
+    statistics: str  # description of the data for normalisation statistics
+    by_design: tuple[str, ...] = ()  # kinds of leaks that are allowed; reports show their counts
+    transductive: bool = False  # each speaker is normalised with all own unlabelled clips, test clips included
+    introduced_leak: str = ""  # "statistics", "augmentation" or "choice": a deliberate leak whose effect is measured
+    published: str = ""  # source of the speaker folds, instead of those of the corpus
+    sentences: bool = False  # test sentences do not occur in training or validation
+    for_development: bool = False  # to compare variants: test speakers are excluded, validation speakers are scored
 
     @property
     def shares_speakers(self) -> bool:
-        """Speakers are in training and test."""
+        """Whether training and test part may share speakers."""
         return self.split not in ("speakers", "corpora")
 
 
-# What every system is measured under: as its authors did, and as it should have been.
+# The default protocols of comparisons: as published, and two speaker-independent ones.
 COMPARED = ("as-published", "speaker-independent", "speaker-normalised")
 
-WITH_LEAKS = (
-    "LEAKS ON PURPOSE, no result: speaker-independent with one leak put in, to measure what that leak is worth: "
-)
+WITH_LEAKS = "DELIBERATE LEAK, not a result: speaker-independent with one leak introduced to measure its effect: "
 
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
         Protocol(
             "as-published",
-            "The split and the choice of epoch or settings that the system's authors used, slips included.",
+            "The split and the selection of epoch or settings of the system's authors, including their mistakes.",
             split="published",
             statistics="as the system's authors",
             by_design=(SPEAKER, TAKE, SAME_FILE, SAME_SOUND, CHOICE, VALIDATION_SPEAKER),
         ),
         Protocol(
             "random",
-            "Five random folds with equal shares of each emotion; speakers and takes of one utterance are shared. A "
-            "random tenth of the other clips validates, if any emotion has so many.",
+            "Five random folds stratified by emotion; parts share speakers and repetitions of utterances. A random "
+            "tenth of the training clips is the validation part, if there are enough clips.",
             split="clips",
             statistics="training clips",
             by_design=(SPEAKER, TAKE, SAME_FILE, SAME_SOUND, VALIDATION_SPEAKER),
         ),
         Protocol(
             "random-twins-apart",
-            "As random, but takes of one utterance, and byte-identical files, stay in one part.",
+            "As random, but all repetitions of an utterance, and byte-identical files, are in the same part.",
             split="utterances",
             statistics="training clips",
             by_design=(SPEAKER, SAME_SOUND, VALIDATION_SPEAKER),
         ),
         Protocol(
             "speaker-independent",
-            "No speaker of the test part is in the training part; other speakers choose epoch and settings.",
+            "The test part shares no speaker with training and validation; epoch and settings are selected on "
+            "validation speakers.",
             split="speakers",
             statistics="training clips",
         ),
         Protocol(
             "speaker-normalised",
-            "As speaker-independent, but every speaker's features are standardised with that speaker's own unlabelled "
-            "clips, test speakers included (transductive).",
+            "As speaker-independent, but the features of each speaker, test speakers included, are standardised with "
+            "that speaker's unlabelled clips (transductive).",
             split="speakers",
             statistics="each speaker's own clips",
             by_design=(STATISTICS,),
@@ -90,65 +89,65 @@ PROTOCOLS = {
         ),
         Protocol(
             "development",
-            "For choices between variants: the test speakers of speaker-independent stay out altogether, its "
-            "validation speakers are scored, and further speakers choose epoch and settings.",
+            "For comparing variants during development: the test speakers of speaker-independent are excluded, its "
+            "validation speakers are scored, and epoch and settings are selected on further speakers.",
             split="speakers",
             statistics="training clips",
-            develops=True,
+            for_development=True,
         ),
         Protocol(
             "emobox",
-            "EmoBox's published folds (Ma et al. 2024, arXiv:2406.07162) of the corpora whose speakers "
-            "it keeps apart; validation speakers are ours: EmoBox validates on clips of training speakers.",
+            "EmoBox's published folds (Ma et al. 2024, arXiv:2406.07162) of those corpora for which they are "
+            "speaker-independent, with our own validation speakers: EmoBox validates on clips of training speakers.",
             split="speakers",
             statistics="training clips",
             published="EmoBox",
         ),
         Protocol(
             "sentence-independent",
-            "As speaker-independent, but neither speaker nor sentence of the test part is heard in training: each fold "
-            "of speakers is tested in two halves by what learned from the other half of the sentences.",
+            "As speaker-independent, but training and test also share no sentence: each group of test speakers is "
+            "tested on one half of the sentences after training on the other half, and vice versa.",
             split="speakers",
             statistics="training clips",
             sentences=True,
         ),
         Protocol(
             "own-folds",
-            "The folds of the column fold of one's own labels: each is tested, the next validates where there are "
-            "three or more; or their parts train, validation and test. Speakers who are in several are counted.",
+            "The column fold of the labels: each fold is tested in turn, with the next as validation part if there are "
+            "three or more; or the parts train, validation and test. Speakers shared by folds are counted.",
             split="column",
             statistics="training clips",
             by_design=(SPEAKER, TAKE, SAME_FILE, SAME_SOUND, VALIDATION_SPEAKER),
         ),
         Protocol(
             "corpus-independent",
-            "Each corpus of a pool is tested by what was trained on the others.",
+            "Each corpus of a pool is tested after training on the others.",
             split="corpora",
             statistics="training clips",
         ),
         Protocol(
             "leaky-statistics",
-            f"{WITH_LEAKS}the system's scaling is fitted on all clips, test clips included.",
+            f"{WITH_LEAKS}normalisation statistics are fitted on all clips, including test clips.",
             split="speakers",
             statistics="all clips, test clips included",
             by_design=(STATISTICS,),
-            planted="statistics",
+            introduced_leak="statistics",
         ),
         Protocol(
             "leaky-augmentation",
-            f"{WITH_LEAKS}augmented copies of test clips are trained on, as when copies are made before the split.",
+            f"{WITH_LEAKS}augmented copies of test clips are in training, as when augmentation precedes the split.",
             split="speakers",
             statistics="training clips and copies of test clips",
             by_design=(COPY, SPEAKER, TAKE),
-            planted="augmentation",
+            introduced_leak="augmentation",
         ),
         Protocol(
             "leaky-choice",
-            f"{WITH_LEAKS}the epoch is chosen on the test part.",
+            f"{WITH_LEAKS}the epoch is selected on the test part.",
             split="speakers",
             statistics="training clips",
             by_design=(CHOICE, VALIDATION_SPEAKER),
-            planted="choice",
+            introduced_leak="choice",
         ),
     )
 }

@@ -25,7 +25,7 @@ from sernb.features import LogMel
 from sernb.features.extraction import extract_features
 from sernb.results.result import Result
 from sernb.runs.experiment import Experiment
-from sernb.runs.runner import fit_normalisers, learned_only
+from sernb.runs.runner import fit_normalisers, mask_scores
 
 BACKGROUND = 10  # background level: this percentile over the frames, for each frequency
 RANDOM_ORDERS = 5
@@ -187,7 +187,7 @@ def rebuild_network(result: Result, fold: int, data: str | Path | None = None) -
     network = restore_network(experiment, run.weights)
 
     def predict_features(clips: Sequence[np.ndarray]) -> np.ndarray:
-        return learned_only(network(clips), experiment)
+        return mask_scores(network(clips), experiment)
 
     table = prepare(experiment.corpus, system.features, data=data)
     normalisers = fit_normalisers(experiment)

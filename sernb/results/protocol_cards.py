@@ -72,9 +72,9 @@ def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
             }
         )
         if result.system.encoders:
-            from sernb.encoders.loading import about
+            from sernb.encoders.loading import get_metadata
 
-            rows[-1]["Pretraining"] = " ".join(about(name).card for name in result.system.encoders)
+            rows[-1]["Pretraining"] = " ".join(get_metadata(name).card for name in result.system.encoders)
     cards = pd.DataFrame(rows)
     return cards.fillna({"Pretraining": "none"}) if "Pretraining" in cards else cards
 
@@ -88,7 +88,7 @@ def _is_disjoint(result: Result, columns: list[str]) -> str:
             return "not known"
         fold = experiment.fold
         validation = () if experiment.tests_choose else fold.validation
-        copied = fold.test if experiment.protocol.planted == "augmentation" else ()
+        copied = fold.test if experiment.protocol.introduced_leak == "augmentation" else ()
         training = clips.loc[list({*fold.train, *validation, *copied})]
         test = clips.loc[list(fold.test)]
         required = [column for column in columns if column != "intensity"]  # not every corpus has degrees
@@ -109,7 +109,7 @@ def _model_selection(result: Result) -> str:
     protocol, folds = PROTOCOLS[result.protocol], [experiment.fold for experiment in result.experiments]
     if protocol.split == "published":
         return result.system.published_choice
-    if protocol.planted == "choice":
+    if protocol.introduced_leak == "choice":
         return "best epoch on the test part: a deliberately introduced leak"
     members = result.system.members or (result.system,)
     return "; ".join(dict.fromkeys(_member_selection(member, protocol, folds) for member in members))

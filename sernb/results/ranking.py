@@ -175,7 +175,7 @@ def comparable_groups(results: Sequence[Result]) -> list[ComparableGroup]:
     """
     comparable = []
     for protocol in dict.fromkeys(result.protocol for result in results):
-        if PROTOCOLS[protocol].split == "published" or PROTOCOLS[protocol].planted:
+        if PROTOCOLS[protocol].split == "published" or PROTOCOLS[protocol].introduced_leak:
             continue
         eligible = [result for result in results if result.protocol == protocol and result.system.features]
         sets = sorted(dict.fromkeys(map(find_label_set, eligible)), key=lambda labels: -len(labels.classes))

@@ -128,7 +128,7 @@ class Result:
 
         Designing a system on validation speakers exposes every other speaker, as each is tested in one fold.
         """
-        if PROTOCOLS[self.protocol].split != "speakers" or PROTOCOLS[self.protocol].develops:
+        if PROTOCOLS[self.protocol].split != "speakers" or PROTOCOLS[self.protocol].for_development:
             return None
         folds = self.experiments[0].corpus.speaker_folds
         validated = {speaker for fold in folds for speaker in fold.validation}

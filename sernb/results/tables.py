@@ -116,7 +116,7 @@ def _list_counts(counts: dict[str, int]) -> str:
 
 
 def _planted(results: Sequence[Result]) -> Iterator[str]:
-    names = dict.fromkeys(result.protocol for result in results if PROTOCOLS[result.protocol].planted)
+    names = dict.fromkeys(result.protocol for result in results if PROTOCOLS[result.protocol].introduced_leak)
     if names:
         yield f"{', '.join(names)}: deliberately introduced leaks, to measure the effect of a leak; not results."
 

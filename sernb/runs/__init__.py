@@ -1,1 +1,1 @@
-"""Runs: experiments are planned, run and kept, each in a folder of its own."""
+"""Plan and run experiments, and store each run in its own folder."""

@@ -1,4 +1,4 @@
-"""Experiments: a system on a corpus under a protocol, one fold, one seed; how they are planned, where each run lies."""
+"""An experiment is one system on one corpus under one protocol, with one fold and one seed; its folder is a digest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,13 +22,13 @@ from sernb.systems.base import System
 
 @dataclass(frozen=True)
 class Added:
-    """Copies of all clips of an emotion that count as clips themselves, dealt onto the folds, trained on and tested."""
+    """Copies of all clips of one emotion that are treated as additional clips, in training and test parts alike."""
 
     emotion: str
-    view: View  # of the recordings
+    view: View  # transform that makes the copies
 
     def to(self, clips: pd.DataFrame) -> pd.DataFrame:
-        """Return the clips, then the copies; ``origin`` names the recording that each was made from."""
+        """Return the clips followed by their copies, with the source clip of each in the column ``origin``."""
         copied = clips[clips.emotion == self.emotion]
         copies = copied.assign(clip=[self.name_of(clip) for clip in copied["clip"]], origin=copied["clip"])
         return pd.concat([clips.assign(origin=clips["clip"]), copies], ignore_index=True)
@@ -40,28 +40,28 @@ class Added:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What one run is made from; equal experiments have the same folder, and are done once."""
+    """The specification of one run; equal experiments have the same folder and are run once."""
 
     system: System
     corpus: Pool
     protocol: Protocol
     fold: Fold
-    folds: int  # how many the protocol has here
+    folds: int  # number of folds of the protocol on this corpus
     seed: int
     settings: object
     times_trained: tuple[int, ...]
     labels: LabelSet
-    views: tuple[View, ...]  # of the test clips, the recording itself first
-    training_views: tuple[View, ...] = ()  # of the training clips, beside the recordings
+    views: tuple[View, ...]  # TTA views of the test clips, the original recording first
+    training_views: tuple[View, ...] = ()  # augmented copies of the training clips
     sampling: str = "natural"
-    train_on: str = ""  # conditions that training and validation clips fulfil, such as "gender=female"
-    test_on: str = ""  # conditions that test clips fulfil, such as "corpus=tess"
-    train_clips: int | None = None  # so many of the training clips, each class with its share
-    added: Added | None = None  # copies that count as clips
+    train_on: str = ""  # conditions on training and validation clips, such as "gender=female"
+    test_on: str = ""  # conditions on test clips, such as "corpus=tess"
+    train_clips: int | None = None  # size of a stratified sample of the training clips
+    added: Added | None = None  # copies treated as additional clips
 
     @cached_property
     def config(self) -> dict:
-        """Everything that decides the result, as JSON; an option that is not used is not named."""
+        """All settings that determine the result, as JSON, without unused options."""
         options = {
             "training_views": plain(self.training_views),
             "sampling": self.sampling if self.sampling != "natural" else None,
@@ -92,45 +92,45 @@ class Experiment:
 
     @cached_property
     def clips(self) -> pd.DataFrame:
-        """The clips that the label set keeps, with their class in ``truth``."""
+        """The clips with a class in the label set, which is in the column ``truth``."""
         clips = label_clips(self.corpus, self.labels)
         return self.added.to(clips) if self.added else clips
 
     @property
     def dropped(self) -> dict[str, int]:
-        """Clips that the label set drops, by emotion; "" counts those without one."""
+        """Number of clips dropped by the label set, by emotion; "" counts clips without an emotion."""
         return self.labels.dropped(self.corpus.index)
 
     @cached_property
     def folder(self) -> Path:
-        """Where the run lies, or will lie."""
+        """The folder of the run."""
         name = f"fold-{self.fold.number}-seed-{self.seed}-{digest(self.config)}"
         return work_folder() / "runs" / self.corpus.folder / self.system.name / self.protocol.name / name
 
     @property
     def checkpoint(self) -> Path:
-        """Where an unfinished training leaves what it needs to go on."""
+        """The folder with the state of an unfinished training."""
         return sibling(self.folder, "training")
 
     @property
     def failure(self) -> Path:
-        """Where a failed run says why, until it is tried again."""
+        """The file with the reason of a failed run, until it is tried again."""
         return sibling(self.folder, "failed")
 
     @property
     def lock(self) -> Path:
-        """What a process holds while it does the run."""
+        """The lock file held by the process that executes the run."""
         return lock_path(self.folder, self.folder.parents[4])
 
     @property
     def units(self) -> int:
-        """Epochs to train, for the progress bar: those of all members where it joins some."""
+        """Number of epochs for the progress bar; for an ensemble, the sum over its members."""
         return sum(member.units for member in self.members) if self.members else getattr(self.settings, "epochs", 0)
 
     @cached_property
     def members(self) -> tuple["Experiment", ...]:
-        """The same with each system whose scores this one joins; none for others."""
-        given = self.training_views != self.system.training_views  # for all of them; else each has its own
+        """The same experiment with each member of an ensemble; empty for other systems."""
+        given = self.training_views != self.system.training_views  # for all members; else each has its own
         return tuple(
             replace(
                 self,
@@ -142,20 +142,20 @@ class Experiment:
         )
 
     @property
-    def trained(self) -> tuple[str, ...]:
-        """The clips that weights are learned from."""
+    def training_clips(self) -> tuple[str, ...]:
+        """The clips on which weights are trained."""
         validation = () if self.system.chooses_epoch or self.protocol.shares_speakers else self.fold.validation
-        copied = self.fold.test if self.protocol.planted == "augmentation" else ()
+        copied = self.fold.test if self.protocol.introduced_leak == "augmentation" else ()
         return (*self.fold.train, *validation, *copied)
 
     @cached_property
-    def learned(self) -> tuple[str, ...]:
-        """The classes that some clip of the training has; the others are ranked last."""
-        return classes_among(self, dict(zip(self.clips["clip"], self.clips["truth"], strict=True)))
+    def trained_classes(self) -> tuple[str, ...]:
+        """The classes with at least one training clip; the others are ranked last."""
+        return find_trained_classes(self, dict(zip(self.clips["clip"], self.clips["truth"], strict=True)))
 
     @property
     def tests_choose(self) -> bool:
-        """The test part serves as validation part."""
+        """Whether the epoch is selected on the test part, which then is the validation part."""
         return bool(self.fold.validation) and self.fold.validation == self.fold.test
 
     def __str__(self) -> str:
@@ -164,20 +164,24 @@ class Experiment:
 
 
 class Plan(list[Experiment]):
-    """Experiments to do."""
+    """The experiments of a study."""
 
-    left_out: tuple[str, ...] = ()  # what else was asked for and the recordings do not allow, a sentence each
+    left_out: tuple[str, ...] = ()  # one sentence for each requested experiment that the recordings do not allow
 
 
-def classes_among(experiment: Experiment, truth: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the classes that some training clip of an experiment has, by the truth of each clip; of numbers, two."""
-    learned = {truth[clip] for clip in experiment.trained}
+def find_trained_classes(experiment: Experiment, truth: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the classes with at least one training clip; for numeric targets, at most two of the training values.
+
+    Args:
+        truth: clip → class or number
+    """
+    values = {truth[clip] for clip in experiment.training_clips}
     if experiment.labels.numeric:
-        return tuple(f"{value:g}" for value in sorted(learned)[:2])  # two are enough to learn from
-    return tuple(name for name in experiment.labels.classes if name in learned)
+        return tuple(f"{value:g}" for value in sorted(values)[:2])  # two different values suffice for training
+    return tuple(name for name in experiment.labels.classes if name in values)
 
 
 def label_clips(corpus: Pool, labels: LabelSet) -> pd.DataFrame:
-    """Return the clips that a label set keeps, with their class, or number, in the column ``truth``."""
+    """Return the clips with a class or number in a label set, which is in the column ``truth``."""
     index = corpus.index
     return index.assign(truth=labels.truths_of(index)).dropna(subset="truth").reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""Progress of runs, as they are being done by other processes."""
+"""Show the progress of runs in this and other processes."""
 
 import contextlib
 import threading
@@ -11,31 +11,31 @@ from sernb.runtime.progress import progress_bar
 
 @contextlib.contextmanager
 def watch(experiments: Sequence[Experiment], *, shown: bool = True) -> Iterator[None]:
-    """Draw a bar of epochs while unfinished experiments train, in this process or in others."""
-    left = [experiment for experiment in experiments if read_run(experiment.folder) is None]
-    units, over = sum(max(experiment.units, 1) for experiment in left), threading.Event()
-    unit = "epoch" if any(experiment.units for experiment in left) else "run"
-    with progress_bar(units, f"{len(left)} runs", unit, shown=shown and bool(left)) as drawn:
+    """Show a progress bar of epochs while unfinished experiments train, in this process or in others."""
+    unfinished = [experiment for experiment in experiments if read_run(experiment.folder) is None]
+    units, stopping = sum(max(experiment.units, 1) for experiment in unfinished), threading.Event()
+    unit = "epoch" if any(experiment.units for experiment in unfinished) else "run"
+    with progress_bar(units, f"{len(unfinished)} runs", unit, shown=shown and bool(unfinished)) as bar:
 
         def update() -> None:
-            drawn.update(sum(map(_done, left)) - drawn.n)
+            bar.update(sum(map(_count_done, unfinished)) - bar.n)
 
-        def watch() -> None:
-            while not over.wait(2):
+        def poll() -> None:
+            while not stopping.wait(2):
                 update()
 
-        thread = threading.Thread(target=watch, daemon=True)
+        thread = threading.Thread(target=poll, daemon=True)
         thread.start()
         try:
             yield
         finally:
-            over.set()
+            stopping.set()
             thread.join()
             update()
 
 
-def _done(experiment: Experiment) -> int:
-    """Return how many of an experiment's units are behind it, by what it has left on disk."""
+def _count_done(experiment: Experiment) -> int:
+    """Return the number of finished epochs of an experiment, from its files on disk."""
     if (experiment.folder / "metrics.json").exists():
         return max(experiment.units, 1)
-    return sum(map(_done, experiment.members)) or count_epochs(experiment.checkpoint)
+    return sum(map(_count_done, experiment.members)) or count_epochs(experiment.checkpoint)

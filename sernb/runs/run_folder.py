@@ -1,4 +1,4 @@
-"""The folder of a finished run: written whole, and read only as it was written."""
+"""The folder of a finished run: written atomically, and verified on each read."""
 
 import hashlib
 import json
@@ -16,17 +16,17 @@ from sernb.runtime.bounded import json_in
 from sernb.runtime.files import Damaged, atomic, checksum, unwritable
 
 SET_ASIDE = "set-aside"
-NEVER_LEARNED = "never learned, score 0"  # key of the classes without a training clip, among what was chosen
+NEVER_LEARNED = "never learned, score 0"  # key, in `chosen`, of the classes without training clips
 RUN_FILES = ("config", "provenance", "metrics")
-JUST_NOW = 3.0  # s in which a file may change once more without another time or size to tell
-WRONG = "is not what was written"
-# Columns of words: a clip may be called 007, and an empty cell is an empty string.
+JUST_NOW = 3.0  # s within which a second change of a file may leave its timestamps unchanged
+WRONG = "has changed since it was written"
+# Text columns: a clip may be named 007, and an empty cell is an empty string.
 WORDS = dict.fromkeys(("clip", "speaker", "gender", "truth", "view", "prediction"), str)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run, read back from its folder; nothing but what was written there, or :class:`Damaged`."""
+    """One finished run, read from its folder; changed files raise :class:`Damaged`."""
 
     folder: Path
     files: tuple[tuple[str, int | None, str], ...]  # name, rows of a table, SHA-256
@@ -36,22 +36,22 @@ class Run:
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """One row a test clip and view: clip, speaker, gender, truth, view, prediction, then a score per class."""
+        """One row per test clip and view: clip, speaker, gender, truth, view, prediction, then a score per class."""
         return self._table("predictions")
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row an epoch; empty for systems without epochs."""
+        """One row per epoch; empty for systems without epochs."""
         return self._table("history")
 
     @property
     def validation(self) -> pd.DataFrame:
-        """As ``predictions``, of validation clips that no weight was trained on; empty where there are none."""
+        """As ``predictions``, for validation clips that were not used to train weights; empty if there are none."""
         return self._table("validation")
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
-        """Arrays of the trained network by name; empty where there is none."""
+        """Arrays of the trained network by name; empty for other systems."""
         if not self.has("weights.npz"):
             return {}
         _refuse_changed(self.folder, self.files)
@@ -59,7 +59,7 @@ class Run:
             return dict(saved)
 
     def has(self, name: str) -> bool:
-        """Return whether a file was written with the run."""
+        """Return whether the run has a file of this name."""
         return any(name == each for each, *_ in self.files)
 
     def _table(self, name: str) -> pd.DataFrame:
@@ -78,7 +78,7 @@ def write_run(
     tables: dict[str, pd.DataFrame],
     weights: dict[str, np.ndarray] | None = None,
 ) -> Run:
-    """Write a run as one folder, whole or not at all; ``contents.json`` has rows and SHA-256 of each file.
+    """Write the folder of a run atomically; ``contents.json`` lists rows and SHA-256 of each file.
 
     Args:
         tables: ``predictions`` and, for systems with epochs, ``history`` and ``validation``
@@ -106,11 +106,11 @@ def _contents(files: tuple[tuple[str, int | None, str], ...]) -> str:
 
 
 def open_run(folder: Path) -> Run | None:
-    """Read a finished run, or return nothing where there is none.
+    """Read a finished run; return None if there is none.
 
     Raises:
-        Damaged: if a file is not what was written
-        DataError: if one cannot be read
+        Damaged: if a file has changed since it was written
+        DataError: if a file cannot be read
     """
     if not folder.is_dir():
         return None
@@ -130,7 +130,7 @@ def open_run(folder: Path) -> Run | None:
 
 
 def read_run(folder: Path) -> Run | None:
-    """Read a finished run, or return nothing where there is none, or a file is not what was written."""
+    """Read a finished run; return None if there is none or it is damaged."""
     try:
         return open_run(folder)
     except Damaged:
@@ -144,13 +144,13 @@ def _refuse_changed(folder: Path, files: tuple[tuple[str, int | None, str], ...]
 
 
 def _sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, computed once as long as it does not change; nothing where there is no file."""
+    """Return the SHA-256 of a file, cached as long as it does not change; empty if there is no file."""
     try:
         if not path.is_file():
             return ""
-        about = path.stat()
-        same = _sha256_of if abs(time.time() - about.st_ctime) > JUST_NOW else _sha256_of.__wrapped__
-        return same(path, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
+        status = path.stat()
+        compute = _cached_sha256 if abs(time.time() - status.st_ctime) > JUST_NOW else _cached_sha256.__wrapped__
+        return compute(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -158,17 +158,17 @@ def _sha256(path: Path) -> str:
 
 
 @lru_cache(maxsize=2**14)
-def _sha256_of(path: Path, *state: int) -> str:
+def _cached_sha256(path: Path, *state: int) -> str:
     return checksum(path)
 
 
 def sibling(run: Path, ending: str) -> Path:
-    """Return what lies beside the folder of a run: ``training``, what it needs to go on, or ``failed``, why."""
+    """Return a path beside the folder of a run: ``training`` (the checkpoint) or ``failed`` (the reason)."""
     return run.with_name(f"{run.name}.{ending}")
 
 
 def set_aside(path: Path) -> Path:
-    """Rename what cannot be used, so that it can be looked at; return its new place."""
+    """Rename an unusable file or folder, so that it can be inspected; return its new path."""
     number = 1
     while (place := sibling(path, f"{SET_ASIDE}-{number}")).exists():
         number += 1
@@ -180,7 +180,7 @@ def set_aside(path: Path) -> Path:
 
 
 def count_epochs(checkpoint: Path) -> int:
-    """Return how many epochs an unfinished training has behind it."""
+    """Return the number of finished epochs of an interrupted training."""
     try:
         return int((checkpoint / "epochs.txt").read_text("utf-8"))
     except (OSError, ValueError):

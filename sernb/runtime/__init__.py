@@ -1,1 +1,1 @@
-"""How work is done on a computer: files, locks, processes, memory, progress, provenance. Knows nothing of speech."""
+"""General infrastructure: files, locks, processes, memory, downloads, progress, provenance; independent of speech."""

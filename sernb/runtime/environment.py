@@ -1,4 +1,4 @@
-"""What a user's computer and settings do not decide: results and pictures. What may still move a digit is recorded."""
+"""Fix settings of the user's environment that would change results, and record those that still may."""
 
 import contextlib
 import importlib.util
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from sernb.config import DataError, work_folder
 
 BACKENDS = ("tensorflow", "jax", "torch")
-# Read when TensorFlow and Keras are imported. oneDNN: by default the processor's generation decides.
+# Read when TensorFlow and Keras are imported. oneDNN: the default depends on the generation of the processor.
 FIXED = {
     "TF_ENABLE_ONEDNN_OPTS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
-    "KERAS_HOME": os.devnull,  # where no keras.json can be read or written
+    "KERAS_HOME": os.devnull,  # so that no keras.json is read or written
 }
-LIMITS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")  # would cut a training short
+LIMITS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")  # would end training early
 RECORDED = (
     "JAX_DEFAULT_MATMUL_PRECISION",
     "JAX_ENABLE_X64",
@@ -30,7 +30,7 @@ RECORDED = (
     "TF_XLA_FLAGS",
     "XLA_FLAGS",
 )
-# What brings a package that is not part of the light install; all others come with the workbook.
+# The extra that installs a package; packages not listed here come with the extra `workbook`.
 EXTRAS = {
     "ai_edge_litert": "litert",
     "distributed": "cluster",
@@ -45,7 +45,7 @@ EXTRAS = {
 
 
 def advise_install(error: ModuleNotFoundError) -> str:
-    """Return in one line which package is missing, and how to get it.
+    """Return one line with the missing package and how to install it.
 
     Examples:
         >>> advise_install(ModuleNotFoundError(name="sklearn.svm"))
@@ -57,30 +57,30 @@ def advise_install(error: ModuleNotFoundError) -> str:
 
 
 def backend() -> str:
-    """Return the backend of Keras: ``$KERAS_BACKEND``, else TensorFlow; ``keras.json`` is not asked."""
+    """Return the backend of Keras: ``$KERAS_BACKEND``, else TensorFlow; ``keras.json`` is ignored."""
     return os.environ.get("KERAS_BACKEND") or "tensorflow"
 
 
 def recorded_settings() -> dict[str, str]:
-    """Return variables that are set and may move a digit of a result; of a value with a path only that it is set."""
-    found = {name: os.environ[name] for name in RECORDED if os.environ.get(name)}
-    return {name: "set" if {"/", "\\"} & set(value) else value for name, value in found.items()}
+    """Return the environment variables that may change a digit of a result; values with paths become "set"."""
+    variables = {name: os.environ[name] for name in RECORDED if os.environ.get(name)}
+    return {name: "set" if {"/", "\\"} & set(value) else value for name, value in variables.items()}
 
 
 @contextlib.contextmanager
 def fixed_keras() -> Iterator[None]:
-    """Import Keras in this block: afterwards it is set as every result of ours was made.
+    """Fix the settings of Keras, which is to be imported in this block.
 
     Raises:
-        DataError: if ``$KERAS_BACKEND`` is none of Keras, or not installed
-        ModuleNotFoundError: if no backend is installed, as where prediction alone is
+        DataError: if ``$KERAS_BACKEND`` is not a backend of Keras, or not installed
+        ModuleNotFoundError: if no backend is installed, as with the light install for prediction
     """
     name = backend()
     if name not in BACKENDS or importlib.util.find_spec(name) is None:
-        known = ", ".join(each for each in BACKENDS if importlib.util.find_spec(each))
-        if not known:
+        installed = ", ".join(each for each in BACKENDS if importlib.util.find_spec(each))
+        if not installed:
             raise ModuleNotFoundError(name=BACKENDS[0])
-        raise DataError(f"KERAS_BACKEND={name}: is no backend of Keras that is installed; unset it, or choose {known}")
+        raise DataError(f"KERAS_BACKEND={name}: is not an installed backend of Keras; unset it, or choose {installed}")
     os.environ.update(FIXED, KERAS_BACKEND=name)
     for limit in LIMITS:
         os.environ.pop(limit, None)
@@ -96,10 +96,10 @@ def fixed_keras() -> Iterator[None]:
 
 
 def find_home() -> None:
-    """Give libraries that keep things at home a place in the work folder, where this user has none to write to."""
+    """Set ``$HOME`` to a folder in the work folder if the user has no writable home, for libraries that need one."""
     home = os.path.expanduser("~")
     if platform.system() != "Windows" and not (os.path.isdir(home) and os.access(home, os.W_OK)):
         home = work_folder().absolute() / "home"
-        with contextlib.suppress(OSError):  # who needs it will say so
+        with contextlib.suppress(OSError):  # a library that needs it raises its own error
             home.mkdir(parents=True, exist_ok=True)
         os.environ["HOME"] = str(home)

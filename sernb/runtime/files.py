@@ -1,4 +1,4 @@
-"""What is kept on disk: whole files or none, feature caches named by their content."""
+"""Write files and folders atomically, and compute checksums."""
 
 import contextlib
 import errno
@@ -21,24 +21,24 @@ TEMPORARY = ".unfinished-"
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary sibling of ``path`` and rename it onto ``path`` when the block succeeds.
+    """Yield a temporary sibling of ``path`` and rename it to ``path`` when the block succeeds.
 
-    The block may make a file or a folder there; it is on the disk before it has its name, should the power fail.
-    On an error the sibling is removed and ``path`` is untouched; what a killed process left behind is removed by the
-    next call for the same ``path`` on the same machine. Processes that make the same ``path`` do not disturb each
-    other: the last one's stays.
+    The block may create a file or a folder. It is flushed to disk before it is renamed, in case the power fails. On an
+    error the sibling is removed and ``path`` is untouched. The next call for the same ``path`` on the same machine
+    removes what a killed process left behind. Processes that write the same ``path`` do not interfere: the last one
+    wins.
 
     Raises:
         DataError: if the disk is full or the folder cannot be written
     """
     path = Path(path)
-    temporary = _sibling(path)
+    temporary = _temporary_sibling(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
+        _remove_stale(path)
         yield temporary
         _flush(*temporary.rglob("*"), temporary)
-        _put(temporary, path)
+        _move(temporary, path)
         _flush(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
@@ -48,7 +48,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_or_through(path: Path) -> Iterator[Path]:
-    """As :func:`atomic`, for a path that a user names: a link stays and its target is replaced, a pipe is written into.
+    """As :func:`atomic`, for a path given by the user: the target of a link is replaced, and a pipe is written to.
 
     Raises:
         DataError: as :func:`atomic`
@@ -67,7 +67,7 @@ def atomic_or_through(path: Path) -> Iterator[Path]:
         try:
             sys.stdout.flush()
             number = opened and (opened[2] or opened[3] or {"stdin": 0, "stdout": 1, "stderr": 2}[opened[1]])
-            # What is open already is not opened again: a file would be written from its start.
+            # An open descriptor is duplicated, not reopened: reopening would write a file from its start.
             with unfinished.open("rb") as source, open(os.dup(int(number)) if opened else path, "wb") as file:
                 shutil.copyfileobj(source, file)
         except BrokenPipeError:
@@ -77,15 +77,15 @@ def atomic_or_through(path: Path) -> Iterator[Path]:
 
 
 def unwritable(path: Path, error: OSError) -> DataError:
-    """Return the error to raise where a path cannot be written."""
+    """Return the error to raise if a path cannot be written."""
     return DataError(
         f"{path}: cannot be written ({error.strerror or error}): free space or choose another folder "
         "with SERNB_WORK or --out, then run the same command again"
     )
 
 
-def _sibling(path: Path) -> Path:
-    # Numbers of processes mean something on their own machine only, and machines may share a folder.
+def _temporary_sibling(path: Path) -> Path:
+    # The prefix names the machine: machines may share a folder, but process ids are only valid on their own machine.
     return path.parent / f"{_prefix(path)}{os.getpid()}-{uuid.uuid4().hex[:8]}{path.suffix}"
 
 
@@ -93,48 +93,48 @@ def _prefix(path: Path) -> str:
     return f"{TEMPORARY}{path.name}-{digest(platform.node())}-"
 
 
-def _put(temporary: Path, path: Path) -> None:
+def _move(temporary: Path, path: Path) -> None:
     while True:
         try:
             temporary.replace(path)
             return
         except OSError as error:
-            filled = path.is_dir() or error.errno in (errno.ENOTEMPTY, errno.EEXIST)
-            if not (filled and temporary.is_dir()):
+            occupied = path.is_dir() or error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+            if not (occupied and temporary.is_dir()):
                 raise
-        # A folder cannot be renamed over a filled one: the old one steps aside first, if no other process moved it.
-        aside = _sibling(path)
+        # A folder cannot replace a non-empty one: rename the old one first, if no other process has done so.
+        old = _temporary_sibling(path)
         with contextlib.suppress(FileNotFoundError):
-            path.rename(aside)
-        _remove(aside)
+            path.rename(old)
+        _remove(old)
 
 
 def _flush(*paths: Path) -> None:
-    """Have the system write files and folders to the disk, as far as their file system can."""
+    """Flush files and folders to disk, as far as their file system supports it."""
     for path in paths:
-        folder = path.is_dir()
-        if folder and os.name == "nt":  # Windows flushes no folders
+        is_folder = path.is_dir()
+        if is_folder and os.name == "nt":  # Windows cannot flush folders
             continue
-        with contextlib.suppress(PermissionError) if folder else contextlib.nullcontext():
-            number = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+        with contextlib.suppress(PermissionError) if is_folder else contextlib.nullcontext():
+            descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
             try:
-                os.fsync(number)
+                os.fsync(descriptor)
             except OSError as error:
                 if error.errno not in (errno.EINVAL, errno.ENOTSUP):
                     raise
             finally:
-                os.close(number)
+                os.close(descriptor)
 
 
-def _sweep(path: Path) -> None:
+def _remove_stale(path: Path) -> None:
     prefix = _prefix(path)
-    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
-        owner = left.name.removeprefix(prefix).split("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
-            _remove(left)
+    for temporary in path.parent.glob(f"{glob.escape(prefix)}*"):
+        process = temporary.name.removeprefix(prefix).split("-")[0]
+        if process.isdigit() and not _is_alive(int(process)):
+            _remove(temporary)
 
 
-def _alive(process: int) -> bool:
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -153,10 +153,10 @@ def _remove(path: Path) -> None:
 
 
 class Damaged(DataError):  # noqa: N818
-    """What was kept is not what was written; it has been put away, and will be made again when it is asked for."""
+    """A stored file or folder has changed since it was written; it is set aside and recomputed on the next request."""
 
 
 def checksum(path: Path) -> str:
-    """Return the sha256 of a file, hexadecimal."""
+    """Return the hexadecimal sha256 of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

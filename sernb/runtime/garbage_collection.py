@@ -1,8 +1,8 @@
-"""Python's garbage collector, kept from searching what libraries made.
+"""Keep Python's garbage collector from searching the objects of large libraries.
 
-A process that imported TensorFlow or librosa holds about a million objects that live as long as it does. The collector
-goes through all of them again and again during the imports, and twice more when the interpreter ends, and finds
-nothing: half of the time that such a process takes to start and to end.
+A process that imported TensorFlow or librosa has about a million objects that live as long as the process. The
+collector traverses all of them repeatedly during the imports, and twice more at exit, without finding garbage: this is
+half of the time that such a process takes to start and to end.
 """
 
 import atexit
@@ -10,19 +10,19 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-FIRST_GENERATION = 10_000  # new objects before the first collection, not 700: the growth of an import, not of a loop
+FIRST_GENERATION = 10_000  # new objects before a collection, instead of 700: imports exceed it, most loops do not
 
 
 def collect_less() -> None:
-    """Collect less often from now on, and not at all when the process ends; for processes that are ours alone."""
+    """Collect less often, and not at exit; for processes of our own only."""
     gc.set_threshold(FIRST_GENERATION, *gc.get_threshold()[1:])
     skip_last_collection()
 
 
 def skip_last_collection() -> None:
-    """Leave to the system what is in memory when the process ends; what ``atexit`` does is done before."""
+    """Skip the collection at exit, because the system frees the memory; ``atexit`` functions still run before."""
     atexit.unregister(gc.freeze)
-    atexit.register(gc.freeze)  # what is frozen is not searched
+    atexit.register(gc.freeze)  # frozen objects are not searched
 
 
 @contextlib.contextmanager

@@ -1,13 +1,13 @@
-"""Locks by file: two processes never do the same work, on one machine or on several that share a folder.
+"""File locks, so that two processes never do the same work, on one machine or on several that share a folder.
 
-The operating system holds them and takes them back when their holder ends, however it ends: they survive crashes, and
-no clock and no process number is asked. Lock files are empty or hold a note, and stay: were they removed, a process
-that has just opened one could lock what nobody else sees any more.
+The operating system releases a lock when its holder ends in any way, so no clock or process id is needed. Lock files
+are never removed: otherwise a process could lock a file that it had just opened and that no other process can see.
+They are empty or contain a note.
 
-Network file systems: NFS (version 4, or 3 with its lock daemon), SMB and Lustre mounted with ``flock`` pass such locks
-on to the server, which frees those of a machine that is gone after its lease, as a rule 90 s. Where locks are refused
-a :class:`~sernb.config.DataError` says so. Where a mount keeps locks on its own machine (``nolock``, ``local_lock``,
-``localflock``), two machines can do the same work twice; results stay whole even so, since they appear by renaming.
+Network file systems: NFS (version 4, or 3 with its lock daemon), SMB and Lustre mounted with ``flock`` forward such
+locks to the server, which releases the locks of a lost machine after a lease time, usually 90 s. If locks are not
+supported, :class:`~sernb.config.DataError` is raised. If a mount keeps locks local (``nolock``, ``local_lock``,
+``localflock``), two machines can do the same work twice; results stay intact, because they are written atomically.
 """
 
 import contextlib
@@ -26,25 +26,25 @@ from sernb.runtime.files import unwritable
 from sernb.runtime.progress import progress_line
 
 POLL = 0.5  # s
-ANNOUNCED_AFTER = 2.0  # s of waiting, before the holder is named
-HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)  # what systems say of a lock that another process has
+ANNOUNCED_AFTER = 2.0  # s of waiting before the holder is reported
+HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)  # errors for a lock held by another process
 
 try:
     import fcntl
 
-    def _take(file: BinaryIO, *, shared: bool) -> None:
+    def _lock(file: BinaryIO, *, shared: bool) -> None:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
 except ImportError:  # Windows
     import msvcrt
 
-    def _take(file: BinaryIO, *, shared: bool) -> None:
-        file.seek(1 << 30)  # beyond the note, since what is locked here cannot be read
+    def _lock(file: BinaryIO, *, shared: bool) -> None:
+        file.seek(1 << 30)  # beyond the note, because locked bytes cannot be read
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
 
 def lock_path(path: Path, work: Path) -> Path:
-    """Return the lock file of something in a work folder."""
+    """Return the lock file of a path in a work folder."""
     return work / "locks" / path.relative_to(work)
 
 
@@ -53,12 +53,12 @@ def hold(lock: Path, *, wait: bool = True, note: Mapping[str, object] = MappingP
     """Hold a lock during the block.
 
     Args:
-        lock: its file, see :func:`lock_path`
-        wait: for whoever holds it, and say for whom where that takes long; otherwise the block is entered without it
-        note: what stands in the file beside ``holder``, for those who look who is at work
+        lock: the lock file, see :func:`lock_path`
+        wait: wait for the current holder, and report it after a while; otherwise enter the block without the lock
+        note: entries of the lock file beside ``holder``, for progress reports
 
     Yields:
-        whether the lock is held
+        whether this process holds the lock
 
     Raises:
         DataError: if the lock file cannot be written, or its file system has no locks
@@ -69,45 +69,45 @@ def hold(lock: Path, *, wait: bool = True, note: Mapping[str, object] = MappingP
     except OSError as error:
         raise unwritable(lock, error) from error
     with file:
-        begun, announced = time.monotonic(), False
-        while not (mine := _taken(file, lock)) and wait:
-            if not announced and (announced := time.monotonic() - begun >= ANNOUNCED_AFTER):
+        started, announced = time.monotonic(), False
+        while not (acquired := _try_lock(file, lock)) and wait:
+            if not announced and (announced := time.monotonic() - started >= ANNOUNCED_AFTER):
                 progress_line(
-                    f"sernb: waiting for {_holder(lock)}, which is at work on {lock.name}; Ctrl-C stops the waiting"
+                    f"sernb: waiting for {_holder(lock)}, which is working on {lock.name}; Ctrl-C stops the waiting"
                 )
             time.sleep(POLL)
-        if mine:
-            with contextlib.suppress(OSError):  # of a full disk: the note is for reading only
+        if acquired:
+            with contextlib.suppress(OSError):  # if the disk is full: the note is informative only
                 file.truncate(0)
                 file.write(json.dumps({**note, "holder": f"process {os.getpid()} on {platform.node()}"}).encode())
                 file.flush()
-        yield mine
+        yield acquired
 
 
 def _holder(lock: Path) -> str:
     try:
         return json.loads(lock.read_text("utf-8"))["holder"]
-    except (OSError, ValueError, LookupError, TypeError):  # of another version, or just being written
+    except (OSError, ValueError, LookupError, TypeError):  # written by another version, or being written
         return "another process"
 
 
 def is_held(lock: Path) -> bool:
-    """Return whether a living process holds a lock."""
+    """Return whether a running process holds a lock."""
     try:
         with lock.open("rb") as file:
-            return not _taken(file, lock, shared=True)
+            return not _try_lock(file, lock, shared=True)
     except OSError:
         return False
 
 
-def _taken(file: BinaryIO, lock: Path, *, shared: bool = False) -> bool:
+def _try_lock(file: BinaryIO, lock: Path, *, shared: bool = False) -> bool:
     try:
-        _take(file, shared=shared)
+        _lock(file, shared=shared)
     except OSError as error:
         if error.errno in HELD:
             return False
         raise DataError(
-            f"{lock}: its file system gives no locks ({error.strerror}), without which two processes could do the same "
+            f"{lock}: its file system does not support locks ({error.strerror}), so two processes could do the same "
             "run; choose another folder with SERNB_WORK"
         ) from error
     return True

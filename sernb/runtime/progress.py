@@ -1,4 +1,4 @@
-"""Progress bars and lines: on the error stream of a terminal, in the printed text of a notebook."""
+"""Progress bars and messages: on standard error in a terminal, in the printed output of a notebook."""
 
 import sys
 from threading import RLock
@@ -6,15 +6,15 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-# Each process draws its own bars. A lock between processes, as tqdm's own, is missed at the end where one is killed.
+# Each process draws its own bars. The default lock of tqdm, shared by processes, would leak if one is killed.
 tqdm.set_lock(RLock())
 
 
 def progress_bar(total: int, label: str, unit: str, *, shown: bool = True) -> tqdm:
-    """Return a bar to ``update``, to use with ``with``; into a file or pipe nothing is drawn.
+    """Return a progress bar as a context manager; nothing is drawn into files and pipes.
 
-    In a notebook it shares the stream of ordinary text, so that lines and bar stay in order on the page. It is a plain
-    text bar there too: a widget would leave nothing in an exported page.
+    In a notebook it uses the stream of printed text, so that lines and bar stay in order. It is a text bar there too,
+    because a widget would be missing from an exported page.
     """
     stream = _stream()
     drawn = shown and (_in_notebook() or stream.isatty())
@@ -22,7 +22,7 @@ def progress_bar(total: int, label: str, unit: str, *, shown: bool = True) -> tq
 
 
 def progress_line(text: str) -> None:
-    """Print a line without breaking a bar that is being drawn."""
+    """Print a line without disturbing an active progress bar."""
     tqdm.write(text, file=_stream())
 
 
@@ -31,6 +31,6 @@ def _stream() -> TextIO:
 
 
 def _in_notebook() -> bool:
-    # That ipykernel is imported proves nothing: running notebooks imports it, too.
+    # An imported ipykernel proves nothing: the process that runs notebooks imports it, too.
     ipython = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")

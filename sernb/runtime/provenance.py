@@ -1,4 +1,4 @@
-"""What made a result or a page: versions, commit, machine, time. No names of people, machines or folders."""
+"""Provenance of results and pages: versions, commit, machine, time; no names of people, hosts or folders."""
 
 import contextlib
 import os
@@ -18,50 +18,51 @@ from sernb.config import REPORTED, DataError
 from sernb.runtime.environment import backend, recorded_settings
 
 TRACKED = ("tensorflow", "jax", "keras", "librosa", "scikit-learn", "numpy", "scipy", "soxr")
-CODE = Path(__file__).resolve().parents[2]  # the folder that holds the package: a checkout, or where it is installed
-DECIDING = ("sernb", "pyproject.toml", "requirements.lock")  # in a checkout: what decides results
-UNCOMMITTED = "+"  # ends a commit that some of it differs from
-UNCOMMITTED_CODE = "Uncommitted code"  # column of tables that have such a row
+CODE = Path(__file__).resolve().parents[2]  # the folder of the package: a checkout, or where it is installed
+DECIDING = ("sernb", "pyproject.toml", "requirements.lock")  # files of a checkout that determine results
+UNCOMMITTED = "+"  # suffix of a commit if some of these files differ from it
+UNCOMMITTED_CODE = "Uncommitted code"  # column of tables with such a row
 
 
 def provenance(
     *, seconds: float, commits: Sequence[str] = (), members: Mapping[str, Sequence[str]] | None = None
 ) -> dict:
-    """Return what made a result that took so many seconds.
+    """Return the provenance of a result.
 
     Args:
-        commits: at which its training was begun and, where it was interrupted, resumed; by default this one
-        members: of an ensemble, name → commits of its run
+        seconds: computing time
+        commits: commits at which its training was started and resumed; default: the current one
+        members: for an ensemble, member → commits of its run
     """
     commits = list(commits) or [commit()]
-    every = [*commits, *(each for of_member in (members or {}).values() for each in of_member)]
+    all_commits = [*commits, *(each for of_member in (members or {}).values() for each in of_member)]
     return {
         "sernb": __version__,
         "commit": commits[0],
         "commits": commits,
         **({"members": {name: list(each) for name, each in members.items()}} if members else {}),
-        "clean": all(map(is_clean, every)),
+        "clean": all(map(is_clean, all_commits)),
         "python": platform.python_version(),
         "packages": _packages(),
         "backend": backend(),
         "processor": processor(),
         **({"accelerator": name} if (name := accelerator()) else {}),
-        "settings": recorded_settings(),  # of the user's environment, that decide results
+        "settings": recorded_settings(),  # environment variables that may change results
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "seconds": round(seconds, 1),
         "finished": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
     }
 
 
-def commits_of(made: Mapping) -> list[str]:
-    """Return all commits that a run's provenance names, its members' included."""
-    named = [*(made.get("commits") or [made.get("commit", "unknown")])]
-    named += [each for of_member in made.get("members", {}).values() for each in of_member]
-    return list(dict.fromkeys(named))
+def commits_of(record: Mapping) -> list[str]:
+    """Return all commits in the provenance of a run, including those of ensemble members."""
+    commits = [*(record.get("commits") or [record.get("commit", "unknown")])]
+    commits += [each for of_member in record.get("members", {}).values() for each in of_member]
+    return list(dict.fromkeys(commits))
 
 
 def is_clean(commit: str) -> bool:
-    """Return whether a commit, as a result names it, is the code that ran.
+    """Return whether the commit of a result is exactly the code that ran.
 
     Examples:
         >>> is_clean("0123456789ab"), is_clean("0123456789ab+"), is_clean("unknown")
@@ -70,42 +71,47 @@ def is_clean(commit: str) -> bool:
     return commit != "unknown" and not commit.endswith(UNCOMMITTED)
 
 
-def provenance_columns(made: Sequence[Mapping]) -> dict[str, str]:
-    """Return what made the runs of a row of results, as columns; where they differ, each is named."""
-    commits = sorted({commit for each in made for commit in commits_of(each)})
-    versions = [{"sernb": each.get("sernb"), "python": each.get("python"), **each.get("packages", {})} for each in made]
+def provenance_columns(records: Sequence[Mapping]) -> dict[str, str]:
+    """Return the provenance of the runs behind a row of results, as columns that list all different values."""
+    commits = sorted({commit for record in records for commit in commits_of(record)})
+    versions = [
+        {"sernb": record.get("sernb"), "python": record.get("python"), **record.get("packages", {})}
+        for record in records
+    ]
     return {
         "Commits": ", ".join(commits),
         "Clean": "yes" if all(map(is_clean, commits)) else "no",
-        "Processor": _each(each.get("accelerator") or each.get("processor") for each in made),
-        "Versions": _each(" ".join(f"{name} {number}" for name, number in each.items() if number) for each in versions),
+        "Processor": _join_unique(record.get("accelerator") or record.get("processor") for record in records),
+        "Versions": _join_unique(
+            " ".join(f"{name} {number}" for name, number in each.items() if number) for each in versions
+        ),
     }
 
 
-def _each(values: Iterable[str | None]) -> str:
+def _join_unique(values: Iterable[str | None]) -> str:
     return "; ".join(dict.fromkeys(filter(None, values)))
 
 
-def provenance_table(**about: object) -> pd.DataFrame:
-    """Return what made a page, for its last lines: ``about``, then versions and machine."""
-    made = provenance(seconds=0)
-    packages = ", ".join(f"{name} {number}" for name, number in made["packages"].items())
+def provenance_table(**details: object) -> pd.DataFrame:
+    """Return the provenance of a page for its end: ``details``, then versions and machine."""
+    record = provenance(seconds=0)
+    packages = ", ".join(f"{name} {number}" for name, number in record["packages"].items())
     rows = {
-        **about,
-        "commit": made["commit"],
-        "software": f"sernb {made['sernb']}, Python {made['python']}, {packages}",
-        "machine": made["machine"],
-        "finished": made["finished"],
+        **details,
+        "commit": record["commit"],
+        "software": f"sernb {record['sernb']}, Python {record['python']}, {packages}",
+        "machine": record["machine"],
+        "finished": record["finished"],
     }
     return pd.DataFrame({"What": list(rows), "Value": [str(value) for value in rows.values()]})
 
 
 def _packages() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in TRACKED:
-        with contextlib.suppress(PackageNotFoundError):  # of a backend that is not used
-            found[name] = version(name)
-    return found
+        with contextlib.suppress(PackageNotFoundError):  # a backend that is not installed
+            versions[name] = version(name)
+    return versions
 
 
 # -- Code -- #
@@ -113,10 +119,10 @@ def _packages() -> dict[str, str]:
 
 @lru_cache
 def commit() -> str:
-    """Return the commit of the code, as it was when this process first asked.
+    """Return the commit of the code at the first call in this process.
 
-    With ``+`` where files under ``sernb/``, ``pyproject.toml`` or ``requirements.lock`` differ from it, files not yet
-    added included; the installed version where the package lies outside a checkout; ``unknown`` where git cannot tell.
+    A ``+`` follows if files under ``sernb/``, ``pyproject.toml`` or ``requirements.lock`` differ from it, including
+    untracked files. For a package outside a checkout, the installed version is returned; ``unknown`` if git fails.
     """
     try:
         _git("ls-files", "--error-unmatch", "sernb/runtime/provenance.py")
@@ -129,30 +135,30 @@ def commit() -> str:
 
 
 def uncommitted() -> list[str]:
-    """Return the files of the checkout that decide results and are not as committed."""
+    """Return the files that determine results and differ from the commit."""
     changed = _git("diff", "--no-ext-diff", "--name-only", "-z", "HEAD", "--", *DECIDING)
     added = _git("ls-files", "--others", "--exclude-standard", "-z", "--", *DECIDING)
-    ignored = _git("ls-files", "--others", "-z", "--", ":(glob)sernb/**/*.py")  # it can be imported even so
+    ignored = _git("ls-files", "--others", "-z", "--", ":(glob)sernb/**/*.py")  # ignored files can be imported, too
     return sorted(set(filter(None, (changed + added + ignored).split("\0"))))
 
 
 def _git(*arguments: str) -> str:
-    # Variables such as GIT_DIR, which git sets for hooks, would lead it to another repository.
+    # Variables such as GIT_DIR, which git sets for hooks, would point it to another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "-C", str(CODE), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30, env=environment).stdout  # noqa: S603
 
 
 def refuse_uncommitted() -> None:
-    """Stop where results would name a commit that is not the code that makes them.
+    """Stop if the current code differs from its commit, which results would report.
 
     Raises:
-        DataError: naming the files that are not committed
+        DataError: with the files that are not committed
     """
     if is_clean(commit()):
         return
     if commit() == "unknown":
-        raise DataError(f"{CODE}: git does not tell the commit of this checkout; mend that, or give --dirty")
+        raise DataError(f"{CODE}: git cannot determine the commit of this checkout; fix that, or give --dirty")
     files = uncommitted() or ["files that were committed since this process began"]
     named = ", ".join(files[:REPORTED]) + f" and {len(files) - REPORTED} more" * (len(files) > REPORTED)
     raise DataError(f"not committed: {named}; commit first, or give --dirty, which marks every row")
@@ -176,7 +182,7 @@ def processor() -> str:
 
 
 def accelerator() -> str:
-    """Return the name of the accelerator that the backend of this process computes on; nothing on processors."""
+    """Return the name of the accelerator used by the backend in this process; empty without one."""
     if not (keras := sys.modules.get("keras")):
         return ""
     if keras.backend.backend() == "jax":

@@ -1,4 +1,4 @@
-"""Work side by side in threads, for what leaves the interpreter lock: decoding, hashing, resampling, FFT."""
+"""Run functions that release the global interpreter lock in threads: decoding, hashing, resampling, FFT."""
 
 import os
 from collections import deque
@@ -9,14 +9,14 @@ from typing import TypeVar
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
-AHEAD = 8  # results a thread may be ahead of the one who takes them
+AHEAD = 8  # results per thread that may be computed before they are consumed
 
 
 def map_in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
     """Yield ``work(item)`` for each item, in the order of the items.
 
-    Whoever stops taking, or is stopped by an error, closes it: no thread outlives the generator. A thread that is still
-    in a library when Python ends can abort the whole process.
+    Close the generator to stop early or after an error: then no thread outlives it. A thread that is still in a library
+    when Python exits can abort the whole process.
     """
     count = available_cores()
     with ThreadPoolExecutor(count) as threads, closing(submit_in_order(threads, work, items, AHEAD * count)) as results:
@@ -24,25 +24,25 @@ def map_in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Gener
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use: those of the computer, or fewer that it was given."""
+    """Return the number of cores that this process may use, which can be fewer than the computer has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def submit_in_order(
     executor: Executor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Generator[Result, None, None]:
-    """Yield what an executor makes of each item, in their order; closed early, it waits for what is at work.
+    """Yield ``work(item)`` for each item, in order, computed by an executor; closing it waits for running tasks.
 
     Args:
-        ahead: results that may be there, or at work, before they are taken
+        ahead: results that may be computed or running before they are consumed
     """
-    waiting: deque[Future] = deque()
+    pending: deque[Future] = deque()
     try:
         for item in items:
-            waiting.append(executor.submit(work, item))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            pending.append(executor.submit(work, item))
+            if len(pending) > ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
-        wait([future for future in waiting if not future.cancel()])
+        wait([future for future in pending if not future.cancel()])

@@ -10,7 +10,7 @@ import pandas as pd
 from sernb.audio.reading import load
 from sernb.corpora.pool import Pool
 from sernb.corpora.preparation import prepare
-from sernb.encoders.loading import about
+from sernb.encoders.loading import get_metadata
 from sernb.encoders.registry import ENCODERS
 from sernb.features import Embedding
 from sernb.results.result import Result
@@ -33,7 +33,7 @@ def list_questions(encoder: str, *, profile: str) -> tuple[Question, ...]:
     layers = (
         Variant("layer weights selected within the fold", system),
         Variant("equal weights for all layers", system, {"layers": "all"}),
-        *(Variant(f"layer {k}", system, {"layers": str(k)}) for k in range(about(encoder).layers)),
+        *(Variant(f"layer {k}", system, {"layers": str(k)}) for k in range(get_metadata(encoder).layers)),
     )
     encoders = (
         Variant("functionals, no encoder", "functionals-ridge"),

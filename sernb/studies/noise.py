@@ -79,12 +79,12 @@ def make_babble(pool: Pool, data: str | Path | None = None) -> tuple[Babble, ...
     if len(pool.parts) > 1:
         raise DataError(f"{pool.name}: babble is made from one corpus; give one")
     part = pool.parts[0]
-    places = find_files(part.corpus, locate(part.corpus, data), part.held)
-    clips = part.held[part.held["clip"].isin(places)]
+    places = find_files(part.corpus, locate(part.corpus, data), part.unfiltered)
+    clips = part.unfiltered[part.unfiltered["clip"].isin(places)]
     order = clips.groupby("speaker").cumcount() * BABBLE_CLIPS % clips.groupby("speaker")["clip"].transform("size")
     sampled = clips[order < BABBLE_CLIPS].groupby("speaker").head(BABBLE_CLIPS)  # evenly over each speaker's clips
     bank = Bank(
-        dict(zip(part.held["clip"], part.held.speaker, strict=True)),
+        dict(zip(part.unfiltered["clip"], part.unfiltered.speaker, strict=True)),
         tuple((row.speaker, places[row.clip]) for row in sampled.itertuples()),
     )
     made_from = part.corpus.name, fingerprint_index(sampled)

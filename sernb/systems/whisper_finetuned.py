@@ -196,9 +196,9 @@ def rate_factor(settings: Settings, layer: str) -> float:
 
 def start(settings: Settings, model: "keras.Model") -> None:
     """Give the network the encoder's published weights; DataError says how to get them where they are not on disk."""
-    from sernb.encoders.loading import encoder_named
+    from sernb.encoders.loading import load_encoder
 
-    fill(model, encoder_named(settings.encoder).weights)
+    fill(model, load_encoder(settings.encoder).weights)
 
 
 def ready(settings: Settings, model: "keras.Model", steps: int) -> "keras.Model":

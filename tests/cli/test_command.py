@@ -338,7 +338,7 @@ def test_ravdess_as_published_has_notes_and_no_problems(recordings, capsys):
     assert summary == "ravdess: 1440 published clips, problems: 0, notes: 6"
     assert all(note.startswith("note: Actor_") for note in notes)
     assert sum("2 channels" in note for note in notes) == 5
-    (twins,) = (note for note in notes if "byte for byte" in note)
+    (twins,) = (note for note in notes if "byte-identical" in note)
     assert "Actor_07/03-01-03-01-02-01-07.wav" in twins
     assert "Actor_07/03-01-03-01-02-02-07.wav" in twins
     assert main(["check", "ravdess", "--data", str(recordings), "--json"]) == 0

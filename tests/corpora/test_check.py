@@ -94,7 +94,7 @@ def test_songs_among_the_speech_are_a_note(tmp_path):
         song.touch()
     others = [finding for finding in check(RAVDESS, tmp_path) if finding.kind != "missing"]
     assert kinds_of(others) == [("note", "unused", "Actor_05/03-02-06-01-02-01-05.wav")]
-    assert "not used, with 1 more like it: songs" in others[0].detail
+    assert "not used, like 1 more files: a song" in others[0].detail
 
 
 def test_a_file_that_was_published_odd_is_a_note(small, monkeypatch, tmp_path):
@@ -129,7 +129,7 @@ def test_byte_identical_clips_are_a_note_that_says_whether_labels_agree(small, m
     commit(corpus, folder, read_index(corpus), monkeypatch, index_folder=tmp_path / "index")
     (finding,) = check(corpus, folder)
     assert kinds_of([finding]) == [("note", "duplicate", first)]
-    assert finding.detail == f"is byte for byte {second} ({agreement} emotion)"
+    assert finding.detail == f"is byte-identical to {second} ({agreement} emotion)"
 
 
 COPIES = {
@@ -150,8 +150,8 @@ def test_the_same_sound_in_other_bytes_is_found(small, monkeypatch, tmp_path, ho
     finding, other = check(corpus, folder)
     assert kinds_of([finding]) == [("note", "alike", "AudioWAV/1013_WSI_DIS_XX.wav")]
     assert kinds_of([other]) == [("note", "shared", "AudioWAV/1013_WSI_DIS_XX.wav")], "nobody's to mend"
-    assert "speakers 1013 and 1014 share 2 recording(s) by sound" in other.detail
-    assert finding.detail == "sounds like AudioWAV/1013_WSI_SAD_XX.wav (CONTRADICTORY emotion)"
+    assert "speakers 1013 and 1014 share 2 near-identical recording(s)" in other.detail
+    assert finding.detail == "is a near-duplicate of AudioWAV/1013_WSI_SAD_XX.wav (CONTRADICTORY emotion)"
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 1024])
@@ -186,7 +186,7 @@ def test_other_names_of_files_are_one_note(small):
     (folder / "KL/sa01.wav").rename(folder / "KL/sa01.WAV")
     (finding,) = check(corpus, folder)
     assert kinds_of([finding]) == [("note", "spelling", "KL/sa01.wav")]
-    assert finding.detail == "is there as KL/sa01.WAV, and 1 more lie under other names; read all the same"
+    assert finding.detail == "was found as KL/sa01.WAV, and 1 more have other names; read all the same"
 
 
 def test_a_name_with_one_x_is_the_published_file(small):
@@ -251,7 +251,7 @@ def test_all_is_said_of_ravdess_that_is_odd_in_it(recordings):
         assert np.array_equal(left, right)
     (twins,) = [finding for finding in findings if finding.kind == "duplicate"]
     assert twins.path == "Actor_07/03-01-03-01-02-01-07.wav"
-    assert twins.detail == "is byte for byte Actor_07/03-01-03-01-02-02-07.wav (same emotion)"
+    assert twins.detail == "is byte-identical to Actor_07/03-01-03-01-02-02-07.wav (same emotion)"
 
 
 def test_lengths_of_ravdess_are_those_of_its_sound_not_of_its_files(recordings):

@@ -8,7 +8,7 @@ import pytest
 
 from sernb.config import ROOT, DataError
 from sernb.corpora.check import check
-from sernb.corpora.files import find_files, find_places, locate
+from sernb.corpora.files import find_files, locate, match_files
 from sernb.corpora.local_index import read_index
 from sernb.corpora.registry import get_corpus
 
@@ -130,9 +130,7 @@ def test_of_two_copies_the_complete_one_is_used(laid_out, tmp_path, outer, inner
 def test_two_copies_that_are_both_incomplete_are_refused(laid_out, tmp_path):
     first, second = laid_out("data/ravdess"), laid_out("data/ravdess/audio_speech_actors_01-24")
     line = refused(tmp_path / "data")
-    assert line.startswith(
-        f"{first}: RAVDESS is there more than once, in '{first}' and '{second}', and none is complete"
-    )
+    assert line.startswith(f"{first}: holds RAVDESS more than once, in '{first}' and '{second}', and none is complete")
     assert "pass one of them with --data" in line
 
 
@@ -249,7 +247,7 @@ def test_a_name_that_two_files_have_is_not_guessed(laid_out, tmp_path):
     laid_out("data/emodb/backup", 200, emodb, lambda path: path.removeprefix("wav/"))
     for corpus_part in ("happy", "angry"):
         laid_out(f"data/emodb/{corpus_part}", 3, emodb, lambda path: path.removeprefix("wav/"))
-    assert "EMO-DB is there more than once" in refused(tmp_path / "data", emodb)
+    assert "holds EMO-DB more than once" in refused(tmp_path / "data", emodb)
 
 
 def test_what_a_check_says_of_a_name_that_two_files_have(laid_out):
@@ -274,9 +272,9 @@ def test_names_of_savee_that_several_men_have_are_never_found_without_their_fold
 def test_letters_are_the_same_however_unicode_composes_them(tmp_path):
     (tmp_path / unicodedata.normalize("NFD", "Zoë")).mkdir()
     (tmp_path / unicodedata.normalize("NFD", "Zoë/é.wav")).touch()
-    found, doubles = find_places(tmp_path, {"é": ["Zoë/é.wav"], "bare": ["É.wav"]}, lambda: {})
-    assert (list(found), doubles) == (["é"], {})
-    found, _ = find_places(tmp_path, {"bare": ["É.wav"]}, lambda: {"bare": ["É.wav"]})
+    matched, ambiguous = match_files(tmp_path, {"é": ["Zoë/é.wav"], "bare": ["É.wav"]}, lambda: {})
+    assert (list(matched), ambiguous) == (["é"], {})
+    found, _ = match_files(tmp_path, {"bare": ["É.wav"]}, lambda: {"bare": ["É.wav"]})
     assert list(found) == ["bare"]
 
 

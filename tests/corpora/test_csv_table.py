@@ -76,17 +76,17 @@ REFUSED = {
     "an open quote that another one closes": (
         'path,part,speaker\n"a.wav,train,1\nb.wav,test,2\n"c.wav,train,3\n', "line 4: cannot be read",
     ),
-    "a quoted name over two lines": ('path,part\n"a\nb",train\n', "line 3: column path goes over several lines"),
+    "a quoted name over two lines": ('path,part\n"a\nb",train\n', "line 3: column path spans several lines"),
     "rows swallowed by a remark": (
-        'path,part,note\na.wav,train,"x\nb.wav,test,\nc.wav,test,"\n', "line 4: column note goes over several lines",
+        'path,part,note\na.wav,train,"x\nb.wav,test,\nc.wav,test,"\n', "line 4: column note spans several lines",
     ),
-    "a column twice": ("path,Speaker,part,speaker \na.wav,1,train,2\n", ": has the column speaker 2 times; leave one"),
-    "a cell too many": (TEXT + "c, d.wav,train,3\n", "line 4: has more cells than the first line"),
+    "a column twice": ("path,Speaker,part,speaker \na.wav,1,train,2\n", ": has the column speaker 2 times; keep one"),
+    "a cell too many": (TEXT + "c, d.wav,train,3\n", "line 4: has more cells than the header"),
     "cp1252": (TEXT.replace("1", "Zoë").encode("cp1252"), ": is not UTF-8 text; save it as CSV with UTF-8"),
     "half of UTF-16": (TEXT.encode("utf-16")[:-1], ": is not UTF-8 text"),
-    "UTF-16 without its mark": (TEXT.encode("utf-16-le"), "other bytes than text"),
-    "UTF-32": (codecs.BOM_UTF32_LE + TEXT.encode("utf-32-le"), "other bytes than text"),
-    "a spreadsheet": (b"PK\3\4\0\0\0\0", "other bytes than text"),
+    "UTF-16 without its mark": (TEXT.encode("utf-16-le"), "is binary, not text"),
+    "UTF-32": (codecs.BOM_UTF32_LE + TEXT.encode("utf-32-le"), "is binary, not text"),
+    "a spreadsheet": (b"PK\3\4\0\0\0\0", "is binary, not text"),
     "a cell without end": (f"path,part\n{'a' * 200_000},train\n", "line 2: cannot be read (field larger"),
 }  # fmt: skip
 
@@ -103,7 +103,7 @@ def test_what_can_be_understood_in_two_ways_is_refused_in_one_line(tmp_path, for
 
 
 def test_what_is_no_file_is_refused(tmp_path):
-    for path, words in ((tmp_path, "is no file that can be read"), (tmp_path / "x.csv", "there is no such file")):
+    for path, words in ((tmp_path, "is not a regular file"), (tmp_path / "x.csv", "no such file")):
         with pytest.raises(DataError, match=words):
             read_csv_table(path, KNOWN)
 
@@ -120,5 +120,5 @@ def test_inputs_that_failed(tmp_path):
     assert [row for _, row in read_csv_table(FAILING / "trailing.csv", KNOWN).rows] == ROWS
     assert [row for _, row in read_csv_table(FAILING / "semi.csv", KNOWN).rows] == ROWS
     shutil.copy(FAILING / "speaker_column_twice.csv", tmp_path / "labels.csv")
-    with pytest.raises(DataError, match=re.escape("labels.csv: has the column speaker 2 times; leave one")):
+    with pytest.raises(DataError, match=re.escape("labels.csv: has the column speaker 2 times; keep one")):
         get_corpus(str(tmp_path))

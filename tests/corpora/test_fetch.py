@@ -38,11 +38,11 @@ from sernb.corpora.record import Archive, Corpus
 from sernb.corpora.registry import get_corpus
 from sernb.runtime import download as download_module
 from sernb.runtime.archive import BadArchive, unpack
-from sernb.runtime.download import Patience
+from sernb.runtime.download import RetryPolicy
 
 DEMO = get_corpus("demo")
 INDEX = read_index(DEMO)
-HASTY = Patience(timeout=0.3, pauses=(0.0, 0.0))
+HASTY = RetryPolicy(timeout=0.3, pauses=(0.0, 0.0))
 CLIPS = 6
 
 
@@ -97,7 +97,7 @@ def archived(mini, contents, server) -> Corpus:
 @pytest.fixture
 def single(mini, contents, server) -> Corpus:
     server.files |= {f"/media/{path}": content for path, content in contents.items()}
-    return dataclasses.replace(mini, files_at=f"{server.address}/media/")
+    return dataclasses.replace(mini, files_url=f"{server.address}/media/")
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def beside(target: Path) -> list[str]:
 
 def refusal(corpus: Corpus, **options) -> str:
     with pytest.raises(DataError) as caught:
-        fetch(corpus, patience=HASTY, **options)
+        fetch(corpus, retry_policy=HASTY, **options)
     assert all("\n" not in line for line in caught.value.args)
     return str(caught.value)
 
@@ -124,7 +124,7 @@ def refusal(corpus: Corpus, **options) -> str:
 
 
 def test_an_archive_is_fetched_checked_and_put_into_place(archived, contents, target, server):
-    assert fetch(archived, patience=HASTY) == target
+    assert fetch(archived, retry_policy=HASTY) == target
     assert held(target) == contents
     assert [finding for finding in check(archived, target) if finding.level == "problem"] == []
     assert beside(target) == ["mini"]
@@ -132,7 +132,7 @@ def test_an_archive_is_fetched_checked_and_put_into_place(archived, contents, ta
 
 
 def test_single_files_are_fetched_checked_and_put_into_place(single, contents, target):
-    assert fetch(single, patience=HASTY) == target
+    assert fetch(single, retry_policy=HASTY) == target
     assert held(target) == contents
     assert beside(target) == ["mini"]
 
@@ -140,14 +140,14 @@ def test_single_files_are_fetched_checked_and_put_into_place(single, contents, t
 @pytest.mark.parametrize("way", ["archived", "single"])
 def test_what_is_there_is_not_fetched_again(way, request, server, contents, target):
     corpus = request.getfixturevalue(way)
-    fetch(corpus, patience=HASTY)
+    fetch(corpus, retry_policy=HASTY)
     asked = len(server.asked)
-    fetch(corpus, patience=HASTY)
+    fetch(corpus, retry_policy=HASTY)
     assert len(server.asked) == asked
     first = next(iter(contents))
     (target / first).unlink()
     (target / "notes.txt").write_text("mine")
-    fetch(corpus, patience=HASTY)
+    fetch(corpus, retry_policy=HASTY)
     assert len(server.asked) == asked + 1
     assert held(target) == contents | {"notes.txt": b"mine"}
 
@@ -171,7 +171,7 @@ def test_a_file_in_the_place_of_the_folder_is_said(archived, target):
 
 def test_another_folder_and_another_address_can_be_given(mini, contents, server, tmp_path):
     server.files["/other.zip"] = zipped({f"pack/{path}": content for path, content in contents.items()})
-    folder = fetch(mini, tmp_path / "elsewhere", url=f"{server.address}/other.zip", patience=HASTY)
+    folder = fetch(mini, tmp_path / "elsewhere", url=f"{server.address}/other.zip", retry_policy=HASTY)
     assert held(folder) == contents
     assert folder == tmp_path / "elsewhere"
 
@@ -179,7 +179,7 @@ def test_another_folder_and_another_address_can_be_given(mini, contents, server,
 def test_a_redirection_is_followed(archived, contents, target, server):
     server.files["/moved.zip"] = server.files["/mini.zip"]
     server.plans["/mini.zip"] = [{"status": 302, "headers": {"Location": "/moved.zip"}}]
-    fetch(archived, patience=HASTY)
+    fetch(archived, retry_policy=HASTY)
     assert held(target) == contents
 
 
@@ -187,7 +187,7 @@ def test_an_archive_of_unknown_length_is_fetched(mini, contents, target, server)
     corpus = by_archive(mini, server, zipped(contents), bytes=None, checksum="")
     server.always = {"chunked": True, "etag": ""}
     server.plans["/mini.zip"] = [{"cut": 5000}]  # a cut is noticed all the same
-    fetch(corpus, patience=HASTY)
+    fetch(corpus, retry_policy=HASTY)
     assert held(target) == contents
     assert server.ranges == ["", ""]
 
@@ -204,14 +204,14 @@ def test_trouble_that_passes_is_waited_for(way, trouble, request, contents, targ
     corpus = request.getfixturevalue(way)
     for path in list(server.files):
         server.plans[path] = [trouble]
-    fetch(corpus, patience=HASTY)
+    fetch(corpus, retry_policy=HASTY)
     assert held(target) == contents
 
 
 def test_a_download_goes_on_where_it_was_cut_off(archived, contents, target, server):
     whole = len(server.files["/mini.zip"])
     server.plans["/mini.zip"] = [{"cut": 20_000}, {"cut": 30_000}, {"cut": 1}, {"status": 500}, {"cut": 9000}]
-    fetch(archived, patience=HASTY)
+    fetch(archived, retry_policy=HASTY)
     assert server.ranges[1:4] == ["bytes=20000-", "bytes=50000-", "bytes=50001-"]
     assert server.sent == whole + len(b"<html>an error page</html>")
     assert held(target) == contents
@@ -221,7 +221,7 @@ def test_a_later_call_goes_on_where_the_earlier_gave_up(archived, contents, targ
     server.plans["/mini.zip"] = [{"cut": 20_000}, *[{"status": 503}] * 3]
     assert "the server answers 503" in refusal(archived)
     assert not target.exists()
-    fetch(archived, patience=HASTY)
+    fetch(archived, retry_policy=HASTY)
     assert server.ranges[-1] == "bytes=20000-"
     assert held(target) == contents
 
@@ -238,7 +238,7 @@ def test_trouble_that_does_not_pass_ends(archived, target, server):
 def test_a_server_that_ignores_ranges_starts_again(archived, contents, target, server):
     server.always = {"ranges": False}
     server.plans["/mini.zip"] = [{"cut": 20_000}]
-    fetch(archived, patience=HASTY)
+    fetch(archived, retry_policy=HASTY)
     assert server.ranges == ["", "bytes=20000-"]
     assert held(target) == contents
 
@@ -247,14 +247,14 @@ def test_a_server_that_ignores_ranges_starts_again(archived, contents, target, s
 def test_a_file_that_changed_in_between_is_not_glued(rude, archived, contents, target, server):
     old = bytes(len(server.files["/mini.zip"]))
     server.plans["/mini.zip"] = [{"content": old, "etag": '"old"', "cut": 20_000}, {"rude": rude}]
-    fetch(archived, patience=HASTY)
+    fetch(archived, retry_policy=HASTY)
     assert held(target) == contents
 
 
 def test_without_a_name_for_the_version_nothing_is_glued(archived, contents, target, server):
     server.always = {"etag": ""}
     server.plans["/mini.zip"] = [{"cut": 20_000}]
-    fetch(archived, patience=HASTY)
+    fetch(archived, retry_policy=HASTY)
     assert server.ranges == ["", ""]
     assert held(target) == contents
 
@@ -265,7 +265,7 @@ def test_a_part_that_is_too_long_is_thrown_away(archived, contents, target, serv
     refusal(corpus)
     (part,) = target.parent.glob(".mini.fetch/*.part")
     part.write_bytes(bytes(len(server.files["/mini.zip"]) + 1))
-    fetch(corpus, patience=HASTY)
+    fetch(corpus, retry_policy=HASTY)
     assert held(target) == contents
 
 
@@ -276,7 +276,7 @@ def test_a_part_that_is_too_long_is_thrown_away(archived, contents, target, serv
 def test_a_refusal_is_said_at_once(status, words, archived, target, server):
     server.always = {"status": status}
     message = refusal(archived)
-    assert message.startswith(f"{archived.archive.url}: the server answers {words}; see whether it has moved")
+    assert message.startswith(f"{archived.archive.url}: the server answers {words}; find out whether it has moved")
     assert len(server.asked) == 1
     assert beside(target) == []
 
@@ -285,7 +285,7 @@ def test_a_refusal_is_said_at_once(status, words, archived, target, server):
 def test_a_redirection_to_elsewhere_or_in_circles_is_refused(place, archived, target, server):
     server.always = {"status": 302, "headers": {"Location": place}}
     message = refusal(archived)
-    assert "302" in message or "only http and https" in message
+    assert "302" in message or "use http or https" in message
     assert not target.exists()
 
 
@@ -299,7 +299,9 @@ def test_only_https_is_fetched_from(url, mini):
 
 def test_nobody_who_listens_is_said(archived, server):
     url = "http://127.0.0.1:9/mini.zip"
-    assert refusal(archived, url=url).startswith(f"{url}: no connection (Connection refused); later, the same command")
+    assert refusal(archived, url=url).startswith(
+        f"{url}: no connection (Connection refused); run the same command again later"
+    )
 
 
 def test_a_name_nobody_knows_is_said(archived):
@@ -323,7 +325,7 @@ def test_another_size_is_refused_before_it_is_downloaded(content, archived, targ
 def test_more_than_was_announced_is_refused(mini, contents, target, server):
     corpus = by_archive(mini, server, zipped(contents))
     server.always = {"content": bytes(10**6), "chunked": True}
-    assert "sends more than the" in refusal(corpus)
+    assert "sends more than the allowed" in refusal(corpus)
     assert not target.exists()
 
 
@@ -333,7 +335,7 @@ def test_wrong_bytes_are_never_used(archived, contents, target, server):
     server.plans["/mini.zip"] = [{"content": bytes(wrong)}]
     assert "its md5 is" in refusal(archived)
     assert beside(target) == []
-    fetch(archived, patience=HASTY)
+    fetch(archived, retry_policy=HASTY)
     assert held(target) == contents
 
 
@@ -351,7 +353,7 @@ def test_a_single_file_that_is_another_is_never_used(content, words, single, con
     server.plans[f"/media/{first}"] = [{"content": content}]
     assert words in refusal(single)
     assert set(held(target)) == set(others)
-    fetch(single, patience=HASTY)
+    fetch(single, retry_policy=HASTY)
     assert held(target) == contents
 
 
@@ -408,12 +410,12 @@ def with_nul(contents: dict[str, bytes]) -> bytes:
 
 
 EVIL = {
-    "up": (lambda files: with_entry(files, "../evil.flac"), "leads outside"),
-    "up inside": (lambda files: with_entry(files, "a/../../evil.flac"), "leads outside"),
-    "absolute": (lambda files: with_entry(files, "/evil.flac"), "leads outside"),
-    "drive": (lambda files: with_entry(files, "C:/evil.flac"), "leads outside"),
-    "backslash": (lambda files: with_entry(files, "..\\evil.flac"), "leads outside"),
-    "NUL": (with_nul, "leads outside"),
+    "up": (lambda files: with_entry(files, "../evil.flac"), "points outside"),
+    "up inside": (lambda files: with_entry(files, "a/../../evil.flac"), "points outside"),
+    "absolute": (lambda files: with_entry(files, "/evil.flac"), "points outside"),
+    "drive": (lambda files: with_entry(files, "C:/evil.flac"), "points outside"),
+    "backslash": (lambda files: with_entry(files, "..\\evil.flac"), "points outside"),
+    "NUL": (with_nul, "points outside"),
     "link": (lambda files: with_entry(files, "link", stat.S_IFLNK | 0o777), "link or device"),
     "device": (lambda files: with_entry(files, "device", stat.S_IFCHR | 0o777), "link or device"),
     "twice": (lambda files: with_entry(files, next(iter(files))), "twice"),
@@ -423,10 +425,10 @@ EVIL = {
     "bomb that lies": (understated, "is damaged"),
     "unknown method": (lambda files: patched(zipped(files), 10, b"\x63"), "is damaged"),
     "wrong CRC": (lambda files: patched(zipped(files), 16, b"\0\0\0\0"), "is damaged"),
-    "cut": (lambda files: zipped(files)[:-30], "is no whole zip archive"),
-    "half": (lambda files: zipped(files)[:50_000], "is no whole zip archive"),
-    "nothing": (lambda files: b"", "is no whole zip archive"),
-    "page": (lambda files: b"\n<!DOCTYPE html><p>sign in</p>", "a web page came"),
+    "cut": (lambda files: zipped(files)[:-30], "is not a complete zip archive"),
+    "half": (lambda files: zipped(files)[:50_000], "is not a complete zip archive"),
+    "nothing": (lambda files: b"", "is not a complete zip archive"),
+    "page": (lambda files: b"\n<!DOCTYPE html><p>sign in</p>", "is a web page"),
     "empty": (lambda files: zipped({}), "holds none of the published recordings"),
     "another corpus": (lambda files: zipped({"a/b.wav": b"sound"}), "holds none of the published recordings"),
     "another edition": (lambda files: zipped(other_edition(files)), "is not the published file (sha256 differs)"),
@@ -453,7 +455,7 @@ def test_only_what_the_index_lists_is_taken_out(mini, contents, server, target):
     others = {"README.txt": b"read me", "__MACOSX/._x.flac": b"x"}
     corpus = by_archive(mini, server, zipped(second | contents | others))
     said: list[str] = []
-    fetch(corpus, patience=HASTY, announce=said.append)
+    fetch(corpus, retry_policy=HASTY, announce=said.append)
     assert held(target) == contents
     first, third = min(second), sorted(second)[2]
     assert said[0].startswith(f"6 second copies of files were left in the archive: {first}, ")
@@ -472,7 +474,7 @@ def test_what_an_archive_lacks_is_said(mini, contents, server, target):
     first = next(iter(contents))
     corpus = by_archive(mini, server, zipped({path: contents[path] for path in contents if path != first}))
     said: list[str] = []
-    fetch(corpus, patience=HASTY, announce=said.append)
+    fetch(corpus, retry_policy=HASTY, announce=said.append)
     assert said[0] == f"1 files are not in the archive: {first}"
     problems = [finding for finding in check(corpus, target) if finding.level == "problem"]
     assert [(problem.kind, problem.path) for problem in problems] == [("missing", first)]
@@ -540,7 +542,7 @@ def test_a_disk_that_fills_up_is_said_and_the_next_call_goes_on(
         small.setattr(Path, "open", open_)
         assert "cannot be written (No space left on device): free space" in refusal(corpus)
     assert all(content == contents[path] for path, content in held(target).items())
-    fetch(corpus, patience=HASTY)
+    fetch(corpus, retry_policy=HASTY)
     assert held(target) == contents
     assert beside(target) == ["mini"]
 
@@ -572,7 +574,7 @@ def test_a_stopped_download_goes_on_where_it_stopped(how, archived, contents, se
     assert not target.exists()
     (part,) = target.parent.glob(".mini.fetch/*.part")
     size = part.stat().st_size
-    fetch(archived, patience=HASTY)
+    fetch(archived, retry_policy=HASTY)
     assert server.ranges == ["", f"bytes={size}-"]
     assert held(target) == contents
     assert beside(target) == ["mini"]
@@ -584,7 +586,7 @@ def test_a_stopped_download_goes_on_where_it_stopped(how, archived, contents, se
 @pytest.mark.parametrize("name", registry.CORPORA)
 def test_each_corpus_says_how_to_come_by_it(name):
     corpus = get_corpus(name)
-    addresses = [address for address in (corpus.archive and corpus.archive.url, corpus.files_at) if address]
+    addresses = [address for address in (corpus.archive and corpus.archive.url, corpus.files_url) if address]
     assert bool(corpus.home) + len(addresses) + bool(corpus.on_request) == 1
     assert all(address.startswith("https://") for address in addresses)
     if corpus.archive and corpus.archive.checksum:
@@ -622,7 +624,7 @@ def test_a_file_under_another_spelling_is_there(mini, contents, server, target):
     first = next(iter(contents))
     (target / first.upper()).parent.mkdir(parents=True)
     (target / first.upper()).write_bytes(contents[first])
-    fetch(corpus, patience=HASTY)
+    fetch(corpus, retry_policy=HASTY)
     assert set(held(target)) == set(contents) - {first} | {first.upper()}
 
 
@@ -633,7 +635,7 @@ def test_the_demo_corpus_is_there(capsys, monkeypatch):
     monkeypatch.setattr(config, "INDEX", ROOT / "sernb" / "corpora" / "indexes")
     assert main(["fetch", "demo"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"demo is there, in {DEMO.home}: nothing to fetch\n")
+    assert out.startswith(f"demo is already in {DEMO.home}: nothing to fetch\n")
     assert "problems: 0" in out
 
 
@@ -661,7 +663,7 @@ def test_an_archive_of_files_without_checksums_is_held_to_its_own_and_to_the_nam
     assert "its md5 is" in refusal(dataclasses.replace(corpus, archive=wrong), into=tmp_path / "other")
     unknown = dataclasses.replace(corpus.archive, checksum="")
     fetch(dataclasses.replace(corpus, archive=unknown), into=tmp_path / "third", announce=said.append)
-    assert "no checksum of mini.zip is known here: names in it are compared, its bytes are not" in said
+    assert "no checksum of mini.zip is published: its file names are compared, not its bytes" in said
     assert held(tmp_path / "third") == files
 
 
@@ -711,7 +713,7 @@ def test_two_that_fetch_the_same_wait_for_each_other(archived, contents, target,
     server.always = {"slow": 0.002}
     said: list[str] = []
     threads = [
-        threading.Thread(target=fetch, args=(archived,), kwargs={"patience": HASTY, "announce": said.append})
+        threading.Thread(target=fetch, args=(archived,), kwargs={"retry_policy": HASTY, "announce": said.append})
         for _ in range(3)
     ]
     for thread in threads:
@@ -735,7 +737,7 @@ def test_a_password_is_sent_and_never_said(plan, mini, contents, server, capsys,
         said = refusal(corpus, url=url)
         assert f"{server.address}/mini.zip?access_token=…&v=1: " in said
     else:
-        fetch(corpus, url=url, patience=HASTY)
+        fetch(corpus, url=url, retry_policy=HASTY)
         assert held(target) == contents
         said = ""
     captured = capsys.readouterr()
@@ -753,7 +755,7 @@ def test_a_password_in_an_address_that_is_none_is_not_said(url, mini, capsys):
 def test_a_redirection_gets_no_password(mini, contents, server, target):
     server.files["/mini.zip"] = zipped(contents)
     server.plans["/old.zip"] = [{"status": 302, "headers": {"Location": "/mini.zip"}}]
-    fetch(mini, url=f"{server.address.replace('//', '//me:geheim@')}/old.zip", patience=HASTY)
+    fetch(mini, url=f"{server.address.replace('//', '//me:geheim@')}/old.zip", retry_policy=HASTY)
     assert [headers.get("Authorization") for _, headers in server.asked] == ["Basic bWU6Z2VoZWlt", None]
     assert held(target) == contents
 
@@ -778,12 +780,12 @@ def test_what_comes_is_counted(trouble, size, mini, contents, server, target):
             {"cut": 5000, "etag": '"1"'}, {"status": 206, "headers": rest, "body": whole[5000:] + bytes(9)},
         ]  # fmt: skip
         if published == {}:
-            assert "sends more than the" in refusal(corpus)
+            assert "sends more than the allowed" in refusal(corpus)
     elif trouble == "packed":
         server.always = {"status": 200, "headers": {"Content-Encoding": "gzip"}}
-        assert "comes packed (gzip), which was not asked for" in refusal(corpus)
+        assert "is sent compressed (gzip), which was not requested" in refusal(corpus)
         return
     elif size == "published":
         server.plans["/mini.zip"] = [{"content": whole[:-20_000], "chunked": True}]
-    fetch(corpus, patience=HASTY)
+    fetch(corpus, retry_policy=HASTY)
     assert held(target) == contents

@@ -37,7 +37,7 @@ def index(copy):
 
 @pytest.fixture
 def first(copy):
-    return {turn.name: turn for turn in record.turns(copy / FIRST)}
+    return {turn.name: turn for turn in record.read_turns(copy / FIRST)}
 
 
 # Label lines
@@ -57,8 +57,8 @@ def test_a_block_is_read_as_it_stands(first):
 
 def test_votes_are_counted_with_and_without_those_of_the_actors(first):
     turn = first["Ses01F_impro01_M000"]
-    assert record.votes(turn, self_evaluations=False) == Counter(frustrated=2, neutral=1, angry=1)
-    assert record.votes(turn, self_evaluations=True) == Counter(frustrated=3, neutral=3, angry=1)
+    assert record.count_votes(turn, self_evaluations=False) == Counter(frustrated=2, neutral=1, angry=1)
+    assert record.count_votes(turn, self_evaluations=True) == Counter(frustrated=3, neutral=3, angry=1)
 
 
 def test_a_tie_is_no_majority_and_goes_to_the_first_named_in_the_tally(first):
@@ -74,7 +74,7 @@ def test_a_tie_is_no_majority_and_goes_to_the_first_named_in_the_tally(first):
 def test_the_actors_own_votes_can_turn_a_label(first):
     turn = first["Ses01F_impro01_F001"]
     assert record.majority(turn) == record.EMOTIONS[turn.code] == "excited"
-    assert record.votes(turn, self_evaluations=True) == Counter(excited=3, happy=3)
+    assert record.count_votes(turn, self_evaluations=True) == Counter(excited=3, happy=3)
     assert record.tally(turn)["tally"] == "excited"  # named first
 
 
@@ -108,9 +108,12 @@ def test_published_counts_add_up():
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("C-E2;\tNeutral;\t()", "is no line of IEMOCAP's labels"),
-        ("[6.3 - 8.2]\tSes01F_impro02_F000\tneu\t[2.5, 2.5, 2.5]", "'Ses01F_impro02_F000' is no turn of this dialogue"),
-        ("[6.3 - 8.2]\tSes01F_impro01_F009\tnix\t[2.5, 2.5, 2.5]", "'nix' is no label of IEMOCAP"),
+        ("C-E2;\tNeutral;\t()", "is not a label of IEMOCAP"),
+        (
+            "[6.3 - 8.2]\tSes01F_impro02_F000\tneu\t[2.5, 2.5, 2.5]",
+            "'Ses01F_impro02_F000' is not a turn of this dialogue",
+        ),
+        ("[6.3 - 8.2]\tSes01F_impro01_F009\tnix\t[2.5, 2.5, 2.5]", "'nix' is not a label of IEMOCAP"),
     ],
 )
 def test_a_line_that_is_none_is_named(copy, line, told):
@@ -186,7 +189,7 @@ def test_a_damaged_index_of_recordings_that_have_gone_is_said(copy, work, tmp_pa
     copy.rename(tmp_path / "elsewhere")
     kept = work / "index" / "iemocap"
     (kept / "index.csv").write_bytes((kept / "index.csv").read_bytes()[:-3])
-    with pytest.raises(DataError, match=f"{kept}: is damaged, and {copy}, which it was made from, has gone"):
+    with pytest.raises(DataError, match=f"{kept}: is damaged, and its source {copy} no longer exists"):
         read_index(IEMOCAP)
 
 
@@ -236,9 +239,9 @@ def test_a_check_compares_labels_recordings_and_counts(copy):
     kinds = Counter((finding.level, finding.kind) for finding in findings)
     assert kinds == {("note", "unused"): 2, ("note", "no checksums"): 1, ("problem", "counts"): 1 + 11 + 5 - 0}
     told = [finding.detail for finding in findings if finding.kind == "counts"]
-    assert told[0] == "has 5 turns, published are 10039; complete the copy"
-    assert "has 1 turns labelled neu, published are 1708; complete the copy" in told
-    assert "has 2 turns of the four usual classes in session 1, published are 1085" in told
+    assert told[0] == "has 5 turns instead of 10039; complete the copy"
+    assert "has 1 turns labelled neu instead of 1708; complete the copy" in told
+    assert "has 2 turns of the four usual classes in session 1 instead of 1085" in told
     assert [finding.path for finding in findings if finding.kind == "unused"] == [
         "Session1/dialog/wav/Ses01F_impro01.wav",
         "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_MXX0.wav",
@@ -265,8 +268,8 @@ def test_counts_as_published_are_no_finding():
         rows += [(code, f"Session{session}/x.wav") for code in codes]
     rows += [(code, "Session1/x.wav") for code, count in left.items() for _ in range(count)]
     table = pd.DataFrame(rows, columns=["label", "path"])
-    assert list(record.doubts(table)) == []
-    assert len(list(record.doubts(table[1:]))) == 3
+    assert list(record.find_deviations(table)) == []
+    assert len(list(record.find_deviations(table[1:]))) == 3
 
 
 def test_files_of_turns_are_found_one_level_deeper(tmp_path):

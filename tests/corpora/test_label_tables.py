@@ -88,8 +88,8 @@ def test_a_table_of_another_program_is_a_corpus(write, folder):
     assert index.emotion.tolist() == ["happy", "sad"] * 3
     assert [name.rpartition("-")[2] for name in index.speaker] == [speaker for _, speaker, _ in CLIPS]
     assert not [finding for finding in check(corpus, folder) if finding.level == "problem"]
-    assert get_corpus(corpus.name).labels_at == corpus.labels_at  # by the name that it got, from anywhere
-    assert parse_pool(f"{folder / corpus.labels_at[0]}:emotion=sad").clips == 3
+    assert get_corpus(corpus.name).label_files == corpus.label_files  # by the name that it got, from anywhere
+    assert parse_pool(f"{folder / corpus.label_files[0]}:emotion=sad").clips == 3
 
 
 @pytest.mark.parametrize("write", [nkululeko, emobox])
@@ -108,7 +108,7 @@ def test_a_speaker_in_two_folds_is_named(folder):
     table = nkululeko(folder, fold=lambda name, speaker: 2 if name == "ben1" else 1 if speaker == "ben" else 3)
     planned = plan(["majority"], str(table), ["own-folds"])
     assert any(
-        "1 of 3 speakers are in more than one fold of the column fold (ben): known speakers are tested" in sentence
+        "1 of 3 speakers are in more than one fold of the column fold (ben): seen speakers are tested" in sentence
         for sentence in remarks(planned)
     )
 
@@ -135,15 +135,15 @@ def test_an_experiment_runs_on_folds_of_ones_own(folder, capsys):
 @pytest.mark.parametrize(
     ("write", "file", "old", "new", "told"),
     [
-        (nkululeko, "train.csv", ",anna\n", ",\n", "train.csv, line 2: has no fold, but others have one"),
+        (nkululeko, "train.csv", ",anna\n", ",\n", "train.csv, line 2: has no fold, but other lines have one"),
         (nkululeko, "train.csv", "happiness", "glee", "train.csv, line 2: emotion 'glee' is unknown"),
         (audiofolder, "metadata.csv", "file_name", "sound", "metadata.csv: has no column path"),
         (audiofolder, "metadata.csv", "wav/anna0", "../anna0", "metadata.csv, line 2: path '../anna0.wav' leads out"),
-        (audiofolder_lines, "metadata.jsonl", '{"file', '["file', "metadata.jsonl, line 1: is no JSON object"),
+        (audiofolder_lines, "metadata.jsonl", '{"file', '["file', "metadata.jsonl, line 1: is not a JSON object"),
         (emobox, "data/own/own.jsonl", '"emo": "s"', '"emo": "x"', "own.jsonl, line 2: emotion 'x' is unknown"),
-        (emobox, "data/own/label_map.json", "{", "[", "label_map.json: is no map of labels"),
+        (emobox, "data/own/label_map.json", "{", "[", "label_map.json: is not a label map"),
         (emobox, "data/own/fold_2/own_test_fold_2.jsonl", "own-ben0", "own-bob", "line 1: 'own-bob' is not in"),
-        (emobox, "data/own/fold_2/own_test_fold_2.jsonl", "own-ben0", "own-anna0", "own-anna0 is in 1, too"),
+        (emobox, "data/own/fold_2/own_test_fold_2.jsonl", "own-ben0", "own-anna0", "own-anna0 is also in 1"),
         (emobox, "data/own/fold_2/own_test_fold_2.jsonl", '"key": "own-ben0"', '"key": "own-ben1"', "ben0 is in no"),
     ],
 )  # fmt: skip
@@ -164,7 +164,7 @@ def test_a_change_of_what_lies_beside_a_table_makes_another_corpus(folder):
     read_index(before)
     (table.parent / "label_map.json").write_text('{"h": "Sad", "s": "Happy"}')
     assert get_corpus(str(table)).name != before.name
-    with pytest.raises(DataError, match="have changed since; name that folder instead"):
+    with pytest.raises(DataError, match="have changed; name that folder instead"):
         get_corpus(before.name)
 
 

@@ -92,7 +92,7 @@ def test_corrected_labels_are_another_corpus(own):
     labels.write_text(labels.read_text().replace("happiness", "fear"))
     assert get_corpus(str(folder)).name != before.name
     assert "fearful" in set(read_index(get_corpus(str(folder))).emotion)
-    with pytest.raises(DataError, match=r"the labels in .* have changed since; name that folder instead"):
+    with pytest.raises(DataError, match=r"the labels in .* have changed; name that folder instead"):
         get_corpus(before.name)
 
 
@@ -173,12 +173,13 @@ LINES = {
     "../1.wav,A,sad": r"line 2: path '\.\./1\.wav' leads out of the folder; put the recording into it",
     "/etc/1.wav,A,sad": "line 2: path '/etc/1.wav' leads out of the folder",
     "C:\\\\1.wav,A,sad": "line 2: path .* leads out of the folder",
-    "anna/1.wav,A,sad,f,old": "line 2: age 'old' is no number; correct it or leave it empty",
-    "anna/1.wav,A,sad\n./anna/1.wav,A,sad": "line 3: path 'anna/1.wav' is in line 2, too; remove one",
-    "anna/1.wav,A,sad\nanna_1.wav,A,sad": "line 3: clip 'anna_1' is in line 2, too; name them apart in a column clip",
+    "anna/1.wav,A,sad,f,old": "line 2: age 'old' is not a number; correct it or leave it empty",
+    "anna/1.wav,A,sad\n./anna/1.wav,A,sad": "line 3: path 'anna/1.wav' is also in line 2; remove one",
+    "anna/1.wav,A,sad\nanna_1.wav,A,sad": "line 3: clip 'anna_1' is also in line 2; "
+    "give them different names in a column clip",
     "anna/1.wav,A,sad,f\nanna/2.wav,A,sad,m": "speaker 'A' has two genders; correct the labels",
-    "anna/1.wav,A,sad,f,3,4,5": "line 2: has more cells than the first line",
-    "": "names no recordings; add a line for each",
+    "anna/1.wav,A,sad,f,3,4,5": "line 2: has more cells than the header",
+    "": "lists no recordings; add a line for each",
 }
 
 
@@ -198,9 +199,7 @@ def test_many_bad_lines_are_counted(own):
 
 def test_missing_columns_are_named(own):
     (line,) = refused(own("sound,emotion\n1.wav,sad\n"))
-    assert (
-        "has no column path or speaker (found: sound, emotion); needed are path, speaker, emotion; also known: " in line
-    )
+    assert "has no column path or speaker (found: sound, emotion); required: path, speaker, emotion; optional: " in line
 
 
 def test_a_table_in_another_coding_is_refused(own):
@@ -210,13 +209,13 @@ def test_a_table_in_another_coding_is_refused(own):
 
 def test_a_folder_without_labels_says_what_to_write(tmp_path):
     (line,) = refused(tmp_path)
-    assert line == f"{tmp_path}: holds no labels.csv; write one with the columns path, speaker, emotion"
+    assert line == f"{tmp_path}: has no labels.csv; write one with the columns path, speaker, emotion"
 
 
 def test_a_missing_recording_is_named(own):
     folder = own()
     (folder / "ben" / "2.wav").unlink()
-    with pytest.raises(DataError, match=r"ben.2\.wav: is missing; put it there or take it out of the labels"):
+    with pytest.raises(DataError, match=r"ben.2\.wav: is missing; put it there or remove it from the labels"):
         read_index(get_corpus(str(folder)))
     assert [finding.kind for finding in check(get_corpus(str(folder)), folder)] == ["missing"]
 
@@ -233,7 +232,7 @@ def test_bare_names_are_found_where_one_file_alone_has_them(own):
     index = read_index(corpus)
     assert index.sha256[0] == checksum(folder / "deep" / "er" / "bare.wav")
     spelt = [finding.detail for finding in check(corpus, folder) if finding.kind == "spelling"]
-    assert spelt == ["is there as deep/er/bare.wav; read all the same"]
+    assert spelt == ["was found as deep/er/bare.wav; read all the same"]
 
 
 def test_a_bare_name_that_two_files_have_is_refused(own):
@@ -243,7 +242,7 @@ def test_a_bare_name_that_two_files_have_is_refused(own):
     (line,) = caught.value.args
     places = f"as {folder / 'anna' / '1.wav'} and as {folder / 'cleo' / '1.wav'}"
     assert line == (
-        f"{folder / '1.wav'}: is missing, and its name is 2 times elsewhere, {places}; put it there or take it out of "
+        f"{folder / '1.wav'}: is missing, and its name is 2 times elsewhere, {places}; put it there or remove it from "
         "the labels"
     )
 
@@ -270,7 +269,7 @@ def test_speakers_with_nearly_equal_names_are_noted(own):
     folder = own("path,speaker,emotion\nanna/1.wav,Spk1,sad\nanna/2.wav,spk_01,sad\nben/1.wav,Spk2,sad\n")
     noted = [finding for finding in check(get_corpus(str(folder)), folder) if finding.kind == "near speakers"]
     assert [(finding.level, finding.detail) for finding in noted] == [
-        ("note", "speakers Spk1, spk_01 count as 2 people; if they are one, write them alike")
+        ("note", "speakers Spk1, spk_01 count as 2 people; if they are one, use one spelling")
     ]
 
 
@@ -337,7 +336,7 @@ def test_what_is_said_twice_with_two_labels_is_a_problem(own):
     }  # fmt: skip
     assert (
         findings[0].detail
-        == "is byte for byte anna/2.wav (CONTRADICTORY emotion); correct the labels, or leave one out"
+        == "is byte-identical to anna/2.wav (CONTRADICTORY emotion); correct the labels, or remove one"
     )
     assert findings[1].detail == "is not used: not in labels.csv"
 
@@ -379,9 +378,9 @@ def test_an_index_of_an_earlier_version_is_made_anew_for_its_numbers(own):
 @pytest.mark.parametrize(
     ("target", "named"),
     [
-        ("stress:0..5", ["line 5: stress '7' is outside of 0 to 5; correct it or the scale"]),
-        ("note", ["line 3: note 'x' is no number; correct it or leave it empty"]),
-        ("mood", ["'mood' is no numeric column of these corpora; give --target with one of", "arousal, stress"]),
+        ("stress:0..5", ["line 5: stress '7' is outside 0 to 5; correct it or the scale"]),
+        ("note", ["line 3: note 'x' is not a number; correct it or leave it empty"]),
+        ("mood", ["'mood' is not a numeric column of these corpora; give --target with a column", "arousal, stress"]),
     ],
 )
 def test_values_that_cannot_be_predicted_are_named_by_file_and_line(own, target, named):

@@ -10,7 +10,7 @@ import soundfile
 from sernb.audio.augmentation import Gain, Noise, Shift, Speed
 from sernb.config import DataError
 from sernb.corpora.local_index import read_index
-from sernb.corpora.pool import Part, Pool, folder_name, matching, parse_pool
+from sernb.corpora.pool import Part, Pool, folder_name, parse_pool, select_clips
 from sernb.corpora.preparation import prepare
 from sernb.corpora.record import Corpus, SpeakerFold
 from sernb.corpora.registry import get_corpus
@@ -70,11 +70,11 @@ def test_conditions_narrow_a_corpus():
         ("ravdess+ravdess:gender=male", "named twice"),
         ("ravdess:sex=male", "columns: .*gender"),
         ("ravdess:gender=other", "there are female, male"),
-        ("ravdess:gender", "no condition such as"),
+        ("ravdess:gender", "not a condition such as"),
         ("ravdess:speaker=nobody", r"24 in all"),
         ("ravdess:emotion=neutral,intensity=strong", "no clip of RAVDESS is left"),
-        ("ravdess+", "names no corpus"),
-        ("", "names no corpus"),
+        ("ravdess+", "a corpus is missing"),
+        ("", "a corpus is missing"),
     ],
 )
 def test_what_is_unknown_is_refused_with_what_is_known(expression, said):
@@ -90,7 +90,7 @@ def test_a_folder_on_windows_is_no_condition():
 
 def test_matching_agrees_with_pandas():
     index = read_index(get_corpus("crema_d"))
-    found = matching(index, "gender=female,emotion=sad")
+    found = select_clips(index, "gender=female,emotion=sad")
     pd.testing.assert_series_equal(found, (index.gender == "female") & (index.emotion == "sad"), check_names=False)
 
 

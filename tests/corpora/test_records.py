@@ -55,7 +55,7 @@ def test_a_record_says_all_that_a_reader_needs(corpus):
     assert all(re.compile(pattern) and what for pattern, what in corpus.unused)
     assert all(re.compile(pattern) for pattern, _ in corpus.spellings)
     assert corpus.index_path.exists() == corpus.committed, "an index is committed, or made from a copy"
-    assert not (corpus.paths and corpus.clips_of)
+    assert not (corpus.paths and corpus.read_clips)
     if corpus.evidence:
         assert re.search(r"doi:10\.\d+/", corpus.citation)
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -109,7 +109,7 @@ def test_a_read_index_is_ones_own(indexed):
 
 def test_each_speaker_is_tested_once_and_never_also_validates(corpus):
     if not corpus.speaker_folds:
-        assert corpus.clips_of, "who speaks stands in the copy alone"
+        assert corpus.read_clips, "who speaks stands in the copy alone"
         return
     tested = Counter(speaker for fold in corpus.speaker_folds for speaker in fold.test)
     assert len(tested) == corpus.speakers
@@ -458,7 +458,7 @@ def test_an_index_is_made_of_whole_well_named_files_alone(demo_copy):
     with pytest.raises(DataError) as caught:
         build_index(DEMO, demo_copy)
     misnamed, cut = caught.value.args
-    assert misnamed.startswith(f"{demo_copy / 'Actor_01' / 'holiday.wav'}: no name that the demo corpus uses; ")
+    assert misnamed.startswith(f"{demo_copy / 'Actor_01' / 'holiday.wav'}: is not a file name of the demo corpus; ")
     assert cut.startswith(f"{spoiled}: is truncated or damaged")
 
 

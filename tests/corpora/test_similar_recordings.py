@@ -30,12 +30,12 @@ def test_no_pair_is_missed(demo):
 def test_it_is_found_once_and_again_when_damaged(demo, work, monkeypatch):
     alike = find_similar_recordings(demo)
     with monkeypatch.context() as patch:
-        patch.setattr(similar_recordings, "_found", None)  # would fail if anything were compared
+        patch.setattr(similar_recordings, "_compare", None)  # would fail if anything were compared
         np.testing.assert_array_equal(find_similar_recordings(demo).pairs, alike.pairs)
     (kept,) = work.glob("cache/alike/demo-*.npz")
     whole = kept.read_bytes()
     for damaged in (b"", whole[: len(whole) // 2], whole[:200] + bytes([whole[200] ^ 1]) + whole[201:]):
         kept.write_bytes(damaged)
-        assert similar_recordings._kept(kept) is None
+        assert similar_recordings._read_cache(kept) is None
     np.testing.assert_array_equal(find_similar_recordings(demo).pairs, alike.pairs)
     assert kept.read_bytes() == whole

@@ -120,7 +120,7 @@ def test_recordings_of_another_release_are_named_by_their_rate(copy):
     soundfile.write(folder / path, sound(3, sampling_rate=96_000), 96_000)
     (((kind, named), detail),) = said(corpus, folder).items()
     assert (kind, named) == ("release", path)
-    assert detail.startswith(f"has 96000 Hz, published are {corpus.rates[0]}")
+    assert detail.startswith(f"has 96000 Hz, not the published {corpus.sampling_rates[0]}")
 
 
 def test_two_layouts_of_esd_are_read_and_their_mixture_is_named(tmp_path):
@@ -137,7 +137,7 @@ def test_two_layouts_of_esd_are_read_and_their_mixture_is_named(tmp_path):
     moved.rename(moved.parent / "train" / moved.name)
     (((kind, named), detail),) = said(corpus, tmp_path / "esd").items()
     assert (kind, named) == ("mixed layouts", paths[0])
-    assert "1 others do not, such as 0001/Surprise/train/0001_001401.wav" in detail
+    assert "1 others are not, such as 0001/Surprise/train/0001_001401.wav" in detail
 
 
 def test_accents_that_unpacking_spoiled_do_not_matter(tmp_path):
@@ -162,7 +162,7 @@ def test_what_is_there_of_a_corpus_can_be_named_and_counted(tmp_path, monkeypatc
     pool = parse_pool("cafe:available")
     assert (pool.clips, pool.speakers, pool.title) == (36, 12, "CaFE (36 of 936 clips)")
     assert [len(fold.test) for fold in pool.speaker_folds] == [4, 4, 4]
-    assert find_available("cafe").summary.startswith("36 of 936 clips of CaFE are here")
+    assert find_available("cafe").summary.startswith("36 of 936 clips of CaFE are available")
     with pytest.raises(DataError, match="is missing; get the corpus again, or name cafe:available"):
         parse_pool("cafe")
 
@@ -217,17 +217,17 @@ def test_counts_of_emozionalmente_are_compared_and_what_lacks_is_named(italian):
     assert ("unexpected", "audio/1613999999999.wav") in said(ITALIAN, italian)
     details = [finding.detail for finding in check(ITALIAN, italian) if finding.kind == "counts"]
     assert details[:3] == [
-        "has 42 clips, published are 6902; complete the copy",
-        "has 3 speakers, published are 431; complete the copy",
-        "has 6 neutral clips, published are 986; complete the copy",
+        "has 42 clips instead of 6902; complete the copy",
+        "has 3 speakers instead of 431; complete the copy",
+        "has 6 neutral clips instead of 986; complete the copy",
     ]
 
 
 @pytest.mark.parametrize(
     ("table", "old", "new", "told"),
     [
-        ("samples.csv", ",joy\n", ",gioia\n", "samples.csv, line 4: 'gioia' is no emotion of Emozionalmente"),
-        ("samples.csv", "1613000000000.wav", "../evil.wav", "samples.csv, line 2: '../evil.wav' is no name"),
+        ("samples.csv", ",joy\n", ",gioia\n", "samples.csv, line 4: 'gioia' is not an emotion of Emozionalmente"),
+        ("samples.csv", "1613000000000.wav", "../evil.wav", "samples.csv, line 2: '../evil.wav' is not a recording"),
         ("samples.csv", "emotion_expressed", "emotion", "samples.csv: has no column emotion_expressed"),
         ("users.csv", EMOZIONALMENTE_ACTORS["carlo"], "carla", "is not in .*users.csv; get the files again"),
         ("evaluations.csv", ",good,anger", "", "evaluations.csv, line .*: has too few cells"),

@@ -26,7 +26,7 @@ DEMO = "demo:intensity=normal"
 
 @pytest.fixture(autouse=True)
 def nothing_kept():
-    loading._behind.cache_clear()
+    loading._open_external.cache_clear()
 
 
 @pytest.fixture
@@ -99,10 +99,10 @@ def test_a_table_has_no_augmented_copies(rows, tmp_path):
     [
         (lambda t: t.iloc[3:], "has no row for 03-01-.*, 03-01-.*, 03-01-"),
         (lambda t: pd.concat([t, t.iloc[:1]]), "has '03-01-.*' twice"),
-        (lambda t: t.assign(e1=t.e1.where(t.index != 5)), "has values that are no numbers"),
-        (lambda t: t.assign(e1=np.inf), "has values that are no numbers"),
+        (lambda t: t.assign(e1=t.e1.where(t.index != 5)), "has values that are not numbers"),
+        (lambda t: t.assign(e1=np.inf), "has values that are not numbers"),
         (lambda t: t.rename(columns={"clip": "name"}), "has no column clip or path"),
-        (lambda t: t.assign(e1="loud"), "column 'e1' holds no numbers"),
+        (lambda t: t.assign(e1="loud"), "column 'e1' is not numeric"),
         (lambda t: t[["clip"]], "values of shape"),
     ],
 )
@@ -145,7 +145,7 @@ def test_a_table_is_written_for_others(tmp_path):
             np.testing.assert_array_equal(levels[str(clip)], frames)
     write_table(tmp_path / "values.csv", pool, FrameValues())
     assert len(pd.read_csv(tmp_path / "values.csv")) == clips
-    with pytest.raises(DataError, match=r"written as \.npz, \.csv, \.csv\.gz or \.parquet"):
+    with pytest.raises(DataError, match=r"can be \.npz, \.csv, \.csv\.gz or \.parquet"):
         write_table(tmp_path / "values.xlsx", pool, FrameValues())
 
 
@@ -201,7 +201,7 @@ def test_an_onnx_file_is_an_encoder(tmp_path):
     expected = np.concatenate([part for each in states for part in (each.mean(axis=0), each.std(axis=0))])
     np.testing.assert_allclose(features(signal)[0], expected, rtol=1e-3, atol=1e-5)
     (tmp_path / "preprocessor_config.json").write_text('{"sampling_rate": 8000, "do_normalize": true}')
-    loading._behind.cache_clear()
+    loading._open_external.cache_clear()
     assert features.sampling_rate == 8000
     np.testing.assert_allclose(features(7 * signal), features(signal), rtol=1e-3, atol=1e-4)
     stated = Embedding(f"onnx:{tmp_path / 'mine.onnx'}@22050")
@@ -214,9 +214,9 @@ def test_an_onnx_file_is_an_encoder(tmp_path):
     ("spoil", "problem"),
     [
         ({"random": False}, "gives two clips the same embedding"),
-        ({"big": 2**31}, "is no encoder that can be used|cannot encode a second of sound"),
-        (b"", "is no ONNX file"),
-        (b"\x08\x08" + b"\xff" * 10_000, "is no ONNX file"),
+        ({"big": 2**31}, "is not a usable encoder|cannot encode a second of sound"),
+        (b"", "is not a readable ONNX file"),
+        (b"\x08\x08" + b"\xff" * 10_000, "is not a readable ONNX file"),
     ],
 )
 def test_an_onnx_file_that_is_no_encoder_is_refused_in_one_line(tmp_path, spoil, problem):

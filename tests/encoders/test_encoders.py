@@ -45,7 +45,7 @@ def small(rng, monkeypatch):
     encoder = random_encoder(rng)
     record = Record("small", "", "", "", None, "0" * 64, 2, 64)
     monkeypatch.setitem(ENCODERS, "small", record)
-    monkeypatch.setattr(loading, "_whisper", lambda name, padded: dataclasses.replace(encoder, padded=padded))
+    monkeypatch.setattr(loading, "_load_whisper", lambda name, padded: dataclasses.replace(encoder, padded=padded))
     return encoder
 
 
@@ -73,7 +73,7 @@ def test_silence_at_the_ends_goes_as_in_librosa(signals, rng):
 @pytest.mark.slow
 def test_keras_gives_the_same_numbers_on_every_layer(encoders, signals):
     """Float64 judges; clips of two lengths are encoded together, the shorter one masked."""
-    from sernb.encoders.whisper_keras import network_of
+    from sernb.encoders.whisper_keras import build_network
 
     encoder = Whisper(read_weights(record_of(TINY).path))
     judge = Whisper({name: each.astype(np.float64) for name, each in encoder.weights.items()})
@@ -81,7 +81,7 @@ def test_keras_gives_the_same_numbers_on_every_layer(encoders, signals):
     mels[1] = mels[1][:91]
     together = np.stack([np.pad(mel, ((0, len(mels[0]) - len(mel)), (0, 0))) for mel in mels])
     real = np.stack([np.arange(len(mels[0])) < len(mel) for mel in mels]).astype(np.float32)
-    network = network_of(encoder)
+    network = build_network(encoder)
     by_keras = [np.asarray(each) for each in network([together, real])]
     assert len(by_keras) == encoder.layers == 5
     for row, mel in enumerate(mels):
@@ -99,12 +99,12 @@ def test_keras_gives_the_same_numbers_on_jax(tmp_path):
     pytest.importorskip("jax")
     program = (
         "import numpy as np, keras\n"
-        "from sernb.encoders.whisper import Whisper, shapes_of\n"
-        "from sernb.encoders.whisper_keras import network_of\n"
+        "from sernb.encoders.whisper import Whisper, variable_shapes\n"
+        "from sernb.encoders.whisper_keras import build_network\n"
         "rng = np.random.default_rng(0)\n"
-        "w = {n: rng.normal(0, .05, s).astype(np.float32) for n, s in shapes_of(128, 2).items()}\n"
+        "w = {n: rng.normal(0, .05, s).astype(np.float32) for n, s in variable_shapes(128, 2).items()}\n"
         "e, mel = Whisper(w), rng.normal(0, 1, (61, 80)).astype(np.float32)\n"
-        "said = network_of(e)([mel[None], np.ones((1, 61), np.float32)])\n"
+        "said = build_network(e)([mel[None], np.ones((1, 61), np.float32)])\n"
         "assert keras.backend.backend() == 'jax'\n"
         "for ours, theirs in zip(e.states(mel), said): np.testing.assert_allclose(theirs[0], ours, atol=1e-4)\n"
     )
@@ -136,18 +136,18 @@ def test_final_layer_is_that_of_ctranslate2(encoders, signals, tmp_path, name):
 @pytest.mark.encoder
 def test_known_answers_are_given_and_anything_else_is_refused(encoders, rng, monkeypatch):
     for name in (TINY, "whisper-base"):
-        encoder = loading.encoder_named(name)
-        assert loading.known_of(loading.answer_of(encoder)) == pytest.approx(record_of(name).known, abs=1e-3)
-    known, right = record_of(TINY).known, loading.encoder_named(TINY)
+        encoder = loading.load_encoder(name)
+        assert loading.select_known(loading.embed_clip(encoder)) == pytest.approx(record_of(name).known, abs=1e-3)
+    known, right = record_of(TINY).known, loading.load_encoder(TINY)
     shifted = {**right.weights, "conv1/weight": np.roll(right.weights["conv1/weight"], 1, axis=1)}  # wrong filters
     random = random_encoder(rng, width=384, blocks=4)
     for other in (random, Whisper(shifted)):
         with pytest.raises(DataError, match="does not reproduce its known embedding"):
-            loading.prove(other, TINY, known)
+            loading.verify_encoder(other, TINY, known)
     slow = lambda signal: right(librosa.resample(signal, orig_sr=16_000, target_sr=14_000))  # noqa: E731
     slow.sampling_rate = 16_000
     with pytest.raises(DataError, match="known embedding"):
-        loading.prove(slow, TINY, known)
+        loading.verify_encoder(slow, TINY, known)
 
 
 def test_an_encoder_that_answers_all_clips_alike_is_refused(rng):
@@ -156,11 +156,11 @@ def test_an_encoder_that_answers_all_clips_alike_is_refused(rng):
     constant = lambda signal: (states[-1:] for states in deaf(signal))  # noqa: E731
     constant.sampling_rate = 16_000
     with pytest.raises(DataError, match="gives two clips the same embedding"):
-        loading.prove(constant, "deaf")
+        loading.verify_encoder(constant, "deaf")
     empty = lambda signal: iter([np.full((1, 2, 4), np.nan)])  # noqa: E731
     empty.sampling_rate = 16_000
     with pytest.raises(DataError, match="not finite"):
-        loading.prove(empty, "empty")
+        loading.verify_encoder(empty, "empty")
 
 
 def test_only_real_frames_count_unless_padding_is_asked_for(rng):
@@ -293,7 +293,7 @@ def test_a_file_that_is_not_the_published_one_is_refused(encoders, tmp_path, mon
         content = packed(VARIABLES)
     path.write_bytes(content)
     monkeypatch.setenv("SERNB_ENCODERS", str(tmp_path / "mine"))
-    loading._whisper.cache_clear()
+    loading._load_whisper.cache_clear()
     assert main(["prepare", "demo:speaker=demo-03", "--features", TINY]) == 1
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
@@ -301,7 +301,7 @@ def test_a_file_that_is_not_the_published_one_is_refused(encoders, tmp_path, mon
 
 
 def test_without_weights_one_line_says_what_to_do(capsys, tmp_path):
-    loading._whisper.cache_clear()
+    loading._load_whisper.cache_clear()
     assert main(["prepare", "demo:speaker=demo-03", "--features", TINY]) == 1
     (said,) = capsys.readouterr().err.splitlines()
     assert f"run `sernb fetch {TINY}`" in said
@@ -309,14 +309,14 @@ def test_without_weights_one_line_says_what_to_do(capsys, tmp_path):
     listed = capsys.readouterr().out
     assert all(f"{name}: " in listed for name in ENCODERS)
     assert listed.count("not on disk") == len(ENCODERS)
-    assert listed.count("not tried") == sum(not record.known for record in ENCODERS.values()) == 3
+    assert listed.count("not tested") == sum(not record.known for record in ENCODERS.values()) == 3
 
 
 @pytest.mark.encoder
 def test_command_writes_a_table_of_embeddings_that_is_read_again(encoders, tmp_path, capsys):
     from sernb.corpora.local_index import read_index
 
-    loading._whisper.cache_clear()
+    loading._load_whisper.cache_clear()
     path = tmp_path / "tiny.npz"
     index = read_index(get_corpus("demo"))
     pool = f"demo:speaker=demo-03,sentence={index.sentence[0]},intensity=normal"
@@ -338,7 +338,7 @@ def test_nothing_of_encoders_is_imported_unless_asked():
 
 
 def test_committed_demo_clips_are_those_that_are_asked():
-    assert all((Path(loading.DEMO) / clip).is_file() for clip in loading.ASKED)
+    assert all((Path(loading.DEMO) / clip).is_file() for clip in loading.VERIFICATION_CLIPS)
 
 
 # -- From the hub to the disk -- #
@@ -352,7 +352,7 @@ def hub(tmp_path, monkeypatch):
     server.files["/model.bin"] = content
     record = Record("small", "", "", "", len(content), hashlib.sha256(content).hexdigest(), 2, 64)
     monkeypatch.setitem(ENCODERS, "small", record)
-    monkeypatch.setattr("sernb.encoders.fetching.encoder_named", lambda name: None)
+    monkeypatch.setattr("sernb.encoders.fetching.load_encoder", lambda name: None)
     yield server
     server.close()
 

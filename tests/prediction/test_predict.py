@@ -585,7 +585,9 @@ def test_a_run_is_reproduced(recordings, tmp_path):
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
     np.testing.assert_allclose(found, expected, atol=1e-5)
     (finished.folder / "weights.npz").unlink()
-    with pytest.raises(DataError, match=r"weights.npz is not what was written; give the same `sernb experiment` again"):
+    with pytest.raises(
+        DataError, match=r"weights.npz has changed since it was written; give the same `sernb experiment` again"
+    ):
         load_model(finished.folder)
     parts = {"config": finished.config, "provenance": finished.provenance, "metrics": finished.metrics}
     write_run(finished.folder, **parts, tables={"predictions": recorded})
@@ -598,7 +600,7 @@ def test_classes_that_a_run_never_learned_score_0(tmp_path, model):
     experiment = plan(["functionals-ridge"], str(corpus), ["speaker-independent"], folds=[0])[0]
     prepare_for([experiment])
     finished = run(experiment)
-    [never] = set(experiment.labels.classes) - set(experiment.learned)
+    [never] = set(experiment.labels.classes) - set(experiment.trained_classes)
     found, recorded = load_model(finished.folder), finished.predictions
     files = dict(zip(experiment.clips["clip"], experiment.clips.path, strict=True))
     scores = np.stack([predict(found, corpus / files[clip]).scores for clip in recorded["clip"]])

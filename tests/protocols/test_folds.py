@@ -66,8 +66,8 @@ def test_neither_speaker_nor_sentence_of_a_test_is_learned_and_every_clip_is_tes
 
 
 def test_without_sentences_they_cannot_be_kept_apart(clips):
-    for sentence, told in (("", "does not say of every clip which sentence"), ("01", "says one sentence alone")):
-        with pytest.raises(Infeasible, match=f"ravdess: {told}.*; take speaker-independent"):
+    for sentence, told in (("", "some clips have no sentence label"), ("01", "has a single sentence")):
+        with pytest.raises(Infeasible, match=f"ravdess: {told}.*; use speaker-independent"):
             folds(clips.assign(sentence=sentence), "sentence-independent")
 
 
@@ -88,12 +88,12 @@ def test_a_column_of_folds_is_a_split_of_ones_own(clips):
 
 
 def test_folds_that_are_none_are_refused_with_the_next_step(clips):
-    with pytest.raises(Infeasible, match=f"{len(clips)} of {len(clips)} clips have no fold .*; complete them, or take"):
+    with pytest.raises(Infeasible, match=f"{len(clips)} of {len(clips)} clips have no value .*; complete them, or use"):
         folds(clips, "own-folds")
     with pytest.raises(Infeasible, match="3 of "):
         folds(clips.assign(fold=[""] * 3 + ["1"] * (len(clips) - 3)), "own-folds")
     for alone in ("1", "train"):
-        with pytest.raises(Infeasible, match="name two folds"):
+        with pytest.raises(Infeasible, match="name two or more folds"):
             folds(clips.assign(fold=alone), "own-folds")
 
 
@@ -176,23 +176,25 @@ def test_corpus_independent_trains_on_all_other_corpora():
         assert not audit(clips.reset_index(drop=True), fold, PROTOCOLS["corpus-independent"])
     first = {get_corpus(name).speaker_folds[0].validation for name in ("ravdess", "savee", "tess")}
     assert set(clips.speaker[list(made[2].validation)]) == set(sum(first, ())), "TESS has no further voice"
-    with pytest.raises(DataError, match="two corpora"):
+    with pytest.raises(DataError, match="two or more corpora"):
         folds(label_clips(parse_pool("tess"), ALL_EIGHT), "corpus-independent", corpus="tess")
 
 
 def test_leaky_protocols_are_the_clean_one_and_say_what_they_are(clips):
     clean = folds(clips, "speaker-independent")
-    leaky = [protocol for protocol in PROTOCOLS.values() if protocol.planted]
+    leaky = [protocol for protocol in PROTOCOLS.values() if protocol.introduced_leak]
     assert len(leaky) == 3
     for protocol in leaky:
         assert protocol.name.startswith("leaky-")
-        assert "LEAKS ON PURPOSE" in protocol.about
+        assert "DELIBERATE LEAK" in protocol.about
         for ours, theirs in zip(folds(clips, protocol.name), clean, strict=True):
             assert (ours.train, ours.test) == (theirs.train, theirs.test)
-            chosen_on = ours.test if protocol.planted == "choice" else theirs.validation
+            chosen_on = ours.test if protocol.introduced_leak == "choice" else theirs.validation
             assert ours.validation == chosen_on
     assert not [
-        protocol for protocol in PROTOCOLS.values() if protocol.name.startswith("leaky-") and not protocol.planted
+        protocol
+        for protocol in PROTOCOLS.values()
+        if protocol.name.startswith("leaky-") and not protocol.introduced_leak
     ]
 
 

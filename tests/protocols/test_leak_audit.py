@@ -70,7 +70,7 @@ def test_a_clean_split_is_clean_and_everything_but_its_sound_was_looked_for(spli
     assert main(["audit", str(file)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
-        "not looked for: near-identical sound (no recordings found; say where they are with --data)",
+        "not looked for: near-identical sound (no recordings found; name their folder with --data)",
         f"{file}: 10 clips, leaks: 0, notes: 0",
     ]
 
@@ -294,7 +294,7 @@ def test_blocks_find_what_one_comparison_would(monkeypatch, rng):
     alike = SimilarRecordings(
         {clip: number for number, clip in enumerate(known)}, find_similar(np.stack(list(known.values())))
     )
-    (leak,) = find_leaks(clips, fold, allowed=(), statistics_from=(), alike=alike)
+    (leak,) = find_leaks(clips, fold, allowed=(), statistics_from=(), similar=alike)
     assert (leak.kind, leak.examples) == ("near-identical sound in training", ("clip-21", "clip-35"))
 
 
@@ -320,7 +320,7 @@ def test_speakers_with_nearly_equal_names_are_noted(split, capsys):
     assert main(["audit", str(split(rows)), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["findings"] == [
         {
-            "level": "note", "fold": "", "kind": "speakers whose names are nearly equal", "clips": 0,
+            "level": "note", "fold": "", "kind": "speakers with nearly equal names", "clips": 0,
             "examples": ["Spk1", "spk1"],
         }
     ]  # fmt: skip
@@ -342,7 +342,7 @@ def test_the_line_that_is_named_is_the_files(split, tmp_path):
         (table(part="both"), r"line 2: part 'both' is none of train, .*test, testing \(and 9 more\)"),
         (table(segment="perhaps"), "line 2: segment 'perhaps' is none of yes"),
         (table(clip=["", *"abcdefghi"]), "line 2: names no clip"),
-        (table().drop(columns=["clip", "part"]), "needed are clip or path, and part or fold"),
+        (table().drop(columns=["clip", "part"]), "required are clip or path, and part or fold"),
         (table()[:0], "has no rows"),
         (table(part="train"), "the split has no clips to test"),
         (table(part="test"), "the split has no clips to train on"),
@@ -356,7 +356,7 @@ def test_a_split_that_cannot_be_understood_is_named_with_its_line(split, rows, l
 
 def test_a_clip_that_no_corpus_has_is_named(split, capsys):
     assert main(["audit", str(split(table())), "--corpus", "demo"]) == 1
-    assert "line 2: 'clip-0' is no clip of demo" in capsys.readouterr().err
+    assert "line 2: 'clip-0' is not a clip of demo" in capsys.readouterr().err
 
 
 def test_files_that_are_no_splits_are_one_line(tmp_path, capsys):

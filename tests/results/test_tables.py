@@ -602,7 +602,7 @@ def test_the_ensemble_learns_from_validation_clips_or_averages(tmp_path, monkeyp
     """Where the test part itself chooses, there are no validation clips: test clips never teach it."""
     monkeypatch.setenv("SERNB_WORK", str(tmp_path))
     monkeypatch.setattr(split_audit, "audit_experiment", lambda experiment: [])
-    monkeypatch.setattr(runner, "_size", lambda experiment: {})
+    monkeypatch.setattr(runner, "_measure_size", lambda experiment: {})
     (whole,) = plan(["cnn-ensemble-narrow"], "demo", [protocol], folds=[0])
     for skill, member in enumerate(whole.members):
         made_up(member, skill=0.5 + skill)

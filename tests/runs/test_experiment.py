@@ -83,10 +83,10 @@ def test_runs_of_earlier_versions_are_found(system, corpus, protocol, name):
         ((["majority"], "demo", ["random"], {"labels": "nine"}), "seven"),
         ((["majority"], "demo", ["random"], {"sampling": "equal"}), "balanced"),
         ((["majority"], "demo", ["random"], {"train_on": "gender=other"}), "there are female, male"),
-        ((["majority"], "demo", ["random"], {"train_on": "bytes=1"}), "no condition such as gender=female"),
+        ((["majority"], "demo", ["random"], {"train_on": "bytes=1"}), "not a condition such as gender=female"),
         ((["majority"], "demo", ["random"], {"train_clips": 1000}), "give 1 to"),
-        ((["majority"], "demo", ["corpus-independent"], {}), "two corpora"),
-        ((["majority"], "demo", ["leaky-choice"], {}), "chooses no epoch"),
+        ((["majority"], "demo", ["corpus-independent"], {}), "two or more corpora"),
+        ((["majority"], "demo", ["leaky-choice"], {}), "selects no epoch"),
         ((["statistics-svm"], "demo", ["leaky-augmentation"], {}), "training views"),
     ],
 )
@@ -243,13 +243,13 @@ def test_what_another_process_is_at_is_waited_for_at_the_end(monkeypatch):
     experiments = plan(["majority"], "demo", ["speaker-independent"])
     prepare_for(experiments)
     begun, order = threading.Event(), []
-    finish = runner._do
+    finish = runner._execute
 
     def noted(each):
         order.append(each.fold.number)
         return finish(each)
 
-    monkeypatch.setattr(runner, "_do", noted)
+    monkeypatch.setattr(runner, "_execute", noted)
 
     def other() -> None:
         with hold(experiments[0].lock):
@@ -281,7 +281,7 @@ def test_a_cache_that_is_damaged_while_it_is_read_is_made_again(monkeypatch):
     row = list(prepare(first.corpus, first.system.features)).index(first.fold.train[0])
     at = 4 * first.system.features.width * row
     values.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-    monkeypatch.setattr("sernb.corpora.feature_cache.WHOLE", 0)  # as if it were large
+    monkeypatch.setattr("sernb.corpora.feature_cache.CHECKED_AT_ONCE", 0)  # as if it were large
     assert len(run(first).predictions) == len(first.fold.test)
     assert next(work_folder().glob("cache/demo/statistics-*/values.f32")).read_bytes() == whole
 

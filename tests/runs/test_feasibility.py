@@ -25,13 +25,15 @@ from sernb.results.result import collect_results
 from sernb.results.tables import caption, results_table
 from sernb.runs.feasibility import remarks
 from sernb.runs.planning import plan
-from sernb.runs.runner import learned_only, run_many
+from sernb.runs.runner import mask_scores, run_many
 from sernb.studies import gender, leaks, speaker_adaptation
 from sernb.systems.base import Examples, Task
 from sernb.systems.learning.inner_cross_validation import make_inner_folds
 from sernb.systems.registry import SHOWN
 
-MEASURED = [name for name, protocol in PROTOCOLS.items() if not protocol.planted and protocol.split != "corpora"]
+MEASURED = [
+    name for name, protocol in PROTOCOLS.items() if not protocol.introduced_leak and protocol.split != "corpora"
+]
 # Of each published split one.
 SPLITS = [
     "majority",
@@ -72,7 +74,7 @@ def test_every_system_and_protocol_is_planned_or_left_out_with_one_sentence(odd,
     for each in experiments:
         assert each.fold.train
         assert each.fold.test
-        assert len(each.learned) > 1
+        assert len(each.trained_classes) > 1
     done = {(each.system.name, each.protocol.name) for each in experiments}
     for system, protocol in {(system, protocol) for system in SPLITS for protocol in MEASURED} - done:
         who, under, reason = zip(*(re.split(" under |: ", line, maxsplit=2) for line in left_out), strict=True)
@@ -87,7 +89,7 @@ def test_one_clip_of_a_rare_label_leaves_out_stratified_splits_only(odd):
     experiments, (sentence,) = planned(SHOWN, odd("one clip of a rare label"), COMPARED)
     assert sentence == (
         "multitask-cnn (labels multitask-eight), dummynet-zcr (labels eight) under as-published: "
-        "its published split cannot be cut from 33 clips in 3 classes, of which surprised has 1; "
+        "its published split cannot be made from 33 clips in 3 classes, of which surprised has 1; "
         "add recordings, above all of surprised"
     )
     done = {(each.system.name, each.protocol.name) for each in experiments}
@@ -136,7 +138,8 @@ def test_what_is_planned_is_done_and_classes_never_learned_score_0(odd, name):
     systems = [*CLASSICS, "functionals-svm", "adaptive-ridge"]
     every = planned(systems, odd(name), ["as-published", "random", "speaker-independent"])[0]
     fewest = {
-        (each.system.name, each.protocol.name): each for each in sorted(every, key=lambda each: -len(each.learned))
+        (each.system.name, each.protocol.name): each
+        for each in sorted(every, key=lambda each: -len(each.trained_classes))
     }
     experiments = list(fewest.values())
     runs = run_many(experiments, jobs=1, progress=False)
@@ -144,7 +147,7 @@ def test_what_is_planned_is_done_and_classes_never_learned_score_0(odd, name):
         classes = list(experiment.labels.classes)
         scores = run.predictions[classes].to_numpy(float)
         np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
-        never = [name not in experiment.learned for name in classes]
+        never = [name not in experiment.trained_classes for name in classes]
         assert (scores[:, never] == 0).all()
         assert ("never learned, score 0" in run.metrics["chosen"]) == any(never)
     for result in collect_results(experiments):
@@ -157,8 +160,8 @@ def test_what_is_planned_is_done_and_classes_never_learned_score_0(odd, name):
 
 def test_classes_never_learned_are_taken_out_of_the_scores(odd):
     (experiment, *_) = plan(["majority"], odd("one emotion a speaker"), ["speaker-independent"])
-    assert experiment.learned == ("happy", "angry")
-    found = learned_only(np.array([[0.2, 0.6, 0.2], [0.0, 1.0, 0.0]]), experiment)
+    assert experiment.trained_classes == ("happy", "angry")
+    found = mask_scores(np.array([[0.2, 0.6, 0.2], [0.0, 1.0, 0.0]]), experiment)
     np.testing.assert_allclose(found, [[0.5, 0, 0.5], [0.5, 0, 0.5]])
 
 
@@ -305,22 +308,22 @@ def sharing(odd):
 def test_check_and_experiment_find_the_same_speakers_and_the_advice_can_be_followed(sharing, capsys):
     corpus = get_corpus(str(sharing))
     (problem,) = [each for each in check(corpus, sharing) if each.level == "problem"]
-    assert "speakers s1 and s3 share 1 recording(s) by sound, such as 00.flac and 12.flac" in problem.detail
+    assert "speakers s1 and s3 share 1 near-identical recording(s), such as 00.flac and 12.flac" in problem.detail
     asked = ["experiment", "--systems", "majority", "--corpus", str(sharing), "--protocol", "speaker-independent"]
     assert main([*asked, "--jobs", "1"]) == 1
     said = capsys.readouterr().err
-    assert "share 1 recording(s) by sound" in said
+    assert "share 1 near-identical recording(s)" in said
     assert "Traceback" not in said
 
     text = (sharing / "labels.csv").read_text()
     advised = {
-        "give both one speaker": text.replace(",s3,", ",s1,"),
-        "take the lines": "\n".join(line for line in text.splitlines() if not line.startswith("12.")),
+        "use one speaker name": text.replace(",s3,", ",s1,"),
+        "remove the line": "\n".join(line for line in text.splitlines() if not line.startswith("12.")),
     }
     for advice, mended in advised.items():
         assert advice in problem.detail
         (sharing / "labels.csv").write_text(mended)
-        if advice == "take the lines":
+        if advice == "remove the line":
             (sharing / "12.flac").unlink()
         assert not [each for each in check(get_corpus(str(sharing)), sharing) if each.level == "problem"]
         assert main([*asked, "--jobs", "1"]) == 0

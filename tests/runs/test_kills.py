@@ -1,10 +1,13 @@
 """Commands that are killed and given again end as if nothing had happened, and what looks for that would see it."""
 
+import importlib
 import json
+import re
 import sys
 
 import pytest
 
+from benchmarks import scale
 from benchmarks.kills import TALLY, Life, digits, main
 
 
@@ -64,3 +67,9 @@ def test_what_is_unfinished_is_no_file_but_is_left_over(tmp_path):
     (tmp_path / "metrics.json").write_text("{}")
     assert list(life.files()) == ["metrics.json"]
     assert life.leftovers() == [".unfinished-table", "fold-0.training", "fold-0.training/epochs.txt"]
+
+
+def test_the_benchmark_of_large_corpora_replaces_a_name_that_plans_use():
+    replaced = re.findall(r"^ +(\w+)\.(\w+) = ", scale.STEP, re.MULTILINE)
+    assert replaced
+    assert all(hasattr(importlib.import_module(f"sernb.runs.{module}"), name) for module, name in replaced)

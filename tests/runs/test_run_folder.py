@@ -124,7 +124,7 @@ def test_any_change_to_any_file_is_noticed(finished, name, harm):
     assert read_run(finished.folder) == finished
     harm(finished.folder / name)
     assert read_run(finished.folder) is None
-    with pytest.raises(Damaged, match=f"{finished.folder}: {name} is not what was written"):
+    with pytest.raises(Damaged, match=f"{finished.folder}: {name} has changed since it was written"):
         open_run(finished.folder)
     if name != "contents.json":  # who has opened it before is not given what has changed since, either
         for part in ("predictions", "history", "validation", "weights"):
@@ -212,15 +212,18 @@ def test_a_damaged_run_is_set_aside_with_one_line_and_made_again(done, harm, cap
     )
     said = capsys.readouterr().out.splitlines()
     assert said[-1].startswith("2 runs: 1 done, 1 damaged")
-    assert any(each.startswith("damaged: majority") and "predictions.csv is not what was" in each for each in said)
-    with pytest.raises(DataError, match=r"predictions.csv is not what was written; run `sernb experiment` again"):
+    assert any(each.startswith("damaged: majority") and "predictions.csv has changed" in each for each in said)
+    with pytest.raises(
+        DataError, match=r"predictions.csv has changed since it was written; run `sernb experiment` again"
+    ):
         read_runs(done)
     assert done[0].folder.is_dir(), "reading changes nothing"
     run_many(done, jobs=1, progress=False)
     aside = done[0].folder.with_name(f"{done[0].folder.name}.set-aside-1")
     said = capsys.readouterr().err.splitlines()
     assert said == [
-        f"{done[0].folder}: predictions.csv is not what was written; set aside as {aside.name}, the run is made again"
+        f"{done[0].folder}: predictions.csv has changed since it was written; set aside as {aside.name}, "
+        "the run is repeated"
     ]
     assert aside.is_dir()
     assert results_table(done).to_dict("records") == table
@@ -234,10 +237,10 @@ def test_the_folder_of_another_run_is_not_taken_for_this_one(done, capsys):
     first, second = (each.folder for each in done)
     shutil.rmtree(first)
     shutil.copytree(second, first)
-    with pytest.raises(DataError, match=r"config.json is that of another run"):
+    with pytest.raises(DataError, match=r"config.json belongs to another run"):
         read_runs(done)
     assert run(done[0]).config["fold"] == 0
-    assert "config.json is that of another run; set aside" in capsys.readouterr().err
+    assert "config.json belongs to another run; set aside" in capsys.readouterr().err
 
 
 def test_a_prediction_is_the_class_of_the_highest_written_score(done):
@@ -293,7 +296,7 @@ def test_a_checkpoint_of_another_recipe_is_set_aside(begun, change, capsys):
     assert (aside / "training.npz").read_text() == "epochs"
     said = capsys.readouterr().err.splitlines()
     assert said == [
-        f"{begun.checkpoint}: was not begun by this recipe; set aside as {aside.name}, the training begins anew"
+        f"{begun.checkpoint}: belongs to another recipe; set aside as {aside.name}, the training starts again"
     ]
     assert main(["status"]) == 0
     assert f"set aside, not used: multiscale-cnn · demo · speaker-independent · {aside.name}" in capsys.readouterr().out

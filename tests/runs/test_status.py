@@ -14,7 +14,7 @@ from sernb.runtime.locks import hold, lock_path
 
 @pytest.fixture
 def runs(work):
-    """Five runs of a network: two done in 100 s each, one at work, one broken off, one failed."""
+    """Five runs of a network: two done in 100 s each, one at work, one interrupted, one failed."""
     folder = work / "runs" / "demo" / "cnn" / "random"
     for number in (0, 1):
         done = folder / f"fold-{number}-seed-0-a"
@@ -42,16 +42,16 @@ def at_work(runs, work):
 @pytest.mark.usefixtures("at_work")
 def test_each_run_is_in_one_state(runs, work):
     progress = [read_progress(run, work) for run in find_runs(work)]
-    assert [run.state for run in progress] == ["done", "done", "running", "broken off", "failed"]
+    assert [run.state for run in progress] == ["done", "done", "running", "interrupted", "failed"]
     assert [run.share for run in progress] == [1, 1, 0.25, 0.25, 0]
     assert read_progress(runs / "fold-5-seed-0-a", work).state == "left"
     whole = summarise(progress)
-    assert whole["runs"] == {"done": 2, "running": 1, "failed": 1, "broken off": 1, "damaged": 0, "left": 0}
+    assert whole["runs"] == {"done": 2, "running": 1, "failed": 1, "interrupted": 1, "damaged": 0, "left": 0}
     # A run takes 100 s: three quarters of two, and one as a whole; one process is at work.
     assert (whole["seconds to go"], whole["side by side"]) == (250, 1)
     *_, failed, last = format_progress(progress)
     assert failed == "failed: cnn · demo · random · fold-4-seed-0-a: the disk is full"
-    assert last.endswith("; about 4 min to go with 1 at a time")
+    assert last.endswith("; about 4 min remaining with 1 at a time")
     assert "running: cnn · demo · random · fold-2-seed-0-a, 5 of 20 epochs" in format_progress(progress)
 
 
@@ -82,7 +82,7 @@ def test_a_run_without_epochs_is_seen_by_its_lock(work):
 
 def test_the_command_says_what_is_left_of_an_experiment(runs, capsys):
     assert main(["status"]) == 0
-    assert "5 runs: 2 done, 1 failed, 2 broken off" in capsys.readouterr().out
+    assert "5 runs: 2 done, 1 failed, 2 interrupted" in capsys.readouterr().out
     plan = ["--systems", "majority", "--corpus", "demo", "--protocol", "random"]
     assert main(["status", *plan, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"]["left"] == 5

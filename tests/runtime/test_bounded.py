@@ -68,8 +68,8 @@ ODD = {
     "temperature 0": (changed("temperatures", "as_heard", to=1e-320), "temperatures: a number from 0.001 to 1000"),
     "temperatures as list": (changed("temperatures", to=[1]), "is not valid"),
     "classes as text": (changed("classes", to="neutral"), "classes: a list of 1 to 1000 words"),
-    "classes twice": (changed("classes", to=["sad"] * 8), "classes: a word is there twice"),
-    "classes of numbers": (changed("classes", to=list(range(8))), "classes: 0 is no word"),
+    "classes twice": (changed("classes", to=["sad"] * 8), "classes: a word is repeated"),
+    "classes of numbers": (changed("classes", to=list(range(8))), "classes: 0 is not a word"),
     "kind of many words": (changed("kind", to=["\n" * 9] * 9), "update the workbook"),
     "name of two lines": (changed("name", to="a\nb"), "name: one line of text is expected"),
 }
@@ -96,7 +96,7 @@ def test_the_collected_models_are_one_line_and_exit_code_1(tmp_path, capsys, nam
     "name", ["=cmd", "a\tb", "a\nb", "\u202esad", "a_b", "", " sad", "<b>", "a" * 41, "-1", "\x1b[0m"]
 )
 def test_names_of_classes_are_words(name):
-    with pytest.raises(ValueError, match="is no word"):
+    with pytest.raises(ValueError, match="is not a word"):
         words(["sad", name])
     assert words(["traurig", "très-triste", "悲しい", "not sure", "9 o'clock"])
 
@@ -156,9 +156,9 @@ def test_many_and_doubled_arrays_and_odd_archives_are_refused(tmp_path, monkeypa
         packed.writestr("a.npy", npy("(1,)", bytes(8)))
         with pytest.warns(UserWarning, match="Duplicate"):
             packed.writestr("a.npy", npy("(1,)", bytes(8)))
-    with pytest.raises(DataError, match="names an array twice"):
+    with pytest.raises(DataError, match="holds two arrays of one name"):
         arrays_in(path)
-    with pytest.raises(DataError, match="more than 0 MB"):
+    with pytest.raises(DataError, match="larger than 0 MB"):
         bounded.content_of(path, 10)
 
 
@@ -181,7 +181,7 @@ def test_a_flipped_byte_is_a_damaged_file_or_the_same_array(tmp_path):
 def test_pipes_in_the_place_of_a_models_files_are_not_opened(tmp_path):
     os.mkfifo(tmp_path / "model.json")
     for read in (json_in, arrays_in):
-        with pytest.raises(DataError, match="is no file"):
+        with pytest.raises(DataError, match="is not a regular file"):
             read(tmp_path / "model.json")
 
 

@@ -88,7 +88,7 @@ def _kill_one_at_work(cluster, work: Path) -> None:
 
 @pytest.mark.slow
 def test_workers_that_do_not_see_the_work_folder_are_refused(cluster, work, monkeypatch):
-    monkeypatch.setattr(cluster_module, "_meet", _meet_a_stranger)
+    monkeypatch.setattr(cluster_module, "_version_and_access", _meet_a_stranger)
     with pytest.raises(DataError, match="does not see the work folder"):
         list(run_on_cluster(abs, [1], address=cluster.scheduler_address))
 

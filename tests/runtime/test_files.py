@@ -248,7 +248,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(table, rng):
 
 
 def test_in_a_large_table_a_flipped_bit_is_noticed_when_its_clip_is_read(table, values, rng, monkeypatch):
-    monkeypatch.setattr(feature_cache, "WHOLE", 0)
+    monkeypatch.setattr(feature_cache, "CHECKED_AT_ONCE", 0)
     whole = (table / "values.f32").read_bytes()
     contents = (table / "contents.json").read_bytes()
     for position in rng.choice(len(whole), 20, replace=False):

@@ -87,7 +87,7 @@ def test_who_waits_long_says_once_for_whom(lock, other, monkeypatch, capsys):
     with hold(lock) as mine:
         assert mine
     (said,) = capsys.readouterr().err.splitlines()
-    assert f"waiting for process {other.pid} on {platform.node()}, which is at work on fold-0" in said
+    assert f"waiting for process {other.pid} on {platform.node()}, which is working on fold-0" in said
 
 
 def test_an_error_frees_the_lock(lock):
@@ -100,8 +100,8 @@ def test_a_file_system_without_locks_is_said(lock, monkeypatch):
     def take(file, *, shared):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(locks, "_take", take)
-    with pytest.raises(DataError, match=r"gives no locks .* SERNB_WORK"), hold(lock):
+    monkeypatch.setattr(locks, "_lock", take)
+    with pytest.raises(DataError, match=r"does not support locks .* SERNB_WORK"), hold(lock):
         raise AssertionError("entered without a lock")
 
 

@@ -142,7 +142,7 @@ def test_rows_say_what_made_them(done, tmp_path, monkeypatch, capsys):
     )
     monkeypatch.setattr(provenance, "commit", lambda: "unknown")
     assert main([*COMMAND, str(tmp_path / "none.csv")]) == 1
-    assert "git does not tell the commit" in capsys.readouterr().err
+    assert "git cannot determine the commit" in capsys.readouterr().err
     assert not (tmp_path / "none.csv").exists()
 
 

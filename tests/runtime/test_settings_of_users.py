@@ -68,9 +68,7 @@ def test_a_backend_that_is_none_is_said_in_one_line(tmp_path, name):
         "try:\n    import sernb.systems.learning.training\nexcept DataError as error:\n    print(error)"
     )
     done = said(code, tmp_path, KERAS_BACKEND=name)
-    assert done.stdout.startswith(
-        f"KERAS_BACKEND={name}: is no backend of Keras that is installed; unset it, or choose"
-    )
+    assert done.stdout.startswith(f"KERAS_BACKEND={name}: is not an installed backend of Keras; unset it, or choose")
     assert done.stderr == ""
 
 

@@ -22,7 +22,7 @@ def test_each_item_is_done_once_on_cores():
 
 
 def test_a_process_that_is_killed_is_said_in_one_line():
-    with pytest.raises(DataError, match=r"a process was killed, as a rule because memory ran out: .* --jobs"):
+    with pytest.raises(DataError, match=r"a process was killed, usually because memory ran out: .* --jobs"):
         list(run_on_cores(_die, [1, 2], jobs=2))
 
 

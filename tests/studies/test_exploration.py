@@ -231,7 +231,7 @@ def test_speakers_are_found_in_the_demo_and_standardising_hides_them(clips):
 
 def test_the_demo_is_here():
     here = find_available("demo")
-    assert here.summary == "All 240 clips of the demo corpus are here."
+    assert here.summary == "All 240 clips of the demo corpus are available."
     assert len(here.clips) == 240
     assert here.recordings == index.fingerprint_index(here.index)
 
@@ -249,7 +249,7 @@ def test_of_a_part_the_part_is_shown(demo_copy):
     for path in sorted(demo_copy.rglob("*.flac"))[:90]:
         path.unlink()
     here = find_available("demo", demo_copy.parent)
-    assert here.summary.startswith("150 of 240 clips of the demo corpus are here")
+    assert here.summary.startswith("150 of 240 clips of the demo corpus are available")
     assert len(here.clips) == here.pool.clips == 150
     assert len(here.index) == 240
 

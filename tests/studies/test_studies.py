@@ -272,7 +272,7 @@ def test_copies_of_clips_are_heard_as_their_view_and_refused_where_they_leak():
     added = Added("neutral", noisy)
     [planned] = plan(["multiscale-cnn"], "demo", ["as-published"], added=added, folds=[0])
     prepare_for([planned])
-    heard = runner._features(planned, ORIGINAL)
+    heard = runner._open_features(planned, ORIGINAL)
     clip = planned.clips["clip"][planned.clips.emotion == "neutral"].iloc[0]
     wanted = prepare(planned.corpus, planned.system.features, view=noisy)[clip]
     np.testing.assert_array_equal(heard[added.name_of(clip)], wanted)

@@ -117,7 +117,7 @@ def test_a_changed_prediction_is_seen(loudness):
     content = path.read_bytes()
     path.write_bytes(content.replace(b"-38", b"-37", 1))
     try:
-        with pytest.raises(DataError, match="is not what was written"):
+        with pytest.raises(DataError, match="has changed since it was written"):
             collect_numbers(experiments)
     finally:
         path.write_bytes(content)
@@ -141,16 +141,16 @@ def test_random_folds_have_equal_shares_of_low_and_high(loudness):
 @pytest.mark.parametrize(
     ("systems", "options", "named"),
     [
-        (["majority"], {"targets": ["pitch"]}, "predicts classes, not the numbers of pitch; take training-mean"),
-        (["training-mean"], {}, "is not named; give --target with one of those that have values: rate, pitch"),
+        (["majority"], {"targets": ["pitch"]}, "predicts classes, not the numbers of pitch; use training-mean"),
+        (["training-mean"], {}, "is not named; give --target with a column that has values: rate, pitch"),
         (["training-mean"], {"labels": "seven"}, "predicts numbers, not the classes of seven"),
         (["training-mean"], {"labels": "seven", "targets": ["pitch"]}, "not both"),
-        (["training-mean"], {"targets": ["emotion"]}, "'emotion' is no numeric column"),
-        (["training-mean"], {"targets": ["seconds"]}, "'seconds' is no numeric column"),
+        (["training-mean"], {"targets": ["emotion"]}, "'emotion' is not a numeric column"),
+        (["training-mean"], {"targets": ["seconds"]}, "'seconds' is not a numeric column"),
         (["training-mean"], {"targets": ["arousal"]}, "no clip has a value of arousal"),
         (["training-mean"], {"targets": ["pitch:5"]}, "write it as in arousal:1..5"),
         (["training-mean"], {"targets": ["pitch:5..1"]}, "write it as in arousal:1..5"),
-        (["training-mean"], {"targets": ["pitch:0..60"]}, "is outside of 0 to 60; correct it or the scale"),
+        (["training-mean"], {"targets": ["pitch:0..60"]}, "is outside 0 to 60; correct it or the scale"),
     ],
 )
 def test_what_cannot_be_predicted_is_refused_with_what_can(systems, options, named):

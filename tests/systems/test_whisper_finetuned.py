@@ -134,11 +134,11 @@ def test_what_a_corpus_does_not_say_is_not_learned(rng):
 
 @pytest.mark.slow
 def test_each_layer_has_numpys_numbers_whatever_stands_beside_a_clip(settings, mels):
-    from sernb.encoders.whisper_keras import network_of
+    from sernb.encoders.whisper_keras import build_network
 
-    encoder = loading.encoder_named("small")
+    encoder = loading.load_encoder("small")
     batch = finetuned.together(mels)
-    layers = [np.asarray(each) for each in network_of(encoder)([batch[..., :-1], batch[..., -1]])]
+    layers = [np.asarray(each) for each in build_network(encoder)([batch[..., :-1], batch[..., -1]])]
     assert len(layers) == 3
     for row, mel in enumerate(mels):
         exact = encoder.states(mel)
@@ -271,7 +271,7 @@ def test_it_is_trained_by_jax(tmp_path):
         "rng = np.random.default_rng(0)\n"
         "encoder = random_encoder(rng)\n"
         "ENCODERS['small'] = Record('small', '', '', '', None, '0' * 64, 2, 64)\n"
-        "loading._whisper = lambda name, padded: encoder\n"
+        "loading._load_whisper = lambda name, padded: encoder\n"
         "settings = finetuned.Settings(encoder='small', projected=16, attention=8, heads=2, epochs=2, batch=8)\n"
         "fitted = finetuned.fit(settings, task(rng, clips=12, width=80, frames=30))\n"
         "clips = task(rng, clips=4, width=80, frames=25).train.features\n"
@@ -290,7 +290,7 @@ def test_it_is_trained_by_jax(tmp_path):
 @pytest.mark.slow
 def test_without_weights_one_line_says_how_to_get_them(rng, tmp_path, monkeypatch):
     monkeypatch.setenv("SERNB_ENCODERS", str(tmp_path))
-    loading._whisper.cache_clear()
+    loading._load_whisper.cache_clear()
     with pytest.raises(DataError, match=r"run `sernb fetch whisper-tiny.en`") as told:
         finetuned.fit(get_system("whisper-finetuned").settings, made_up(rng))
     assert "\n" not in str(told.value)

@@ -1,1 +1,1 @@
-"""Corpora: one record a corpus, with its citation, licence, file names, labels, published counts and checksums."""
+"""One record per corpus: citation, licence, file names, labels, published counts and folds."""

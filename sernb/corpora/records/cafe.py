@@ -1,7 +1,7 @@
-"""CaFE: six women and six men of Quebec say six sentences in six emotions at two intensities, and neutrally.
+"""CaFE: six female and six male actors from Quebec; six sentences in six emotions at two intensities, and neutral.
 
-A name is actor, emotion, intensity, sentence, as in ``Peur/Fort/12-P-2-5.wav``; the letter is the first of the French
-word. Odd actors are men, even ones women. Neutral has one intensity, and no folder for it: ``Neutre/01-N-1-1.wav``.
+File names have actor, emotion, intensity and sentence, as in ``Peur/Fort/12-P-2-5.wav``; the letter is the initial of
+the French word. Odd actors are male, even ones female. Neutral has no intensity folder: ``Neutre/01-N-1-1.wav``.
 """
 
 import re
@@ -17,7 +17,7 @@ LETTERS = {word[0]: emotion for word, emotion in EMOTIONS.items()}
 INTENSITIES = {"1": "Faible", "2": "Fort"}
 AGES = (46, 64, 18, 50, 22, 34, 15, 25, 42, 20, 35, 37)  # of the actors 01 to 12
 
-# Test speakers: Ma et al. (2024), arXiv:2406.07162; the first man and woman of the next fold validate.
+# Test speakers: Ma et al. (2024), arXiv:2406.07162; validation speakers: the first man and woman of the next fold.
 EMOBOX = ((1, 7, 8, 10), (2, 4, 9, 12), (3, 5, 6, 11))
 
 
@@ -27,14 +27,14 @@ def list_paths() -> Iterator[str]:
         for intensity, folder in INTENSITIES.items():
             if word == "Neutre" and intensity == "2":
                 continue
-            place = word if word == "Neutre" else f"{word}/{folder}"
+            parent = word if word == "Neutre" else f"{word}/{folder}"
             for actor in range(1, 13):
                 for sentence in range(1, 7):
-                    yield f"{place}/{actor:02d}-{word[0]}-{intensity}-{sentence}.wav"
+                    yield f"{parent}/{actor:02d}-{word[0]}-{intensity}-{sentence}.wav"
 
 
 def describe(match: re.Match) -> Labels:
-    """Return the labels that a file name spells out, and the actor's age and sex."""
+    """Return the labels in a file name, and the actor's age and gender."""
     actor = int(match["actor"])
     return {
         "speaker": speaker(actor),
@@ -47,7 +47,7 @@ def describe(match: re.Match) -> Labels:
 
 
 def speaker(actor: int) -> str:
-    """Return the name of an actor in all tables."""
+    """Return the speaker name of an actor."""
     return f"cafe-{actor:02d}"
 
 
@@ -60,8 +60,8 @@ FOLDS = fold_groups([tuple(map(speaker, test)) for test in EMOBOX], _man_and_wom
 CORPUS = Corpus(
     name="cafe",
     title="CaFE",
-    about="Canadian French Emotional speech dataset: twelve actors of Quebec, six sentences, six emotions at two "
-    "intensities and neutral, studio sound.",
+    about="Canadian French Emotional speech dataset: twelve actors from Quebec, six sentences, six emotions at two "
+    "intensities and neutral, studio recordings.",
     citation="Gournay P, Lahaie O, Lefebvre R (2018). A Canadian French Emotional Speech Dataset. Proc. 9th ACM "
     "Multimedia Systems Conference, 399-402. doi:10.1145/3204949.3208121",
     licence="CC BY-NC-SA 4.0",
@@ -76,15 +76,15 @@ CORPUS = Corpus(
     speaker_folds=FOLDS,
     emobox_folds=FOLDS,
     paths=list_paths,
-    rates=(48_000,),
+    sampling_rates=(48_000,),
     archive=Archive("CaFE_48k.zip", "https://zenodo.org/records/1478765/files/CaFE_48k.zip?download=1"),
     quirks=(
-        "No checksums of single files are published: the index is made from the copy at hand, a check compares names, "
+        "No checksums of single files are published: the index is built from the local copy; a check compares names, "
         "counts and sampling rates.",
-        "The same recordings are published with 192,000 samples a second (CaFE_192k_1.zip, CaFE_192k_2.zip): names are "
-        "the same, so two releases must not be mixed.",
-        "Folders have accents (Colère, Dégoût) that some programs spoil when they unpack: only names of files count.",
+        "The recordings are also published at 192 kHz under the same file names (CaFE_192k_1.zip, CaFE_192k_2.zip): do "
+        "not mix the two releases.",
+        "Some programs garble the accents of the folders (Colère, Dégoût) when unpacking: only file names are used.",
         "C is colère (anger), J joie, T tristesse, P peur (fear), D dégoût, S surprise, N neutre.",
-        "Neutral was said at one intensity: 72 clips, every other emotion has 144.",
+        "Neutral has one intensity and 72 clips; every other emotion has 144 clips.",
     ),
 )

@@ -1,7 +1,7 @@
-"""CREMA-D: 91 actors of 20 to 74 years say twelve sentences in six emotions; crowds rated what they heard and saw.
+"""CREMA-D: 91 actors aged 20 to 74, twelve sentences in six emotions, with crowd-sourced ratings of voice and face.
 
-A name is actor, sentence, emotion, intensity, as in ``AudioWAV/1001_IEO_ANG_HI.wav``. Only the sentence IEO was said
-with low, medium and high intensity; XX stands for unspecified.
+File names have actor, sentence, emotion and intensity, as in ``AudioWAV/1001_IEO_ANG_HI.wav``. Only the sentence IEO
+was recorded at low, medium and high intensity; XX means unspecified.
 """
 
 import csv
@@ -14,7 +14,7 @@ EMOTIONS = {"NEU": "neutral", "HAP": "happy", "SAD": "sad", "ANG": "angry", "FEA
 INTENSITIES = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified"}
 FIRST_ACTOR = 1001
 
-# Age and sex of the actors 1001 to 1091, from the publishers' VideoDemographics.csv.
+# Age and gender of the actors 1001 to 1091, from the publishers' VideoDemographics.csv.
 _AGE_AND_SEX = """
     51M 21F 21F 42F 29M 58F 38F 46F 24F 27F 32M 23F 22F 24M 32M 61M 42M 25F 29M 61F 30F 22M 22M
     59F 48F 33M 44M 57F 33F 42F 31M 30M 31M 74M 48M 49M 45F 21M 51M 42M 42M 37M 25F 40M 22M 22F
@@ -23,12 +23,12 @@ _AGE_AND_SEX = """
 """
 ACTORS = tuple(_AGE_AND_SEX.split())
 
-# The column of the publishers' summaryTable.csv behind each column of the index; a vote is a letter, a tie several.
+# Column of the index → column of the publishers' summaryTable.csv, with one letter per vote, several in a tie.
 VOTES = {"perceived": "VoiceVote", "perceived_face": "FaceVote", "perceived_audiovisual": "MultiModalVote"}
 
 
 def describe(match: re.Match) -> Labels:
-    """Return the labels that a file name spells out, and the actor's age and sex."""
+    """Return the labels in a file name, and the actor's age and gender."""
     actor = int(match["actor"])
     return {
         "speaker": speaker(actor),
@@ -40,14 +40,14 @@ def describe(match: re.Match) -> Labels:
     }
 
 
-def votes(folder: Path) -> dict[str, Labels]:
-    """Return what most raters perceived in each clip: in the voice, the face, and both.
+def read_votes(folder: Path) -> dict[str, Labels]:
+    """Return the majority vote of the raters on each clip: for voice, face, and both.
 
     Args:
-        folder: of ``summaryTable.csv``
+        folder: folder with ``summaryTable.csv``
 
     Returns:
-        clip → the columns ``VOTES``: an emotion, or several in a tie, joined with ``:``
+        clip → the columns ``VOTES``: an emotion, or several tied ones joined with ``:``
     """
     emotions = {code[0]: emotion for code, emotion in EMOTIONS.items()}
     with (folder / "summaryTable.csv").open(newline="", encoding="utf-8") as file:
@@ -60,7 +60,7 @@ def votes(folder: Path) -> dict[str, Labels]:
 
 
 def speaker(actor: int) -> str:
-    """Return the name of an actor in all tables."""
+    """Return the speaker name of an actor."""
     return f"crema_d-{actor}"
 
 
@@ -69,7 +69,7 @@ def _gender(actor: int) -> str:
 
 
 def _speaker_folds(count: int = 6) -> tuple[SpeakerFold, ...]:
-    """Deal women and men, each in order of number, out to the groups in turn; the next group validates."""
+    """Distribute women and men, in order of number, over the groups; the next group is the validation part."""
     groups: list[list[str]] = [[] for _ in range(count)]
     for gender in ("female", "male"):
         actors = [FIRST_ACTOR + place for place in range(len(ACTORS)) if _gender(FIRST_ACTOR + place) == gender]
@@ -84,8 +84,8 @@ def _speaker_folds(count: int = 6) -> tuple[SpeakerFold, ...]:
 CORPUS = Corpus(
     name="crema_d",
     title="CREMA-D",
-    about="Crowd-sourced Emotional Multimodal Actors Dataset: 91 actors, twelve sentences, six emotions, and the votes "
-    "of about ten raters a clip on voice, face and both. Intended and perceived emotion can both be the label.",
+    about="Crowd-sourced Emotional Multimodal Actors Dataset: 91 actors, twelve sentences, six emotions, and votes of "
+    "about ten raters per clip on voice, face and both. Either the intended or the perceived emotion can be the label.",
     citation="Cao H, Cooper DG, Keutmann MK, Gur RC, Nenkova A, Verma R (2014). CREMA-D: Crowd-sourced Emotional "
     "Multimodal Actors Dataset. IEEE Transactions on Affective Computing 5(4): 377-390. doi:10.1109/TAFFC.2014.2336244",
     licence="ODbL 1.0, contents DbCL 1.0",
@@ -104,17 +104,17 @@ CORPUS = Corpus(
         (r"AudioWAV/1040_ITH_SAD_XX", "1040_ITH_SAD_X"),
     ),
     columns=tuple((column, str) for column in VOTES),
-    tables=votes,
+    tables=read_votes,
     sound=Pcm(16_000),
-    files_at="https://media.githubusercontent.com/media/CheyneyComputerScience/CREMA-D/master/",
+    files_url="https://media.githubusercontent.com/media/CheyneyComputerScience/CREMA-D/master/",
     quirks=(
-        "1076_MTI_SAD_XX is pure digital silence: what divides by its level or deviation must expect 0.",
-        "Three pairs of files are the same sound under two emotions: 1006_TIE happy and neutral, 1013_WSI disgust and "
-        "sad, 1017_IWW angry and fearful.",
-        "Copies made before 2022 call 1040_ITH_SAD_XX 1040_ITH_SAD_X; it is the same file.",
+        "1076_MTI_SAD_XX is digital silence: its level and its standard deviation are 0, so never divide by them.",
+        "Three pairs of files are the same recording with two emotion labels: 1006_TIE happy and neutral, 1013_WSI "
+        "disgust and sad, 1017_IWW angry and fearful.",
+        "In copies made before 2022, 1040_ITH_SAD_XX is named 1040_ITH_SAD_X; it is the same file.",
         "Twenty of 7462 clips were never published: all of actor 1008's WSI, 1009's MTI and 1019's ITH, 1002_TIE_NEU "
         "and 1076_ITS_NEU.",
-        "Raters who only listened chose the intended emotion for 3099 of 7442 clips, and 644 times two or more tied.",
-        "A checkout without git lfs holds small text files under the names of the recordings.",
+        "Audio-only raters chose the intended emotion for 3099 of 7442 clips; 644 clips have a tie of two or more.",
+        "A checkout without git lfs has small text files (pointers) in place of the recordings.",
     ),
 )

@@ -1,7 +1,7 @@
-"""The demo corpus that comes with the workbook: synthetic speech, so that everything runs before any download.
+"""The demo corpus of the workbook: synthetic speech, so that everything runs without a download.
 
-Eight eSpeak NG voices say RAVDESS's two sentences with eight emotional settings, under RAVDESS's file names. The rate,
-pitch, range and loudness that each clip was made with are its numeric labels, in the places of rated dimensions.
+Eight eSpeak NG voices speak the two sentences of RAVDESS with eight emotional settings, under RAVDESS's file names. The
+rate, pitch, range and loudness settings of each clip are numeric labels, in place of rated dimensions.
 """
 
 import csv
@@ -16,18 +16,18 @@ SETTINGS = ("rate", "pitch", "range", "loudness")
 
 
 def describe(match: re.Match) -> Labels:
-    """Return the labels that a file name spells out."""
+    """Return the labels in a file name."""
     return ravdess.describe(match) | {"speaker": speaker(int(match["actor"]))}
 
 
 def read_settings(folder: Path) -> dict[str, Labels]:
-    """Return what each clip was made with, by clip."""
+    """Return the synthesis settings of each clip."""
     with (folder / "settings.csv").open(newline="", encoding="utf-8") as file:
         return {row["clip"]: {name: float(row[name]) for name in SETTINGS} for row in csv.DictReader(file)}
 
 
 def speaker(voice: int) -> str:
-    """Return the name of a voice in all tables."""
+    """Return the speaker name of a voice."""
     return f"demo-{voice:02d}"
 
 
@@ -39,11 +39,11 @@ CORPUS = Corpus(
     name="demo",
     title="the demo corpus",
     about="240 clips of synthetic speech: eight eSpeak NG voices, two sentences, eight emotional settings. It shows "
-    "the machinery and is no evidence about emotion.",
+    "how the workbook works and is no evidence about emotion.",
     citation="Made by data/demo/make_demo.py of this workbook with eSpeak NG.",
     licence="CC0 1.0 (the clips)",
     homepage="data/demo/README.md",
-    get="it comes with the workbook, in data/demo",
+    get="it is part of the workbook, in data/demo",
     pattern=ravdess.CORPUS.pattern.replace("wav", "flac"),
     describe=describe,
     emotions=ravdess.EMOTIONS,
@@ -57,7 +57,7 @@ CORPUS = Corpus(
     ),
     columns=tuple((name, float) for name in SETTINGS),
     tables=read_settings,
-    quirks=("The voices are synthetic, and each emotion is a table of settings: a network can learn the table.",),
+    quirks=("The voices are synthetic and each emotion is a set of parameters: a network can learn the parameters.",),
     evidence=False,
     home=ROOT / "data" / "demo",
 )

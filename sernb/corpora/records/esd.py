@@ -1,9 +1,9 @@
-"""ESD: ten speakers of English and ten of Mandarin say 350 sentences each in five emotions.
+"""ESD: ten speakers of English and ten of Mandarin, 350 sentences each in five emotions.
 
-A name is speaker and number, as in ``0011/Angry/0011_000351.wav``. The number says emotion and sentence: 1 to 350 are
-neutral, 351 to 700 angry, 701 to 1050 happy, 1051 to 1400 sad, 1401 to 1750 surprised, and the number modulo 350 is
-the sentence. Speakers 0001 to 0010 speak Mandarin, the others English. Some copies part each emotion into the
-folders ``evaluation``, ``test`` and ``train``; files are found there by their names.
+File names have speaker and number, as in ``0011/Angry/0011_000351.wav``. The number encodes emotion and sentence: 1 to
+350 are neutral, 351 to 700 angry, 701 to 1050 happy, 1051 to 1400 sad, 1401 to 1750 surprised, and the number modulo
+350 is the sentence. Speakers 0001 to 0010 speak Mandarin, the others English. Some copies split each emotion into the
+folders ``evaluation``, ``test`` and ``train``; files are found there by name.
 """
 
 import re
@@ -18,7 +18,7 @@ MEN = {4, 5, 6, 8, 10, 11, 12, 13, 14, 20}
 VOICES = range(1, 21)
 FIRST_ENGLISH = 11
 
-# Test speakers: Ma et al. (2024), arXiv:2406.07162; the first two of the next fold validate.
+# Test speakers: Ma et al. (2024), arXiv:2406.07162; validation speakers: the first two of the next fold.
 EMOBOX = ((5, 11, 16, 18), (12, 14, 15, 19), (3, 4, 6, 9), (7, 8, 13, 20), (1, 2, 10, 17))
 
 
@@ -31,19 +31,19 @@ def list_paths() -> Iterator[str]:
 
 
 def describe(match: re.Match) -> Labels:
-    """Return the labels that a file name spells out, and the speaker's sex; the number decides, not the folder."""
+    """Return the labels in a file name and the speaker's gender; the number determines the emotion, not the folder."""
     voice, (place, sentence) = int(match["voice"]), divmod(int(match["number"]) - 1, SENTENCES)
     return {
         "speaker": speaker(voice),
         "gender": "male" if voice in MEN else "female",
         "emotion": tuple(EMOTIONS.values())[place],
-        # The same number is another text in the other language.
+        # A number is a different sentence in the other language.
         "sentence": f"{'en' if voice >= FIRST_ENGLISH else 'zh'}{sentence + 1:03d}",
     }
 
 
 def speaker(voice: int) -> str:
-    """Return the name of a speaker in all tables."""
+    """Return the name of a speaker in the index."""
     return f"esd-{voice:04d}"
 
 
@@ -68,17 +68,17 @@ CORPUS = Corpus(
     speaker_folds=FOLDS,
     emobox_folds=FOLDS,
     paths=list_paths,
-    rates=(16_000,),
+    sampling_rates=(16_000,),
     on_request="sign the licence at https://github.com/HLTSingapore/Emotional-Speech-Data, which says where to send it "
-    "and where the archive is, and unpack it, so that data/raw/esd/0011/Angry/0011_000351.wav is there",
+    "and where the archive is, and unpack it, so that data/raw/esd/0011/Angry/0011_000351.wav exists",
     quirks=(
-        "No checksums are published: the index is made from the copy at hand, a check compares names, counts and "
+        "No checksums are published: the index is built from the local copy; a check compares names, counts and "
         "sampling rates.",
-        "The number of a clip says emotion and sentence; its folder says the emotion again.",
-        "Some copies part each emotion into the folders evaluation, test and train, by sentence: speakers are in all "
-        "three, so that is no split to test unknown speakers with.",
-        "All speakers of a language say the same 350 sentences in all emotions: speaker-independent training has heard "
-        "every test sentence; the protocol sentence-independent keeps sentences apart as well.",
-        "Two languages: pool with care, or narrow it by speakers.",
+        "The number of a clip encodes emotion and sentence; its folder repeats the emotion.",
+        "Some copies split each emotion into the folders evaluation, test and train by sentence: they share all "
+        "speakers, so this split does not test unseen speakers.",
+        "All speakers of a language speak the same 350 sentences in all emotions: speaker-independent training data "
+        "include every test sentence; the protocol sentence-independent separates sentences as well.",
+        "Two languages: pool with care, or filter by speaker.",
     ),
 )

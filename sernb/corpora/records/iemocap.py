@@ -1,16 +1,16 @@
-"""IEMOCAP: five sessions, in each an actress and an actor play scripts and improvise; listeners rated every turn.
+"""IEMOCAP: five sessions of scripted and improvised dialogues by one actress and one actor each; every turn was rated.
 
-No checksums are published, so no index is committed: it is made from the labels and recordings of the user's own copy.
-A label file, ``SessionN/dialog/EmoEvaluation/<dialogue>.txt``, has a block for each turn, fields parted by tabs::
+No checksums are published, so the index is not committed but built from the labels and recordings of the user's copy.
+A label file, ``SessionN/dialog/EmoEvaluation/<dialogue>.txt``, has a block per turn, with fields separated by tabs::
 
     [6.2901 - 8.2357]   Ses01F_impro01_F000   neu   [2.5000, 2.5000, 2.5000]
     C-E2:   Neutral;    ()
     C-F1:   Neutral;    ()
     A-E3:   val 3; act 2; dom  2;   ()
 
-The first line is the official label: the category that most of the raters E chose, or xxx, and the means of valence,
-activation and dominance. F and M among the raters are the actors who rate themselves, which the official label leaves
-out. The letter behind the session is who wore the motion capture markers; the last part of the name is who speaks.
+The first line is the official label: the majority category of the raters E, or xxx, and the means of valence,
+activation and dominance. The raters F and M are the actors rating themselves, which the official label ignores. The
+letter after the session is the actor with the motion capture markers; the last part of the name gives the speaker.
 """
 
 import re
@@ -26,13 +26,13 @@ from sernb.corpora.record import Corpus, Labels, SpeakerFold
 if TYPE_CHECKING:
     import pandas as pd
 
-# The official codes; "" for what is none of our emotions: other, and no agreement.
+# The official codes; "" for other, and for no agreement.
 EMOTIONS = {
     "neu": "neutral", "hap": "happy", "exc": "excited", "sad": "sad", "ang": "angry", "fru": "frustrated",
     "fea": "fearful", "dis": "disgust", "sur": "surprised", "oth": "", "xxx": "",
 }  # fmt: skip
 
-# The words of the raters; any other counts as "other".
+# Category names of the raters; all others count as "other".
 CATEGORIES = {
     "neutral": "neutral", "neutral state": "neutral", "happiness": "happy", "excited": "excited",
     "excitement": "excited", "sadness": "sad", "anger": "angry", "frustration": "frustrated", "fear": "fearful",
@@ -54,7 +54,7 @@ _TURN = re.compile(rf"\[{_NUMBER}-{_NUMBER}\]\s+(Ses\S+)\s+(\w+)\s+\[{_NUMBER},{
 _CATEGORIES = re.compile(r"C-([EFM]\w*):\s*(.*?)\s*(?:\(.*)?")
 _ATTRIBUTES = re.compile(r"A-([EFM]\w*):\s*val\s*([\d.]*)\s*;\s*act\s*([\d.]*)\s*;\s*dom\s*([\d.]*)\s*;?.*")
 
-Attributes = tuple[float | None, float | None, float | None]  # valence, activation, dominance; None: left blank
+Attributes = tuple[float | None, float | None, float | None]  # valence, activation, dominance; None: blank
 
 
 @dataclass(frozen=True)
@@ -66,40 +66,40 @@ class Turn:
     end: float
     code: str  # the official label
     means: tuple[float, float, float]  # official valence, activation, dominance
-    categories: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (rater, words), in the order of the file
+    categories: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (rater, category names), in the order of the file
     attributes: tuple[tuple[str, Attributes], ...] = ()  # (rater, valence, activation, dominance)
 
 
-def turns(path: Path) -> list[Turn]:
+def read_turns(path: Path) -> list[Turn]:
     """Read a label file.
 
     Raises:
-        DataError: if the line of a turn or a rater is not as it should be
+        DataError: if the line of a turn or of a rater is malformed
     """
-    found: list[dict] = []
+    blocks: list[dict] = []
     for number, line in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
         line = line.strip()
         if match := _TURN.fullmatch(line):
             start, end, name, code, *means = match.groups()
             means = tuple(map(float, means))
-            found.append({"name": name, "start": float(start), "end": float(end), "code": code, "means": means})
-            found[-1] |= {"categories": (), "attributes": ()}
-        elif found and (match := _CATEGORIES.fullmatch(line)):
+            blocks.append({"name": name, "start": float(start), "end": float(end), "code": code, "means": means})
+            blocks[-1] |= {"categories": (), "attributes": ()}
+        elif blocks and (match := _CATEGORIES.fullmatch(line)):
             words = tuple(word.strip() for word in match[2].split(";") if word.strip())
-            found[-1]["categories"] += ((match[1], words),)
-        elif found and (match := _ATTRIBUTES.fullmatch(line)):
-            marks = tuple(float(mark) if mark else None for mark in match.groups()[1:])
-            found[-1]["attributes"] += ((match[1], marks),)
-        elif line.startswith(("[", "C-", "A-")):  # all else is the head of the file or the rest of a remark
-            raise DataError(f"{path}, line {number}: {line[:60]!r} is no line of IEMOCAP's labels; get the file again")
-    return [Turn(**turn) for turn in found]
+            blocks[-1]["categories"] += ((match[1], words),)
+        elif blocks and (match := _ATTRIBUTES.fullmatch(line)):
+            ratings = tuple(float(rating) if rating else None for rating in match.groups()[1:])
+            blocks[-1]["attributes"] += ((match[1], ratings),)
+        elif line.startswith(("[", "C-", "A-")):  # other lines are the file header or continued remarks
+            raise DataError(f"{path}, line {number}: {line[:60]!r} is not a label of IEMOCAP; get the file again")
+    return [Turn(**block) for block in blocks]
 
 
-def votes(turn: Turn, *, self_evaluations: bool) -> Counter[str]:
-    """Count how often each emotion was named, in the order in which they were first named.
+def count_votes(turn: Turn, *, self_evaluations: bool) -> Counter[str]:
+    """Count the votes for each emotion, ordered by first vote.
 
     Args:
-        self_evaluations: count the actors' ratings of themselves as well
+        self_evaluations: include the actors' ratings of themselves
     """
     return Counter(
         CATEGORIES.get(word.casefold(), "")
@@ -110,47 +110,47 @@ def votes(turn: Turn, *, self_evaluations: bool) -> Counter[str]:
 
 
 def majority(turn: Turn) -> str:
-    """Return the emotion that the raters, without the actors, named most often; empty in a tie.
+    """Return the emotion with most votes of the raters, without the actors; empty in a tie.
 
-    This is how the official label came about, which the label files give as well.
+    The official label was made in this way; the label files contain it as well.
     """
-    (first, count), *others = [*votes(turn, self_evaluations=False).most_common(2), ("", 0)][:2]
+    (first, count), *others = [*count_votes(turn, self_evaluations=False).most_common(2), ("", 0)][:2]
     return "" if others and others[0][1] == count else first
 
 
 def tally(turn: Turn) -> Labels:
-    """Return the labels of multitask-cnn: all votes count, the actors' own too, and the first of a tie wins.
+    """Return the labels of multitask-cnn: all votes count, including the actors', and ties go to the first vote.
 
-    Valence, arousal and dominance are means over all raters, a blank counting as 1, rounded to 0.1.
+    Valence, arousal and dominance are means over all raters rounded to 0.1, with blanks counted as 1.
     """
-    counted = votes(turn, self_evaluations=True)
-    marks = [[1.0 if mark is None else mark for mark in given] for _, given in turn.attributes]
-    means = [round(sum(column) / len(marks), 1) for column in zip(*marks, strict=True)] or list(turn.means)
+    votes = count_votes(turn, self_evaluations=True)
+    ratings = [[1.0 if rating is None else rating for rating in attributes] for _, attributes in turn.attributes]
+    means = [round(sum(column) / len(ratings), 1) for column in zip(*ratings, strict=True)] or list(turn.means)
     return {
-        "tally": counted.most_common(1)[0][0] if counted else "",
+        "tally": votes.most_common(1)[0][0] if votes else "",
         "tally_valence": means[0],
         "tally_arousal": means[1],
         "tally_dominance": means[2],
     }
 
 
-def clips_of(folder: Path) -> Iterable[Labels]:
-    """Return what the label files of a copy say of each turn; the folders beside them hold single raters' files."""
+def read_clips(folder: Path) -> Iterable[Labels]:
+    """Read the labels of all turns from a copy, without the files of individual raters in the neighbouring folders."""
     for pattern in LABELS_AT:
         for path in sorted(folder.glob(pattern)):
             if is_hidden(path.name):
                 continue
-            for turn in turns(path):
-                yield _clip(path, turn)
+            for turn in read_turns(path):
+                yield _make_labels(path, turn)
 
 
-def _clip(path: Path, turn: Turn) -> Labels:
+def _make_labels(path: Path, turn: Turn) -> Labels:
     relative = f"{path.parents[2].name}/sentences/wav/{path.stem}/{turn.name}.wav"
     match = re.fullmatch(CORPUS.pattern, relative)
     if not match:
-        raise DataError(f"{path}: {turn.name!r} is no turn of this dialogue; get the file again")
+        raise DataError(f"{path}: {turn.name!r} is not a turn of this dialogue; get the file again")
     if turn.code not in EMOTIONS:
-        raise DataError(f"{path}: {turn.name}: {turn.code!r} is no label of IEMOCAP; get the file again")
+        raise DataError(f"{path}: {turn.name}: {turn.code!r} is not a label of IEMOCAP; get the file again")
     valence, arousal, dominance = turn.means
     official = {"label": turn.code, "emotion": EMOTIONS[turn.code]}
     means = {"valence": valence, "arousal": arousal, "dominance": dominance}
@@ -158,7 +158,7 @@ def _clip(path: Path, turn: Turn) -> Labels:
 
 
 def describe(match: re.Match) -> Labels:
-    """Return what a path says: who speaks."""
+    """Return the speaker and gender from a path."""
     return {
         "speaker": speaker(int(match["session"]), match["voice"]),
         "gender": {"F": "female", "M": "male"}[match["voice"]],
@@ -166,21 +166,21 @@ def describe(match: re.Match) -> Labels:
 
 
 def speaker(session: int, voice: str) -> str:
-    """Return the name of a speaker in all tables."""
+    """Return the name of a speaker in the index."""
     return f"iemocap-{session}{voice}"
 
 
-def doubts(index: "pd.DataFrame") -> Iterator[str]:
-    """Say where the counts of a copy are not the published ones."""
+def find_deviations(index: "pd.DataFrame") -> Iterator[str]:
+    """Yield a message for each count of a copy that differs from the published one."""
     if len(index) != sum(PUBLISHED_TURNS.values()):
-        yield f"has {len(index)} turns, published are {sum(PUBLISHED_TURNS.values())}; complete the copy"
+        yield f"has {len(index)} turns instead of {sum(PUBLISHED_TURNS.values())}; complete the copy"
     for code, published in PUBLISHED_TURNS.items():
         if (count := int((index.label == code).sum())) != published:
-            yield f"has {count} turns labelled {code}, published are {published}; complete the copy"
+            yield f"has {count} turns labelled {code} instead of {published}; complete the copy"
     four = index[index.label.isin(FOUR)]
     for session, published in PUBLISHED_FOUR.items():
         if (count := int(four.path.str.startswith(f"Session{session}/").sum())) != published:
-            yield f"has {count} turns of the four usual classes in session {session}, published are {published}"
+            yield f"has {count} turns of the four usual classes in session {session} instead of {published}"
 
 
 def _pair(session: int) -> tuple[str, ...]:
@@ -211,10 +211,10 @@ CORPUS = Corpus(
     clips=10039,
     speakers=10,
     speaker_folds=FOLDS,
-    emobox_folds=FOLDS,  # the same speakers are tested together
+    emobox_folds=FOLDS,  # with the same test speakers
     unused=(
-        (r"Session[1-5]/dialog/.*", "whole dialogues; their turns are"),
-        (r"Session[1-5]/sentences/.*", "turns without a label"),
+        (r"Session[1-5]/dialog/.*", "a complete dialogue; its turns are used"),
+        (r"Session[1-5]/sentences/.*", "a turn without a label"),
     ),
     columns=(
         ("label", str),
@@ -223,17 +223,18 @@ CORPUS = Corpus(
         ("tally_arousal", float),
         ("tally_dominance", float),
     ),
-    labels_at=LABELS_AT,
-    clips_of=clips_of,
-    doubts=doubts,
-    on_request="ask for it at https://sail.usc.edu/iemocap/ and unpack it, so that "
-    "data/raw/iemocap/Session1/dialog/EmoEvaluation and …/Session1/sentences/wav are there",
+    label_files=LABELS_AT,
+    read_clips=read_clips,
+    find_deviations=find_deviations,
+    on_request="request it at https://sail.usc.edu/iemocap/ and unpack it, so that "
+    "data/raw/iemocap/Session1/dialog/EmoEvaluation and …/Session1/sentences/wav exist",
     quirks=(
         "No checksums are published: a check compares labels, recordings and counts with each other.",
-        "2507 turns have no majority among the raters (xxx) and 3 are other (oth): they have no emotion here.",
-        "The letter behind the session, as in Ses05M_script02_1_M030, is who wore the markers; the last letter speaks.",
-        "Folders beside the label files hold files of single raters, of the same names: they are not read.",
-        "The official label leaves the actors' ratings of themselves out; `tally` is the label with them in.",
+        "2507 turns have no majority among the raters (xxx) and 3 are other (oth): they have no emotion label here.",
+        "The letter after the session, as in Ses05M_script02_1_M030, is the actor with the markers; the last letter is "
+        "the speaker.",
+        "Folders beside the label files have files of individual raters with the same names: they are not read.",
+        "The official label excludes the actors' ratings of themselves; `tally` includes them.",
         "Turns last from half a second to more than half a minute.",
     ),
 )

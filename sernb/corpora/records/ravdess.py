@@ -1,7 +1,8 @@
-"""RAVDESS, the speech part: 24 Canadian actors say two sentences in eight emotions, most at two intensities.
+"""RAVDESS, speech part: 24 actors from Canada, two sentences in eight emotions, most of them at two intensities.
 
-A name is seven numbers, as in ``Actor_12/03-01-06-01-02-01-12.wav``: modality (03, sound alone), channel (01, speech),
-emotion, intensity, sentence, take, actor. Odd actors are men, even ones women. Neutral has no strong intensity.
+File names have seven numbers, as in ``Actor_12/03-01-06-01-02-01-12.wav``: modality (03, audio only), channel (01,
+speech), emotion, intensity, sentence, repetition, actor. Odd actors are male, even ones female. Neutral has no strong
+intensity.
 """
 
 import re
@@ -13,7 +14,7 @@ EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "s
 
 
 def describe(match: re.Match) -> Labels:
-    """Return the labels that a file name spells out."""
+    """Return the labels in a file name."""
     actor = int(match["actor"])
     return {
         "speaker": speaker(actor),
@@ -26,7 +27,7 @@ def describe(match: re.Match) -> Labels:
 
 
 def speaker(actor: int) -> str:
-    """Return the name of an actor in all tables."""
+    """Return the speaker name of an actor."""
     return f"ravdess-{actor:02d}"
 
 
@@ -41,7 +42,7 @@ CORPUS = Corpus(
     name="ravdess",
     title="RAVDESS",
     about="Ryerson Audio-Visual Database of Emotional Speech and Song: 24 professional actors, two sentences, "
-    "eight emotions, studio sound at 48 kHz. The speech part is used.",
+    "eight emotions, studio recordings at 48 kHz. The speech part is used.",
     citation="Livingstone SR, Russo FA (2018). The Ryerson Audio-Visual Database of Emotional Speech and Song "
     "(RAVDESS). PLoS ONE 13(5): e0196391. doi:10.1371/journal.pone.0196391",
     licence="CC BY-NC-SA 4.0",
@@ -61,10 +62,10 @@ CORPUS = Corpus(
         _fold({8, 17, 21, 23, 24}, {1, 14}),
         _fold({1, 4, 9, 22}, {2, 5}),
     ),
-    # Test actors: Ma et al. (2024), arXiv:2406.07162; the first two of the next fold validate.
+    # Test actors: Ma et al. (2024), arXiv:2406.07162; validation actors: the first two of the next fold.
     emobox_folds=fold_groups([tuple(map(speaker, sorted(test))) for test in EMOBOX], lambda group: group[:2]),
-    heard=True,  # and none found alike but the one pair of equal bytes
-    unused=((r"(.*/)?Actor_\d\d/03-02-[\d-]+\.wav", "songs; only the speech part of RAVDESS is"),),
+    near_duplicates_known=True,  # only the one byte-identical pair
+    unused=((r"(.*/)?Actor_\d\d/03-02-[\d-]+\.wav", "a song; only the speech part of RAVDESS is used"),),
     archive=Archive(
         "Audio_Speech_Actors_01-24.zip",
         "https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip?download=1",
@@ -72,10 +73,10 @@ CORPUS = Corpus(
         "md5:bc696df654c87fed845eb13823edef8a",
     ),
     quirks=(
-        "Five files are stereo, left and right alike; all others are mono.",
-        "Actor 7's two takes of one happy clip are the same file: a split of clips can leak it.",
-        "Each file carries about 50 kB of metadata before or after its sound; headers are not 44 bytes long.",
-        "Much of it is very quiet (the quietest clip has an RMS of 0.00065): no threshold on level may drop clips.",
-        "Every sentence was said twice: a random split puts one take into training, the other into the test.",
+        "Five files are stereo with identical channels; all others are mono.",
+        "The two repetitions of one happy clip by actor 7 are the same file: a split by clips can leak it.",
+        "Each file has about 50 kB of metadata before or after the samples; headers are not 44 bytes long.",
+        "Many clips are very quiet (the quietest has an RMS of 0.00065): do not drop clips by a level threshold.",
+        "Every sentence was recorded twice: a random split can put one repetition into training and one into the test.",
     ),
 )

@@ -1,8 +1,8 @@
-"""SUBESCO: ten women and ten men say ten Bangla sentences in seven emotions, each five times.
+"""SUBESCO: ten women and ten men, ten Bangla sentences in seven emotions with five repetitions.
 
-A name is sex, number and name of the speaker, sentence, emotion, take, as in ``F_10_FAHMEE_S_6_FEAR_5.wav``. A number
-belongs to a woman and to a man: F_10 and M_10 are two people. Names follow a rule without exception, so every published
-path is known; checksums of single files are not published.
+File names have gender, number and name of the speaker, sentence, emotion and repetition, as in
+``F_10_FAHMEE_S_6_FEAR_5.wav``. Women and men are numbered separately: F_10 and M_10 are two people. Names follow a
+rule, so all published paths are known; checksums of single files are not published.
 """
 
 import re
@@ -18,9 +18,9 @@ VOICES = {
     "F": ("OISHI", "MONIKA", "SMITA", "SWARNALI", "MOUNI", "SIMI", "TITHI", "JOYEETA", "CHAITY", "FAHMEE"),
     "M": ("BASHIR", "NIPUN", "ILIAS", "BIBHAS", "DURANTO", "SHUKANTO", "SIBLY", "PRASUN", "SHUMANTA", "EVAN"),
 }
-MISSPELT = "F_02_MONIKA_S_2_SURPRISE_3"  # in the archive its name goes on with a bracket
+MISSPELT = "F_02_MONIKA_S_2_SURPRISE_3"  # in the archive, a bracket follows this name
 
-# Test speakers: Ma et al. (2024), arXiv:2406.07162; the first woman and man of the next fold validate.
+# Test speakers: Ma et al. (2024), arXiv:2406.07162; validation speakers: the first woman and man of the next fold.
 EMOBOX = ("F03 M03 M08 M09", "F01 F04 F10 M07", "F06 F08 M05 M06", "F05 F07 F09 M04", "F02 M01 M02 M10")
 
 
@@ -36,7 +36,7 @@ def list_paths() -> Iterator[str]:
 
 
 def describe(match: re.Match) -> Labels:
-    """Return the labels that a file name spells out."""
+    """Return the labels in a file name."""
     return {
         "clip": match["stem"],
         "speaker": speaker(match["sex"] + match["number"]),
@@ -48,7 +48,7 @@ def describe(match: re.Match) -> Labels:
 
 
 def speaker(voice: str) -> str:
-    """Return the name of a speaker in all tables."""
+    """Return the name of a speaker in the index."""
     return f"subesco-{voice}"
 
 
@@ -62,7 +62,7 @@ CORPUS = Corpus(
     name="subesco",
     title="SUBESCO",
     about="SUST Bangla Emotional Speech Corpus: twenty professional actors, half of them women, ten sentences, seven "
-    "emotions, five takes of each.",
+    "emotions, five repetitions of each.",
     citation="Sultana S, Rahman MS, Selim MR, Iqbal MZ (2021). SUST Bangla Emotional Speech Corpus (SUBESCO): An "
     "audio-only emotional speech corpus for Bangla. PLoS ONE 16(4): e0250173. doi:10.1371/journal.pone.0250173",
     licence="CC BY 4.0",
@@ -79,8 +79,8 @@ CORPUS = Corpus(
     emobox_folds=FOLDS,
     spellings=((r"\]\.wav$", ".wav"),),
     paths=list_paths,
-    rates=(44_100, 48_000),
-    # Size and md5 as a public preparation script holds them that refuses any other file; the page was not seen.
+    sampling_rates=(44_100, 48_000),
+    # Size and md5 are from a public preparation script that verifies them, not from the publishers' page.
     archive=Archive(
         "SUBESCO.zip",
         "https://zenodo.org/records/4526477/files/SUBESCO.zip?download=1",
@@ -88,11 +88,11 @@ CORPUS = Corpus(
         "md5:13d702cf944bf54d70d66bffc036ed7a",
     ),
     quirks=(
-        "No checksums of single files are published: the index is made from the copy at hand, a check compares names, "
+        "No checksums of single files are published: the index is built from the local copy; a check compares names, "
         "counts and sampling rates.",
-        "A number belongs to a woman and a man: a loader that reads the number alone merges F_10 and M_10.",
+        "Women and men share numbers: a loader that reads the number alone merges F_10 and M_10.",
         f"One name in the archive ends in a bracket, {MISSPELT}].wav; copies often lack it.",
-        "Recordings have 44,100 or 48,000 samples a second; four speakers have both.",
-        "Every sentence was said five times in every emotion: a random split puts takes of one into both parts.",
+        "Recordings are at 44.1 or 48 kHz; four speakers have both.",
+        "Every sentence was recorded five times in every emotion: a random split puts repetitions into both parts.",
     ),
 )

@@ -1,7 +1,7 @@
-"""TESS: two women, one of 26 and one of 64 years, say 200 words in seven emotions, after "Say the word …".
+"""TESS: two women aged 26 and 64, 200 words in seven emotions in the carrier phrase "Say the word …".
 
-A name is speaker, word, emotion, as in ``OAF_angry/OAF_back_angry.wav``; ``ps`` is pleasant surprise. Folders are named
-without a rule (OAF_Fear, YAF_fear; OAF_Pleasant_surprise, YAF_pleasant_surprised): only the file name is read.
+File names have speaker, word and emotion, as in ``OAF_angry/OAF_back_angry.wav``; ``ps`` is pleasant surprise. Folder
+names are inconsistent (OAF_Fear, YAF_fear; OAF_Pleasant_surprise, YAF_pleasant_surprised), so only file names are read.
 """
 
 import re
@@ -16,7 +16,7 @@ AGES = {"YAF": 26, "OAF": 64}
 
 
 def describe(match: re.Match) -> Labels:
-    """Return the labels that a file name spells out."""
+    """Return the labels in a file name."""
     voice = "OAF" if match["voice"] == "OA" else match["voice"]
     return {
         "speaker": speaker(voice),
@@ -28,15 +28,15 @@ def describe(match: re.Match) -> Labels:
 
 
 def speaker(voice: str) -> str:
-    """Return the name of a speaker in all tables."""
+    """Return the name of a speaker in the index."""
     return f"tess-{voice}"
 
 
 CORPUS = Corpus(
     name="tess",
     title="TESS",
-    about="Toronto emotional speech set: a younger and an older woman, 200 words, seven emotions. With two voices, "
-    "speakers apart means trained on one woman and tested on the other.",
+    about="Toronto emotional speech set: a younger and an older woman, 200 words, seven emotions. With two speakers, "
+    "speaker-independent means trained on one woman and tested on the other.",
     citation="Pichora-Fuller MK, Dupuis K (2020). Toronto emotional speech set (TESS). Borealis. "
     "doi:10.5683/SP2/E8H2MF",
     licence="CC BY-NC-ND 4.0",
@@ -54,16 +54,16 @@ CORPUS = Corpus(
         (r"YAF_pleasant_surprised/", "YAF_pleasant_surprise/"),
         (r"OAF_neutral/OA_bite_neutral", "OAF_neutral/OAF_bite_neutral"),
     ),
-    # Packed by the server on request: no size or checksum of it can be published.
+    # The server builds the archive on request, so it has no published size or checksum.
     archive=Archive(
         "tess.zip", "https://borealisdata.ca/api/access/dataset/:persistentId/?persistentId=doi:10.5683/SP2/E8H2MF"
     ),
-    sound=Pcm(24_414, beside=((r"OAF_.*", 56),)),  # the older woman's files end in 12 bytes of metadata
+    sound=Pcm(24_414, headers=((r"OAF_.*", 56),)),  # the older woman's files end in 12 bytes of metadata
     quirks=(
-        "Two speakers, both women: no third voice is left to choose epoch or settings with.",
-        "One recording is called OA_bite_neutral instead of OAF_bite_neutral: OA is no third speaker.",
-        "YAF_germ_angry.wav and YAF_neat_fear.wav are AIFF files under a name that ends in wav.",
-        "OAF_food_fear.wav has 96,000 samples a second, all others 24,414.",
-        "All words are the same in all emotions and of both women: a random split shares speakers and words.",
+        "Two speakers, both women: there is no third speaker for validation.",
+        "One recording is named OA_bite_neutral instead of OAF_bite_neutral: OA is not a third speaker.",
+        "YAF_germ_angry.wav and YAF_neat_fear.wav are AIFF files despite their names.",
+        "The sampling rate of OAF_food_fear.wav is 96,000 Hz, that of all others 24,414 Hz.",
+        "Both women speak the same words in all emotions: a random split shares speakers and words.",
     ),
 )
