@@ -9,9 +9,8 @@ from sernb.systems.sernet import SYSTEM
 
 def random_encoder(rng: np.random.Generator, *, width: int = 64, blocks: int = 2) -> Whisper:
     """Return an encoder of the right shapes that nobody trained."""
-    weights = {
-        name: rng.normal(0, 0.05, shape).astype(np.float32) for name, shape in variable_shapes(width, blocks).items()
-    }
+    shapes = variable_shapes(width, blocks)
+    weights = {name: rng.normal(0, 0.05, shape).astype(np.float32) for name, shape in shapes.items()}
     return Whisper(weights)
 
 

@@ -49,7 +49,7 @@ def main() -> None:
     """Train the bundled models, or compare them with retrained ones."""
     parser = argparse.ArgumentParser(prog="python -m tools.bundled_models", description=__doc__.partition(":")[0])
     parser.add_argument("--corpus", default="ravdess", metavar="C", help="training corpus")
-    parser.add_argument("--foreign", default="tess:available", metavar="C", help="additional test corpus")
+    parser.add_argument("--foreign", default="tess:available", metavar="C", help="corpus for evaluation only")
     parser.add_argument("--only", choices=[folder.name for folder in MODELS], help="one of the two models")
     parser.add_argument("--check", action="store_true", help="change nothing: compare the models with retrained ones")
     options = parser.parse_args()

@@ -84,7 +84,7 @@ def _read_json_table(table: Path) -> CsvTable:
 
 def _read_json_lines(file: Path) -> list[tuple[int, dict]]:
     rows = []
-    for line, text in enumerate(_read_text(file).split("\n"), start=1):  # U+2028 and others may be inside strings
+    for line, text in enumerate(_read_text(file).split("\n"), start=1):  # other line separators may be part of cells
         if not text.strip():
             continue
         try:

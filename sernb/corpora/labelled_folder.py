@@ -198,7 +198,7 @@ def _parse_number(cell: str) -> float | None:
 
 
 def _can_be_named(path: str) -> bool:
-    """Return whether a file can have this path: no null byte, no lone surrogate, no part of more than 255 bytes."""
+    """Return whether a file can have this path: no NUL, valid Unicode, no part longer than 255 bytes."""
     try:
         return "\0" not in path and max(map(len, os.fsencode(path).split(b"/"))) <= 255
     except UnicodeEncodeError:

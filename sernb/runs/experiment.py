@@ -130,7 +130,7 @@ class Experiment:
     @cached_property
     def members(self) -> tuple["Experiment", ...]:
         """The same experiment with each member of an ensemble; empty for other systems."""
-        given = self.training_views != self.system.training_views  # for all members; else each has its own
+        given = self.training_views != self.system.training_views  # then for all members; else each has its own
         return tuple(
             replace(
                 self,

@@ -219,9 +219,9 @@ def run_many(
         run_parallel = partial(run_on_cluster, address=cluster) if cluster else partial(run_on_cores, jobs=jobs)
         if cluster:  # features that its workers cannot compute are computed here
             list(run_parallel(partial(_try_to_prepare, data=data), _list_features(unfinished)))
-        else:  # a missing encoder is reported before anything is computed
-            every = [each for whole in unfinished for each in whole.members or (whole,)]
-            for name in {getattr(each.settings, "encoder", "") for each in every} - {""}:
+        else:  # report a missing encoder before computing anything
+            members = [each for whole in unfinished for each in whole.members or (whole,)]
+            for name in {getattr(each.settings, "encoder", "") for each in members} - {""}:
                 load_encoder(name)
         prepare_for(unfinished, data=data, progress=progress)
         # Longest first, so that no single long run remains at the end.

@@ -38,7 +38,7 @@ TABLES = {  # own recordings: labels.csv of a folder → what is said of it
     "missing": (HEAD + "a.wav,A,sad\n", "a.wav: is missing; put it there or remove it from the labels"),
     "in two places": (HEAD + "twice.wav,A,sad\n", "its name is 2 times elsewhere"),
     "no sound": (HEAD + "no.wav,A,sad\n", "record or export it again"),
-    "infinite age": ("path,speaker,emotion,age\na.wav,A,sad,inf\n", "age 'inf' is no number"),
+    "infinite age": ("path,speaker,emotion,age\na.wav,A,sad,inf\n", "age 'inf' is not a number"),
     "two genders": ("path,speaker,emotion,gender\na.wav,A,sad,f\nb.wav,A,sad,m\n", "has two genders"),
 }
 SPLITS = {  # splits for `sernb audit`
@@ -73,7 +73,7 @@ PROBLEMS = {  # exit code 1: arguments, with {bad} for the folder of bad things 
     "run 00_start_here -p nosuch 1": "has no parameter nosuch",
     "run 40_test -p seed -1": "parameter seed needs a whole number from 0 to 4294967295, not '-1'",
     "run 40_test -p seed 4294967296": "parameter seed needs a whole number from 0",
-    "run 40_test -p corpus +": "names no corpus before or after a +",
+    "run 40_test -p corpus +": "a corpus is missing before or after a +",
     "run 90_try_your_voice -p coverage nan": "parameter coverage needs a number that is finite",
     "run 40_test -p corpus {bad}/void": "has no labels.csv",
     "report --corpus nosuch": "no corpus is named 'nosuch'",
@@ -366,7 +366,7 @@ def test_timelines_are_written_over_timelines_alone(option, suffix, tmp_path, ca
     transcript = tmp_path / f"a.{suffix}"
     transcript.write_text("what is said: kids are talking by the door\n")
     assert main(["predict", str(tmp_path / "a.wav"), option, str(tmp_path)]) == 1
-    assert "name another folder" in capsys.readouterr().err
+    assert "choose another folder" in capsys.readouterr().err
     assert transcript.read_text().startswith("what is said")
     transcript.unlink()
     assert [main(["predict", str(tmp_path / "a.wav"), option, str(tmp_path)]) for _ in range(2)] == [0, 0]
@@ -375,7 +375,7 @@ def test_timelines_are_written_over_timelines_alone(option, suffix, tmp_path, ca
 def test_an_empty_corpus_of_a_notebook_is_one_line(capsys):
     assert main(["run", "40_test", "-p", "corpus", ""]) == 1
     (line,) = lines(capsys.readouterr().err)
-    assert "names no corpus" in line
+    assert "a corpus is missing" in line
 
 
 def test_a_name_breaks_no_line_and_colours_no_terminal(tmp_path, capsys):

@@ -367,7 +367,7 @@ def test_an_encoder_is_fetched_whole_and_once(hub, capsys):
     assert hub.ranges == ["", "bytes=100-"]
     assert sorted(each.name for each in path.parent.iterdir()) == ["model.bin"]
     assert main(command) == 0
-    assert "is there" in capsys.readouterr().out
+    assert "is already in" in capsys.readouterr().out
     assert len(hub.asked) == 2
 
 

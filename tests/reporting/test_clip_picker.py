@@ -31,7 +31,7 @@ def test_the_menus_lead_to_a_clip_and_show_it(shown):
     clip.value = wanted["clip"]
     player, waveform, spectrogram = shown[-3:]
     assert wanted["clip"] in player["text/html"]
-    assert "Highest amplitudes" in waveform["text/plain"]
+    assert "Peak amplitudes" in waveform["text/plain"]
     assert "image/png" in spectrogram
 
 

@@ -288,7 +288,7 @@ def test_speakers_with_one_clip_are_not_enrolled(odd):
     assert (len(found), found.left_out) == (0, found.left_out)
     assert "8 of 8 speakers have one clip only" in found.left_out[0]
     found = speaker_adaptation.plan_folds("statistics-svm", odd("one emotion a speaker"), profile="full")
-    assert (len(found), "in fold 1, 2, 3 the clips" in found.left_out[0]) == (0, True)
+    assert (len(found), "in fold 1, 2, 3 the training clips" in found.left_out[0]) == (0, True)
     assert len(speaker_adaptation.plan_folds("statistics-svm", odd(rows(4, TWO, 2)), profile="quick")) == 2
 
 

@@ -61,12 +61,12 @@ def test_a_user_without_a_home_gets_one_in_the_work_folder(theirs):
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (MemoryError(), "memory ran out: close other programs"),
+        (MemoryError(), "out of memory: close other programs"),
         (OSError(12, "Cannot allocate memory"), "Cannot allocate memory; close other programs"),
-        (OSError(28, "No space left on device"), "No space left on device in /full; free space"),
+        (OSError(28, "No space left on device"), "No space left on device in /full; free disk space"),
         (
             FileNotFoundError(2, "No usable temporary directory found in ['/full']"),
-            "in /full; free space, or name another",
+            "in /full; free disk space, or name another",
         ),
     ],
 )

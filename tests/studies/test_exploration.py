@@ -155,7 +155,7 @@ def test_speakers_with_the_same_clips_share_a_line(clips):
     ]
     others = "calm, happy, sad, angry, fearful, disgust, surprised 4"
     assert table["clips per emotion"].tolist() == [f"neutral 2; {others}"] * 2
-    assert [who.split() for who in table.who] == [["01", "…", "07"], ["02", "…", "08"]]
+    assert [names.split() for names in table.names] == [["01", "…", "07"], ["02", "…", "08"]]
     minutes = clips.groupby("gender").seconds.sum() / 60
     assert table.minutes.tolist() == [f"{minutes['male']:.1f}", f"{minutes['female']:.1f}"]
     without_one = exploration.speakers_table(clips.drop(index=0))
