@@ -235,7 +235,7 @@ def test_findings_are_a_table_as_well(demo_copy):
 
 @pytest.mark.slow
 def test_all_is_said_of_ravdess_that_is_odd_in_it(recordings):
-    findings = check(dataclasses.replace(RAVDESS, heard=False), recordings / "ravdess")
+    findings = check(dataclasses.replace(RAVDESS, near_duplicates_known=False), recordings / "ravdess")
     assert findings == check(RAVDESS, recordings / "ravdess"), "what its record says was heard"
     assert {(finding.level, finding.kind) for finding in findings} == {("note", "stereo"), ("note", "duplicate")}
     stereo = {finding.path for finding in findings if finding.kind == "stereo"}

@@ -34,7 +34,7 @@ def settings(rng, monkeypatch):
     """Settings of a small network on an encoder of two blocks that nobody trained."""
     encoder = random_encoder(rng)
     monkeypatch.setitem(ENCODERS, "small", Record("small", "", "", "", None, "0" * 64, 2, 64))
-    monkeypatch.setattr(loading, "_whisper", lambda name, padded: encoder)
+    monkeypatch.setattr(loading, "_load_whisper", lambda name, padded: encoder)
     return finetuned.Settings(
         encoder="small", projected=16, attention=8, heads=2, epochs=3, batch=8, averaged=2, learning_rate=5e-3
     )
