@@ -39,7 +39,7 @@ def _value(rows: pd.DataFrame, system: str, protocol: str) -> float:
 
 
 def corpora_table(data: str = "") -> pd.DataFrame:
-    """Return size, licence, available clips and download command of each corpus."""
+    """Return size, licence and available clips of each corpus, and how to get it."""
     available = {name: find_available(name, data).pool for name in CORPORA}
     rows = [
         {
@@ -48,8 +48,8 @@ def corpora_table(data: str = "") -> pd.DataFrame:
             "Speakers": each.speakers,
             "Emotions": len(each.emotions),
             "Licence": each.licence,
-            "Available clips": available[each.name].clips if available[each.name] else "none",
-            "How to get it": f"sernb fetch {each.name}" if each.evidence else "included",
+            "Available": available[each.name].clips if available[each.name] else "none",
+            "Get it with": "sernb fetch" if each.evidence else "included",
         }
         for each in map(get_corpus, CORPORA)
     ]
