@@ -59,8 +59,8 @@ def measure(system: str, corpus: str) -> dict[str, object]:
 def main() -> int:
     """Measure systems; return 1 if one exceeds the limit."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__.split("\n")[0])
-    networks = [name for name in SYSTEMS if get_system(name).is_network]
-    parser.add_argument("--systems", default=",".join(networks), help="default: every network")
+    networks = [name for name in SYSTEMS if get_system(name).is_network and not get_system(name).encoders]
+    parser.add_argument("--systems", default=",".join(networks), help="default: networks without encoder")
     parser.add_argument("--corpus", default="ravdess")
     options = parser.parse_args()
     rows = []

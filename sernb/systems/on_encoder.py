@@ -22,7 +22,7 @@ def with_encoder(system: System, encoder: str) -> System:
         features = dataclasses.replace(system.features, encoder=encoder, weights="")
         changes = {"features": features, "seat": system.place}
     elif reading := [each for each in system.members if each.encoders]:
-        if len(reading) > 1:
+        if len({each.encoders for each in reading}) > 1:
             raise DataError(f"{system.name}: joins several encoders; name a system that reads one")
         members = tuple(with_encoder(each, encoder) if each in reading else each for each in system.members)
         if members == system.members:

@@ -1,5 +1,6 @@
 """Systems by name."""
 
+import difflib
 import importlib
 
 from sernb.config import DataError
@@ -86,4 +87,9 @@ def get_system(name: str) -> System:
             for system in [each for record in records for each in (record, *record.variants)]:
                 if system.name == name:
                     return system
-    raise DataError(f"no system is named {name!r}; known: {', '.join(SYSTEMS)}; of numbers: {', '.join(REGRESSORS)}")
+    like = difflib.get_close_matches(name, [*SYSTEMS, *REGRESSORS], 1)
+    meant = f"; did you mean {like[0]}?" if like else ""
+    raise DataError(
+        f"no system is named {name!r}{meant}; known: {', '.join(SYSTEMS)}, and variants of them; of numbers: "
+        f"{', '.join(REGRESSORS)}"
+    )

@@ -119,6 +119,10 @@ def test_an_epoch_has_each_clip_as_recorded_or_as_a_copy(rng):
     np.testing.assert_allclose(shares, [0.5, 0.25, 0.25], atol=0.05)
     assert len(left_out) == 45, "another rest each time"
     assert sorted(finetuned.arranged(settings, [lengths[0][:3], lengths[3][:0]], rng)) == [0, 1, 2]
+    leaky = [*lengths[:2], lengths[2][:4], lengths[3][:4]]  # copies of four test clips are in training
+    order = finetuned.arranged(settings, leaky, rng)
+    assert len(order) == 48
+    assert {*range(80, 88)} <= set(order)
 
 
 def test_what_a_corpus_does_not_say_is_not_learned(rng):
@@ -150,9 +154,10 @@ def test_each_layer_has_numpys_numbers_whatever_stands_beside_a_clip(settings, m
 def test_it_predicts_the_same_alone_in_a_batch_and_without_keras(settings, mels, rng):
     from sernb.systems.learning.training import keras, predictions
 
+    keras.utils.set_random_seed(1)
     model = network_with_weights(settings)
     for layer in ("mixture", "emotion", "level", "pooled_norm"):
-        model.get_layer(layer).set_weights([rng.normal(0, 1, each.shape) for each in model.get_layer(layer).weights])
+        model.get_layer(layer).set_weights([rng.normal(0, 0.3, each.shape) for each in model.get_layer(layer).weights])
     ask = partial(predictions, model, together=finetuned.together)
     alone = np.concatenate([ask([mel])["emotion"] for mel in mels])
     np.testing.assert_allclose(ask(mels)["emotion"], alone, atol=1e-5)
@@ -312,5 +317,6 @@ def test_members_of_a_product_have_copies_of_their_own():
     assert whole.members[-1].folder == alone.folder, "it is trained once for both"
     (noisy,) = plan(["finetuned-product"], "demo", ["speaker-independent"], folds=[0], training_views=[Noise()])
     assert {each.training_views for each in noisy.members} == {(Noise(),)}
+    assert get_system("finetuned-product@whisper-base").encoders == ("whisper-base",)
     with pytest.raises(DataError, match="joins several encoders"):
-        get_system("finetuned-product@whisper-base")
+        get_system("embedding-pair-functionals@whisper-base")

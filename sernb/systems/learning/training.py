@@ -20,7 +20,7 @@ from sernb.evaluation import war
 from sernb.runtime.allocator import keep_freed_memory
 from sernb.runtime.environment import fixed_keras
 from sernb.runtime.files import atomic
-from sernb.runtime.garbage_collection import no_collection, skip_last_collection
+from sernb.runtime.garbage_collection import no_collection
 from sernb.systems.base import Fitted, Task
 
 PREDICTION_BATCH = 256
@@ -48,7 +48,6 @@ def _quiet() -> Iterator[None]:
 
 keep_freed_memory()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
-skip_last_collection()
 with no_collection(), fixed_keras(), _quiet():
     import keras
 
