@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
         return done.exit_code
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "sernb"
-        message = " ".join(error.format_message().split()).rstrip(".")
+        message = in_one_line(" ".join(error.format_message().split())).rstrip(".")
         usage = f"{error.ctx.get_usage()}\n" if error.ctx else ""
         print(f"{usage}{path}: error: {message}; see `{path} --help`", file=sys.stderr)
         return USAGE

@@ -29,7 +29,11 @@ model_option = option("--model", type=as_absolute, default="", metavar="DIR", he
     metavar="SHARE",
     help="Coverage of the prediction sets: 0.8, 0.9 or 0.95.",
 )
-@option("--speaker-clips", metavar="DIR", help="Unlabelled recordings of the same speaker, to adapt to.")
+@option(
+    "--speaker-clips",
+    metavar="DIR",
+    help="Unlabelled recordings of the same speaker, in several emotions, to adapt to.",
+)
 @option("--classes", type=as_names, metavar="A,B", help="Restrict the classes; without prediction sets.")
 @json_option
 @option("--csv", type=as_table, metavar="FILE", help="Write one row per recording, or window, to FILE.")

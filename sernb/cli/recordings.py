@@ -86,7 +86,8 @@ def check(corpus, data, as_json) -> int | None:
         for line in format_findings(findings, record.clips):
             print(line)
         notes = len(findings) - problems
-        print(f"{record.name}: {record.clips} published clips, problems: {problems}, notes: {notes}")
+        clips = f"{record.clips} {'published ' * (not record.own)}clips"
+        print(f"{record.name}: {clips}, problems: {problems}, notes: {notes}")
     return PROBLEMS if problems else None
 
 

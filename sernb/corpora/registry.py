@@ -1,5 +1,6 @@
 """Find corpora by name."""
 
+import difflib
 import importlib
 import os
 from pathlib import Path
@@ -36,4 +37,9 @@ def get_corpus(name: str) -> Corpus:
         if (corpus := corpus_from_table(table)).name == name:
             return corpus
         raise DataError(f"{name}: the labels in {table.parent} have changed; name that folder instead")
-    raise DataError(f"no corpus is named {name!r}; known: {', '.join(CORPORA)}, or a folder with a {LABELS}")
+    like = difflib.get_close_matches(name, CORPORA, 1)
+    meant = f"; did you mean {like[0]}?" if like else ""
+    raise DataError(
+        f"no corpus is named {name!r}, and there is no such folder{meant}; known: {', '.join(CORPORA)}, or a folder "
+        f"with a {LABELS}"
+    )

@@ -73,4 +73,4 @@ def hint() -> str:
     """Return advice if no encoder is on disk, otherwise an empty text."""
     if any(record.path.is_file() for record in ENCODERS.values()):
         return ""
-    return "no pretrained encoder is on disk: `sernb fetch whisper-tiny.en` (76 MB) adds the systems named embedding-…"
+    return "no pretrained encoder is on disk: `sernb fetch whisper-tiny.en` (76 MB) adds embedding-ridge and others"

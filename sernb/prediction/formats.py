@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import count, pairwise
 from pathlib import Path
 
@@ -15,9 +15,10 @@ import numpy as np
 from sernb.audio.recordings import printable
 from sernb.config import DataError, in_one_line
 from sernb.prediction.domain_check import VERDICTS
-from sernb.prediction.predict import COVERAGE, NOT_SURE, Prediction, Window, is_reliable
+from sernb.prediction.predict import COVERAGE, NO_SPEECH, NOT_SURE, Prediction, Window, is_reliable
 
 TIER = "emotion"
+LARGEST_TIMELINE = 2**24  # bytes
 UNRELIABLE = "unreliable"
 NUMBERS = {"seconds", "start", "end", "confidence", "speaker_clips"}  # numeric columns besides the class probabilities
 
@@ -352,7 +353,7 @@ def write_timelines(predictions: Sequence[Prediction], folder: Path, form: str) 
     for prediction in predictions:
         names = (f"{prediction.path.stem}{f'-{number}' * (number > 1)}.{form}" for number in count(1))
         path = next(folder / name for name in names if folder / name not in written)
-        if path.is_file() and not _is_timeline(path):
+        if path.is_file() and not _is_timeline(path, {*prediction.classes, NOT_SURE, NO_SPEECH}):
             raise DataError(f"{path}: exists and is not a timeline of sernb; choose another folder")
         with atomic(path) as unfinished:
             unfinished.write_text(as_textgrid(prediction) if form == "TextGrid" else as_labels(prediction), "utf-8")
@@ -360,8 +361,13 @@ def write_timelines(predictions: Sequence[Prediction], folder: Path, form: str) 
     return written
 
 
-def _is_timeline(path: Path) -> bool:
-    """Return whether a file begins as those of :func:`as_textgrid` and :func:`as_labels` do."""
+def _is_timeline(path: Path, labels: Collection[str]) -> bool:
+    """Return whether a file is as :func:`as_textgrid` or :func:`as_labels` writes it, with these labels only."""
     with path.open("rb") as file:
-        begin = file.read(1000)
-    return f'name = "{TIER}"'.encode() in begin or re.match(rb"0\.0{6}\t\d+\.\d{6}\t[^\t\n]+\n", begin) is not None
+        text = file.read(LARGEST_TIMELINE).decode("utf-8", "replace")
+    if f'\n        name = "{TIER}"\n' in text:  # Praat itself ends its lines with a space
+        found = re.findall(r'^            text = "(.*)"$', text, re.MULTILINE)
+    else:
+        lines = [re.fullmatch(r"\d+\.\d{6}\t\d+\.\d{6}\t(.+)", line) for line in text.splitlines()]
+        found = [line and line[1] for line in lines]
+    return bool(found) and set(found) <= set(labels)

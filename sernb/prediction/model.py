@@ -97,7 +97,9 @@ class Model:
         """
         unknown = [name for name in classes if name not in self.classes]
         if unknown or len(set(classes)) < 2:
-            reason = f"{unknown[0]!r} is none of its classes" if unknown else "at least two classes are needed"
+            reason = (
+                f"{unknown[0]!r} is none of its classes" if unknown else "at least two are needed, separated by commas"
+            )
             raise DataError(f"{self.name}: {reason}; known: {', '.join(self.classes)}")
         columns = [number for number, name in enumerate(self.classes) if name in classes]
         metadata = {name: value for name, value in self.metadata.items() if name != "sets"}

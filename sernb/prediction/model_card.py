@@ -281,7 +281,7 @@ def _certainty(metadata: dict) -> str:
     )
     draws = ", for an adapted voice in five draws of its clips" * ("coverage, adapted" in figures)
     if is_bundled(metadata):
-        model = "bundled\nmodel "
+        model = "bundled\nmodel"
     return f"""## Confidence and prediction sets
 
 The answer is "not sure" below a confidence of {_percent(round(metadata["unsure_below"], 3))}, above which
@@ -292,7 +292,7 @@ The answer is "not sure" below a confidence of {_percent(round(metadata["unsure_
 A prediction set should contain the acted emotion in a stated share of an unseen speaker's clips (cross-conformal
 prediction, Vovk, 2015, speakers as units: the thresholds are fitted on all folds). The stated coverage is not
 guaranteed. Sets of this kind are proven to miss at most about twice as often as stated, so 80 % coverage where 90 % is
-stated (Barber et al., 2021), and only for predictions of the models of the folds; the {model}\
+stated (Barber et al., 2021), and only for predictions of the models of the folds; the {model} \
 predicts in their place. Therefore coverage was measured by cross-validation, with thresholds fitted on the
 speakers of the other folds{draws}:
 

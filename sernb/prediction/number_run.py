@@ -12,7 +12,7 @@ import numpy as np
 from sernb.audio.decoders import AudioError, Seconds
 from sernb.audio.reading import Recording
 from sernb.audio.recordings import Source, printable, read_blocks
-from sernb.config import DataError
+from sernb.config import DataError, in_one_line
 from sernb.features import Features, Functionals
 from sernb.prediction.domain_check import distance, frame_levels
 from sernb.prediction.formats import as_cell, format_clock
@@ -140,7 +140,8 @@ def predict_numbers(
 
 def format_lines(prediction: NumberPrediction) -> list[str]:
     """Return a prediction as lines of text."""
-    first = f"{prediction.file}  {format_clock(prediction.seconds)}  {prediction.target} {prediction.value:.3g}"
+    value = f"{prediction.target} {prediction.value:.3g}"
+    first = f"{in_one_line(prediction.file)}  {format_clock(prediction.seconds)}  {value}"
     return [first, *(f"    note: {note}" for note in prediction.notes)]
 
 

@@ -223,7 +223,7 @@ def rebuild_best_network(results: Sequence[Result], data: str | Path | None = No
             return rebuild_network(result, 0, data)
         except DataError as error:
             reasons.append(str(error))
-    raise DataError("\n".join(reasons or ["None of these systems is a network: there are no weights to rebuild."]))
+    raise DataError(*(reasons or ["None of these systems is a network: there are no weights to rebuild."]))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import socket
 import sys
 import zipfile
@@ -369,7 +370,12 @@ def test_timelines_are_written_over_timelines_alone(option, suffix, tmp_path, ca
     assert "choose another folder" in capsys.readouterr().err
     assert transcript.read_text().startswith("what is said")
     transcript.unlink()
-    assert [main(["predict", str(tmp_path / "a.wav"), option, str(tmp_path)]) for _ in range(2)] == [0, 0]
+    command = ["predict", str(tmp_path / "a.wav"), option, str(tmp_path)]
+    assert [main(command) for _ in range(2)] == [0, 0]
+    by_hand = re.sub(r'(text = "|\d\t)[a-z ]+', r"\1a sigh", transcript.read_text())
+    transcript.write_text(by_hand)
+    assert main(command) == 1
+    assert transcript.read_text() == by_hand
 
 
 def test_an_empty_corpus_of_a_notebook_is_one_line(capsys):

@@ -323,7 +323,7 @@ def test_folds_are_even_in_gender(own):
 def test_it_is_checked_by_the_same_command(own, capsys):
     folder = own()
     assert main(["check", str(folder)]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].endswith(": 6 published clips, problems: 0, notes: 0")
+    assert capsys.readouterr().out.splitlines()[-1].endswith(": 6 clips, problems: 0, notes: 0")
 
 
 def test_what_is_said_twice_with_two_labels_is_a_problem(own):

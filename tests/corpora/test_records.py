@@ -147,9 +147,9 @@ def test_finished_runs_keep_their_names():
 
 
 def test_an_unknown_corpus_is_refused_with_the_known_ones():
-    with pytest.raises(
-        DataError, match=r"^no corpus is named 'tesss'; known: demo, ravdess, .*emozionalmente, or a folder with"
-    ):
+    meant = r"and there is no such folder; did you mean tess\?"
+    known = r"known: demo, ravdess, .*emozionalmente, or a folder with"
+    with pytest.raises(DataError, match=rf"^no corpus is named 'tesss', {meant}; {known}"):
         get_corpus("tesss")
 
 
