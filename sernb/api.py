@@ -293,10 +293,7 @@ def evaluate(
             "out of truth and scores, and report their number"
         )
     if truth.dtype.kind in "iu":
-        truth = np.asarray(
-            [names[class_index] if 0 <= class_index < len(names) else class_index for class_index in truth.tolist()],
-            object,
-        )
+        truth = np.asarray([names[k] if 0 <= k < len(names) else k for k in truth.tolist()], object)
     class_index = {name: number for number, name in enumerate(names)}
     if unknown := [each for each in truth.tolist() if each not in class_index]:
         raise DataError(

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -85,14 +85,32 @@ class Infeasible(DataError):  # noqa: N818
     """The recordings do not allow the requested experiment: it is skipped, all others are run."""
 
 
+def expand_home(name: str | Path) -> Path:
+    """Return a path with ``~`` expanded; unlike :meth:`pathlib.Path.expanduser`, an unknown user is no error."""
+    return Path(os.path.expanduser(name))
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean …?" with the closest known name, as part of a message; nothing if none is close.
+
+    Examples:
+        >>> suggest("ravdes", ["ravdess", "tess"]), suggest("x", ["ravdess"])
+        ('; did you mean ravdess?', '')
+    """
+    import difflib  # for errors only
+
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
 def recordings_folder(data: str | Path | None = None) -> Path:
     """Return the folder that holds the corpora: ``data``, else ``$SERNB_DATA``, else ``data/raw``."""
-    return Path(os.path.expanduser(data or os.environ.get("SERNB_DATA") or DATA / "raw"))
+    return expand_home(data or os.environ.get("SERNB_DATA") or DATA / "raw")
 
 
 def work_folder() -> Path:
     """Return the folder for results that can be recomputed (``cache/``, ``runs/``): ``$SERNB_WORK``, else ``data``."""
-    return Path(os.path.expanduser(os.environ.get("SERNB_WORK") or DATA))
+    return expand_home(os.environ.get("SERNB_WORK") or DATA)
 
 
 def is_hidden(name: str) -> bool:

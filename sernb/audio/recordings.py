@@ -15,7 +15,7 @@ import numpy as np
 from sernb.audio import reading
 from sernb.audio.decoders import FASTEST, SLOWEST, AudioError, Hertz, Seconds
 from sernb.audio.reading import Recording, fit_end
-from sernb.config import DataError, is_hidden
+from sernb.config import DataError, expand_home, is_hidden
 
 # What recordings are called; what they are, their content says.
 KNOWN = (
@@ -146,7 +146,7 @@ def find_recordings(names: Sequence[str]) -> list[Path]:
     """
     files: dict[Path, None] = {}
     for name in names:
-        path = Path(os.path.expanduser(name))  # which, unlike that of Path, knows no error
+        path = expand_home(name)
         if path.is_dir():
             found = sorted(each for each in path.rglob("*") if each.suffix.lower() in KNOWN and each.is_file())
             found = [each for each in found if not any(map(is_hidden, each.relative_to(path).parts))]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sernb.config import LARGEST_SEED
+from sernb.config import LARGEST_SEED, expand_home
 
 MOST_NUMBERS = 1000  # in a list of ranges
 WHOLE, DECIMAL = r"-?[0-9]{1,12}", r"[0-9]{1,12}(?:\.[0-9]*)?|\.[0-9]+"
@@ -15,14 +15,14 @@ WHOLE, DECIMAL = r"-?[0-9]{1,12}", r"[0-9]{1,12}(?:\.[0-9]*)?|\.[0-9]+"
 
 def as_absolute(folder: str) -> str:
     """Return the absolute path of a folder; an empty text stays empty."""
-    return os.path.abspath(os.path.expanduser(folder)) if folder else ""
+    return os.path.abspath(expand_home(folder)) if folder else ""
 
 
 def as_file(text: str) -> Path:
     """Return a path; the text must not be empty."""
     if not text.strip():
         raise click.BadParameter("a name is expected, not an empty text")
-    return Path(os.path.expanduser(text))  # Path.expanduser raises for unknown users
+    return expand_home(text)
 
 
 def as_table(text: str) -> Path:

@@ -93,11 +93,7 @@ def plan_options(*, required: bool) -> Callable:
     """Return a decorator that adds the options that select runs."""
     options = [
         option("--systems", required=required, type=as_names, metavar="A,B", help="One or more, separated by commas."),
-        option(
-            "--encoder",
-            metavar="NAME",
-            help="See `sernb encoders`; for embedding-* also onnx:FILE, hf:NAME.",
-        ),
+        option("--encoder", metavar="NAME", help="See `sernb encoders`; for embedding-* also onnx:FILE, hf:NAME."),
         option("--corpus", required=required, metavar="C", help=POOL),
         option("--protocol", required=required, type=as_names, metavar="P", help=f"One or more of {KNOWN_PROTOCOLS}."),
         option("--labels", metavar="L", help="A label set (default: each system's own)."),

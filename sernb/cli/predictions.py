@@ -52,7 +52,7 @@ def predict(
     from sernb.prediction.predict import Prediction, adapt_to_speaker, predict_all
     from sernb.runtime.files import atomic_or_through
 
-    sources = {result.path: result for result in list_sources(files)}.values()
+    sources = {source.path: source for source in list_sources(files)}.values()
     if model and _is_number_run(model):
         if timeline or views or speaker_clips or classes or textgrid or labels:
             raise DataError(f"{model}: predicts a number per recording; of the options, only --json and --csv apply")

@@ -21,7 +21,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from sernb.audio.decoders import LFS_POINTER
-from sernb.config import DataError, digest, recordings_folder, work_folder
+from sernb.config import DataError, digest, expand_home, recordings_folder, work_folder
 from sernb.corpora.files import find_files, list_names
 from sernb.corpora.index import committed_index, list_clips
 from sernb.corpora.record import Archive, Corpus
@@ -83,7 +83,7 @@ def fetch(
         raise DataError(f"{corpus.name}: cannot be fetched; {corpus.on_request or corpus.get}")
     for address in filter(None, (url, corpus.archive and corpus.archive.url, corpus.files_url)):
         require_web_address(address, plain=address == url)
-    target = Path(os.path.expanduser(into or recordings_folder() / corpus.name)).absolute()
+    target = expand_home(into or recordings_folder() / corpus.name).absolute()
     if target.exists() and not target.is_dir():
         raise DataError(f"{target}: is a file, not a folder; choose another folder with --into")
     work = target.parent / f".{target.name}.fetch"

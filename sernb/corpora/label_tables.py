@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sernb.config import DataError
+from sernb.config import DataError, expand_home
 from sernb.corpora.csv_table import LARGEST, CsvTable, read_csv_table
 
 LABELS = "labels.csv"
@@ -28,7 +28,7 @@ UNKNOWN = "unknown"  # the single speaker of tables without speakers
 
 def find_table(name: str | Path) -> Path | None:
     """Return the label table of a folder, or the table itself if it was named; None if there is none."""
-    place = Path(os.path.expanduser(name))  # unlike Path.expanduser, never raises
+    place = expand_home(name)
     if place.suffix.lower() in SUFFIXES and place.is_file():
         return place
     return next((place / table for table in TABLE_NAMES if (place / table).is_file()), None)

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sernb.config import DataError
+from sernb.config import DataError, expand_home
 from sernb.corpora.files import find_files, locate
 from sernb.corpora.index import fingerprint_index
 from sernb.corpora.label_tables import find_table
@@ -265,7 +265,7 @@ def _split_conditions(term: str) -> tuple[str, str]:
 
 
 def _is_folder(name: str) -> bool:
-    return bool(name) and (os.path.isdir(os.path.expanduser(name)) or find_table(name) is not None)
+    return bool(name) and (os.path.isdir(expand_home(name)) or find_table(name) is not None)
 
 
 def _parse_part(term: str, data: str | Path | None) -> Part:

@@ -1,11 +1,8 @@
 """Find corpora by name."""
 
-import difflib
 import importlib
-import os
-from pathlib import Path
 
-from sernb.config import DataError
+from sernb.config import DataError, expand_home, suggest
 from sernb.corpora.label_tables import LABELS, find_table
 from sernb.corpora.labelled_folder import corpus_from_table
 from sernb.corpora.local_index import find_labels
@@ -31,15 +28,13 @@ def get_corpus(name: str) -> Corpus:
         return importlib.import_module(f"sernb.corpora.records.{name}").CORPUS
     if name and (table := find_table(name)):
         return corpus_from_table(table)
-    if name and Path(os.path.expanduser(name)).is_dir():
+    if name and expand_home(name).is_dir():
         raise DataError(f"{name}: has no {LABELS}; write one with the columns path, speaker, emotion")
     if table := find_labels(name):
         if (corpus := corpus_from_table(table)).name == name:
             return corpus
         raise DataError(f"{name}: the labels in {table.parent} have changed; name that folder instead")
-    like = difflib.get_close_matches(name, CORPORA, 1)
-    meant = f"; did you mean {like[0]}?" if like else ""
     raise DataError(
-        f"no corpus is named {name!r}, and there is no such folder{meant}; known: {', '.join(CORPORA)}, or a folder "
-        f"with a {LABELS}"
+        f"no corpus is named {name!r}, and there is no such folder{suggest(name, CORPORA)}; known: "
+        f"{', '.join(CORPORA)}, or a folder with a {LABELS}"
     )

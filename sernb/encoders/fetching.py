@@ -1,10 +1,9 @@
 """Download the weights of an encoder, and list the available encoders."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-from sernb.config import ROOT
+from sernb.config import ROOT, expand_home
 from sernb.encoders.loading import load_encoder, require_file
 from sernb.encoders.registry import ENCODERS, WEIGHTS, Record
 from sernb.runtime.download import fetch_file
@@ -31,7 +30,7 @@ def fetch_encoder(
     Raises:
         DataError: if another file is in its place, the download fails, or the embedding differs from the known one
     """
-    path = Path(os.path.expanduser(into)).absolute() / WEIGHTS if into else record.path
+    path = expand_home(into).absolute() / WEIGHTS if into else record.path
     if path.exists():
         if path == record.path:
             require_file(record)

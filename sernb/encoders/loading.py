@@ -13,7 +13,7 @@ import numpy as np
 
 from sernb.audio.decoders import Hertz
 from sernb.audio.reading import load
-from sernb.config import ROOT, DataError
+from sernb.config import ROOT, DataError, expand_home
 from sernb.encoders.registry import Record, record_of
 
 DEMO = ROOT / "data" / "demo"
@@ -148,7 +148,7 @@ def verify_encoder(encoder: Encoder, name: str, known: tuple[float, ...] = ()) -
 def with_full_path(name: str) -> str:
     """Return a name that is valid in any working directory: for encoders in files, with the absolute path."""
     kind = _kind_of(name)
-    return f"{kind}:{os.path.abspath(os.path.expanduser(name.partition(':')[2]))}" if kind in FILES else name
+    return f"{kind}:{os.path.abspath(expand_home(name.partition(':')[2]))}" if kind in FILES else name
 
 
 def _kind_of(name: str) -> str:

@@ -5,7 +5,6 @@ normalisation in a ``preprocessor_config.json`` beside the file, as exported by 
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from sernb.audio.decoders import Hertz, Seconds
-from sernb.config import DataError
+from sernb.config import DataError, expand_home
 
 LONGEST: Seconds = 30.0  # longest segment
 ROOM = 700 * 2**20  # bytes of memory, beside four times the file size, for loading and encoding one second
@@ -79,7 +78,7 @@ def open_encoder(location: str) -> OnnxEncoder:
     from sernb.runtime.files import checksum
 
     match = re.fullmatch(r"(.*?)(?:@(\d+))?", location)
-    path, name = Path(os.path.expanduser(match[1])).absolute(), f"onnx:{location}"
+    path, name = expand_home(match[1]).absolute(), f"onnx:{location}"
     rate, normalised = _read_config(path)
     rate = int(match[2] or rate)
     if not path.is_file():

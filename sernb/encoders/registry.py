@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sernb.audio.decoders import Hertz
-from sernb.config import DATA, DataError
+from sernb.config import DATA, DataError, expand_home
 
 WEIGHTS = "model.bin"
 DEFAULT = "whisper-tiny.en"
@@ -93,7 +93,7 @@ ENCODERS = {
 
 def encoders_folder() -> Path:
     """Return the folder of the weights: ``$SERNB_ENCODERS``, else ``data/encoders``."""
-    return Path(os.path.expanduser(os.environ.get("SERNB_ENCODERS") or DATA / "encoders"))
+    return expand_home(os.environ.get("SERNB_ENCODERS") or DATA / "encoders")
 
 
 def record_of(name: str) -> Record:

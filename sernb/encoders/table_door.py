@@ -5,7 +5,6 @@ a ``.csv``, ``.csv.gz`` or ``.parquet`` file with that column and one column per
 augmented copies, so systems train on original recordings and do not average TTA views.
 """
 
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sernb.config import DataError
+from sernb.config import DataError, expand_home
 
 KEYS = ("clip", "path", "file")
 METADATA = (*KEYS, "speaker", "emotion", "gender", "corpus")  # columns that are not values of an embedding
@@ -73,7 +72,7 @@ def open_encoder(location: str) -> Table:
     """
     from sernb.runtime.files import checksum
 
-    path = Path(os.path.expanduser(location)).absolute()
+    path = expand_home(location).absolute()
     if not path.is_file():
         raise DataError(f"{path}: no such file; name a table as in table:FILE")
     reader = {".npz": _read_npz, ".parquet": _read_parquet}.get(path.suffix, _read_csv)

@@ -14,13 +14,11 @@ FIRST_GENERATION = 10_000  # new objects before a collection, instead of 700: im
 
 
 def collect_less() -> None:
-    """Collect less often, and not at exit; for processes of our own only."""
+    """Collect less often, and not at exit, when the system frees the memory; for processes of our own only.
+
+    ``atexit`` functions still run.
+    """
     gc.set_threshold(FIRST_GENERATION, *gc.get_threshold()[1:])
-    skip_last_collection()
-
-
-def skip_last_collection() -> None:
-    """Skip the collection at exit, because the system frees the memory; ``atexit`` functions still run before."""
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)  # frozen objects are not searched
 

@@ -1,9 +1,8 @@
 """Systems by name."""
 
-import difflib
 import importlib
 
-from sernb.config import DataError
+from sernb.config import DataError, suggest
 from sernb.systems.base import System
 
 SYSTEMS = (
@@ -87,9 +86,7 @@ def get_system(name: str) -> System:
             for system in [each for record in records for each in (record, *record.variants)]:
                 if system.name == name:
                     return system
-    like = difflib.get_close_matches(name, [*SYSTEMS, *REGRESSORS], 1)
-    meant = f"; did you mean {like[0]}?" if like else ""
     raise DataError(
-        f"no system is named {name!r}{meant}; known: {', '.join(SYSTEMS)}, and variants of them; of numbers: "
-        f"{', '.join(REGRESSORS)}"
+        f"no system is named {name!r}{suggest(name, [*SYSTEMS, *REGRESSORS])}; known: {', '.join(SYSTEMS)}, and "
+        f"variants of them; of numbers: {', '.join(REGRESSORS)}"
     )

@@ -45,7 +45,7 @@ class DilatedNetwork:
 
     def __call__(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         """Return probabilities, ``(clips, classes)``, from the features of each clip, ``(frames, bands)``."""
-        return np.stack([_softmax(self._level(clip)) for clip in clips])
+        return np.stack([softmax(self._level(clip)) for clip in clips])
 
     def _level(self, clip: np.ndarray) -> np.ndarray:
         x = ((clip - self.mean) / self.deviation).astype(np.float32)
@@ -56,14 +56,15 @@ class DilatedNetwork:
         weight = np.full_like(x, 1 / len(x))
         if self.attention:
             inner, offset, outer, shift = self.attention
-            weight = _softmax(np.tanh(x @ inner + offset) @ outer + shift)
+            weight = softmax(np.tanh(x @ inner + offset) @ outer + shift)
         mean = (weight * x).sum(axis=0)
         variance = np.maximum((weight * x * x).sum(axis=0) - mean * mean, SMALLEST_VARIANCE)
         kernel, offset = self.answer
         return np.concatenate([mean, np.sqrt(variance)]) @ kernel + offset
 
 
-def _softmax(level: np.ndarray) -> np.ndarray:
+def softmax(level: np.ndarray) -> np.ndarray:
+    """Return shares along the first axis that sum to 1."""
     powers = np.exp(level - level.max(axis=0))
     return powers / powers.sum(axis=0)
 

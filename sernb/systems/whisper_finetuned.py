@@ -101,9 +101,7 @@ def arranged(settings: Settings, lengths: Sequence[np.ndarray], rng: np.random.G
     begin = np.cumsum([0, *map(len, lengths)])
     count = len(lengths[0])
     copies = [part for part in range(1, len(lengths) - 1) if len(lengths[part]) == count]
-    alone = [
-        part for part in range(1, len(lengths)) if part not in copies
-    ]  # also copies of test clips: a deliberate leak
+    alone = [part for part in range(1, len(lengths)) if part not in copies]  # leaked copies of test clips, too
     version = rng.choice(copies, count) if copies else np.zeros(count, int)
     version[rng.uniform(size=count) < settings.originals] = 0
     others = (np.arange(begin[part], begin[part + 1]) for part in alone)

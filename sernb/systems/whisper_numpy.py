@@ -7,7 +7,7 @@ import numpy as np
 
 from sernb.encoders.whisper import Whisper, gelu
 from sernb.encoders.whisper_keras import weights_of
-from sernb.systems.sernet_numpy import SMALLEST_VARIANCE
+from sernb.systems.sernet_numpy import SMALLEST_VARIANCE, softmax
 
 NORM = 1e-3  # Keras's epsilon where layers are normalised
 
@@ -21,13 +21,13 @@ class FinetunedNetwork:
 
     def __call__(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         """Return probabilities, ``(clips, classes)``, from the log-mel of each clip, ``(frames, 80)``."""
-        return np.stack([_softmax(self._level(clip)) for clip in clips])
+        return np.stack([softmax(self._level(clip)) for clip in clips])
 
     def _level(self, clip: np.ndarray) -> np.ndarray:
         states = self.encoder.states(clip)  # (layers, positions, width)
-        share = _softmax(self.head["mixture/kernel"][0])
+        share = softmax(self.head["mixture/kernel"][0])
         x = gelu(self._dense("projection", np.tensordot(share, _normalised(states), 1)))  # (positions, projected)
-        weight = _softmax(self._dense("level", np.tanh(self._dense("attention", x)))).T  # (heads, positions)
+        weight = softmax(self._dense("level", np.tanh(self._dense("attention", x)))).T  # (heads, positions)
         mean = weight @ x
         spread = np.sqrt(np.maximum(weight @ (x * x) - mean * mean, SMALLEST_VARIANCE))
         pooled = _normalised(np.concatenate([mean, spread], axis=1).ravel())
@@ -48,11 +48,6 @@ def network_from_arrays(weights: Mapping[str, np.ndarray]) -> FinetunedNetwork:
     """
     arrays = {name.partition(" ")[2]: values.astype(np.float32) for name, values in weights.items()}
     return FinetunedNetwork(Whisper(weights_of(arrays)), arrays)
-
-
-def _softmax(level: np.ndarray) -> np.ndarray:
-    powers = np.exp(level - level.max(axis=0))
-    return powers / powers.sum(axis=0)
 
 
 def _normalised(x: np.ndarray) -> np.ndarray:

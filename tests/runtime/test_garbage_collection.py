@@ -10,7 +10,7 @@ from sernb.runtime.garbage_collection import no_collection
 
 CYCLE = """
 import atexit
-from sernb.runtime.garbage_collection import skip_last_collection
+from sernb.runtime.garbage_collection import collect_less
 atexit.register(print, "before")
 {call}
 atexit.register(print, "after")
@@ -24,7 +24,7 @@ cycle.itself = cycle
 """
 
 
-@pytest.mark.parametrize(("call", "said"), [("", "after before searched"), ("skip_last_collection()", "after before")])
+@pytest.mark.parametrize(("call", "said"), [("", "after before searched"), ("collect_less()", "after before")])
 def test_nothing_is_searched_when_a_process_ends_and_what_is_to_be_done_then_is_done(call, said):
     done = subprocess.run([sys.executable, "-c", CYCLE.format(call=call)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == said.split()
