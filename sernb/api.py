@@ -111,7 +111,8 @@ class Classifier:
         """Predict the emotion in recordings.
 
         Args:
-            recordings: a file, folder or pattern, or an array of samples, or several of them. An array is one signal,
+            recordings: a file, folder or pattern, or an array of samples, or several of them; or a table with a column
+                ``file``, such as that of :func:`corpus`. An array is one signal,
                 ``(samples,)`` or ``(samples, channels)``: float from -1 to 1, or uint8, int16 or int32 as in WAV files
             sampling_rate: of the arrays, hertz; files have their own
             timeline: return a row for each window of 3 s, every 1.5 s, instead of one for each recording

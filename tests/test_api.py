@@ -139,7 +139,7 @@ def test_arrays_need_a_sampling_rate(model, sound, rate):
         model.predict([CLIP, sound[0]], rate)
 
 
-@pytest.mark.parametrize("given", [3, [0.1, 0.2], {"a": 1}, np.float32(1), np.array(1.0), pd.DataFrame({"a": [1]})])
+@pytest.mark.parametrize("given", [3, [0.1, 0.2], {"a": 1}, np.float32(1), np.array(1.0)])
 def test_what_is_neither_path_nor_array_is_one_clear_error(model, given):
     with pytest.raises(sernb.DataError, match="neither the path of a recording nor a NumPy array") as error:
         model.predict(given, 16_000)
@@ -308,6 +308,16 @@ def test_a_corpus_is_a_table_with_its_files():
     assert metadata["evidence"] is False
     with pytest.raises(sernb.DataError, match="no corpus is named 'ravdes'"):
         sernb.corpus("ravdes")
+
+
+def test_the_table_of_a_corpus_can_be_predicted(model):
+    clips = sernb.corpus("demo").clips.head(2)
+    expected = model.predict(clips["file"].tolist())
+    pd.testing.assert_frame_equal(model.predict(clips), expected)
+    rows = sernb.features(clips, "level")
+    assert rows.index.get_level_values("file").unique().tolist() == clips["file"].tolist()
+    with pytest.raises(sernb.DataError, match="columns clip: has no column file"):
+        model.predict(clips[["clip"]])
 
 
 def test_clips_that_are_elsewhere_have_no_file(tmp_path):

@@ -64,12 +64,16 @@ def list_sources(given: object, sampling_rate: Hertz | None = None) -> list[Sour
 
     Args:
         given: a file, folder or pattern, or an array of samples (:func:`sernb.audio.reading.examine_array`); or several
-            of them, as in a list or a column of a table
+            of them, as in a list or a column of a table; or a table with a column ``file``, such as that of a corpus
         sampling_rate: of the arrays, hertz
 
     Raises:
         DataError: if there are arrays without a possible sampling rate, or something that is neither
     """
+    if hasattr(given, "columns"):
+        if "file" not in given.columns:
+            raise DataError(f"a table with the columns {', '.join(map(str, given.columns)):.60}: has no column file")
+        given = given["file"]
     if isinstance(given, str | bytes | os.PathLike) or _is_array(given):
         given = [given]
     elif not isinstance(given, Iterable) or isinstance(given, Mapping) or getattr(given, "ndim", 1) != 1:

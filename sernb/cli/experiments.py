@@ -16,11 +16,13 @@ COLUMNS = ("System", "Protocol", "Options", "Seed", "UAR", "UAR floor", "WAR", "
 @plan_options(required=True)
 @option("--csv", type=as_table, metavar="FILE", help="Write the results table with provenance to FILE.")
 @option("--latex", type=as_table, metavar="FILE", help="Write the printed table and its caption to FILE, for LaTeX.")
+@option("--emotions", is_flag=True, help="Also turn predicted numbers into emotions, and show what this loses.")
 @option("--dirty", is_flag=True, help="Allow uncommitted code; its rows are marked.")
 @jobs_option
 @option("--cluster", metavar="ADDRESS", help="Dask scheduler that executes the runs, as tcp://127.0.0.1:8786.")
-def experiment(csv, latex, dirty, jobs, cluster, **chosen) -> None:
+def experiment(csv, latex, emotions, dirty, jobs, cluster, **chosen) -> None:
     """Train and test systems; finished runs are not repeated."""
+    from sernb.results.emotions_from_numbers import emotions_caption, emotions_table
     from sernb.results.latex import latex_table
     from sernb.results.numbers import numbers_caption, numbers_table
     from sernb.results.tables import caption, made_table, results_table, seeds_table
@@ -28,14 +30,18 @@ def experiment(csv, latex, dirty, jobs, cluster, **chosen) -> None:
     from sernb.runs.runner import run_many
     from sernb.runtime.files import atomic_or_through
     from sernb.runtime.provenance import UNCOMMITTED_CODE, refuse_uncommitted
+    from sernb.studies.dimensions import plan_classifiers
 
     if (csv or latex) and not dirty:
         refuse_uncommitted()
     experiments = _plan(**chosen)
     for sentence in experiments.left_out:
         print(f"sernb: skipped: {sentence}", file=sys.stderr)
-    run_many(experiments, jobs=jobs, cluster=cluster, data=chosen["data"])
     numeric = experiments[0].labels.numeric
+    if emotions and not numeric:
+        raise DataError("--emotions turns predicted numbers into emotions; name them, as in --target arousal,valence")
+    classifiers = plan_classifiers(experiments, **chosen) if emotions else []
+    run_many([*experiments, *classifiers], jobs=jobs, cluster=cluster, data=chosen["data"])
     table = (numbers_table if numeric else results_table)(experiments)
     columns = tuple(table) if numeric else (*COLUMNS[:4], UNCOMMITTED_CODE, *COLUMNS[4:])
     if csv:
@@ -48,6 +54,7 @@ def experiment(csv, latex, dirty, jobs, cluster, **chosen) -> None:
     caption_text = (numbers_caption if numeric else caption)(experiments)
     tables = [table[[column for column in columns if column in table]]]
     tables += [seeds_table(experiments)] if len(chosen["seeds"]) > 1 and not numeric else []
+    compared = emotions_table(experiments, classifiers) if emotions else None
     if latex:
         with atomic_or_through(latex) as unfinished:
             full_caption = f"{experiments[0].corpus.title}. {caption_text}"
@@ -59,6 +66,8 @@ def experiment(csv, latex, dirty, jobs, cluster, **chosen) -> None:
     for shown_table in tables:
         print(shown_table.to_string(index=False))
     print(caption_text)
+    if compared is not None:
+        print(f"\n{compared.to_string(index=False)}\n{emotions_caption(compared)}")
 
 
 @command()

@@ -43,7 +43,8 @@ def compute_features(
     """Return features of recordings: a row each, or a row for each frame.
 
     Args:
-        recordings: a file, folder or pattern, an array of samples, or several of them
+        recordings: a file, folder or pattern, an array of samples, or several of them; or a table with a column
+            ``file``, such as that of :func:`sernb.api.corpus`
         kind: ``functionals``, ``levelled-functionals``, ``log-mel``, ``mfcc``, ``f0`` or ``level``, or an encoder such
             as ``whisper-tiny.en``, whose ``pooling`` is ``mean+std``, ``mean`` or ``frames``
         sampling_rate: of the arrays, hertz; files have their own

@@ -10,6 +10,7 @@ from sernb.config import DataError
 from sernb.corpora.pool import Pool
 from sernb.corpora.record import DIMENSIONS
 from sernb.protocols.targets import find_numeric_columns
+from sernb.results.emotions_from_numbers import classifier_for
 from sernb.results.numbers import NumericResult, score_speakers
 from sernb.runs.experiment import Plan
 from sernb.runs.planning import plan
@@ -37,6 +38,22 @@ def plan_numbers(
 ) -> Plan:
     """List the experiments of the page; options as of :func:`sernb.runs.planning.plan`."""
     return plan(systems or SYSTEMS, pool.name, protocols or PROTOCOLS, targets=[target], **options)
+
+
+def plan_classifiers(experiments: Plan, **options: object) -> Plan:
+    """List experiments that predict emotions from the same features and folds as those of regression systems.
+
+    Args:
+        options: as of :func:`sernb.runs.planning.plan`; targets and label set are ignored
+    """
+    names = dict.fromkeys(classifier_for(each.system).name for each in experiments)
+    own = ("systems", "encoder", "corpus", "protocol", "targets", "labels")
+    return plan(
+        [*names],
+        experiments[0].corpus.name,
+        [*dict.fromkeys(each.protocol.name for each in experiments)],
+        **{name: value for name, value in options.items() if name not in own},
+    )
 
 
 def best_result(results: Sequence[NumericResult]) -> NumericResult:

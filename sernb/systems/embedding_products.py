@@ -11,6 +11,7 @@ import numpy as np
 
 from sernb.systems.base import System
 from sernb.systems.embedding_ridge import ROBUST as ROBUST_EMBEDDING
+from sernb.systems.embedding_ridge import ROBUST_BASE
 from sernb.systems.embedding_ridge import SYSTEM as EMBEDDING
 from sernb.systems.embedding_ridge import Settings as EmbeddingSettings
 from sernb.systems.functionals_ridge import ROBUST as ROBUST_FUNCTIONALS
@@ -84,6 +85,13 @@ class PairWithSernet(PairWithFunctionals):
     """… and a network from scratch."""
 
     sernet: SernetSettings = SERNET.settings
+
+
+@dataclass(frozen=True)
+class RobustPairWithFunctionals(RobustWithFunctionals):
+    """… and a second encoder."""
+
+    embedding_ridge_robust_base: EmbeddingSettings = ROBUST_BASE.settings
 
 
 def joined(settings: Settings, scores: list[np.ndarray]) -> np.ndarray:
@@ -163,6 +171,14 @@ SYSTEMS = (
                 PairWithFunctionals((1.0, 1.0, 0.5)),
                 *_PAIR.members,
                 FUNCTIONALS,
+            ),
+            _product(
+                f"embedding-pair-functionals-{ROBUST}",
+                "Two pretrained encoders and functionals: for strangers",
+                RobustPairWithFunctionals((1.0, 1.0, 0.5)),
+                ROBUST_EMBEDDING,
+                ROBUST_BASE,
+                ROBUST_FUNCTIONALS,
             ),
             _product(
                 "embedding-pair-sernet-functionals",

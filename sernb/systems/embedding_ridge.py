@@ -5,14 +5,14 @@ us on RAVDESS; which mixture is taken is decided within each fold. The penalties
 ``development``, where no test speaker is scored.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sernb.features import Embedding
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import Fitted, System, Task
 from sernb.systems.learning.ridge import fit_ridge
 from sernb.systems.majority import tenfold_split
-from sernb.systems.on_encoder import on_all_encoders
+from sernb.systems.on_encoder import on_all_encoders, with_encoder
 from sernb.systems.robust import make_robust, with_variant
 
 
@@ -54,4 +54,5 @@ _SYSTEM = on_all_encoders(
     )
 )
 ROBUST = make_robust(_SYSTEM, settings=Settings(layers="all"))  # mixtures would take minutes with so many copies
-SYSTEM = with_variant(_SYSTEM, ROBUST)
+ROBUST_BASE = replace(with_encoder(ROBUST, "whisper-base"), seat="embedding_ridge_robust_base")
+SYSTEM = with_variant(with_variant(_SYSTEM, ROBUST), ROBUST_BASE)
