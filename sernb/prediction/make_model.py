@@ -15,8 +15,8 @@ COMMAND = "sernb train"
 NETWORKS = ("sernet",)  # those that can be restored from arrays
 LINEAR = ("functionals-ridge", "embedding-ridge", "embedding-functionals", "embedding-pair")
 KNOWN = (
-    f"{', '.join(LINEAR)}, embedding-pair-functionals, {', '.join(NETWORKS)}; for unseen conditions append -robust to a "
-    "linear one other than embedding-pair; for another encoder write embedding-ridge@whisper-base"
+    f"{', '.join(LINEAR)}, embedding-pair-functionals, {', '.join(NETWORKS)}; for unseen conditions append -robust to "
+    "a linear one other than embedding-pair; for another encoder write embedding-ridge@whisper-base"
 )
 
 
