@@ -31,10 +31,11 @@ from tools.reference import HEADING, SIDE_BY_SIDE_HEADING
 
 MARK = re.compile(r"<!--= ([^>]+?)-->(.*?)<!--/-->", re.DOTALL)
 BOTH = "ravdess+tess:available"
-CORPORA = {"tess": "tess:available", **dict.fromkeys(("both", "pooled", "foreign", "foreign-seven"), BOTH)}
+CORPORA = {"tess": "tess:available", "eight": "ravdess"}
+CORPORA |= dict.fromkeys(("both", "pooled", "foreign", "foreign-seven"), BOTH)
 SEVEN, TESS = {"--labels": "seven"}, {"--test-on": "corpus=tess"}
 FOREIGN = {"--train-on": "corpus=ravdess", **TESS}
-OPTIONS = {"pooled": SEVEN | TESS, "foreign": FOREIGN, "foreign-seven": FOREIGN | SEVEN}
+OPTIONS = {"pooled": SEVEN | TESS, "foreign": FOREIGN, "foreign-seven": FOREIGN | SEVEN, "eight": {"--labels": "eight"}}
 CORPORA_HEADING = (
     "| corpus | clips | speakers | licence | source | `sernb fetch` |"  # a test compares it with the records
 )
