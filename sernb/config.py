@@ -85,6 +85,10 @@ class Infeasible(DataError):  # noqa: N818
     """The recordings do not allow the requested experiment: it is skipped, all others are run."""
 
 
+class MissingRuns(DataError):  # noqa: N818
+    """A page needs runs that are missing: there is nothing to show."""
+
+
 def expand_home(name: str | Path) -> Path:
     """Return a path with ``~`` expanded; unlike :meth:`pathlib.Path.expanduser`, an unknown user is no error."""
     return Path(os.path.expanduser(name))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sernb.config import LARGEST_SEED, Infeasible
+from sernb.config import LARGEST_SEED, Infeasible, MissingRuns
 from sernb.reporting.html import Navigation, export, merge_streams, one_line, read_notebook
 from sernb.reporting.processes import kernel_options
 from sernb.runtime.files import atomic
@@ -133,7 +133,8 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
     """Execute a notebook without a browser and write its page, even if it fails.
 
     A failed page does not replace a complete one: it is written next to it as ``….failed.html``, until the notebook
-    succeeds. A notebook that raises `Infeasible` has not failed: its page ends there with the reason.
+    succeeds. A notebook that raises `Infeasible` has not failed: its page ends there with the reason. One that raises
+    `MissingRuns` has nothing to show: outside of a report, whose index lists it, no page is written.
 
     The kernel is that of this environment; the working directory is the notebook's. The executed notebook is written
     next to the page under the same name. Both files appear only when they are complete.
@@ -150,7 +151,8 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
     Raises:
         FileNotFoundError: if there is no such notebook
         ValueError: if a parameter is unknown, or the notebook would receive its value as another type
-        NotebookFailed: if a cell raised an error or the kernel died, which its page shows
+        MissingRuns: if the notebook needs runs that are missing
+        NotebookFailed: if a cell raised another error or the kernel died, which its page shows
     """
     import nbformat
 
@@ -175,6 +177,10 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
         cell = _note_failure(notebook, error) if error else ""
         nbformat.write(notebook, temporary)
     name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+    if error and name == MissingRuns.__name__ and not navigation:
+        aside.with_suffix(".ipynb").unlink()
+        aside.unlink(missing_ok=True)
+        raise MissingRuns(value) from error
     failed = error is not None and name != Infeasible.__name__
     if failed and _is_whole(page):
         page = aside

@@ -165,12 +165,14 @@ def read_results(
     """Return the experiments of a report, see :func:`sernb.runs.planning.plan_report`, and their finished results.
 
     Raises:
-        DataError: if an experiment has not been run
+        MissingRuns: if an experiment has not been run; the message names finished runs and the parameters selecting them
     """
     from sernb.results.result import collect_results
+    from sernb.runs.finished import refuse_missing
     from sernb.runs.planning import plan_report
 
     experiments = plan_report(systems, corpus, protocols, profile=profile, seeds=[seed], data=data)
+    refuse_missing(experiments, {"systems": systems, "protocols": protocols, "profile": profile, "seed": seed}, data)
     return experiments, collect_results(experiments)
 
 

@@ -108,6 +108,11 @@ class Experiment:
         return work_folder() / "runs" / self.corpus.folder / self.system.name / self.protocol.name / name
 
     @property
+    def is_finished(self) -> bool:
+        """Whether the run is there; reading it verifies it."""
+        return (self.folder / "metrics.json").exists()
+
+    @property
     def checkpoint(self) -> Path:
         """The folder with the state of an unfinished training."""
         return sibling(self.folder, "training")

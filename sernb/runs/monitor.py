@@ -36,6 +36,6 @@ def watch(experiments: Sequence[Experiment], *, shown: bool = True) -> Iterator[
 
 def _count_done(experiment: Experiment) -> int:
     """Return the number of finished epochs of an experiment, from its files on disk."""
-    if (experiment.folder / "metrics.json").exists():
+    if experiment.is_finished:
         return max(experiment.units, 1)
     return sum(map(_count_done, experiment.members)) or count_epochs(experiment.checkpoint)
