@@ -22,7 +22,7 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 
 from sernb.audio.recordings import printable
-from sernb.config import DataError, digest
+from sernb.config import DataError, digest, suggest
 from sernb.corpora.index import INDEX_COLUMNS
 from sernb.corpora.label_tables import LABELS, find_root, list_tables, read_labels_table
 from sernb.corpora.record import DIMENSIONS, EMOTIONS, Corpus, Labels, SpeakerFold
@@ -123,13 +123,15 @@ def make_speaker_folds(genders: dict[str, str]) -> tuple[SpeakerFold, ...]:
 
 def _parse_clips(table: Path, rows: Sequence[tuple[int, dict[str, str]]], home: Path) -> list[Labels]:
     """Return the labels of all rows, with the speaker names of the table."""
-    problems, clips = [], []
+    odd: dict[str, list[int]] = {}  # problem → lines that have it
+    clips = []
     numbers = (*NUMBERS, *_numeric_columns(row for _, row in rows))
     for line, row in rows:
         try:
             clips.append(_parse_clip(row, home, numbers))
         except ValueError as error:
-            problems.append(f"{table}, line {line}: {error}")
+            odd.setdefault(str(error), []).append(line)
+    problems = _count_lines(table, odd)
     for column in ("path", "clip"):
         seen: dict[object, int] = {}
         for (line, _), clip in zip(rows, clips, strict=False) if not problems else ():
@@ -152,6 +154,18 @@ def _parse_clips(table: Path, rows: Sequence[tuple[int, dict[str, str]]], home: 
     if problems:
         raise DataError.of_many(problems, "more like these")
     return clips
+
+
+def _count_lines(table: Path, odd: dict[str, list[int]]) -> list[str]:
+    """Return one message per problem, with its first line and the number of others; emotions are listed once."""
+    problems = []
+    for problem, lines in odd.items():
+        others = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
+        problems.append(f"{table}, line {lines[0]}{others}: {problem}")
+    first = next((number for number, problem in enumerate(odd) if problem.startswith("emotion ")), None)
+    if first is not None:
+        problems[first] += f"; known: {', '.join(EMOTIONS)}"
+    return problems
 
 
 def _read_rows(table: Path) -> tuple[tuple[int, dict[str, str]], ...]:
@@ -220,9 +234,7 @@ def _parse_clip(row: dict[str, str], home: Path, numbers: Iterable[str]) -> Labe
     word = row["emotion"].casefold()
     emotion = SYNONYMS.get(word, word)
     if emotion not in EMOTIONS and (word or not any(row.get(name) for name in numbers if name != "age")):
-        raise ValueError(
-            f"emotion {row['emotion']!r} is unknown; known: {', '.join(EMOTIONS)}; also: {', '.join(SYNONYMS)}"
-        )
+        raise ValueError(f"emotion {row['emotion']!r:.60} is unknown{suggest(word, [*EMOTIONS, *SYNONYMS])}")
     gender = row.get("gender", "").casefold()
     if gender not in GENDERS:
         raise ValueError(f"gender {row['gender']!r} is unknown; known: female, male, or empty")

@@ -166,7 +166,7 @@ def test_tables_are_read_as_programs_write_them(own, form):
 
 
 LINES = {
-    "anna/1.wav,A,hungry": "line 2: emotion 'hungry' is unknown; known: neutral, calm, .*; also: happiness, ",
+    "anna/1.wav,A,hungry": "line 2: emotion 'hungry' is unknown; did you mean angry\\?; known: neutral, calm, ",
     "anna/1.wav,A,sad,diverse": "line 2: gender 'diverse' is unknown; known: female, male, or empty",
     "anna/1.wav,,sad": "line 2: has no speaker; name one",
     ",A,sad": "line 2: has no path; name the recording",
@@ -192,9 +192,19 @@ def test_a_line_that_cannot_be_used_is_named_with_the_reason(own, lines):
 
 
 def test_many_bad_lines_are_counted(own):
-    lines = refused(own("path,speaker,emotion\n" + "anna/1.wav,A,hungry\n" * 30))
+    lines = refused(own("path,speaker,emotion\n" + "".join(f"anna/1.wav,A,word{number:03}\n" for number in range(30))))
     assert len(lines) == 11
     assert lines[-1] == "… and 20 more like these"
+
+
+def test_a_misspelt_emotion_is_named_once_with_its_count_and_the_known_one(own):
+    folder = own("path,speaker,emotion\nanna/1.wav,A,sad\n" + "anna/1.wav,A,hapy\n" * 30 + "ben/1.wav,B,angrey\n" * 2)
+    first, second = refused(folder)
+    place = folder / "labels.csv"
+    hapy = f"{place}, line 3 and 29 more: emotion 'hapy' is unknown; did you mean happy?; known: neutral, "
+    assert first.startswith(hapy)
+    assert second == f"{place}, line 33 and 1 more: emotion 'angrey' is unknown; did you mean angry?"
+    assert len(first) < len(str(place)) + 250
 
 
 def test_missing_columns_are_named(own):
