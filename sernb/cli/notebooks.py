@@ -45,7 +45,8 @@ def run(notebook, parameters, out) -> None:
         values["corpus"] = parse_pool(str(values["corpus"]), values.get("data")).name
     corpus = values.get("corpus", defaults.get("corpus", "demo"))
     try:
-        print(run_notebook(source, (out or REPORTS / folder_name(str(corpus))) / f"{source.stem}.html", values))
+        page = (out or REPORTS / folder_name(str(corpus))) / f"{source.stem}.html"
+        print(run_notebook(source, page, values, progress="bar"))
     except NotebookFailed as failure:
         raise DataError(str(failure)) from failure
 

@@ -8,9 +8,10 @@ import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sernb.config import LARGEST_SEED, Infeasible, MissingRuns
+from sernb.reporting.cell_progress import watch_cells
 from sernb.reporting.html import Navigation, export, merge_streams, one_line, read_notebook
 from sernb.reporting.processes import kernel_options
 from sernb.runtime.files import atomic
@@ -129,7 +130,14 @@ def _is_literal(value: object) -> bool:
     return value is None or type(value) in (bool, int, float, str)
 
 
-def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigation: Navigation | None = None) -> Path:
+def run(
+    source: Path,
+    page: Path,
+    parameters: Mapping[str, object],
+    *,
+    navigation: Navigation | None = None,
+    progress: Literal["", "bar", "lines"] = "",
+) -> Path:
     """Execute a notebook without a browser and write its page, even if it fails.
 
     A failed page does not replace a complete one: it is written next to it as ``….failed.html``, until the notebook
@@ -144,6 +152,7 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
         page: HTML file to write
         parameters: values for names that the notebook's ``parameters`` cell assigns
         navigation: links to the index and the neighbouring pages
+        progress: show the running cell and what it printed last, as a bar or, beside other processes, as lines
 
     Returns:
         ``page``
@@ -169,7 +178,7 @@ def run(source: Path, page: Path, parameters: Mapping[str, object], *, navigatio
         raise ValueError(f"{page} would write over its own source {source.name}: choose another folder")
     aside = page.with_name(f"{page.stem}{FAILED}{page.suffix}")
     with atomic(aside.with_suffix(".ipynb")) as temporary:
-        error = _execute(source, temporary, dict(parameters))
+        error = _execute(source, temporary, dict(parameters), progress)
         notebook = nbformat.read(temporary, as_version=4)
         for cell in notebook.cells:
             merge_streams(cell)
@@ -207,7 +216,7 @@ def _is_whole(page: Path) -> bool:
     return all(name == Infeasible.__name__ for name in errors)
 
 
-def _execute(source: Path, executed: Path, parameters: dict[str, object]) -> Exception | None:
+def _execute(source: Path, executed: Path, parameters: dict[str, object], progress: str) -> Exception | None:
     import papermill
     from jupyter_client import AsyncKernelManager
     from jupyter_client.kernelspec import KernelSpecManager
@@ -222,7 +231,10 @@ def _execute(source: Path, executed: Path, parameters: dict[str, object]) -> Exc
     # Parameters are checked above, and failures are returned as errors.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     try:
-        with tempfile.TemporaryDirectory() as profile:  # instead of the user's IPython profile
+        with (
+            tempfile.TemporaryDirectory() as profile,  # instead of the user's IPython profile
+            watch_cells(executed, source.stem, shown=bool(progress), lines=progress == "lines") as printed,
+        ):
             papermill.execute_notebook(
                 _literal(source),
                 _literal(executed),
@@ -231,6 +243,7 @@ def _execute(source: Path, executed: Path, parameters: dict[str, object]) -> Exc
                 language="python",
                 cwd=source.parent,
                 progress_bar=False,
+                stdout_file=printed,
                 iopub_timeout=600,  # s; with the default of 4, cells with much output fail on a busy machine
                 extra_arguments=[
                     f"--IPKernelApp.exec_lines={KEEP_ALL_OUTPUT}",

@@ -165,7 +165,7 @@ def read_results(
     """Return the experiments of a report, see :func:`sernb.runs.planning.plan_report`, and their finished results.
 
     Raises:
-        MissingRuns: if an experiment has not been run; the message names finished runs and the parameters selecting them
+        MissingRuns: if an experiment has not been run, with the parameters that select finished ones
     """
     from sernb.results.result import collect_results
     from sernb.runs.finished import refuse_missing

@@ -174,7 +174,9 @@ def _stage(task: _Task) -> int:
 def _make(task: _Task) -> float:
     """Make a page, in its own process; return the duration in seconds."""
     started = time.perf_counter()
-    run(task.source, task.page, task.parameters, navigation=task.navigation)
+    # Pages of the same stage share the terminal; training shows a bar of its own.
+    progress = "" if _stage(task) == DURING else "lines"
+    run(task.source, task.page, task.parameters, navigation=task.navigation, progress=progress)
     return time.perf_counter() - started
 
 

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from sernb.runtime import progress
+
 DRAW = """
 import sys
 {imports}
@@ -22,3 +24,27 @@ def test_into_a_pipe_go_lines_and_no_bar(imports):
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert process.stderr == "clip 0\nclip 1\nclip 2\n"
     assert process.stdout == ""
+
+
+def test_long_work_shows_lines_in_a_pipe(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "FIRST", 0.0)
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    with progress.progress_bar(3, "2 runs", "epoch") as shown:
+        shown.update(2)
+        progress.progress_line("sernet · fold 0: done")
+        shown.update(0)  # a sign of life without progress
+        shown.set_postfix_str("cell train")
+    state = "2 runs: 2 of 3 epochs, 00:00"
+    expected = [state, "sernet · fold 0: done", state, f"{state}, cell train"]
+    assert list(dict.fromkeys(capsys.readouterr().err.splitlines()[1:])) == list(dict.fromkeys(expected))
+
+
+def test_lines_begin_after_seconds_and_come_now_and_then(monkeypatch, capsys):
+    now = [1000.0]
+    monkeypatch.setattr("tqdm.std.time", lambda: now[0])
+    with progress.progress_bar(60, "prepare", "clip") as shown:
+        for _ in range(60):
+            now[0] += 1
+            shown.update()
+    clips = [int(line.split()[1]) for line in capsys.readouterr().err.splitlines()]
+    assert clips == [5, 20, 35, 50, 60]
