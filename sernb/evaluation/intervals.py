@@ -31,8 +31,20 @@ class Interval:
             >>> print(Interval(0.5, 0.412, 0.58), Interval(0.5, 0.412, 0.58, "clips"), sep="; ")
             50.0 [41.2, 58.0]; 50.0 [41.2, 58.0] (clips)
         """
-        of = " (clips)" if self.unit == "clips" else ""
-        return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]{of}"
+        return self._format_percent("")
+
+    def as_percent(self) -> str:
+        """Return the same with a percent sign, for sentences.
+
+        Examples:
+            >>> Interval(0.5, 0.412, 0.58, "clips").as_percent()
+            '50.0 [41.2, 58.0] % (clips)'
+        """
+        return self._format_percent(" %")
+
+    def _format_percent(self, sign: str) -> str:
+        interval = f"[{100 * self.low:.1f}, {100 * self.high:.1f}]"
+        return f"{100 * self.value:.1f} {interval}{sign}" + " (clips)" * (self.unit == "clips")
 
     def as_number(self, digits: int = 3) -> str:
         """Return the value and interval in their own unit, with a number of decimals.

@@ -48,7 +48,7 @@ def recalls(metrics: Metrics, classes: Sequence[str], title: str) -> Drawing:
     _floor(axes, metrics.uar_floor, "chance level")
     axes.set(title=title, xlabel="recall (%)", xlim=(0, 100), yticks=range(len(classes)), yticklabels=classes)
     _top_down(axes, len(classes))
-    words = ", ".join(f"{name} {recall} %" for name, recall in zip(classes, metrics.recall, strict=True))
+    words = ", ".join(f"{name} {recall.as_percent()}" for name, recall in zip(classes, metrics.recall, strict=True))
     return Drawing(
         figure, f"Recall of each emotion with 95 % interval: {words}. Chance level: {100 * metrics.uar_floor:.1f} %."
     )
@@ -126,7 +126,7 @@ def comparison(results: pd.DataFrame, title: str, others: pd.DataFrame | None = 
         label.set(color=INK if comparable else "#6b7280", fontsize=8)
     axes.invert_yaxis()
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8.5)
-    words = "; ".join(f"{line.system}, {line.heading}: {line.uar} %" for line in results.itertuples())
+    words = "; ".join(f"{line.system}, {line.heading}: {line.uar.as_percent()}" for line in results.itertuples())
     published = "; ".join(
         f"{other.name}: {100 * other.value:.1f} % ({'same' if other.comparable else 'other'} protocol)"
         for other in others.itertuples()
@@ -268,7 +268,8 @@ def costs(results: pd.DataFrame, title: str, axis: str) -> Drawing:
         _lift(label, named)
         named.append(label)
     words = "; ".join(
-        f"{line.system}, {line.protocol}: {line.cost:,.4g}, UAR {line.uar} %" for line in results.itertuples()
+        f"{line.system}, {line.protocol}: {line.cost:,.4g}, UAR {line.uar.as_percent()}"
+        for line in results.itertuples()
     )
     return Drawing(figure, f"UAR against {axis}. {words}.")
 

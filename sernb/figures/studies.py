@@ -43,8 +43,8 @@ def matrix(cells: pd.DataFrame, title: str) -> Drawing:
     axes.set(title=title, xlabel="tested on", ylabel="trained on")
     axes.tick_params(axis="both", rotation=0, length=0)
     words = "; ".join(
-        f"{cell.trained} to {cell.tested} {cell.metrics.uar} %, chance level {100 * cell.metrics.uar_floor:.1f}, "
-        f"{cell.metrics.clips} clips"
+        f"{cell.trained} to {cell.tested} {cell.metrics.uar.as_percent()}, chance level "
+        f"{100 * cell.metrics.uar_floor:.1f}, {cell.metrics.clips} clips"
         for cell in cells.itertuples()
     )
     return Drawing(figure, f"Matrix of UAR with 95 % intervals, training to test: {words}.")

@@ -197,7 +197,7 @@ def _write_index(
         results = collect_results(experiments)
         lead = finding = describe_best(results)
         table = table_html(summary_table(results), summary_caption(results))
-        drawing = figures.comparison(comparison_table(experiments), f"{corpus.title}: UAR with 95 % intervals")
+        drawing = figures.comparison(comparison_table(experiments), f"UAR with 95 % intervals, {corpus.title}")
         figure = encode_png(drawing.figure), drawing.alt
     if not corpus.evidence:
         lead = f"{lead} {NO_EVIDENCE}".strip()

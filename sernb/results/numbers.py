@@ -11,6 +11,7 @@ from sernb.config import DataError
 from sernb.evaluation import FEWEST_SPEAKERS, RESAMPLES, NumberMetrics, ccc, evaluate_numbers, pearson
 from sernb.evaluation.numbers import bias, spread
 from sernb.results.result import CLIPS, Result, collect_results, group_runs
+from sernb.results.summary import describe_tested
 from sernb.runs.experiment import Experiment
 
 FEW = 3  # clips per speaker below which a correlation is meaningless
@@ -84,8 +85,7 @@ def numbers_table(experiments: Sequence[Experiment], *, headings: bool = False) 
     results, rows = collect_numbers(experiments), []
     for result in results:
         metrics = result.metrics
-        deviation = metrics.rmse_floor
-        digits = max(0, 2 - math.floor(math.log10(deviation))) if deviation > 0 else 3  # three significant digits
+        digits = _digits(metrics.rmse_floor)
         row = {"System": result.system.name, "Target": result.target}
         row |= {"Protocol": result.heading if headings else result.protocol}
         row |= {"Options": result.options} if any(each.options for each in results) else {}
@@ -104,6 +104,34 @@ def numbers_table(experiments: Sequence[Experiment], *, headings: bool = False) 
         }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def numbers_summary(results: Sequence[NumericResult]) -> pd.DataFrame:
+    """Return one row per system: CCC with interval, and RMSE, under each protocol."""
+    rows = {}
+    for result in results:
+        digits = _digits(result.metrics.rmse_floor)
+        row = rows.setdefault((result.system.name, result.options, result.seed), {"System": result.system.name})
+        row[f"CCC {result.protocol}"] = result.metrics.ccc.as_number(2)
+        row[f"RMSE {result.protocol}"] = f"{result.metrics.rmse.value:.{digits}f}"
+    table = pd.DataFrame(list(rows.values()))
+    return table[["System", *sorted(table.columns[1:], key=lambda name: name.startswith("RMSE"))]]
+
+
+def summary_caption(results: Sequence[NumericResult]) -> str:
+    """Return the caption of the summary: target, chance level and tested clips under each protocol."""
+    tested = {result.protocol: describe_tested(result, result.metrics) for result in results}
+    deviations = sorted({f"{each.metrics.rmse_floor:.{_digits(each.metrics.rmse_floor)}f}" for each in results})
+    listed = "; ".join(f"{name} {words}" for name, words in tested.items())
+    return (
+        f"CCC with 95 % intervals, and RMSE, for {results[0].target}. Chance level: CCC 0 for any constant; "
+        f"RMSE {' to '.join(deviations)} for the mean of the truth. Tested: {listed}"
+    )
+
+
+def _digits(deviation: float) -> int:
+    """Return the decimals of a value with this standard deviation: three significant digits."""
+    return max(0, 2 - math.floor(math.log10(deviation))) if deviation > 0 else 3
 
 
 def numbers_caption(experiments: Sequence[Experiment]) -> str:

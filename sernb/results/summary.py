@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from sernb.evaluation import Metrics, NumberMetrics
 from sernb.results.result import CLIPS, Result
 
 
@@ -26,14 +27,14 @@ def describe_result(result: Result) -> str:
     """Return the UAR of a result with interval, chance level, classes, clips, speakers and folds, without full stop."""
     metrics = result.metrics()
     return (
-        f"{result.system.name}, {result.heading}: UAR {metrics.uar} %, chance level "
-        f"{100 * metrics.uar_floor:.1f} % ({len(result.classes)} classes, {_tested(result)})"
+        f"{result.system.name}, {result.heading}: UAR {metrics.uar.as_percent()}, chance level "
+        f"{100 * metrics.uar_floor:.1f} % ({len(result.classes)} classes, {describe_tested(result, result.metrics())})"
     )
 
 
-def _tested(result: Result) -> str:
+def describe_tested(result: Result, metrics: Metrics | NumberMetrics) -> str:
     """Return clips, speakers and folds that were tested, such as ``60 of 240 clips of 2 speakers, 2 of 10 folds``."""
-    metrics, whole = result.metrics(), len(result.experiments[0].clips)
+    whole = len(result.experiments[0].clips)
     clips = f"{metrics.clips} clips" if metrics.clips == whole else f"{metrics.clips} of {whole} clips"
     done, _, folds = result.folds.partition(" of ")
     number = folds if done == folds else f"{done} of {folds}"
@@ -80,7 +81,7 @@ def summary_caption(results: Sequence[Result]) -> str:
     tested: dict[str, list[str]] = defaultdict(list)
     for result in results:
         if result.system.features or len(results) == 1:
-            tested[result.protocol].append(_tested(result))
+            tested[result.protocol].append(describe_tested(result, result.metrics()))
     each = "; ".join(f"{name} {' or '.join(dict.fromkeys(words))}" for name, words in tested.items())
     over_clips = _over_clips(results)
     narrow = f" Intervals of {', '.join(over_clips)} are over clips: {CLIPS}." if over_clips else ""

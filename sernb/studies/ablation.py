@@ -276,7 +276,7 @@ def headline(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
     if "baselines" in results:
         name, best = max(results["baselines"].items(), key=lambda item: item[1].metrics().uar.value)
         sentences.append(
-            f"Best of {len(results['baselines'])} baselines: {name}, UAR {best.metrics().uar} % ({sample})."
+            f"Best of {len(results['baselines'])} baselines: {name}, UAR {best.metrics().uar.as_percent()} ({sample})."
         )
     changes = {}
     for question, variants in results.items():

@@ -118,21 +118,35 @@ def score_cells(experiments: Sequence[Experiment]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def cells_table(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells formatted for display: per cent, intervals in brackets."""
+def summary_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return UAR, chance level and test part of each cell, formatted for display."""
     rows = [
         {
-            "System": row.system,
-            "Trained on": row.trained if row.trained != row.tested else f"{row.trained}, other speakers",
+            "Trained on": _describe_training(row),
             "Tested on": row.tested,
             "UAR": str(row.metrics.uar),
-            "UAR chance level": f"{100 * row.metrics.uar_floor:.1f}",
+            "Chance level": f"{100 * row.metrics.uar_floor:.1f}",
+            "Clips": row.metrics.clips,
+            "Speakers": row.metrics.speakers,
+        }
+        for row in cells.itertuples()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _describe_training(row: tuple) -> str:
+    return row.trained if row.trained != row.tested else f"{row.trained}, other speakers"
+
+
+def cells_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return WAR and the training part of each cell, formatted for display."""
+    rows = [
+        {
+            "Trained on": _describe_training(row),
+            "Tested on": row.tested,
             "WAR": str(row.metrics.war),
             "WAR chance level": f"{100 * row.metrics.war_floor:.1f}",
             "Training clips": row.training,
-            "Test clips": row.metrics.clips,
-            "Test speakers": row.metrics.speakers,
-            "Resampled": row.metrics.resampled,
         }
         for row in cells.itertuples()
     ]
@@ -156,8 +170,8 @@ def headline(cells: pd.DataFrame) -> list[str]:
 
 def _describe_metrics(metrics: Metrics) -> str:
     return (
-        f"UAR {metrics.uar} %, chance level {100 * metrics.uar_floor:.1f} % ({len(metrics.confusion)} classes, "
-        f"{metrics.clips} clips of {metrics.speakers} speakers)"
+        f"UAR {metrics.uar.as_percent()}, chance level {100 * metrics.uar_floor:.1f} % "
+        f"({len(metrics.confusion)} classes, {metrics.clips} clips of {metrics.speakers} speakers)"
     )
 
 
@@ -167,7 +181,7 @@ def conclusions(cells: pd.DataFrame) -> list[str]:
     for row in cells[cells.trained != cells.tested].itertuples():
         above = row.metrics.uar.low > row.metrics.uar_floor
         sentences.append(
-            f"{row.system}, {row.trained} to {row.tested}: UAR {row.metrics.uar} %, "
+            f"{row.system}, {row.trained} to {row.tested}: UAR {row.metrics.uar.as_percent()}, "
             f"{'above' if above else 'not shown to be above'} the chance level of {100 * row.metrics.uar_floor:.1f} %"
             f"{', for these speakers only' * (row.metrics.resampled == 'clips')}."
         )

@@ -12,6 +12,7 @@ from sernb.corpora.record import DIMENSIONS
 from sernb.protocols.targets import find_numeric_columns
 from sernb.results.emotions_from_numbers import classifier_for
 from sernb.results.numbers import NumericResult, score_speakers
+from sernb.results.summary import describe_tested
 from sernb.runs.experiment import Plan
 from sernb.runs.planning import plan
 
@@ -79,9 +80,9 @@ def headline(results: Sequence[NumericResult]) -> list[str]:
     """State the best speaker-independent result, its spread and its range over speakers, in sentences."""
     best = best_result(results)
     metrics, speakers = best.metrics, score_speakers(best)
-    folds = f"{metrics.clips} clips of {metrics.speakers} speakers, folds {best.folds}"
+    tested = describe_tested(best, metrics)
     sentences = [
-        f"{best.target}: {best.system.name}, {best.heading}, CCC {metrics.ccc.as_number()}, chance level 0 ({folds}).",
+        f"{best.target}: {best.system.name}, {best.heading}, CCC {metrics.ccc.as_number()}, chance level 0 ({tested}).",
         f"Pearson's correlation is {metrics.pearson.as_number()}: bias and range account for its difference from CCC. "
         f"The predictions have {metrics.spread:.2f} times the standard deviation of the truth.",
     ]

@@ -114,8 +114,8 @@ def headline(results: Mapping[str, Mapping[str, Result]], encoder: str) -> list[
     weighted = next(iter(results["layers"].values()))
     metrics = weighted.metrics()
     return [
-        f"{encoder}, frozen: UAR {metrics.uar} % with weighted layers, {single[best]:.1f} % with the best layer only "
-        f"({best} of 0 to {len(single) - 1}), {single[last]:.1f} % with the last; chance level "
+        f"{encoder}, frozen: UAR {metrics.uar.as_percent()} with weighted layers, {single[best]:.1f} % with the best "
+        f"layer only ({best} of 0 to {len(single) - 1}), {single[last]:.1f} % with the last; chance level "
         f"{100 * metrics.uar_floor:.1f} % ({metrics.clips} clips of {metrics.speakers} validation speakers, "
         f"{weighted.folds} folds)."
     ]

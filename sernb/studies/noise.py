@@ -187,7 +187,8 @@ def conclusions(variants: Mapping[str, Result], robustness: pd.DataFrame) -> lis
         worst = min(part.itertuples(), key=lambda row: row.change.value)
         sentences.append(
             f"{name[0].upper()}{name[1:]}: under {len(worse)} of {len(part)} conditions the interval of the change is "
-            f"below 0; UAR falls most under {worst.condition}, to {worst.uar} % (chance {100 * worst.floor:.1f} %)."
+            f"below 0; UAR falls most under {worst.condition}, to {worst.uar.as_percent()} (chance level "
+            f"{100 * worst.floor:.1f} %)."
         )
     clean, noisy = variants[CLEAN], variants[NOISY]
     for view, condition in _first_strengths(degraded, clean).items():

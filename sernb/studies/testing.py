@@ -64,7 +64,7 @@ def conclusions(chosen: Result) -> list[str]:
     confident = (scores.max(axis=1) > 0.5) & wrong
     spread = f"UAR by speaker ranges from {min(speakers):.1f} to {max(speakers):.1f} %; " if speakers else ""
     return [
-        f"{name(chosen)}: {spread}top-3 accuracy {metrics.top3} %, chance level (constant ranking) "
+        f"{name(chosen)}: {spread}top-3 accuracy {metrics.top3.as_percent()}, chance level (constant ranking) "
         f"{100 * metrics.top3_floor:.1f} %.",
         f"{confident.sum()} of its {wrong.sum()} errors have a score above one half.",
     ]

@@ -114,7 +114,8 @@ def tune(
                     create_trial(params=dict(parameters), distributions=space(), value=value, user_attrs=attributes)
                 )
             progress_line(
-                f"trial {number + 1} of {trials}: UAR {metrics.uar} %, best so far {100 * study.best_value:.1f} %"
+                f"trial {number + 1} of {trials}: UAR {metrics.uar.as_percent()}, "
+                f"best so far {100 * study.best_value:.1f} %"
             )
     return study
 

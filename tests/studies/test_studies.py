@@ -119,6 +119,10 @@ def test_cells_are_of_the_corpus_that_was_tested(rng):
     assert (cell.metrics.clips, cell.training) == (240, 480 - 120), "a speaker of the others validates"
     assert "above the chance level" in " ".join(cross_corpus.conclusions(found))
     assert "\n" not in studies.matrix(found, "Title").alt
+    table = cross_corpus.summary_table(found)
+    assert table["Trained on"][0] == f"{table['Tested on'][0]}, other speakers"
+    assert table["Chance level"][0] == "14.3"
+    assert list(table.Clips) == [each.clips for each in found.metrics]
     assert len(cross_corpus.cells_table(found)) == 4
 
 

@@ -16,7 +16,14 @@ from sernb.corpora.pool import parse_pool
 from sernb.evaluation import ccc
 from sernb.prediction.loading import load_model
 from sernb.prediction.number_run import load_number_run, predict_number
-from sernb.results.numbers import collect_numbers, numbers_caption, numbers_table, score_speakers
+from sernb.results.numbers import (
+    collect_numbers,
+    numbers_caption,
+    numbers_summary,
+    numbers_table,
+    score_speakers,
+    summary_caption,
+)
 from sernb.results.protocol_cards import protocol_cards
 from sernb.results.result import collect_results
 from sernb.runs.planning import plan
@@ -109,6 +116,12 @@ def test_results_come_from_the_predictions(loudness):
     assert abs(float(table.loc[("training-mean", "random")].CCC.split()[0])) < 0.05
     assert "a constant prediction has a CCC of 0" in numbers_caption(experiments)
     assert len(score_speakers(collect_numbers(experiments)[0])) == 8
+    results = collect_numbers(experiments)
+    summary = numbers_summary(results).set_index("System")
+    assert list(summary) == [f"{name} {each}" for name in ("CCC", "RMSE") for each in ("speaker-independent", "random")]
+    assert summary.loc["functionals-ridge-regression", "CCC speaker-independent"].startswith(ridge.CCC[:4])
+    assert summary.loc["functionals-ridge-regression", "RMSE speaker-independent"] == ridge.RMSE.split()[0]
+    assert "speaker-independent 120 clips of 8 speakers, 4 folds; random 120 clips" in summary_caption(results)
 
 
 def test_a_changed_prediction_is_seen(loudness):
