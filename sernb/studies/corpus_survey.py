@@ -45,10 +45,11 @@ def check_copy(available: Availability) -> tuple[str, pd.DataFrame]:
     if available.folder is None:
         return "There are no files to check.", pd.DataFrame()
     findings = findings_table(check(available.corpus, available.folder))
-    problems = (findings["level"] == "problem").sum()
+    problems, missing = (findings["level"] == "problem").sum(), (findings["kind"] == "missing").sum()
+    others = f"{missing} missing, {problems - missing} other problems" if missing else f"{problems} problems"
     kinds = findings.groupby(["level", "kind"], sort=False)
     return (
-        f"{len(available.clips)} of {available.corpus.clips} published clips: {problems} problems, "
+        f"{len(available.clips)} of {available.corpus.clips} published clips: {others}, "
         f"{len(findings) - problems} notes",
         kinds.agg(files=("path", "size"), first=("path", "first"), detail=("detail", "first")).reset_index(),
     )
@@ -63,9 +64,9 @@ def headline(available: Availability, outcome: str, findings: pd.DataFrame) -> l
     corpus, clips = available.corpus, available.clips
     first = available.summary.splitlines()[0]
     if available.folder is not None:
-        intact = not (len(findings) and (findings["level"] == "problem").any())
-        complete = len(available.clips) == corpus.clips
-        verdict = ("Yes" if complete else "Yes, but incomplete") if intact else "No"
+        problems = set(findings["kind"][findings["level"] == "problem"]) if len(findings) else set()
+        complete = not problems and len(available.clips) == corpus.clips
+        verdict = "Yes" if complete else "As far as it goes" if problems <= {"missing"} else "No"
         reference = "its published checksum" if corpus.committed else "the published names and counts"
         first = f"{verdict}: {corpus.title} has {outcome}, each file compared with {reference}."
     return [first, *_describe_contents(clips[clips.emotion != ""])] if len(clips) else [first]
@@ -74,11 +75,12 @@ def headline(available: Availability, outcome: str, findings: pd.DataFrame) -> l
 def _describe_contents(clips: pd.DataFrame) -> Iterator[str]:
     counts = clips.emotion.value_counts()
     if len(counts):
+        equal = counts.min() == counts.max()
+        each = f"{counts.max()} clips each" if equal else f"{counts.min()} ({counts.index[-1]}) to {counts.max()} clips"
         yield (
             f"{len(clips)} clips of {clips.speaker.nunique()} speakers, {clips.seconds.sum() / 60:.0f} minutes, "
-            f"{len(counts)} emotions with {counts.min()} ({counts.index[-1]}) to {counts.max()} clips. Always "
-            f"predicting {counts.index[0]} reaches a WAR of {100 * counts.max() / len(clips):.1f} % and a UAR of "
-            f"{100 / len(counts):.1f} %: the chance levels."
+            f"{len(counts)} emotions with {each}. Chance levels: {100 * counts.max() / len(clips):.1f} % WAR, "
+            f"{100 / len(counts):.1f} % UAR, for a constant prediction{'' if equal else f' ({counts.index[0]})'}."
         )
 
 

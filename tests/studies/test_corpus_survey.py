@@ -31,16 +31,19 @@ def test_whole_copy_has_no_problems_and_a_spoiled_one_names_the_first_file(demo,
     first, second = survey.headline(demo, outcome, findings)
     assert first.startswith("Yes: the demo corpus has 240 of 240")
     counts = demo.clips.emotion.value_counts()
-    assert f"WAR of {100 * counts.max() / 240:.1f} % and a UAR of {100 / len(counts):.1f} %" in second
+    assert f"{100 * counts.max() / 240:.1f} % WAR, {100 / len(counts):.1f} % UAR" in second
     folder = shutil.copytree(demo.folder, tmp_path / "demo")
     spoiled = sorted(folder.rglob("*.flac"))[:3]
     for file in spoiled:
         file.unlink()
     outcome, findings = survey.check_copy(type(demo)(DEMO, demo.index, demo.pool, folder))
-    assert "3 problems" in outcome
+    assert outcome == "240 of 240 published clips: 3 missing, 0 other problems, 0 notes"
     assert findings[["level", "files"]].to_numpy().tolist() == [["problem", 3]]
     assert findings["first"][0].endswith(spoiled[0].name)
-    assert survey.headline(type(demo)(DEMO, demo.index, demo.pool, folder), outcome, findings)[0].startswith("No: ")
+    copy = type(demo)(DEMO, demo.index, demo.pool, folder)
+    assert survey.headline(copy, outcome, findings)[0].startswith("As far as it goes: the demo corpus has")
+    next(folder.rglob("*.flac")).write_bytes(b"no sound")
+    assert survey.headline(copy, *survey.check_copy(copy))[0].startswith("No: ")
 
 
 def test_features_and_examples_are_those_of_the_recordings(demo):
