@@ -123,10 +123,10 @@ class Classifier:
         Returns:
             a row for each recording, in order, with the columns of ``sernb predict --csv``: ``file``, ``seconds`` (of
             windows ``start`` and ``end``), ``answer`` (an emotion or "not sure"), ``set`` (separated by spaces; empty
-            if there is none), ``recording`` (in domain, borderline, out of domain), ``reliable`` (the answer is an
-            emotion and the recording in domain); then ``prediction`` (the most probable emotion, whatever its
-            confidence), ``confidence`` (its probability), ``notes`` (reasons for doubt, and remarks on the file),
-            ``error`` (why there is no prediction; otherwise empty) and a column of probabilities for each class
+            if there is none; windows have none), ``recording`` (in domain, borderline, out of domain), ``reliable``
+            (the answer is an emotion and the recording in domain), ``prediction`` (the most probable emotion, whatever
+            its confidence), ``confidence`` (its probability) and a column of probabilities for each class; moreover
+            ``notes`` (reasons for doubt, and remarks on the file) and ``error`` (why there is no prediction)
 
         Raises:
             DataError: if an item is neither path nor array, arrays have no sampling rate, or the model has no sets of
@@ -141,17 +141,8 @@ class Classifier:
         make_rows = partial(window_rows if timeline else recording_rows, classes=self.classes)
         rows = [row for each in predict_all(self.model, sources, **options) for row in make_rows(*each)]
         columns = ["file", *(("start", "end") if timeline else ("seconds",))]
-        columns += [
-            "answer",
-            "set",
-            "recording",
-            "reliable",
-            "prediction",
-            "confidence",
-            "notes",
-            "error",
-            *self.classes,
-        ]
+        columns += ["answer", *(() if timeline else ("set",)), "recording", "reliable", "prediction", "confidence"]
+        columns += ["notes", "error", *self.classes]
         return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(NUMBERS & {*columns} | {*self.classes}, float))
 
     def embed(self, recordings: object, sampling_rate: Hertz | None = None, *, frames: bool = False) -> "pd.DataFrame":

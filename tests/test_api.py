@@ -54,7 +54,7 @@ def test_a_row_a_recording_agrees_with_the_command(model, tmp_path):
     written = pd.read_csv(tmp_path / "found.csv", keep_default_na=False)
     assert (table["reliable"] == [each.reliable for each in expected]).all()
     for column in written.columns.difference(["reliable", "speaker_clips"]):
-        if column in ("seconds", *model.classes):
+        if column in ("seconds", "confidence", *model.classes):
             np.testing.assert_allclose(table[column], written[column], atol=1e-3 if column == "seconds" else 1e-6)
         else:
             assert table[column].tolist() == written[column].tolist(), column

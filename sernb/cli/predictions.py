@@ -59,7 +59,11 @@ def predict(
         return _predict_numbers(sources, model, as_json=as_json, csv=csv)
     loaded = load_model(model)
     loaded.threshold(coverage)
-    loaded = loaded.only(classes) if classes else loaded
+    if classes:
+        separate = [name for name in files if name in loaded.classes and not Path(name).exists()]
+        if separate:  # the shell ends the value at a space
+            raise click.UsageError(f"--classes needs commas between names: --classes {','.join([*classes, *separate])}")
+        loaded = loaded.only(classes)
     adapted = adapt_to_speaker(loaded, speaker_clips) if speaker_clips else None
     if adapted:
         print(f"sernb: adapted to the speaker with {adapted[1]} clips", file=sys.stderr)

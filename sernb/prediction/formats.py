@@ -121,35 +121,29 @@ def as_json(results: Sequence[tuple[Path, Prediction | DataError]], *, coverage:
 
 
 def as_csv(predictions: Sequence[Prediction], *, timeline: bool = False) -> str:
-    """Return CSV text, a row per recording or, with ``timeline``, per window."""
+    """Return CSV text, a row per recording or, with ``timeline``, per window, which has no prediction set."""
     rows = []
     classes = predictions[0].classes if predictions else ()
     for prediction in predictions:
         name, verdict = printable(prediction.path), prediction.domain_check.verdict if prediction.domain_check else ""
         entries = [
             (
-                [prediction.seconds],
-                prediction.answer,
-                _set_cell(prediction.prediction_set, prediction.answer),
+                [f"{prediction.seconds:.3f}"],
+                [prediction.answer, _set_cell(prediction.prediction_set, prediction.answer)],
                 prediction.scores,
             )
         ]
         if timeline:
-            empty = [""] * len(classes)
             entries = [
-                (
-                    (window.start, window.end),
-                    prediction.label_window(window),
-                    "",
-                    window.scores if window.has_voice else empty,
-                )
+                ([f"{window.start:.3f}", f"{window.end:.3f}"], [prediction.label_window(window)], window.scores)
                 for window in prediction.windows
             ]
-        for times, answer, prediction_set, scores in entries:
-            clock_times = [f"{time:.3f}" for time in times]
-            reliability = _reliability_cells(answer, verdict, prediction.speaker_clips)
-            rows.append([name, *clock_times, answer, prediction_set, verdict, *scores, *reliability])
-    return _write_csv(["start", "end"] if timeline else ["seconds"], classes, rows)
+        for times, answer, scores in entries:
+            values = [""] * len(classes) if scores is None else scores
+            best = ["", ""] if scores is None else [classes[int(scores.argmax())], scores.max()]
+            reliability = _reliability_cells(answer[0], verdict, prediction.speaker_clips)
+            rows.append([name, *times, *answer, verdict, *best, *values, *reliability])
+    return _write_csv(["start", "end", "answer"] if timeline else ["seconds", "answer", "set"], classes, rows)
 
 
 def recording_rows(path: Path, result: Prediction | DataError, *, classes: Sequence[str]) -> list[dict[str, object]]:
@@ -160,7 +154,7 @@ def recording_rows(path: Path, result: Prediction | DataError, *, classes: Seque
         result: its prediction, or the error that prevented one
         classes: one column each
     """
-    row = _base_row(path, result)
+    row = _base_row(path, result) | {"set": ""}
     if isinstance(result, Prediction):
         row |= {
             "seconds": result.seconds,
@@ -190,7 +184,7 @@ def window_rows(path: Path, result: Prediction | DataError, *, classes: Sequence
 
 
 def _base_row(path: Path, result: Prediction | DataError) -> dict[str, object]:
-    row = {"file": printable(path), **dict.fromkeys(("answer", "set", "recording", "prediction", "notes", "error"), "")}
+    row = {"file": printable(path), **dict.fromkeys(("answer", "recording", "prediction", "notes", "error"), "")}
     row["reliable"] = False
     if isinstance(result, DataError):
         return row | {"error": printable(result)}
@@ -212,7 +206,7 @@ def archive_as_csv(entries: Sequence[dict], classes: Sequence[str]) -> str:
         probabilities = entry["probabilities"]
         prediction_set = _set_cell(entry["set"]["emotions"] if entry["set"] else (), entry["answer"])
         verdict = entry["recording"]["verdict"] if entry["recording"] else ""
-        scores = [probabilities.get(name, "") for name in classes]
+        best = max(probabilities, key=probabilities.get, default="")
         rows.append(
             [
                 entry["file"],
@@ -220,17 +214,20 @@ def archive_as_csv(entries: Sequence[dict], classes: Sequence[str]) -> str:
                 entry["answer"],
                 prediction_set,
                 verdict,
-                *scores,
+                best,
+                probabilities.get(best, ""),
+                *(probabilities.get(name, "") for name in classes),
                 *_reliability_cells(entry["answer"], verdict, entry["speaker_clips"]),
             ]
         )
-    return _write_csv(["seconds"], classes, rows)
+    return _write_csv(["seconds", "answer", "set"], classes, rows)
 
 
-def _write_csv(times: Sequence[str], classes: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def _write_csv(first: Sequence[str], classes: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["file", *times, "answer", "set", "recording", *classes, "reliable", "speaker_clips"])
+    about = ["recording", "prediction", "confidence"]
+    writer.writerow(["file", *first, *about, *classes, "reliable", "speaker_clips"])
     for row in rows:
         writer.writerow([as_cell(value) if isinstance(value, str) else f"{value:.7g}" for value in row])
     return buffer.getvalue()

@@ -62,7 +62,7 @@ def headline(available: Availability, outcome: str, findings: pd.DataFrame) -> l
         outcome, findings: of :func:`check_copy`
     """
     corpus, clips = available.corpus, available.clips
-    first = available.summary.splitlines()[0]
+    first = " ".join(available.summary.splitlines())
     if available.folder is not None:
         problems = set(findings["kind"][findings["level"] == "problem"]) if len(findings) else set()
         complete = not problems and len(available.clips) == corpus.clips

@@ -1,5 +1,6 @@
 """Predictions for one's own recordings: formats, bad input, time, sets, voices, and the folders of models."""
 
+import csv
 import dataclasses
 import json
 import re
@@ -342,9 +343,22 @@ def test_json_and_csv(tmp_path, clip, capsys):
     [found] = json.loads(capsys.readouterr().out)
     assert sum(found["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert found["windows"]
-    assert (tmp_path / "said.csv").read_text("utf-8").count("\n") == 1 + len(found["windows"])
-    assert as_csv([said("=cmd.wav")]).splitlines()[1].startswith("'=cmd.wav")
+    rows = list(csv.DictReader((tmp_path / "said.csv").read_text("utf-8").splitlines()))
+    assert [row["answer"] for row in rows] == [window["says"] for window in found["windows"]]
+    assert not [name for name in rows[0] if all(row[name] == "" for row in rows)], "no column is empty"
+    for row, window in zip(rows, found["windows"], strict=True):
+        likely = window["probabilities"] or {"": None}
+        best = max(likely, key=likely.get)
+        assert (row["prediction"], row["confidence"] and float(row["confidence"])) == (best, likely[best] or "")
+    (row,) = csv.DictReader(as_csv([said("=cmd.wav", scores=(0.4, 0.35, 0.25))]).splitlines())
+    assert (row["file"], row["answer"], row["prediction"], row["confidence"]) == ("'=cmd.wav", NOT_SURE, "angry", "0.4")
     assert as_dict(said())["set"] == {"coverage": 0.9, "emotions": ["angry", "calm"]}
+
+
+def test_classes_separated_by_spaces_are_one_line_with_the_right_form(clip, capsys):
+    assert main(["predict", str(clip), "--classes", "happy", "sad", "angry"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "--classes needs commas between names: --classes happy,sad,angry;" in line
 
 
 def test_timelines_are_written_beside_each_other(tmp_path, clip):

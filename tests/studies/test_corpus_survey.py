@@ -70,6 +70,7 @@ def test_without_recordings_there_are_labels_and_nothing_to_compute(absent):
     assert len(list(survey.plot_counts(absent))) == 1
     first, second = survey.headline(absent, *survey.check_copy(absent))
     assert first.startswith("No recording of RAVDESS is available")
+    assert first.endswith("To get them: sernb fetch ravdess")
     assert second.startswith("1440 clips of 24 speakers")
     assert survey.durations_table(absent).n.tolist() == [1440]
     unknown = find_available("iemocap")
