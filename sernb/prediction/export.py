@@ -232,19 +232,22 @@ example = numpy.load("{EXAMPLE}.npz")
 run = Interpreter("{name}").get_signature_runner()
 probabilities = run(**{{each: example[each] for each in example.files if each != "probabilities"}})["probabilities"]
 assert abs(probabilities - example["probabilities"]).max() < 1e-4"""
-    card = f"{write_front_matter(metadata)}{write_card(metadata)}\n" if has_card else f"# {model.name}\n\n"
-    return f"""{card}## This file
+    section = f"""## This folder
 
 `{name}` was exported by `{COMMAND}` (sernb {file_metadata["sernb"]}). Its input is
 
 {input_lines}
 
 and its output `probabilities` of {", ".join(file_metadata["classes"])}, without speaker adaptation.
-Cut longer recordings into windows. The file contains neither the domain check nor the threshold of "not sure".
-`{METADATA}` repeats the metadata of the file. `{EXAMPLE}.wav` is a clip of sernb's demo corpus (synthetic speech,
-CC0); `{EXAMPLE}.npz` contains the input for this clip and the expected output:
+Cut longer recordings into windows. The thresholds of "not sure" and of the prediction sets are in `{METADATA}`, which
+repeats the metadata of the file; the domain check and speaker adaptation are left to sernb. `{EXAMPLE}.wav` is a clip
+of sernb's demo corpus (synthetic speech, CC0); `{EXAMPLE}.npz` contains the input for this clip and the expected
+output:
 
 ```python
 {code}
 ```
 """
+    if not has_card:
+        return f"# {model.name}\n\n{section}"
+    return f"{write_front_matter(metadata)}{write_card(metadata, section)}"

@@ -4,6 +4,7 @@ import json
 import re
 
 from sernb.encoders.registry import ENCODERS
+from sernb.prediction.card_summary import SCORE
 from sernb.prediction.model_card import OWN
 
 # Identifiers of licences on the hub: https://huggingface.co/docs/hub/repositories-licenses
@@ -11,7 +12,6 @@ LICENCES = {
     "CC0 1.0": "cc0-1.0", "CC BY 4.0": "cc-by-4.0", "CC BY-SA 4.0": "cc-by-sa-4.0", "CC BY-NC 4.0": "cc-by-nc-4.0",
     "CC BY-NC-SA 4.0": "cc-by-nc-sa-4.0", "CC BY-NC-ND 4.0": "cc-by-nc-nd-4.0", "CC BY-ND 4.0": "cc-by-nd-4.0",
 }  # fmt: skip
-SCORE = re.compile(r"(-?[\d.]+) \[(-?[\d.]+), (-?[\d.]+)\]")
 UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")  # must be escaped in YAML
 METRICS = (("UAR", "recall"), ("WAR", "accuracy"))  # our name, and that of the hub
 

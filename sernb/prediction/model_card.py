@@ -1,11 +1,13 @@
 """Write the card of a model from its metadata: every number on it was measured.
 
-The card omits, or reports as missing, what a model lacks: adaptation, strangers, another corpus, a domain check.
+What a user must know comes first. The card omits, or reports as missing, what a model lacks: adaptation, tests on
+speakers of another gender or corpus, a domain check.
 """
 
 from collections.abc import Sequence
 
 from sernb.prediction.calibration import COVERAGES, FIRM
+from sernb.prediction.card_summary import UNSEEN, summarise_card
 from sernb.prediction.domain_check import VERDICTS
 
 MEANING = """\
@@ -23,17 +25,21 @@ Every recording is normalised to one level first, and training clips were augmen
 microphones and speeds. """
 OWN = "as their owners decide"  # licence of a folder with the user's own recordings
 BY_TOOLS = "python -m tools.bundled_models"
+OTHER_GENDER = f"{UNSEEN} of another gender and sentence"
 
 
-def write_card(metadata: dict) -> str:
+def write_card(metadata: dict, folder: str = "") -> str:
     """Return the card of a model as Markdown.
 
     Args:
         metadata: the content of its ``model.json``
+        folder: the section on the files beside the card, if they are not those of a model folder
     """
     figures = metadata["figures"]
     sections = [
         _heading(metadata),
+        summarise_card(metadata),
+        folder or _usage(metadata),
         _uses(metadata),
         _licence(metadata),
         _held_out(metadata),
@@ -74,18 +80,24 @@ def _heading(metadata: dict) -> str:
     predicts = (
         "A dilated convolutional network predicts" if metadata["kind"] == "sernet" else "Ridge regression predicts"
     )
-    usage = "`sernb predict FILE` and `sernb app` use it."
-    if not bundled:
-        usage = "`sernb predict FILE --model FOLDER` and `sernb app\n--model FOLDER` use it."
     return f"""# {metadata["name"]}: {subtitle}
 
-<!-- Written by `{metadata.get("made_by", BY_TOOLS)}` from model.json: change that, not this. -->
+<!-- Written by `{metadata.get("made_by", BY_TOOLS)}` from the metadata of the model: change that, not this. -->
 
 {_inputs(metadata)}
 {predicts}
 {_listed(metadata["classes"])}.
-{augmentation}`weights.npz` holds arrays,
-`model.json` all else; no pickle, no code. {usage}
+{augmentation.rstrip()}
+"""
+
+
+def _usage(metadata: dict) -> str:
+    usage = "`sernb predict FILE` and `sernb app` use it."
+    if not is_bundled(metadata):
+        usage = "`sernb predict FILE --model FOLDER` and `sernb app --model FOLDER` use it."
+    return f"""## This folder
+
+`weights.npz` holds arrays, `model.json` all else; no pickle, no code. {usage}
 """
 
 
@@ -221,7 +233,7 @@ def _strangers(figures: dict) -> str:
     training_clips = " (training on the remaining quarter of the clips)"
     if "foreign" not in figures or "as recorded" in figures["strangers"]:
         training_clips = ", as far as the corpus allows"
-    return f"""## Strangers
+    return f"""## Unseen speakers of another gender and sentence
 
 Clips of a gender and of a sentence that were not trained on{training_clips}{copies}; UAR in per cent:
 
@@ -237,8 +249,8 @@ def _foreign(foreign: dict, *, bundled: bool) -> str:
         ("emotion", "recall"), [each for each in foreign["recall by emotion"].items() if not each[1].startswith("nan")]
     )
     selection = """\
-Nothing was trained or fitted on it. One choice was made after inspecting it: that strangers are also of the other
-gender, which makes the model less confident.
+Nothing was trained or fitted on it. One choice was made after inspecting it: that unseen speakers are also of
+another gender, which makes the model less confident.
 """
     if not bundled:
         selection = "Nothing was trained, selected or fitted on it.\n"
@@ -255,7 +267,7 @@ error {foreign["calibration error"]}. Expect this performance on your recordings
 
 def _certainty(metadata: dict) -> str:
     figures, foreign, model = metadata["figures"], metadata["figures"].get("foreign"), "model"
-    strangers = "strangers" if "strangers" in figures else "unseen speakers"
+    strangers = OTHER_GENDER if "strangers" in figures else UNSEEN
     other_corpora = [(foreign["corpus"], foreign)] if foreign else []
     accuracy_table = _table(
         ("clips", "firm predictions", "of these correct", "of the others correct"),
@@ -268,15 +280,14 @@ def _certainty(metadata: dict) -> str:
         ],
     )
     coverage_table = _table(
-        ("clips", "of the voice available", "stated coverage", "measured coverage", "emotions in a set, mean"),
+        ("clips", "of the voice available", *(f"stated {_percent(row['stated'])}" for row in figures["coverage"])),
         [
-            (speakers, count, _percent(row["stated"]), row["covered"], f"{row['emotions']:.1f}")
+            (speakers, count, *(f"{row['covered']}; {row['emotions']:.1f}" for row in rows))
             for speakers, count, rows in [
                 (strangers, "none", figures["coverage"]),
                 *((strangers, *each) for each in figures.get("coverage, adapted", {}).items()),
                 *((name, "none", each["coverage"]) for name, each in other_corpora),
             ]
-            for row in rows
         ],
     )
     draws = ", for an adapted voice in five draws of its clips" * ("coverage, adapted" in figures)
@@ -294,7 +305,8 @@ prediction, Vovk, 2015, speakers as units: the thresholds are fitted on all fold
 guaranteed. Sets of this kind are proven to miss at most about twice as often as stated, so 80 % coverage where 90 % is
 stated (Barber et al., 2021), and only for predictions of the models of the folds; the {model} \
 predicts in their place. Therefore coverage was measured by cross-validation, with thresholds fitted on the
-speakers of the other folds{draws}:
+speakers of the other folds{draws}.
+Measured coverage in per cent, and mean number of emotions in a set:
 
 {coverage_table}
 {_few(metadata)}"""

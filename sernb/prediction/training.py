@@ -124,7 +124,7 @@ def predict_unseen(corpus: Corpus, *, strangers: bool) -> UnseenPredictions:
                     trials[count, k][draw, positions] = adapted_classifier(standardise(rows[positions], moments))
         classifiers.append(classifier)
         fold_uar = uar(np.tile(corpus.truth[unseen], len(test_rows)), np.concatenate(scores[:, unseen]))
-        progress_line(f"{'strangers' if strangers else 'fold'} {number}: UAR {100 * fold_uar:.1f} %")
+        progress_line(f"{'other gender and sentence' if strangers else 'fold'} {number}: UAR {100 * fold_uar:.1f} %")
 
     def select_k(mask: np.ndarray) -> float:
         def mean_uar(k: float) -> float:

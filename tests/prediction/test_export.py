@@ -145,3 +145,8 @@ def test_the_bundled_model_is_exported_with_its_card(tmp_path, monkeypatch):
     text = (tmp_path / "made" / "README.md").read_text("utf-8")
     assert 'license: "cc-by-nc-sa-4.0"' in text
     assert "Do not use it\ncommercially" in text
+    section = text.partition("## This folder")[2].partition("\n## ")[0]
+    for each in (tmp_path / "made").iterdir():
+        assert each.name == "README.md" or f"`{each.name}`" in section
+    assert not {"weights.npz", "model.json"} & set(text.replace("`", " ").split()), "these are not in the folder"
+    assert "onnxruntime.InferenceSession" in section

@@ -150,6 +150,13 @@ def test_the_shipped_model_is_small_and_has_its_card(model):
     assert text == write_card(model.metadata), "python -m tools.bundled_models writes the card from model.json"
     for words in ("CC BY-NC-SA 4.0", "must not be used for", "non-commercial", "24 speakers"):
         assert words in text
+    summary = text.partition("## In short")[2].partition("\n## ")[0]
+    foreign = model.metadata["figures"]["foreign"]
+    hardly = "**Hardly recognised (recall not shown to be above 14.3 %): sad 4.3 [0.0, 9.4] (clips).**"
+    assert foreign["recall by emotion"]["sad"] == "4.3 [0.0, 9.4] (clips)"
+    for words in (hardly, "UAR 66.8 [62.8, 70.8] %", foreign["UAR"].split()[0], "Lowest recall: sad, 33.3"):
+        assert words in summary
+    assert "stranger" not in text.casefold()
 
 
 def test_with_an_encoder_the_better_bundled_model_predicts(encoders, clip, tmp_path):
