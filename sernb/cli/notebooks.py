@@ -24,6 +24,7 @@ def run(notebook, parameters, out) -> None:
     from sernb.corpora.pool import folder_name, parse_pool
     from sernb.reporting.execution import NotebookFailed, parse_parameters, read_parameters
     from sernb.reporting.execution import run as run_notebook
+    from sernb.reporting.session import DEFAULTS, session_parameters
 
     source = notebook if notebook.is_file() else NOTEBOOKS / f"{notebook.name.removesuffix('.ipynb')}.ipynb"
     known = ", ".join(path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb")))
@@ -39,11 +40,13 @@ def run(notebook, parameters, out) -> None:
         values = parse_parameters(source, list(parameters))
     except ValueError as error:
         raise DataError(str(error)) from error
+    # Given as parameters, so that the page says how to make it again.
+    values = {name: value for name, value in session_parameters(defaults).items() if not values.get(name)} | values
     if values.get("data"):
         values["data"] = as_absolute(str(values["data"]))
-    if "corpus" in values:  # makes the path of a local corpus absolute: notebooks run in their own folder
+    if values.get("corpus"):  # makes the path of a local corpus absolute: notebooks run in their own folder
         values["corpus"] = parse_pool(str(values["corpus"]), values.get("data")).name
-    corpus = values.get("corpus", defaults.get("corpus", "demo"))
+    corpus = values.get("corpus") or defaults.get("corpus") or DEFAULTS["corpus"]
     try:
         page = (out or REPORTS / folder_name(str(corpus))) / f"{source.stem}.html"
         print(run_notebook(source, page, values, progress="bar"))

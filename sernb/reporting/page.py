@@ -5,6 +5,8 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from sernb.reporting.session import set_session as set_session
+from sernb.reporting.session import shared as shared
 from sernb.reporting.tables import escape, no_math, table_html
 
 if TYPE_CHECKING:

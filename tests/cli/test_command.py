@@ -263,7 +263,7 @@ def test_notebooks_get_absolute_paths(tmp_path, monkeypatch):
     """They run in a folder of their own, where a relative path would lead elsewhere."""
     given = {}
 
-    def note(source, page, parameters):
+    def note(source, page, parameters, *, progress):
         given.update(parameters, work=os.environ["SERNB_WORK"], recordings=os.environ["SERNB_DATA"])
 
     monkeypatch.setattr("sernb.reporting.execution.run", note)

@@ -38,7 +38,7 @@ def test_pages_differ_only_in_what_their_corpora_differ_in():
 
 
 def test_pages_that_can_look_at_a_pool_take_one():
-    assert read_parameters(NOTEBOOKS / "19_explore_corpora.ipynb") == {"corpus": "demo", "data": "", "seed": 0}
+    assert read_parameters(NOTEBOOKS / "19_explore_corpora.ipynb") == {"corpus": "", "data": "", "seed": 0}
 
 
 @pytest.mark.parametrize("name", [name for name in CORPORA if name != "demo"])
