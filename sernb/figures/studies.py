@@ -53,7 +53,7 @@ def matrix(cells: pd.DataFrame, title: str) -> Drawing:
 @styled
 def differences(intervals: Mapping[str, Interval], title: str, axis: str) -> Drawing:
     """Named differences with their intervals, one per row, and a line at zero."""
-    figure, axes = canvas(height=0.42 * len(intervals) + 1.0)
+    figure, axes = canvas(height=(0.42 if len(intervals) < 8 else 0.3) * len(intervals) + 1.0)
     for row, each in enumerate(intervals.values()):
         _interval(axes, row, each, *LINES[0][:2])
     _zero_line(axes)

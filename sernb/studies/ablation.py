@@ -264,35 +264,54 @@ def plot_learning_curves(variants: Mapping[str, Result], title: str) -> figures.
 def headline(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
     """State the best baseline and the number of changes that show a difference in UAR, in sentences.
 
-    The question ``baselines`` compares unrelated systems, so only the best is named.
+    The question ``baselines`` compares unrelated systems, so only the best is named. If questions are about different
+    clips or classes, each has a sentence.
     """
-    first = next(iter(next(iter(results.values())).values()))
-    metrics = first.metrics()
-    sample = (
-        f"{metrics.clips} clips of {metrics.speakers} validation speakers, {first.folds} folds, chance level "
-        f"{100 * metrics.uar_floor:.1f} %"
-    )
+    samples = {question: _describe_sample(next(iter(variants.values()))) for question, variants in results.items()}
     sentences = []
     if "baselines" in results:
         name, best = max(results["baselines"].items(), key=lambda item: item[1].metrics().uar.value)
         sentences.append(
-            f"Best of {len(results['baselines'])} baselines: {name}, UAR {best.metrics().uar.as_percent()} ({sample})."
+            f"Best of {len(results['baselines'])} baselines: {name}, UAR {best.metrics().uar.as_percent()} "
+            f"({samples['baselines']})."
         )
-    changes = {}
+    changes: dict[str, dict[str, tuple[Interval, float]]] = {}
     for question, variants in results.items():
         if question != "baselines":
             tests = differences(variants)
             corrected = _correct(tests)
-            changes |= {_compare(name, variants): (test.difference, corrected[name]) for name, test in tests.items()}
+            changes[question] = {
+                _compare(name, variants): (test.difference, corrected[name]) for name, test in tests.items()
+            }
     if not changes:
         return sentences
-    by_size = sorted(changes, key=lambda name: -abs(changes[name][0].value))
-    shown = [name for name in by_size if excludes_zero(changes[name][0]) and changes[name][1] < 0.05]
-    largest = "; ".join(f"{name}: {_points(changes[name][0])}" for name in (shown or by_size)[:2])
-    count = f"{len(shown) or 'None'} of {len(changes)} changes {'show' if len(shown) > 1 else 'shows'} a difference"
-    details = "" if sentences else f" ({sample})"
-    sentences.append(f"{count} in UAR{details}, p corrected within each question. Largest: {largest}.")
+    same = len(set(samples.values())) == 1
+    every = {name: change for each in changes.values() for name, change in each.items()}
+    shown = [name for name, (difference, p) in every.items() if excludes_zero(difference) and p < 0.05]
+    count = f"{len(shown) or 'None'} of {len(every)} changes {'show' if len(shown) > 1 else 'shows'} a difference"
+    details = f" ({next(iter(samples.values()))})" if same and not sentences else ""
+    largest = "" if not same else f" Largest: {_list_largest(every, shown)}."
+    sentences.append(f"{count} in UAR{details}, p corrected within each question.{largest}")
+    if not same:
+        for question, each in changes.items():
+            system = next(iter(results[question].values())).system.name
+            largest = _list_largest(each, [name for name in shown if name in each], count=1)
+            sentences.append(f"{system}, {question}: largest difference {largest} ({samples[question]}).")
     return sentences
+
+
+def _describe_sample(result: Result) -> str:
+    metrics = result.metrics()
+    return (
+        f"{metrics.clips} clips of {metrics.speakers} validation speakers, {result.folds} folds, chance level "
+        f"{100 * metrics.uar_floor:.1f} %"
+    )
+
+
+def _list_largest(changes: Mapping[str, tuple[Interval, float]], shown: Sequence[str], *, count: int = 2) -> str:
+    """Return the largest changes, of those that show a difference if there are any."""
+    by_size = sorted(shown or changes, key=lambda name: -abs(changes[name][0].value))
+    return "; ".join(f"{name}: {_points(changes[name][0])}" for name in by_size[:count])
 
 
 def _compare(name: str, variants: Mapping[str, Result]) -> str:
@@ -301,13 +320,13 @@ def _compare(name: str, variants: Mapping[str, Result]) -> str:
 
 def _points(difference: Interval) -> str:
     low, high = 100 * difference.low, 100 * difference.high
-    return f"{100 * difference.value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+    return f"{100 * difference.value:+.1f} points [{low:+.1f}, {high:+.1f}]" + " (clips)" * (difference.unit == "clips")
 
 
 def plot_all_differences(results: Mapping[str, Mapping[str, Result]], title: str) -> figures.Drawing:
     """Plot all differences of a page, by question."""
     intervals = {
-        _compare(name, variants): each.difference
+        f"{name} vs. {next(iter(variants))}": each.difference
         for variants in results.values()
         for name, each in differences(variants).items()
     }

@@ -163,6 +163,14 @@ def test_a_table_holds_the_differences_on_the_same_clips(planned):
     assert "of 1 changes" in headline
     assert "600 clips of 10 validation speakers, 5 of 5 folds, chance level" in headline
     assert f"less dropout compared with as published: {100 * found.difference.value:+.1f} points" in headline
+    others = ablation.plan_questions([PAIR], "demo", profile="quick")
+    pretend(ablation.list_experiments(others))
+    first, large, small = ablation.headline({"pair": variants, "few": ablation.results_by_question(others)["pair"]})
+    assert "validation speakers" not in first, "of which question?"
+    assert "pair: largest difference less dropout" in large
+    assert "(600 clips of 10 validation speakers, 5 of 5 folds, chance level" in large
+    assert "few: largest difference less dropout compared with as published:" in small
+    assert "of 4 validation speakers, 2 of 4 folds, chance level" in small
     (sentence,) = ablation.conclusions({"pair": variants})
     assert sentence.startswith("Less dropout compared with as published:")
 
