@@ -66,7 +66,7 @@ def learning_curves(histories: pd.DataFrame, title: str) -> Drawing:
             axes.set_ylabel(name)
     for axes in stacks[len(variants) :].flat:
         axes.set_visible(False)
-    title = f"{title}, selected epochs marked, one line per fold"
+    title = f"{title}{', selected epochs marked' * bool(histories.selected.any())}, one line per fold"
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, weight="bold")
     accuracy = " and validation accuracy" if len(curves) > 1 else ""
     return Drawing(figure, f"Training loss{accuracy} by epoch. {'; '.join(words)}.")

@@ -36,7 +36,7 @@ def watch_cells(executed: Path, label: str, *, shown: bool, lines: bool = False)
         shown: whether to show anything
         lines: print lines even in a terminal, for a process that shares it with others
     """
-    printed = LastLine()
+    printed, seen = LastLine(), {"cell": ""}
     with progress_bar(0, label, "cell", shown=shown, lines=lines) as bar:
 
         def update() -> None:
@@ -44,6 +44,9 @@ def watch_cells(executed: Path, label: str, *, shown: bool, lines: bool = False)
                 cells = [cell for cell in read_notebook(executed).cells if cell.cell_type == "code"]
                 states = {cell.id: cell.metadata.papermill.status for cell in cells}
                 running = next((name for name, state in states.items() if state == "running"), "")
+                if seen["cell"] not in ("", running):
+                    printed.text = ""  # of an earlier cell
+                seen["cell"] = running
                 bar.total, bar.n = len(cells), list(states.values()).count("completed")
                 bar.set_postfix_str(f"{running}: {printed.text}" if printed.text else running, refresh=False)
             bar.update(0)

@@ -185,10 +185,11 @@ def caption(variants: Mapping[str, Result]) -> str:
     """Return the caption of the table of a question: clips, speakers, folds, units, chance level."""
     first = next(iter(variants.values()))
     metrics = first.metrics()
+    over = " over speakers" * (metrics.resampled == "speakers")  # a page says so itself if all are over clips
     return (
         f"Validation speakers only: {metrics.clips} clips of {metrics.speakers} speakers, {first.folds} folds. Per "
-        f"cent, 95 % intervals over {metrics.resampled}; chance level {100 * metrics.uar_floor:.1f}. p is conditional "
-        "on one training of each variant. Times are for one core"
+        f"cent, 95 % intervals{over}; chance level {100 * metrics.uar_floor:.1f}. p is conditional on one training of "
+        "each variant"
     )
 
 

@@ -1,8 +1,11 @@
 """A notebook that runs without a browser is not silent."""
 
+import contextlib
+
 import nbformat
 
-from sernb.reporting.cell_progress import LastLine, watch_cells
+from sernb.reporting import cell_progress
+from sernb.reporting.cell_progress import LastLine
 from sernb.runtime import progress
 
 
@@ -21,18 +24,38 @@ def test_the_last_line_is_the_last_state_of_a_bar():
 def test_the_running_cell_is_named_with_what_it_printed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(progress, "FIRST", 0.0)
     monkeypatch.setattr(progress, "EVERY", 0.0)
-    cells = [nbformat.v4.new_markdown_cell("# T", id="title")]
-    cells += [nbformat.v4.new_code_cell("1", id=name) for name in ("imports", "train", "answer")]
-    for cell, state in zip(cells, ("completed", "completed", "running", "pending"), strict=True):
-        cell.metadata.papermill = {"status": state}
+    updates = []
+
+    @contextlib.contextmanager
+    def updated_by(update):
+        updates.append(update)
+        yield
+        update()
+
+    monkeypatch.setattr(cell_progress, "updated_by", updated_by)
     executed = tmp_path / "30_train.ipynb"
-    with watch_cells(executed, "30_train", shown=True) as printed:  # nothing is there at first
+
+    def write(*states):
+        names = ("title", "imports", "train", "answer")
+        cells = [nbformat.v4.new_markdown_cell("# T", id=names[0])]
+        cells += [nbformat.v4.new_code_cell("1", id=name) for name in names[1:]]
+        for cell, state in zip(cells, states, strict=True):
+            cell.metadata.papermill = {"status": state}
         nbformat.write(nbformat.v4.new_notebook(cells=cells), executed)
+
+    with cell_progress.watch_cells(executed, "30_train", shown=True) as printed:
+        updates[0]()  # nothing is there yet
+        write("completed", "completed", "running", "pending")
         printed.write("12 runs: 3 of 5")
-    assert "30_train: 1 of 3 cells, 00:00, train: 12 runs: 3 of 5" in capsys.readouterr().err.splitlines()
+        updates[0]()
+        write("completed", "completed", "completed", "running")
+    lines = capsys.readouterr().err.splitlines()
+    states = list(dict.fromkeys(line.partition(" cells, ")[2].partition(", ")[2] for line in lines))
+    assert states[-2:] == ["train: 12 runs: 3 of 5", "answer"], "without what an earlier cell printed"
+    assert lines[-1].startswith("30_train: 2 of 3 cells, 00:0")
 
 
 def test_nothing_is_shown_if_nobody_asks(tmp_path, capsys):
-    with watch_cells(tmp_path / "none.ipynb", "30_train", shown=False) as printed:
+    with cell_progress.watch_cells(tmp_path / "none.ipynb", "30_train", shown=False) as printed:
         printed.write("text")
     assert capsys.readouterr().err == ""
