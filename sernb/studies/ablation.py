@@ -266,7 +266,7 @@ def headline(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
     """State the best baseline and the number of changes that show a difference in UAR, in sentences.
 
     The question ``baselines`` compares unrelated systems, so only the best is named. If questions are about different
-    clips or classes, each has a sentence.
+    clips or classes, those of the largest change are stated.
     """
     samples = {question: _describe_sample(next(iter(variants.values()))) for question, variants in results.items()}
     sentences = []
@@ -276,28 +276,26 @@ def headline(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
             f"Best of {len(results['baselines'])} baselines: {name}, UAR {best.metrics().uar.as_percent()} "
             f"({samples['baselines']})."
         )
-    changes: dict[str, dict[str, tuple[Interval, float]]] = {}
+    changes = {}  # name → difference, corrected p, sample
     for question, variants in results.items():
         if question != "baselines":
             tests = differences(variants)
-            corrected = _correct(tests)
-            changes[question] = {
-                _compare(name, variants): (test.difference, corrected[name]) for name, test in tests.items()
+            corrected, names = _correct(tests), _name_changes(question, results, " compared with ")
+            changes |= {
+                names[name]: (test.difference, corrected[name], samples[question]) for name, test in tests.items()
             }
     if not changes:
         return sentences
     same = len(set(samples.values())) == 1
-    every = {name: change for each in changes.values() for name, change in each.items()}
-    shown = [name for name, (difference, p) in every.items() if excludes_zero(difference) and p < 0.05]
-    count = f"{len(shown) or 'None'} of {len(every)} changes {'show' if len(shown) > 1 else 'shows'} a difference"
+    by_size = sorted(changes, key=lambda name: -abs(changes[name][0].value))
+    shown = [name for name in by_size if excludes_zero(changes[name][0]) and changes[name][1] < 0.05]
+    largest = "; ".join(
+        f"{name}: {_points(changes[name][0])}" + f", {changes[name][2]}" * (not same)
+        for name in (shown or by_size)[: 2 if same else 1]
+    )
+    count = f"{len(shown) or 'None'} of {len(changes)} changes {'show' if len(shown) > 1 else 'shows'} a difference"
     details = f" ({next(iter(samples.values()))})" if same and not sentences else ""
-    largest = "" if not same else f" Largest: {_list_largest(every, shown)}."
-    sentences.append(f"{count} in UAR{details}, p corrected within each question.{largest}")
-    if not same:
-        for question, each in changes.items():
-            system = next(iter(results[question].values())).system.name
-            largest = _list_largest(each, [name for name in shown if name in each], count=1)
-            sentences.append(f"{system}, {question}: largest difference {largest} ({samples[question]}).")
+    sentences.append(f"{count} in UAR{details}, p corrected within each question. Largest: {largest}.")
     return sentences
 
 
@@ -309,14 +307,15 @@ def _describe_sample(result: Result) -> str:
     )
 
 
-def _list_largest(changes: Mapping[str, tuple[Interval, float]], shown: Sequence[str], *, count: int = 2) -> str:
-    """Return the largest changes, of those that show a difference if there are any."""
-    by_size = sorted(shown or changes, key=lambda name: -abs(changes[name][0].value))
-    return "; ".join(f"{name}: {_points(changes[name][0])}" for name in by_size[:count])
-
-
-def _compare(name: str, variants: Mapping[str, Result]) -> str:
-    return f"{name} compared with {next(iter(variants))}"
+def _name_changes(question: str, results: Mapping[str, Mapping[str, Result]], versus: str) -> dict[str, str]:
+    """Return a name for each change of a question, with its system if other questions have the same change."""
+    first, *others = results[question]
+    elsewhere = {(name, next(iter(each))) for other, each in results.items() if other != question for name in each}
+    return {
+        name: f"{name}{versus}{first}"
+        + f" ({results[question][first].system.name}, {question})" * ((name, first) in elsewhere)
+        for name in others
+    }
 
 
 def _points(difference: Interval) -> str:
@@ -327,8 +326,8 @@ def _points(difference: Interval) -> str:
 def plot_all_differences(results: Mapping[str, Mapping[str, Result]], title: str) -> figures.Drawing:
     """Plot all differences of a page, by question."""
     intervals = {
-        f"{name} vs. {next(iter(variants))}": each.difference
-        for variants in results.values()
+        _name_changes(question, results, " vs. ")[name]: each.difference
+        for question, variants in results.items()
         for name, each in differences(variants).items()
     }
     return figures.studies.differences(intervals, title, "Difference in UAR from the first (points)")
@@ -337,10 +336,10 @@ def plot_all_differences(results: Mapping[str, Mapping[str, Result]], title: str
 def conclusions(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
     """Describe all differences of a page, in sentences that claim no more than the intervals and the tests."""
     sentences = []
-    for variants in results.values():
+    for question, variants in results.items():
         tests = differences(variants)
-        corrected = _correct(tests)
+        corrected, names = _correct(tests), _name_changes(question, results, " compared with ")
         for name, test in tests.items():
-            change = _compare(name, variants)
+            change = names[name]
             sentences.append(describe_difference(f"{change[0].upper()}{change[1:]}", test.difference, corrected[name]))
     return sentences
