@@ -93,7 +93,8 @@ def score_cells(experiments: Sequence[Experiment]) -> pd.DataFrame:
     """Return one row per system, training corpus and test corpus.
 
     Returns:
-        columns system, trained (titles joined with +), tested (a title), metrics, training (mean number of clips)
+        columns system, trained (titles joined with +), tested (a title), metrics, training (mean number of clips),
+        folds (such as 2 of 5; "" between corpora, where all clips are tested)
 
     Raises:
         DataError: if an experiment has not been run
@@ -113,6 +114,7 @@ def score_cells(experiments: Sequence[Experiment]) -> pd.DataFrame:
                     "tested": part.corpus.title,
                     "metrics": result.metrics_where((result.clips["corpus"] == part.corpus.name).to_numpy()),
                     "training": round(np.mean([len(fold.train) for fold in folds])),
+                    "folds": result.folds if len(pool.parts) == 1 else "",
                 }
             )
     return pd.DataFrame(rows)
@@ -135,7 +137,7 @@ def summary_table(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _describe_training(row: tuple) -> str:
-    return row.trained if row.trained != row.tested else f"{row.trained}, other speakers"
+    return row.trained if row.trained != row.tested else f"{row.trained}, other speakers, {row.folds} folds"
 
 
 def cells_table(cells: pd.DataFrame) -> pd.DataFrame:
@@ -156,7 +158,10 @@ def cells_table(cells: pd.DataFrame) -> pd.DataFrame:
 def headline(cells: pd.DataFrame) -> list[str]:
     """Summarise the scores between and within corpora, in sentences."""
     within, between = cells[cells.trained == cells.tested], cells[cells.trained != cells.tested]
-    sentences = [f"{row.system} within {row.tested}: {_describe_metrics(row.metrics)}." for row in within.itertuples()]
+    sentences = [
+        f"{row.system} within {row.tested}: {_describe_metrics(row.metrics, f', {row.folds} folds')}."
+        for row in within.itertuples()
+    ]
     if not len(between):
         return [*conclusions(cells), *sentences]
     above = [row.metrics.uar.low > row.metrics.uar_floor for row in between.itertuples()]
@@ -168,10 +173,10 @@ def headline(cells: pd.DataFrame) -> list[str]:
     return [first, *sentences]
 
 
-def _describe_metrics(metrics: Metrics) -> str:
+def _describe_metrics(metrics: Metrics, folds: str = "") -> str:
     return (
         f"UAR {metrics.uar.as_percent()}, chance level {100 * metrics.uar_floor:.1f} % "
-        f"({len(metrics.confusion)} classes, {metrics.clips} clips of {metrics.speakers} speakers)"
+        f"({len(metrics.confusion)} classes, {metrics.clips} clips of {metrics.speakers} speakers{folds})"
     )
 
 

@@ -120,7 +120,8 @@ def test_cells_are_of_the_corpus_that_was_tested(rng):
     assert "above the chance level" in " ".join(cross_corpus.conclusions(found))
     assert "\n" not in studies.matrix(found, "Title").alt
     table = cross_corpus.summary_table(found)
-    assert table["Trained on"][0] == f"{table['Tested on'][0]}, other speakers"
+    assert table["Trained on"][0] == f"{table['Tested on'][0]}, other speakers, 2 of 4 folds"
+    assert "clips of 2 speakers, 2 of 4 folds)" in " ".join(cross_corpus.headline(found))
     assert table["Chance level"][0] == "14.3"
     assert list(table.Clips) == [each.clips for each in found.metrics]
     assert len(cross_corpus.cells_table(found)) == 4
