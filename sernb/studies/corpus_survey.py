@@ -66,7 +66,7 @@ def headline(available: Availability, outcome: str, findings: pd.DataFrame) -> l
     if available.folder is not None:
         problems = set(findings["kind"][findings["level"] == "problem"]) if len(findings) else set()
         complete = not problems and len(available.clips) == corpus.clips
-        verdict = "Yes" if complete else "As far as it goes" if problems <= {"missing"} else "No"
+        verdict = "Yes" if complete else "Yes, but incomplete" if problems <= {"missing"} else "No"
         reference = "its published checksum" if corpus.committed else "the published names and counts"
         first = f"{verdict}: {corpus.title} has {outcome}, each file compared with {reference}."
     return [first, *_describe_contents(clips[clips.emotion != ""])] if len(clips) else [first]

@@ -82,7 +82,8 @@ def headline(results: Sequence[NumericResult]) -> list[str]:
     metrics, speakers = best.metrics, score_speakers(best)
     tested = describe_tested(best, metrics)
     sentences = [
-        f"Target {best.target}: {best.system.name}, {best.heading}, CCC {metrics.ccc.as_number()}, chance level 0 ({tested}).",
+        f"Target {best.target}: {best.system.name}, {best.heading}, CCC {metrics.ccc.as_number()}, chance level 0 "
+        f"({tested}).",
         f"Pearson's correlation is {metrics.pearson.as_number()}: bias and range account for its difference from CCC. "
         f"The predictions have {metrics.spread:.2f} times the standard deviation of the truth.",
     ]

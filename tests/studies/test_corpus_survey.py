@@ -41,7 +41,7 @@ def test_whole_copy_has_no_problems_and_a_spoiled_one_names_the_first_file(demo,
     assert findings[["level", "files"]].to_numpy().tolist() == [["problem", 3]]
     assert findings["first"][0].endswith(spoiled[0].name)
     copy = type(demo)(DEMO, demo.index, demo.pool, folder)
-    assert survey.headline(copy, outcome, findings)[0].startswith("As far as it goes: the demo corpus has")
+    assert survey.headline(copy, outcome, findings)[0].startswith("Yes, but incomplete: the demo corpus has")
     next(folder.rglob("*.flac")).write_bytes(b"no sound")
     assert survey.headline(copy, *survey.check_copy(copy))[0].startswith("No: ")
 

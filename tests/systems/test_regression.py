@@ -195,7 +195,7 @@ def test_the_page_shows_one_result_against_the_truth(loudness):
     best = dimensions.best_result(results)
     assert (best.system.name, best.protocol) == ("functionals-ridge-regression", "speaker-independent")
     first = dimensions.headline(results)[0]
-    assert first.startswith(f"loudness: {best.system.name}, speaker-independent, CCC 0.")
+    assert first.startswith(f"Target loudness: {best.system.name}, speaker-independent, CCC 0.")
     numbers, speakers = dimensions.plot(best)
     points = numbers.figure.axes[0].lines[0]
     assert points.get_xdata() == pytest.approx(best.prediction)
