@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sernb.config import DataError, expand_home
-from sernb.corpora.csv_table import LARGEST, CsvTable, read_csv_table
+from sernb.corpora.csv_table import LARGEST, CsvTable, read_csv_table, refuse_too_many
 
 LABELS = "labels.csv"
 TABLE_NAMES = (LABELS, "metadata.csv", "metadata.jsonl")  # the first one in a folder is read
@@ -79,6 +79,7 @@ def _read_json_table(table: Path) -> CsvTable:
         for line, row in _read_json_lines(table)
     ]
     columns = dict.fromkeys(name for _, row in rows for name in row)
+    refuse_too_many(table, len(columns), len(rows))
     return CsvTable(tuple(columns), tuple((line, dict.fromkeys(columns, "") | row) for line, row in rows))
 
 

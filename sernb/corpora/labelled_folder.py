@@ -191,7 +191,7 @@ def find_odd_numbers(table: Path, column: str, scale: tuple[float, float] | None
 
 def _parse_number(cell: str) -> float | None:
     try:
-        value = float(cell.replace(",", "."))
+        value = float(cell.replace(",", ".").replace("_", "?"))  # 1_0 is a name
     except ValueError:
         return None
     return value if math.isfinite(value) else None
