@@ -16,6 +16,10 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 import sernb
 from sernb.config import ROOT
 from sernb.encoders import loading
+from sernb.features.embedding import Embedding
+from sernb.features.pitch import Pitch
+from sernb.features.settings import RANGES
+from sernb.features.tables import KINDS, compute_features
 from sernb.prediction import formats
 from sernb.prediction.loading import load_model
 from sernb.prediction.predict import predict
@@ -293,6 +297,40 @@ def test_features_are_those_of_their_class(sound):
         sernb.features(CLIP, "mels")
     with pytest.raises(sernb.DataError, match=r"'band'; its settings are sampling_rate, .*bands"):
         sernb.features(CLIP, "log-mel", band=40)
+
+
+NO_NUMBERS = (0, -1, 10**30, "40", None, float("nan"), float("inf"), True, [40], 1e-40, np.int64(-3))
+NO_PITCH = (None, 3, {"lowest": 60}, Pitch(lowest=0), Pitch(lowest=600), Pitch(hop=0.0), Pitch(candidates=2.5))
+
+
+@pytest.mark.parametrize(("kind", "made"), [*KINDS.items(), ("whisper-tiny.en", Embedding)])
+def test_an_impossible_setting_is_one_line_with_its_range(kind, made):
+    for name in set(made.__dataclass_fields__) - {"encoder", "sampling_rate"}:
+        odd = NO_PITCH if name == "pitch" else (3, None, b"all") if name not in RANGES else NO_NUMBERS
+        for value in (each for each in odd if not (name in ("level", "dither") and each in (0, -1, -3))):
+            with pytest.raises(sernb.DataError) as error:
+                compute_features([CLIP], kind, **{name: value})
+            message = str(error.value)
+            assert "\n" not in message
+            assert name in message
+            assert "expected" in message
+
+
+def test_settings_at_the_ends_of_their_ranges_are_computed(sound):
+    """The number of coefficients ends at that of the bands."""
+    signal, rate = sound[0][:4000], sound[1]
+    for kind, made in KINDS.items():
+        for name in set(made.__dataclass_fields__) & set(RANGES) - {"samples"}:
+            for value in RANGES[name] if name != "coefficients" else (1, 128):
+                coefficients = {"coefficients": 1} if name == "bands" and kind == "mfcc" else {}
+                table = compute_features([signal], kind, sampling_rate=rate, **{name: value}, **coefficients)
+                assert np.isfinite(table.to_numpy()).all(), (kind, name, value)
+    for pitch in (Pitch(lowest=20, highest=1500), Pitch(hop=0.001, candidates=1), Pitch(sampling_rate=np.int64(8000))):
+        assert len(compute_features([signal], "f0", sampling_rate=rate, pitch=pitch)) > 1
+    with pytest.raises(sernb.DataError, match="coefficients=41: not more than bands=40 is expected"):
+        compute_features([signal], "mfcc", sampling_rate=rate, bands=40, coefficients=41)
+    with pytest.raises(sernb.DataError, match="coefficients=39: not more than bands=20 is expected"):
+        compute_features([signal], "mfcc", sampling_rate=rate, bands=20)
 
 
 # -- corpus and evaluate -- #

@@ -1,8 +1,8 @@
 """How a recording's file is built: what it promises beyond its end, without decoding anything.
 
 Decoders stop in silence where a file was cut, and some take an estimated length for a promise. What is looked at here
-is the structure alone: chunks (WAV, AIFF, W64, CAF, AU), pages (Ogg, RFC 3533), frames (ADTS), boxes (MP4, QuickTime),
-elements (WebM, Matroska: RFC 8794), the count of frames in an MP3.
+is the structure alone: chunks (WAV, AIFF, W64, CAF, AU), pages (Ogg, RFC 3533), boxes (MP4, QuickTime),
+elements (WebM, Matroska: RFC 8794), the count of frames in an MP3; of streams of frames see :mod:`sernb.audio.frames`.
 """
 
 import io
@@ -11,6 +11,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from sernb.audio import frames
 
 HEAD = 1024  # bytes of a file's beginning that are looked at first
 
@@ -37,7 +39,6 @@ CONTAINERS = {
     b"caff": Chunks("big", 8, b"data", length=8, align=1),
 }
 MOST_CHUNKS = 1000  # real files have less than ten
-MOST_FRAMES = 5_000_000  # of ADTS or WebM: a day has four million of 20 ms
 # A program that writes into a pipe cannot fill the length in at the end; it leaves 0 or a number from here on.
 NO_LENGTH, NO_LONG_LENGTH = 0x7FFF0000, 1 << 62
 MP3_IN_WAV = 0x50, 0x55  # codings of a WAV file
@@ -78,17 +79,28 @@ def built(path: Path, head: bytes, size: int) -> Built:
     if head[:4] == ASF and (at := head.find(ASF_FILE)) >= 0:  # its size stands behind GUID, length and another GUID
         streamed = head[at + 88 : at + 89] != b"\2"
         return Built(0 if streamed else max(0, int.from_bytes(head[at + 40 : at + 48], "little") - size))
-    if head[4:8] in BOXES or head[:4] == EBML or _is_adts(head, 0) or head[:3] == b"ID3" or head[:1] == b"\xff":
+    if head[:4] == b".SoX":  # its header, then samples of 4 bytes
+        order = "little" if head[4] else "big"
+        start = 4 + int.from_bytes(head[4:8], order)
+        return _promised(start, 4 * int.from_bytes(head[8:16], order), size, NO_LONG_LENGTH)
+    kind, is_transport = frames.kind_of(head), frames.is_transport(head)
+    if kind or is_transport or head[4:8] in BOXES or head[:4] == EBML or head[:3] == b"ID3" or head[:1] == b"\xff":
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if kind:
+                return Built(frames.count_missing(content, kind.start(head), kind))
+            if is_transport:
+                missing, is_within = frames.last_packet(content)
+                return Built(missing, endless=is_within)
             if head[4:8] in BOXES:
                 return Built(_beyond_boxes(content))
             if head[:4] == EBML:
                 return Built(_beyond_elements(content))
             start = _after_tags(content)
-            if _is_adts(content, start):
-                return Built(_beyond_frames(content, start), start)
-            frames, named = _mp3(content[start : start + HEAD])
-            return Built(max(0, named - size), start, counted=frames > 0)
+            if frames.is_adts(content[start : start + 2]):
+                return Built(frames.count_missing(content, start, frames.ADTS), start)
+            count, named = _mp3(content[start : start + HEAD])
+            missing = named - size if count or named else frames.count_missing(content, start, frames.MPEG)
+            return Built(max(0, missing), start, counted=count > 0)
     return Built(counted=head[:4] == b"fLaC")
 
 
@@ -149,8 +161,8 @@ def _ogg(path: Path, size: int) -> Built:
         file.seek(max(0, size - 2 * OGG_PAGE))
         end = file.read()
     at = end.rfind(b"OggS")
-    if at < 0:
-        return Built()
+    if at < 0:  # a hole, which decoders would search to its end
+        return Built(missing=27)
     header = end[at : at + 27]
     segments = end[at + 27 : at + 27 + header[26]] if len(header) == 27 else b""
     if len(header) < 27 or len(segments) < header[26]:
@@ -173,30 +185,10 @@ def _after_tags(content: mmap.mmap) -> int:
     return start
 
 
-def _is_adts(content: bytes | mmap.mmap, at: int) -> bool:
-    mark = content[at : at + 2]
-    return len(mark) == 2 and mark[0] == 0xFF and mark[1] & 0xF6 == 0xF0
-
-
-def _beyond_frames(content: mmap.mmap, at: int) -> int:
-    """ADTS (ISO 13818-7): each frame names its length in 13 bits."""
-    size = len(content)
-    for _ in range(MOST_FRAMES):
-        if at >= size or not _is_adts(content, at):
-            return 0 if at >= size or size - at > 1 or content[at] != 0xFF else 6
-        if at + 7 > size:
-            return at + 7 - size
-        length = (content[at + 3] & 3) << 11 | content[at + 4] << 3 | content[at + 5] >> 5
-        if at + length > size:
-            return at + length - size
-        at += max(7, length)
-    return 0
-
-
 def _beyond_boxes(content: mmap.mmap) -> int:
     """MP4 and QuickTime (ISO 14496-12): boxes of 32 or 64 bits of length; 0 reaches to the end."""
     at, size, names = 0, len(content), set()
-    for _ in range(MOST_FRAMES):
+    for _ in range(frames.MOST_FRAMES):
         if at + 8 > size:
             break
         length, header, name = int.from_bytes(content[at : at + 4], "big"), 8, content[at + 4 : at + 8]
@@ -214,7 +206,7 @@ def _beyond_boxes(content: mmap.mmap) -> int:
 def _beyond_elements(content: mmap.mmap) -> int:
     """WebM and Matroska: elements, of which a recorder that streams leaves the length of some open."""
     at, size = 0, len(content)
-    for _ in range(MOST_FRAMES):
+    for _ in range(frames.MOST_FRAMES):
         if at >= size:
             break
         width = 9 - content[at].bit_length()
@@ -243,8 +235,8 @@ def _mp3(frame: bytes) -> tuple[int, int]:
     if at < 0 or not frame[at + 7 : at + 8]:
         return 0, 0
     flags, numbers = frame[at + 7], (int.from_bytes(frame[at + k : at + k + 4], "big") for k in (8, 12))
-    frames = next(numbers) if flags & 1 else 0
-    return frames, next(numbers) if flags & 2 else 0
+    count = next(numbers) if flags & 1 else 0
+    return count, next(numbers) if flags & 2 else 0
 
 
 class Mended(io.RawIOBase):

@@ -7,16 +7,17 @@ import codecs
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sernb.audio import ffmpeg
+from sernb.audio import ffmpeg, frames
 from sernb.audio.containers import HEAD, Built, Mended, built
 from sernb.config import DataError
+from sernb.runtime.decoder_messages import divert_messages
 
 if TYPE_CHECKING:
     import soundfile
@@ -29,11 +30,13 @@ FASTEST: Hertz = 384_000
 MOST_CHANNELS = 64
 BLOCK: Seconds = 10.0
 BLOCK_VALUES = 5_000_000  # samples × channels of a block
+SILENT = 1e-4  # of the power of the loudest channel or track: 40 dB below it there is no second voice
 LITTLE: Seconds = 0.01  # by which a header may be too long
 LITTLE_BYTES = 64  # or by these: a header that counts itself
 UNKNOWN = 1 << 62  # samples: from here on libsndfile means a length that nobody has filled in
 NO_SEEK = 39  # libsndfile's code after it has read the end of such a file
 AGAIN = "download it again"
+DAMAGED = "some of its MP3 frames are damaged; they were left out or may sound wrong"
 LFS_POINTER = b"version https://git-lfs"
 
 # What libsndfile can tell from noise for certain; its further formats are guessed from a byte or two.
@@ -66,7 +69,7 @@ class Decoder:
     named: int | None  # samples that its header names
     promised: bool  # whether they are a promise; else they are an estimate, and the end of the file is the end
     blocks: Iterator[np.ndarray]  # (samples, channels), float32
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()  # complete when all blocks are read
 
 
 @contextlib.contextmanager
@@ -82,14 +85,14 @@ def opened(path: Path) -> Iterator[Decoder]:
     structure = built(path, head, size)
     with contextlib.ExitStack() as stack:
         cut = structure.missing and not structure.length
-        decoder, refused = (None, "") if cut else _by_libsndfile(path, structure, size, stack)
+        decoder, refused = (None, "") if cut else _by_libsndfile(path, structure, head, size, stack)
         if structure.missing and (decoder is None or not _is_little(structure, decoder)):
             found = f"is truncated: {structure.missing} bytes are missing at the end"
             raise AudioError(path, "truncated", found, AGAIN)
         if decoder is None:
             if _is_text(head):
                 raise AudioError(path, "text", "is a text file, not a recording", AGAIN)
-            decoder = _by_ffmpeg(path, head, refused, stack)
+            decoder = _by_ffmpeg(path, head, refused, stack, structure)
         rate, channels = decoder.sampling_rate, decoder.channels
         if not SLOWEST <= rate <= FASTEST:
             found = f"names a sampling rate of {rate} Hz, not one from {SLOWEST} to {FASTEST} Hz"
@@ -127,7 +130,9 @@ def _is_little(structure: Built, decoder: Decoder) -> bool:
     return structure.missing <= LITTLE_BYTES or structure.missing * sound < LITTLE
 
 
-def _by_libsndfile(path: Path, structure: Built, size: int, stack: contextlib.ExitStack) -> tuple[Decoder | None, str]:
+def _by_libsndfile(
+    path: Path, structure: Built, head: bytes, size: int, stack: contextlib.ExitStack
+) -> tuple[Decoder | None, str]:
     """Return what libsndfile opens; nothing, and why, where it does not know the file."""
     import soundfile
 
@@ -135,8 +140,10 @@ def _by_libsndfile(path: Path, structure: Built, size: int, stack: contextlib.Ex
     if structure.unfilled is not None:
         length = min(size - structure.start, 0xFFFFFFFF).to_bytes(4, "little")
         source = stack.enter_context(contextlib.closing(Mended(path, structure.unfilled, length)))
+    may_be_mp3 = head[:3] == b"ID3" or head[:1] == b"\xff" or not structure.counted
     try:
-        recording = stack.enter_context(soundfile.SoundFile(source))
+        with divert_messages() if may_be_mp3 else contextlib.nullcontext([]) as messages:
+            recording = stack.enter_context(soundfile.SoundFile(source))
     except Exception:  # noqa: BLE001, RUF100 - whatever a decoder raises is about this file
         return None, "is no audio file that libsndfile knows"
     if recording.format == "MP3" and not _is_mpeg(path, structure.start) and ffmpeg.program():
@@ -156,7 +163,21 @@ def _by_libsndfile(path: Path, structure: Built, size: int, stack: contextlib.Ex
         notes.append(f"its header names {structure.missing} bytes more than are there; it was read to its end")
     promised = known and structure.counted
     sound = _decoded(path, recording, named if promised else None, known)
-    return Decoder(path, recording.samplerate, recording.channels, named, promised, sound, tuple(notes)), ""
+    if recording.format == "MP3" or recording.subtype.startswith("MPEG"):
+        sound = _without_messages(sound, messages, notes)
+    return Decoder(path, recording.samplerate, recording.channels, named, promised, sound, notes), ""
+
+
+def _without_messages(sound: Iterator[np.ndarray], messages: Iterable[bytes], notes: list[str]) -> Iterator[np.ndarray]:
+    """Yield blocks of an MP3; what its decoder says about damage becomes a note."""
+    while True:
+        if DAMAGED not in notes and any(b"error" in message or b"Skipped" in message for message in messages):
+            notes.append(DAMAGED)
+        with divert_messages() as messages:
+            block = next(sound, None)
+        if block is None:
+            return
+        yield block
 
 
 def _decoded(path: Path, recording: "soundfile.SoundFile", samples: int | None, known: bool) -> Iterator[np.ndarray]:
@@ -197,21 +218,30 @@ def _damaged(path: Path) -> AudioError:
     return AudioError(path, "damaged", "is truncated or damaged: its sound cannot be decoded to the end", AGAIN)
 
 
-def _by_ffmpeg(path: Path, head: bytes, refused: str, stack: contextlib.ExitStack) -> Decoder:
+def _by_ffmpeg(path: Path, head: bytes, refused: str, stack: contextlib.ExitStack, structure: Built) -> Decoder:
     likely = any(head.startswith(mark, at) for at, mark in KNOWN_TO_FFMPEG)
+    likely = likely or bool(frames.kind_of(head)) or frames.is_transport(head)
     if ffmpeg.program() is None:
         if likely:
             found = "is of a format that needs the program ffmpeg, and that is not here"
             raise AudioError(path, "no-ffmpeg", found, "install ffmpeg, or convert the recording to WAV")
         raise AudioError(path, "unreadable", refused, "convert it to WAV" if "looks" in refused else AGAIN)
     try:
-        sound = stack.enter_context(ffmpeg.decoded(path))
+        track, tracks = ffmpeg.choose_track(path, SILENT)
+        sound = stack.enter_context(ffmpeg.decoded(path, track))
     except ffmpeg.Undecodable as error:
         found = f"{refused}, and {error}" if likely else refused
         raise AudioError(
             path, "unreadable", found, "convert it to WAV" if likely or "looks" in refused else AGAIN
         ) from error
-    return Decoder(path, sound.sampling_rate, sound.channels, None, False, _named(path, sound.blocks))
+    notes = ["its last block is incomplete or not marked as the last: it may be cut; it was read to its end"]
+    notes = notes if structure.endless else []
+    if tracks > 1:
+        before = (
+            f", because {'that' if track == 1 else 'those'} before it is silent or cannot be decoded" if track else ""
+        )
+        notes.append(f"it has {tracks} audio tracks; track {track + 1} was taken{before}")
+    return Decoder(path, sound.sampling_rate, sound.channels, None, False, _named(path, sound.blocks), tuple(notes))
 
 
 def _named(path: Path, sound: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

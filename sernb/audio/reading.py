@@ -6,7 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from sernb.audio.decoders import AGAIN, BLOCK, LITTLE, MOST_CHANNELS, AudioError, Decoder, Hertz, Seconds, opened
+from sernb.audio.decoders import (
+    AGAIN,
+    BLOCK,
+    LITTLE,
+    MOST_CHANNELS,
+    SILENT,
+    AudioError,
+    Decoder,
+    Hertz,
+    Seconds,
+    opened,
+)
 
 SHORTEST: Seconds = 0.1
 SILENCE = f"leave it out or {AGAIN}"
@@ -19,7 +30,6 @@ FAINTEST = 1e-30  # 600 dB below it: what float32 can hardly make louder
 WHOLE_NUMBERS = {"uint8": (128, 128), "int16": (0, 2**15), "int32": (0, 2**31)}
 ARRAYS = "(samples,) or (samples, channels) is expected: float from -1 to 1, or uint8, int16, int32 as in WAV files"
 NOT_SOUND = {"not-finite": ARRAYS, "silent": "leave it out"}
-SILENT = 1e-4  # of the power of the loudest channel: 40 dB below it there is no second voice
 CANCELLED = 0.25  # of the power that the mean of unrelated channels would have
 
 

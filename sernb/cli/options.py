@@ -5,11 +5,16 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sernb.cli.option_values import as_absolute, as_count, as_jobs, as_names, as_numbers, as_seeds
-from sernb.config import NOTEBOOKS, PROFILES, DataError
+from sernb.config import NOTEBOOKS, PROFILES, REPORTS, DataError
+
+if TYPE_CHECKING:
+    from sernb.runtime.files import Unwritable
 
 DONE, PROBLEMS, USAGE = 0, 1, 2
 POOL = "A corpus, several as in ravdess+tess, or some clips as in ravdess:gender=female and tess:available."
@@ -43,12 +48,31 @@ class Command(click.Command):
             raise
 
     def invoke(self, ctx: click.Context) -> int | None:
-        """Run the command; DataError if it needs the checkout and is outside of it."""
+        """Run the command; DataError if it needs the checkout and is outside of it, or a path cannot be written."""
         if self.name not in ANYWHERE and not NOTEBOOKS.is_dir():
             raise DataError(
                 f"sernb {self.name} needs the workbook: run it in its checkout, after pip install 'sernb[workbook]'"
             )
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except DataError as error:
+            from sernb.runtime.files import Unwritable
+
+            if isinstance(error, Unwritable):
+                raise _name_option(error, self.params, ctx.params) from error
+            raise
+
+
+def _name_option(error: "Unwritable", params: list[click.Parameter], values: dict[str, object]) -> "Unwritable":
+    """Return the error with the option that chose its path, if one did."""
+    from sernb.runtime.files import is_within
+
+    for param in params:
+        value = values[param.name] or (REPORTS if param.name == "out" else None)
+        is_path = isinstance(param, click.Option) and isinstance(value, str | Path)
+        if is_path and is_within(error.path, Path(value)):
+            return error.named_by(param.opts[0])
+    return error.named_by(error.setting)
 
 
 class Option(click.Option):

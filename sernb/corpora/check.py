@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -301,24 +301,23 @@ def _duplicates(clips: list[_Clip], corpus: Corpus) -> Iterator[Finding]:
     """
     from sernb.audio.similarity import find_similar
 
-    correctable = bool(corpus.read_clips)
     by_bytes: dict[str, list[_Clip]] = {}
     for clip in clips:
         by_bytes.setdefault(clip.sha256, []).append(clip)
     shared: dict[tuple[str, str], list[tuple[_Clip, _Clip]]] = {}
-    for group in by_bytes.values():
+    by_speaker = [list({clip.speaker: clip for clip in reversed(group)}.values())[::-1] for group in by_bytes.values()]
+    for group, firsts in zip(by_bytes.values(), by_speaker, strict=True):
         if len(group) > 1:
-            yield _duplicate("duplicate", "is byte-identical to", group, correctable)
-        firsts = list({clip.speaker: clip for clip in reversed(group)}.values())[::-1]
+            yield _duplicate("duplicate", "is byte-identical to", group, corpus)
         for pair in combinations(firsts, 2):
             shared.setdefault((pair[0].speaker, pair[1].speaker), []).append(pair)
-    distinct = [first for first, *_ in by_bytes.values() if first.fingerprint is not None]
-    for numbers in find_similar(np.stack([clip.fingerprint for clip in distinct])) if distinct else ():
-        pair = tuple(distinct[number] for number in numbers)
-        if pair[0].speaker == pair[1].speaker:
-            yield _duplicate("alike", "is a near-duplicate of", list(pair), correctable)
-        else:
-            shared.setdefault((pair[0].speaker, pair[1].speaker), []).append(pair)
+    distinct = [firsts for firsts in by_speaker if firsts[0].fingerprint is not None]
+    for one, other in find_similar(np.stack([first.fingerprint for first, *_ in distinct])) if distinct else ():
+        for pair in product(distinct[one], distinct[other]):
+            if pair[0].speaker == pair[1].speaker:
+                yield _duplicate("alike", "is a near-duplicate of", list(pair), corpus)
+            else:
+                shared.setdefault((pair[0].speaker, pair[1].speaker), []).append(pair)
     yield from _shared_recordings(shared, corpus)
 
 
@@ -330,23 +329,25 @@ def _shared_recordings(shared: dict[tuple[str, str], list[tuple[_Clip, _Clip]]],
     for names, pairs in shared.items():
         by_speakers.setdefault(tuple(sorted(names)), []).extend(pairs)
     for names, pairs in by_speakers.items():
-        in_different_folds = test_fold.get(names[0]) != test_fold.get(names[1])
+        tested_together = len({test_fold.get(name, name) for name in names}) == 1
         first, second = pairs[0]
         detail = describe_shared(
             tuple(name.removeprefix(f"{corpus.name}-") for name in names),
             len(pairs),
             (first.path, second.path),
             own=corpus.own,
+            tested_together=tested_together,
         )
-        level = "problem" if in_different_folds and corpus.read_clips else "note"
+        level = "problem" if not tested_together and corpus.read_clips else "note"
         yield Finding(level, "shared", first.path, detail)
 
 
-def _duplicate(kind: str, relation: str, clips: list[_Clip], correctable: bool) -> Finding:
+def _duplicate(kind: str, relation: str, clips: list[_Clip], corpus: Corpus) -> Finding:
     contradictory = len({clip.emotion for clip in clips}) > 1
     first, *others = clips
     paths = ", ".join(other.path for other in others)
-    level = "problem" if contradictory and correctable else "note"
-    advice = "; correct the labels, or remove one" if level == "problem" else ""
+    level = "problem" if contradictory and corpus.read_clips else "note"
+    advice = "; correct the labels, or remove one" if corpus.own else "; get these files again"
+    advice = advice if level == "problem" else ""
     detail = f"{relation} {paths} ({'CONTRADICTORY' if contradictory else 'same'} emotion){advice}"
     return Finding(level, kind, first.path, detail)

@@ -12,12 +12,15 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from sernb.config import DataError
 
 DELIMITERS = ",;\t|"
 LARGEST = 256 * 2**20  # bytes: some millions of rows
+MOST_COLUMNS = 10_000
+MOST_CELLS = 10_000_000  # some gigabytes
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -38,15 +41,15 @@ def read_csv_table(file: Path, known: Sequence[str]) -> CsvTable:
     Raises:
         DataError: if the file is not text or a line cannot be parsed
     """
-    text = _read_text(file)
-    lines, first = io.StringIO(text, newline=""), 0
-    delimiter = ""
+    lines, first = _open_text(file), 0
+    header = next(lines, "")
     # Excel reads and writes this line.
-    if declaration := re.match(r'"?sep=(.)"?[^\S\r\n]*(?:\r\n?|\n|$)', text, re.IGNORECASE):
-        delimiter, first = declaration[1], 1
-        lines.seek(declaration.end())
-    delimiter = delimiter or _guess_delimiter(text, known)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+    if declaration := re.fullmatch(r'"?sep=(.)"?\s*', header, re.IGNORECASE):
+        header, first = next(lines, ""), 1
+    while header and not header.strip(DELIMITERS + " \r\n"):
+        header, first = next(lines, ""), first + 1
+    delimiter = declaration[1] if declaration else _guess_delimiter(header, known)
+    reader = csv.reader(chain([header], lines), delimiter=delimiter, strict=True, skipinitialspace=True)
     columns: list[str] = []
     rows = []
     try:
@@ -54,6 +57,7 @@ def read_csv_table(file: Path, known: Sequence[str]) -> CsvTable:
             line, cells = first + reader.line_num, [unicodedata.normalize("NFC", cell).strip() for cell in cells]
             if not any(cells):
                 continue
+            refuse_too_many(file, len(columns or cells), len(rows))
             if columns:
                 rows.append((line, _parse_row(cells, columns, known, f"{file}, line {line}", delimiter)))
             else:
@@ -66,7 +70,17 @@ def read_csv_table(file: Path, known: Sequence[str]) -> CsvTable:
     return CsvTable(tuple(filter(None, columns)), tuple(rows))
 
 
-def _read_text(file: Path) -> str:
+def refuse_too_many(file: Path, columns: int, rows: int) -> None:
+    """Raise DataError if a table has more columns or cells than can be read."""
+    if columns > MOST_COLUMNS or columns * rows > MOST_CELLS:
+        raise DataError(
+            f"{file}: has {columns} columns and {rows or 'more'} rows, more than can be read ({MOST_COLUMNS} columns, "
+            f"{MOST_CELLS} cells); is it a table of labels?"
+        )
+
+
+def _open_text(file: Path) -> io.TextIOWrapper:
+    """Return the text of a file, line by line: a list of lines would take ten times the memory."""
     try:
         if not file.is_file():
             problem = "is not a regular file" if file.exists() else "no such file"
@@ -77,21 +91,21 @@ def _read_text(file: Path) -> str:
         raise DataError(f"{file}: cannot be read ({error.strerror}); check its name and permissions") from error
     if len(content) > LARGEST:
         raise DataError(f"{file}: is larger than {LARGEST // 2**20} MB; is it a table?")
+    encoding = "utf-16" if content.startswith(UTF16) else "utf-8-sig"
     try:
-        text = content.decode("utf-16" if content.startswith(UTF16) else "utf-8-sig")
+        has_zero = "\0" in content.decode(encoding)
     except UnicodeDecodeError as error:
         raise DataError(f"{file}: is not UTF-8 text; save it as CSV with UTF-8") from error
-    if "\0" in text:
+    if has_zero:
         raise DataError(f"{file}: is binary, not text; save it as CSV with UTF-8")
-    return text
+    return io.TextIOWrapper(io.BytesIO(content), encoding, newline="")
 
 
-def _guess_delimiter(text: str, known: Sequence[str]) -> str:
+def _guess_delimiter(header: str, known: Sequence[str]) -> str:
     """Return the delimiter that splits the header into the most known columns, then into the most cells."""
-    header = next((line for line in text.splitlines() if line.strip(DELIMITERS + ' "')), "")
 
     def count(delimiter: str) -> tuple[int, int]:
-        cells = [cell.strip(' "').casefold() for cell in header.split(delimiter)]
+        cells = [cell.strip(' "\r\n').casefold() for cell in header.split(delimiter)]
         return len(set(cells) & set(known)), len(cells)
 
     return max(DELIMITERS, key=count)

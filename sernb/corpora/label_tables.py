@@ -9,11 +9,12 @@ are read with it: speakers in ``data.seg.wrd.stm``, label codes in ``label_map.j
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from sernb.config import DataError, expand_home
-from sernb.corpora.csv_table import LARGEST, CsvTable, read_csv_table
+from sernb.corpora.csv_table import LARGEST, CsvTable, read_csv_table, refuse_too_many
 
 LABELS = "labels.csv"
 TABLE_NAMES = (LABELS, "metadata.csv", "metadata.jsonl")  # the first one in a folder is read
@@ -79,6 +80,7 @@ def _read_json_table(table: Path) -> CsvTable:
         for line, row in _read_json_lines(table)
     ]
     columns = dict.fromkeys(name for _, row in rows for name in row)
+    refuse_too_many(table, len(columns), len(rows))
     return CsvTable(tuple(columns), tuple((line, dict.fromkeys(columns, "") | row) for line, row in rows))
 
 
@@ -88,20 +90,28 @@ def _read_json_lines(file: Path) -> list[tuple[int, dict]]:
         if not text.strip():
             continue
         try:
-            row = json.loads(text)
+            row = json.loads(text, object_pairs_hook=_refuse_repeated)
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
-            raise DataError(f'{file}, line {line}: is not a JSON object; write one per line, as {{"wav": …, "emo": …}}')
+            advice = 'write one per line, each name once, as {"wav": …, "emo": …}'
+            raise DataError(f"{file}, line {line}: is not a JSON object; {advice}")
         rows.append((line, row))
     return rows
+
+
+def _refuse_repeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the cells of a line with text in Unicode NFC, as in CSV tables; ValueError if a name is repeated."""
+    if len({name.casefold() for name, _ in pairs}) < len(pairs):
+        raise ValueError("a name is repeated")
+    return {name: unicodedata.normalize("NFC", cell) if isinstance(cell, str) else cell for name, cell in pairs}
 
 
 def _read_text(file: Path) -> str:
     try:
         if file.stat().st_size > LARGEST:
             raise DataError(f"{file}: is larger than {LARGEST // 2**20} MB; is it a table?")
-        return file.read_text(encoding="utf-8-sig")
+        return unicodedata.normalize("NFC", file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read ({error}); save it as text with UTF-8") from error
 

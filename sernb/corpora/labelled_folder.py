@@ -196,16 +196,18 @@ def find_odd_numbers(table: Path, column: str, scale: tuple[float, float] | None
         cell = row.get(column, "")
         value = _parse_number(cell)
         if cell and value is None:
-            problems.append(f"{table}, line {line}: {column} {cell!r} is not a number; correct it or leave it empty")
+            problems.append(
+                f"{table}, line {line}: {column} {cell!r:.60} is not a number; correct it or leave it empty"
+            )
         elif cell and scale and not scale[0] <= value <= scale[1]:
-            problem = f"{column} {cell!r} is outside {scale[0]:g} to {scale[1]:g}"
+            problem = f"{column} {cell!r:.60} is outside {scale[0]:g} to {scale[1]:g}"
             problems.append(f"{table}, line {line}: {problem}; correct it or the scale")
     return problems
 
 
 def _parse_number(cell: str) -> float | None:
     try:
-        value = float(cell.replace(",", "."))
+        value = float(cell.replace(",", ".").replace("_", "?"))  # 1_0 is a name
     except ValueError:
         return None
     return value if math.isfinite(value) else None
@@ -226,7 +228,7 @@ def _parse_clip(row: dict[str, str], home: Path, numbers: Iterable[str]) -> Labe
         raise ValueError("has no path; name the recording")
     drive = ":" in path and PureWindowsPath(path).drive  # the colon first: parsing 100,000 paths is slow
     if path.startswith("/") or drive or ".." in path.split("/"):
-        raise ValueError(f"path {row['path']!r} leads out of the folder; put the recording into it")
+        raise ValueError(f"path {row['path']!r:.200} leads out of the folder; put the recording into it")
     if not _can_be_named(path):
         raise ValueError(f"path {row['path']!r:.60} can be the name of no file; correct it")
     if not row["speaker"]:
@@ -237,7 +239,7 @@ def _parse_clip(row: dict[str, str], home: Path, numbers: Iterable[str]) -> Labe
         raise ValueError(f"emotion {row['emotion']!r:.60} is unknown{suggest(word, [*EMOTIONS, *SYNONYMS])}")
     gender = row.get("gender", "").casefold()
     if gender not in GENDERS:
-        raise ValueError(f"gender {row['gender']!r} is unknown; known: female, male, or empty")
+        raise ValueError(f"gender {row['gender']!r:.60} is unknown; known: female, male, or empty")
     path = posixpath.normpath(path)
     clip: Labels = {"clip": path.rpartition(".")[0].replace("/", "_") or path, "path": path}
     clip |= {name: row[name] for name in ("speaker", *WORDS) if row.get(name)}
@@ -245,6 +247,6 @@ def _parse_clip(row: dict[str, str], home: Path, numbers: Iterable[str]) -> Labe
     for name in numbers:
         if row.get(name):
             if (value := _parse_number(row[name])) is None:
-                raise ValueError(f"{name} {row[name]!r} is not a number; correct it or leave it empty")
+                raise ValueError(f"{name} {row[name]!r:.60} is not a number; correct it or leave it empty")
             clip[name] = value
     return clip

@@ -75,7 +75,9 @@ def _compare(corpus: Pool, clips: list[str], data: str | Path | None, progress: 
             raise unwritable(work_folder(), error) from error
 
 
-def describe_shared(speakers: tuple[str, str], pairs: int, example: tuple[str, str], *, own: bool) -> str:
+def describe_shared(
+    speakers: tuple[str, str], pairs: int, example: tuple[str, str], *, own: bool, tested_together: bool = False
+) -> str:
     """Return a message about two speakers who share recordings, for `check` and for experiments.
 
     Args:
@@ -83,13 +85,16 @@ def describe_shared(speakers: tuple[str, str], pairs: int, example: tuple[str, s
         pairs: number of near-duplicate pairs, at least one
         example: one of these pairs
         own: whether the label table belongs to the user, who can correct it
+        tested_together: whether the corpus's folds test both speakers in the same fold
     """
+    shared = (
+        f"speakers {' and '.join(speakers)} share {pairs} near-identical recording(s), such as {' and '.join(example)}"
+    )
+    if tested_together:
+        return f"{shared}: they are tested in the same fold, so none is in training and in test"
     advice = "use a protocol that shares speakers, such as random"
     if own:
         advice = (
             f"use one speaker name in {LABELS} if they are one person, else remove the line of one clip of each pair"
         )
-    return (
-        f"speakers {' and '.join(speakers)} share {pairs} near-identical recording(s), such as "
-        f"{' and '.join(example)}: testing one of them would not test an unseen speaker; {advice}"
-    )
+    return f"{shared}: testing one of them would not test an unseen speaker; {advice}"

@@ -5,10 +5,14 @@ a ``.csv``, ``.csv.gz`` or ``.parquet`` file with that column and one column per
 augmented copies, so systems train on original recordings and do not average TTA views.
 """
 
+import gzip
+import io
 import warnings
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -18,6 +22,8 @@ from sernb.config import DataError, expand_home
 KEYS = ("clip", "path", "file")
 METADATA = (*KEYS, "speaker", "emotion", "gender", "corpus")  # columns that are not values of an embedding
 LARGEST = 2 * 10**8  # values of a table, 800 MB
+MOST_COLUMNS = 200_000  # the largest encoders have 33 layers of 2 × 1280 values
+LONGEST_LINE = 16 * 2**20  # bytes
 AGAIN = "write it again with one row per clip"
 
 
@@ -106,8 +112,9 @@ def _read_npz(path: Path) -> tuple[pd.Series, np.ndarray]:
 def _read_csv(path: Path) -> tuple[pd.Series, np.ndarray]:
     try:
         with (
+            gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file,
             warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),  # rows longer than the header
-            pd.read_csv(path, chunksize=1000, index_col=False, dtype=dict.fromkeys(METADATA, str)) as chunks,
+            pd.read_csv(_bounded(file), chunksize=1000, index_col=False, dtype=dict.fromkeys(METADATA, str)) as chunks,
         ):
             parts, count = [], 0
             for chunk in chunks:
@@ -116,9 +123,48 @@ def _read_csv(path: Path) -> tuple[pd.Series, np.ndarray]:
                 if count > LARGEST:
                     raise DataError(f"{path}: holds more than {LARGEST} values, more than can be read; split it")
         return _columns(path, pd.concat(parts))
-    except (OSError, ValueError, EOFError, pd.errors.ParserWarning) as error:  # errors of pandas are ValueErrors
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        zlib.error,
+        pd.errors.ParserWarning,
+    ) as error:  # errors of pandas are ValueErrors
         reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
         raise DataError(f"{path}: cannot be read as CSV ({reason}); {AGAIN}") from error
+
+
+def _bounded(file: BinaryIO) -> BinaryIO:
+    """Return a CSV file whose lines are not endless; ValueError if it has too many columns."""
+    header = file.readline(LONGEST_LINE).split(b"\r")[0].strip()
+    if (columns := 1 + header.count(b",")) > MOST_COLUMNS:
+        raise ValueError(f"it has {columns} columns, more than {MOST_COLUMNS}")
+    if b'"' not in header and len(set(header.split(b","))) < columns:
+        raise ValueError("it has a column twice")
+    file.seek(0)
+    return io.BufferedReader(_Lines(file))
+
+
+class _Lines(io.RawIOBase):
+    """A file whose lines have a largest length; else a parser would hold whatever a small archive unpacks to."""
+
+    def __init__(self, file: BinaryIO):
+        super().__init__()
+        self.file, self.length = file, 0
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def readinto(self, buffer) -> int:
+        """Read from the place on; ValueError in a line that is too long."""
+        content = self.file.read(len(buffer))
+        end = 1 + max(content.rfind(b"\n"), content.rfind(b"\r"))
+        self.length = len(content) - end + (0 if end else self.length)
+        if self.length > LONGEST_LINE:
+            raise ValueError(f"it has a line of more than {LONGEST_LINE // 2**20} MB")
+        buffer[: len(content)] = content
+        return len(content)
 
 
 def _read_parquet(path: Path) -> tuple[pd.Series, np.ndarray]:
@@ -142,4 +188,5 @@ def _columns(path: Path, table: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
     values = table[[name for name in table if name not in METADATA]]
     if odd := [name for name in values if values[name].dtype.kind not in "fiu"]:
         raise DataError(f"{path}: column {odd[0]!r} is not numeric; remove it, or {AGAIN}")
-    return table[key].astype(str).reset_index(drop=True), values.to_numpy(np.float32)
+    with np.errstate(over="ignore"):  # infinite values are refused
+        return table[key].astype(str).reset_index(drop=True), values.to_numpy(np.float32)

@@ -19,6 +19,7 @@ from sernb.features.joined import Joined
 from sernb.features.levelled import LevelledFunctionals
 from sernb.features.mel import LogMel, Mfcc
 from sernb.features.prosody import F0, Level
+from sernb.features.settings import check_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,8 @@ def compute_features(
         cannot be read is a row of NaN, and a warning says why
 
     Raises:
-        DataError: if the kind, a setting or the encoder is unknown, or arrays have no sampling rate
+        DataError: if the kind, a setting or the encoder is unknown, a value is not allowed, or arrays have no sampling
+            rate
 
     Examples:
         >>> tone = np.sin(np.arange(16_000) / 5)
@@ -125,7 +127,7 @@ def _kind(kind: str, settings: dict) -> "Features":
         known = ", ".join([*KINDS, *ENCODERS])
         raise DataError(f"no features are named {kind!r}; known: {known}, or an encoder as onnx:FILE or hf:NAME")
     try:
-        return made(**settings)
+        return made(**check_settings(kind, made, settings))
     except TypeError as error:
         known = ", ".join(made.__dataclass_fields__)
         raise DataError(f"{kind}: {str(error).partition(') ')[2] or error}; its settings are {known}") from error

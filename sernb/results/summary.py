@@ -28,8 +28,18 @@ def describe_result(result: Result) -> str:
     metrics = result.metrics()
     return (
         f"{result.system.name}, {result.heading}: UAR {metrics.uar.as_percent()}, chance level "
-        f"{100 * metrics.uar_floor:.1f} % ({len(result.classes)} classes, {describe_tested(result, result.metrics())})"
+        f"{100 * metrics.uar_floor:.1f} % ({_classes(result)}, {describe_tested(result, metrics)})"
     )
+
+
+def _classes(result: Result) -> str:
+    """Return the number of classes; UAR is the mean over those with test clips, so the others are named."""
+    tested = set(result.clips.truth)
+    absent = [name for name in result.classes if name not in tested]
+    count = len(result.classes)
+    if not absent:
+        return f"{count} classes"
+    return f"{count - len(absent)} of {count} classes: no test clip is {' or '.join(absent)}"
 
 
 def describe_tested(result: Result, metrics: Metrics | NumberMetrics) -> str:

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from sernb.config import DataError, digest
+from sernb.config import DataError, digest, work_folder
 
 TEMPORARY = ".unfinished-"
 
@@ -76,12 +76,32 @@ def atomic_or_through(path: Path) -> Iterator[Path]:
             raise unwritable(path, error) from error
 
 
-def unwritable(path: Path, error: OSError) -> DataError:
+class Unwritable(DataError):  # noqa: N818
+    """A path that cannot be written; the message tells which setting names another one."""
+
+    def __init__(self, message: str, path: Path, setting: str = ""):
+        super().__init__(message + (f" with {setting}" if setting else "") + ", then run the same command again")
+        self.message, self.path, self.setting = message, path, setting
+
+    def __reduce__(self) -> tuple:
+        """Return what makes it again in another process."""
+        return Unwritable, (self.message, self.path, self.setting)
+
+    def named_by(self, setting: str) -> "Unwritable":
+        """Return the error with the setting that named its path, such as ``--csv``."""
+        return Unwritable(self.message, self.path, setting)
+
+
+def unwritable(path: Path, error: OSError) -> Unwritable:
     """Return the error to raise if a path cannot be written."""
-    return DataError(
-        f"{path}: cannot be written ({error.strerror or error}): free space or choose another folder "
-        "with SERNB_WORK or --out, then run the same command again"
-    )
+    message = f"{path}: cannot be written ({error.strerror or error}): free space or choose another folder"
+    return Unwritable(message, path, "SERNB_WORK" if is_within(path, work_folder()) else "")
+
+
+def is_within(path: Path, folder: Path) -> bool:
+    """Return whether a path is a folder or below it, links followed."""
+    path = Path(os.path.realpath(path))  # unlike resolve, of loops as well
+    return Path(os.path.realpath(folder)) in (path, *path.parents)
 
 
 def _temporary_sibling(path: Path) -> Path:

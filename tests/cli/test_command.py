@@ -18,12 +18,13 @@ from sernb.__main__ import main
 from sernb.cli.main import COMMANDS
 from sernb.cli.main import sernb as group
 from sernb.cli.options import KNOWN_PROTOCOLS
-from sernb.config import NOTEBOOKS
+from sernb.config import NOTEBOOKS, ROOT
 from sernb.corpora.local_index import read_index
 from sernb.corpora.registry import CORPORA, get_corpus
 from sernb.protocols.protocol import PROTOCOLS
 from sernb.systems.registry import SYSTEMS
 
+CLIP = min((ROOT / "data" / "demo").rglob("*.flac"))
 HEAVY = {"tensorflow", "keras", "librosa", "pandas", "sklearn", "matplotlib", "numpy", "scipy", "soundfile", "joblib"}
 
 
@@ -434,3 +435,24 @@ def test_progress_goes_on_when_its_reader_has_gone(tmp_path):
         process.stdout.close()
         assert process.wait() == 0
     assert (tmp_path / "done").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["predict", "--csv", "file/x.csv", CLIP], "--csv"),
+        (["predict", "--textgrid", "file/x", CLIP], "--textgrid"),
+        (["train", "demo", "--system", "functionals-ridge", "--to", "file/x"], "--to"),
+        (["export", "bundled", "--format", "onnx", "--to", "file/x"], "--to"),
+        (["prepare", "demo:speaker=demo-01", "--csv", "/dev/full"], "--csv"),
+        (["prepare", "demo:speaker=demo-01"], "SERNB_WORK"),
+    ],
+)
+def test_what_cannot_be_written_names_the_option_that_chose_it(arguments, option, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    monkeypatch.setenv("SERNB_WORK", str(tmp_path / ("file/work" if option == "SERNB_WORK" else "work")))
+    assert main(list(map(str, arguments))) == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    assert "cannot be written" in line
+    assert line.endswith(f"choose another folder with {option}, then run the same command again")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from miniatures import commit, miniature, sound
+from miniatures import commit, iemocap, miniature, sound
 
 from sernb.__main__ import main
 from sernb.audio.reading import read
@@ -152,6 +152,35 @@ def test_the_same_sound_in_other_bytes_is_found(small, monkeypatch, tmp_path, ho
     assert kinds_of([other]) == [("note", "shared", "AudioWAV/1013_WSI_DIS_XX.wav")], "nobody's to mend"
     assert "speakers 1013 and 1014 share 2 near-identical recording(s)" in other.detail
     assert finding.detail == "is a near-duplicate of AudioWAV/1013_WSI_SAD_XX.wav (CONTRADICTORY emotion)"
+
+
+def test_speakers_of_one_fold_who_share_recordings_leak_nothing(small, monkeypatch, tmp_path):
+    """1001 and 1002 are tested in the same fold, 1003 in another one."""
+    corpus, folder = small("crema_d", "1001_DFA_SAD_XX", "1002_DFA_SAD_XX", "1003_IEO_SAD_HI", "1003_DFA_SAD_XX")
+    soundfile.write(folder / "AudioWAV/1002_DFA_SAD_XX.wav", 0.5 * sound(1), 16_000)
+    for clip in ("1001_DFA_SAD_XX", "1003_IEO_SAD_HI"):
+        soundfile.write(folder / f"AudioWAV/{clip}.wav", sound(1), 16_000, subtype="PCM_24")
+    commit(corpus, folder, read_index(corpus), monkeypatch, index_folder=tmp_path / "index")
+    details = {each.detail[9:22]: each.detail for each in check(corpus, folder) if each.kind == "shared"}
+    assert len(details) == 3
+    assert details["1001 and 1002"].endswith("they are tested in the same fold, so none is in training and in test")
+    assert details["1001 and 1003"].endswith("use a protocol that shares speakers, such as random")
+
+
+def test_of_iemocap_only_recordings_shared_between_sessions_are_a_problem(tmp_path):
+    folder = iemocap(tmp_path / "iemocap")
+    clips = {path.stem: path for path in folder.rglob("Ses*_[FM]0*.wav")}
+    shutil.copy(clips["Ses01F_impro01_F000"], clips["Ses01F_impro01_M000"])
+    shutil.copy(clips["Ses01F_impro01_F001"], clips["Ses05M_script02_1_M030"])
+    found = [each for each in check(get_corpus("iemocap"), folder) if each.kind in ("shared", "duplicate")]
+    assert [(each.level, each.kind, "1F and 1M" in each.detail) for each in found] == [
+        ("problem", "duplicate", False),
+        ("problem", "duplicate", False),
+        ("problem", "shared", False),
+        ("note", "shared", True),
+    ]
+    assert "get these files again" in found[0].detail
+    assert "labels.csv" not in "".join(each.detail for each in found)
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 1024])

@@ -87,6 +87,10 @@ REFUSED = {
     "UTF-16 without its mark": (TEXT.encode("utf-16-le"), "is binary, not text"),
     "UTF-32": (codecs.BOM_UTF32_LE + TEXT.encode("utf-32-le"), "is binary, not text"),
     "a spreadsheet": (b"PK\3\4\0\0\0\0", "is binary, not text"),
+    "too many columns": ("path," + "x," * 10_000 + "part\n", ": has 10002 columns"),
+    "too many empty cells": (
+        "path," + "x," * 9000 + "part\n" + ("a" + "," * 9001 + "\n") * 1200, "has 9002 columns and 1111 rows, more",
+    ),
     "a cell without end": (f"path,part\n{'a' * 200_000},train\n", "line 2: cannot be read (field larger"),
 }  # fmt: skip
 

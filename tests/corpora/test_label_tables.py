@@ -140,6 +140,9 @@ def test_an_experiment_runs_on_folds_of_ones_own(folder, capsys):
         (audiofolder, "metadata.csv", "file_name", "sound", "metadata.csv: has no column path"),
         (audiofolder, "metadata.csv", "wav/anna0", "../anna0", "metadata.csv, line 2: path '../anna0.wav' leads out"),
         (audiofolder_lines, "metadata.jsonl", '{"file', '["file', "metadata.jsonl, line 1: is not a JSON object"),
+        (audiofolder_lines, "metadata.jsonl", '{"file', '{"FILE_name": "x", "file', "each name once"),
+        (audiofolder_lines, "metadata.jsonl", '{"file', '{"emotion": "sad", "file', "each name once"),
+        (audiofolder, "metadata.csv", ",happy", f",{'x' * 9999}", "xxxx is unknown"),
         (emobox, "data/own/own.jsonl", '"emo": "s"', '"emo": "x"', "own.jsonl, line 2: emotion 'x' is unknown"),
         (emobox, "data/own/label_map.json", "{", "[", "label_map.json: is not a label map"),
         (emobox, "data/own/fold_2/own_test_fold_2.jsonl", "own-ben0", "own-bob", "line 1: 'own-bob' is not in"),
@@ -156,6 +159,7 @@ def test_what_cannot_be_used_is_named_with_file_and_line(write, file, old, new, 
         get_corpus(str(table))
     assert told in caught.value.args[0]
     assert "\n" not in caught.value.args[0]
+    assert len(caught.value.args[0]) < 999
 
 
 def test_a_change_of_what_lies_beside_a_table_makes_another_corpus(folder):
@@ -195,3 +199,21 @@ def test_the_name_of_a_folder_need_not_be_utf_8(folder):
     corpus = get_corpus(str(own))
     assert corpus.title == "gr\\xfc\\xdfe"
     read_index(corpus)
+
+
+def test_names_are_compared_composed_in_json_as_well(folder):
+    table = emobox(folder)
+    for file in folder.rglob("*.[sj]*"):
+        if file.suffix in (".jsonl", ".stm"):
+            form = "e\u0301" if "fold" in file.name else "\\u00e9" if file.suffix == ".jsonl" else "\u00e9"
+            file.write_text(file.read_text().replace("own-anna", f"own-{form}"), "utf-8")
+    clips = parse_pool(str(table)).index
+    assert sorted(clips["clip"])[-2:] == ["own-\u00e90", "own-\u00e91"]
+    assert clips.fold.value_counts().tolist() == [2, 2, 2]
+
+
+def test_json_lines_with_ever_new_names_are_refused(folder):
+    rows = [{"file_name": "x.wav", "speaker": "s", "emotion": "sad", f"c{number}": 1} for number in range(10_001)]
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError, match="has 10004 columns and 10001 rows, more than can be read"):
+        get_corpus(str(folder))

@@ -1,5 +1,6 @@
 """Encoders and embeddings of one's own: ONNX files, hub models, tables; each works, and each is refused in one line."""
 
+import gzip
 import json
 import re
 
@@ -125,6 +126,22 @@ def test_a_damaged_table_is_refused_in_one_line(tmp_path, name, content):
         _ = Embedding(f"table:{tmp_path / name}").width
     assert len(refused.value.args) == 1
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"clip," + b"x," * 200_000 + b"y\n", "it has 200002 columns"),
+        (b"clip,x,y,x\na,1,2,3\n", "it has a column twice"),
+        (b"clip,x\na," + b" " * 17_000_000, "it has a line of more than 16 MB"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+def test_a_table_of_endless_lines_or_repeated_columns_is_refused(tmp_path, content, words, suffix):
+    path = tmp_path / f"mine.{suffix}"
+    path.write_bytes(gzip.compress(content, 1) if suffix == "csv.gz" else content)
+    with pytest.raises(DataError, match=words):
+        _ = Embedding(f"table:{path}").width
 
 
 def test_a_table_is_written_for_others(tmp_path):

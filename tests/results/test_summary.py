@@ -35,6 +35,7 @@ class Made:
     def __post_init__(self):
         names = [f"{speaker}-{clip}" for speaker in range(self.speakers) for clip in range(self.each)]
         self.clips = pd.DataFrame({"clip": names, "speaker": np.repeat(np.arange(self.speakers), self.each)})
+        self.clips["truth"] = np.array(self.classes)[np.arange(len(names)) % len(self.classes)]
         self.experiments = [type("Experiment", (), {"clips": range(self.whole)})]
 
     @property
@@ -73,6 +74,8 @@ def test_best_is_of_those_with_the_same_classes_and_clips_that_use_audio(results
 
 def test_a_part_never_stands_for_the_whole(results):
     assert "(2 classes, 20 of 60 clips of 2 speakers, 1 of 3 folds)" in summary.describe_result(results[-1])
+    results[-1].clips["truth"] = "sad"
+    assert "(1 of 2 classes: no test clip is angry, 20 of 60 clips" in summary.describe_result(results[-1])
     assert summary.describe_best(results[-1:]) == f"{summary.describe_result(results[-1])}."
     assert summary.describe_best([]) == "Nothing was trained."
     caption = summary.summary_caption(results)

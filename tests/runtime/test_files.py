@@ -1,6 +1,7 @@
 """What is kept is kept whole: writing, reading back, and everything that may come between."""
 
 import contextlib
+import copy
 import errno
 import json
 import os
@@ -16,7 +17,7 @@ import pytest
 from sernb.config import DataError
 from sernb.corpora import feature_cache
 from sernb.corpora.feature_cache import read_features, write_features, write_part
-from sernb.runtime.files import TEMPORARY, Damaged, atomic
+from sernb.runtime.files import TEMPORARY, Damaged, atomic, unwritable
 
 
 def left_in(folder: Path) -> list[str]:
@@ -81,6 +82,16 @@ def test_a_full_disk_is_said_in_one_line_with_what_to_do(tmp_path, reason):
     (line,) = caught.value.args
     assert line.startswith(f"{path}: cannot be written ({os.strerror(reason)}): free space or choose another folder")
     assert os.listdir(tmp_path) == []
+
+
+def test_the_advice_names_the_setting_that_chose_the_path_or_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERNB_WORK", str(tmp_path / "work"))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    inside, outside = unwritable(tmp_path / "work" / "cache", full), unwritable(tmp_path / "table.csv", full)
+    assert "another folder with SERNB_WORK, then" in str(inside)
+    assert "another folder, then" in str(outside)
+    for error in (inside, outside, outside.named_by("--csv")):
+        assert str(copy.copy(error)) == str(error)
 
 
 @pytest.mark.parametrize("inner", ["out", "out/deeper"])
