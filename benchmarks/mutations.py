@@ -27,8 +27,8 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from sernb.audio.decoders import FASTEST, SLOWEST, AudioError
-from sernb.audio.reading import LOUDEST, SHORTEST, read
+from sernb.audio.decoders import MAX_SAMPLING_RATE, MIN_SAMPLING_RATE, AudioError
+from sernb.audio.reading import MAX_AMPLITUDE, MIN_SECONDS, read
 from sernb.config import ROOT, recordings_folder
 from sernb.prediction.formats import as_json
 from sernb.prediction.loading import load_model
@@ -190,9 +190,9 @@ def outcome(path: Path, through: str = "read") -> str:
         "float32": signal.dtype == np.float32,
         "one channel": signal.ndim == 1,
         "finite": bool(np.isfinite(signal).all()),
-        "not too loud": bool((np.abs(signal) <= LOUDEST).all()),
-        "sampling rate": SLOWEST <= sampling_rate <= FASTEST,
-        "long enough": len(signal) >= SHORTEST * sampling_rate,
+        "not too loud": bool((np.abs(signal) <= MAX_AMPLITUDE).all()),
+        "sampling rate": MIN_SAMPLING_RATE <= sampling_rate <= MAX_SAMPLING_RATE,
+        "long enough": len(signal) >= MIN_SECONDS * sampling_rate,
         "not longer than its bytes": len(signal) <= MOST_SAMPLES_A_BYTE * size,
     }
     failed = [name for name, passed in checks.items() if not passed]
@@ -202,7 +202,7 @@ def outcome(path: Path, through: str = "read") -> str:
 def _predict(path: Path) -> str:
     prediction = predict(_bundled(), path, timeline=True)
     scores = prediction.scores
-    is_valid = np.isfinite(scores).all() and abs(scores.sum() - 1) < 1e-6 and prediction.seconds >= SHORTEST
+    is_valid = np.isfinite(scores).all() and abs(scores.sum() - 1) < 1e-6 and prediction.seconds >= MIN_SECONDS
     json.loads(as_json([(path, prediction)]))
     return "valid" if is_valid else f"VIOLATION: no valid prediction: {scores}"
 

@@ -1,1 +1,1 @@
-"""Audio: a file becomes a signal; augmentation, degradation, the similarity of two recordings. Knows no corpus."""
+"""Audio: decoding of files, augmentation, degradation and acoustic similarity, independent of any corpus."""

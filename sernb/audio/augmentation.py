@@ -1,26 +1,22 @@
-"""Other versions of a recording: named views of its waveform or its features, for training and at test time.
+"""Data augmentation: views of a recording, for augmented training copies and test-time augmentation (TTA).
 
-A view changes what a listener would still call the same emotion. Each is a frozen dataclass with ``__call__``
-(signal, sampling rate, random generator) → signal; clips and views are matched by name, so that the same clip always
-gets the same noise. A mask changes the features instead: it has ``on_features``.
+A view is a label-preserving transform: a frozen dataclass with ``__call__`` (signal, sampling rate, random generator)
+→ signal. The names of clip and view seed the generator, so that a clip always gets the same noise. A mask transforms
+the features instead, with ``on_features``.
 """
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sernb.audio.decoders import Hertz, Seconds
 from sernb.audio.reading import resample
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True)
 class Original:
-    """The recording as it is."""
+    """The unchanged recording."""
 
     name: str = "original"
 
@@ -31,7 +27,7 @@ class Original:
 
 @dataclass(frozen=True)
 class Noise:
-    """White Gaussian noise added at a signal-to-noise ratio, taken over the whole clip."""
+    """Additive white Gaussian noise at a signal-to-noise ratio, measured over the whole clip."""
 
     name: str = "noise"
     snr: float = 20.0  # dB
@@ -44,7 +40,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Shift:
-    """The whole recording later by up to ``most`` seconds or earlier, at random; what falls off comes in again."""
+    """Circular time shift by a random duration of at most ``most`` seconds, in either direction."""
 
     name: str = "shift"
     most: Seconds = 0.2
@@ -56,7 +52,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class Gain:
-    """Louder (positive) or quieter (negative) by ``decibels``."""
+    """Amplification (positive) or attenuation (negative) by ``decibels``."""
 
     name: str
     decibels: float
@@ -68,7 +64,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Speed:
-    """Played ``factor`` times as fast: shorter and higher if above 1."""
+    """Speed perturbation: playback ``factor`` times as fast, with higher pitch if above 1."""
 
     name: str
     factor: float
@@ -80,7 +76,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Played ``factor`` times as fast at the same pitch, by librosa's phase vocoder."""
+    """Time stretching: ``factor`` times as fast at the same pitch, by librosa's phase vocoder."""
 
     name: str
     factor: float
@@ -94,7 +90,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Pitch:
-    """Higher (positive) or lower by ``semitones`` at the same speed, by librosa's phase vocoder."""
+    """Pitch shifting by ``semitones`` at the same speed, by librosa's phase vocoder."""
 
     name: str
     semitones: float
@@ -108,24 +104,24 @@ class Pitch:
 
 @dataclass(frozen=True)
 class Mask:
-    """A band of the features as if silent: ``axis`` 0, some frames; ``axis`` 1, some columns.
+    """A time mask (``axis`` 0) or frequency mask (``axis`` 1) on the features, as in SpecAugment.
 
-    Start and size are drawn at random for each picture; the lowest value of the features fills the band
-    (Park et al. 2019, doi:10.21437/Interspeech.2019-2680, who fill with the mean).
+    Position and size are random. The mask has the lowest value of the features; Park et al. (2019,
+    doi:10.21437/Interspeech.2019-2680) use the mean.
     """
 
     name: str
     axis: int
     least: int = 5  # frames or columns
     most: int = 10
-    picture: int | None = None  # frames in each of several pictures one below the other; None: all are one
+    picture: int | None = None  # frames of each of several concatenated segments, masked separately; None: one segment
 
     def __call__(self, signal: np.ndarray, sampling_rate: Hertz, rng: np.random.Generator) -> np.ndarray:
         """Return the signal itself."""
         return signal
 
     def on_features(self, features: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return masked features, ``(frames, width)``; a mask larger than the picture covers all of it."""
+        """Return masked features, ``(frames, width)``; a mask larger than a segment covers all of it."""
         masked, length = features.copy(), self.picture or len(features)
         for start in range(0, len(features), length):
             picture = np.moveaxis(masked[start : start + length], self.axis, 0)
@@ -134,7 +130,7 @@ class Mask:
 
 
 def draw_band(length: int, least: int, most: int, rng: np.random.Generator) -> slice:
-    """Draw neighbours among ``length`` places, ``least`` to ``most`` of them; where those are too many, all."""
+    """Draw a slice of ``least`` to ``most`` neighbouring positions among ``length``; all if there are fewer."""
     size = min(rng.integers(least, most, endpoint=True), length)
     first = rng.integers(0, length - size, endpoint=True)
     return slice(first, first + size)
@@ -142,25 +138,25 @@ def draw_band(length: int, least: int, most: int, rng: np.random.Generator) -> s
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of several views, drawn for each clip."""
+    """A random choice among several views, one per clip."""
 
     name: str
     views: tuple["View", ...]
 
     def __call__(self, signal: np.ndarray, sampling_rate: Hertz, rng: np.random.Generator) -> np.ndarray:
-        """Return the signal as the drawn view changes it."""
+        """Return the signal after one of the views."""
         return self.views[rng.integers(len(self.views))](signal, sampling_rate, rng)
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Several views, one after the other."""
+    """Several views in sequence."""
 
     name: str
     views: tuple["View", ...]
 
     def __call__(self, signal: np.ndarray, sampling_rate: Hertz, rng: np.random.Generator) -> np.ndarray:
-        """Return the signal as all views change it."""
+        """Return the signal after all views."""
         for view in self.views:
             signal = view(signal, sampling_rate, rng)
         return signal
@@ -168,9 +164,9 @@ class Chain:
 
 @dataclass(frozen=True)
 class PeakNoise:
-    """White Gaussian noise whose deviation is up to ``most`` of the clip's highest amplitude (feature-cnn).
+    """White Gaussian noise with a standard deviation of up to ``most`` times the clip's peak (feature-cnn).
 
-    The share is the product of two uniform draws: a quarter of ``most`` on average.
+    The factor is the product of ``most`` and two uniform random numbers: a quarter of ``most`` on average.
     """
 
     name: str = "peak-noise"
@@ -184,7 +180,7 @@ class PeakNoise:
 
 @dataclass(frozen=True)
 class PitchUp:
-    """Higher by a random part of ``most`` semitones (feature-cnn)."""
+    """Upward pitch shift by a random interval of up to ``most`` semitones (feature-cnn)."""
 
     name: str = "pitch-up"
     most: float = 0.7
@@ -196,7 +192,7 @@ class PitchUp:
 
 @dataclass(frozen=True)
 class SteadyNoise:
-    """White Gaussian noise of one standard deviation, however loud the clip is (yousefkotp)."""
+    """White Gaussian noise with a fixed standard deviation, independent of the clip's level (yousefkotp)."""
 
     name: str
     deviation: float = 0.005
@@ -208,20 +204,20 @@ class SteadyNoise:
 
 @dataclass(frozen=True)
 class RandomStretch:
-    """Played at a random speed between two factors, at the same pitch (yousefkotp)."""
+    """Time stretching by a random factor between ``least`` and ``most`` (yousefkotp)."""
 
     name: str
     least: float = 0.9
     most: float = 1.1
 
     def __call__(self, signal: np.ndarray, sampling_rate: Hertz, rng: np.random.Generator) -> np.ndarray:
-        """Return the signal, longer or shorter."""
+        """Return the stretched signal."""
         return Stretch(self.name, rng.uniform(self.least, self.most))(signal, sampling_rate, rng)
 
 
 @dataclass(frozen=True)
 class RandomGain:
-    """Amplitudes times a random factor between two (yousefkotp)."""
+    """Amplitude scaling by a random factor between ``least`` and ``most`` (yousefkotp)."""
 
     name: str
     least: float = 0.5
@@ -234,9 +230,9 @@ class RandomGain:
 
 @dataclass(frozen=True)
 class DrawnNoise:
-    """White Gaussian noise at a whole number of decibels, one for all noisy copies of a clip (maelfabien).
+    """White Gaussian noise at a random integer SNR, the same for all noisy copies of a clip (maelfabien).
 
-    The copies differ by name and in their noise; the signal itself seeds the draw of their common ratio.
+    The copies have different names and noise; the signal itself seeds their common SNR.
     """
 
     name: str
@@ -251,23 +247,9 @@ class DrawnNoise:
 
 
 View = (
-    Original
-    | Noise
-    | Shift
-    | Gain
-    | Speed
-    | Stretch
-    | Pitch
-    | Mask
-    | OneOf
-    | Chain
-    | PeakNoise
-    | PitchUp
-    | SteadyNoise
-    | RandomStretch
-    | RandomGain
-    | DrawnNoise
-)
+    Original | Noise | Shift | Gain | Speed | Stretch | Pitch | Mask | OneOf | Chain
+    | PeakNoise | PitchUp | SteadyNoise | RandomStretch | RandomGain | DrawnNoise
+)  # fmt: skip
 
 ORIGINAL = Original()
 TEST_VIEWS: tuple[View, ...] = (
@@ -281,16 +263,16 @@ TEST_VIEWS: tuple[View, ...] = (
 
 
 def apply_view(clip: str, view: View, signal: np.ndarray, sampling_rate: Hertz) -> np.ndarray:
-    """Return one view of a clip, the same at every call; a view that must know the clip has ``of(clip)``.
+    """Apply a view to a clip, with the same result in each call; views that depend on the clip have ``for_clip``.
 
     Examples:
         >>> apply_view("a", Gain("half", -6.0206), np.array([1.0], np.float32), 16_000).round(3)
         array([0.5], dtype=float32)
     """
-    chosen = view.of(clip) if hasattr(view, "of") else view
-    return chosen(signal, sampling_rate, rng_of(clip, view))
+    transform = view.for_clip(clip) if hasattr(view, "for_clip") else view
+    return transform(signal, sampling_rate, make_rng(clip, view))
 
 
-def rng_of(clip: str, view: View) -> np.random.Generator:
-    """Return the generator of one view of one clip: the same at every call."""
+def make_rng(clip: str, view: View) -> np.random.Generator:
+    """Return the random generator for a view of a clip, seeded by their names."""
     return np.random.default_rng(zlib.crc32(f"{clip} {view.name}".encode()))

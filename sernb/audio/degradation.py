@@ -1,7 +1,6 @@
-"""Stress: what rooms, telephones, crowds and bad microphones do to a recording, as views at stated strengths.
+"""Degradation by reverberation, telephones, babble and bad microphones, as views with stated parameters.
 
-Unlike the views of :mod:`sernb.audio.augmentation`, these are meant to hurt. They can be given to any experiment as
-test or training views. Ratios of signal to noise are taken over the whole clip.
+They test the robustness of a system, and augment its training data. SNRs are measured over the whole clip.
 """
 
 from collections.abc import Callable
@@ -16,28 +15,27 @@ from sernb.audio.reading import load, resample
 from sernb.config import DataError
 
 TALKERS = 6
-SILENCE = 40.0  # dB under the loudest frame; cut off both ends of what babbles
+SILENCE = 40.0  # dB below the loudest frame, trimmed from both ends of the babble recordings
 
 NARROW_BAND = (300.0, 3400.0)  # Hz
 NARROW_RATE = 8000
-PIVOT = 1000.0  # Hz, where a tilt changes nothing
-LOWEST = 50.0  # Hz, below which a tilt goes no further
+PIVOT = 1000.0  # Hz, where a tilt has 0 dB
+LOWEST = 50.0  # Hz, below which the gain of a tilt is constant
 
 
 @dataclass(frozen=True)
 class Bank:
-    """The clips that a babble is made from, and who speaks in which clip of the corpus."""
+    """The recordings from which babble is made, and the speakers of all clips of the corpus."""
 
-    speakers: dict[str, str]  # every clip of the corpus → speaker
+    speakers: dict[str, str]  # clip → speaker
     paths: tuple[tuple[str, Path], ...]  # (speaker, recording)
 
 
 @dataclass(frozen=True)
 class Babble:
-    """Other speakers of the corpus talking at once, at a signal-to-noise ratio; never the speaker of the clip itself.
+    """Babble noise of other speakers of the corpus at a signal-to-noise ratio.
 
-    Each of ``talkers`` voices repeats a recording of the bank, silence cut off both ends, all equally
-    loud.
+    Each of ``talkers`` voices loops a random recording of the bank, trimmed and scaled to the same RMS.
     """
 
     name: str
@@ -45,13 +43,13 @@ class Babble:
     corpus: str
     recordings: str  # fingerprint of the bank
     talkers: int = TALKERS
-    bank: InitVar[Bank | None] = None  # where the recordings lie is no setting
+    bank: InitVar[Bank | None] = None  # not a setting: paths differ between machines
 
     def __post_init__(self, bank: Bank | None):
-        """Keep the bank beside the settings."""
+        """Store the bank outside the fields."""
         object.__setattr__(self, "_bank", bank)
 
-    def of(self, clip: str) -> Callable[[np.ndarray, Hertz, np.random.Generator], np.ndarray]:
+    def for_clip(self, clip: str) -> Callable[[np.ndarray, Hertz, np.random.Generator], np.ndarray]:
         """Return the view for one clip.
 
         Raises:
@@ -62,34 +60,34 @@ class Babble:
         if not others:
             raise DataError(f"{self.corpus}: {own} is the only speaker; babble needs others")
 
-        def babbled(signal: np.ndarray, sampling_rate: Hertz, rng: np.random.Generator) -> np.ndarray:
-            voices = [_voice(others[rng.integers(len(others))], sampling_rate) for _ in range(self.talkers)]
-            crowd = sum(np.roll(np.resize(voice, len(signal)), -rng.integers(len(voice))) for voice in voices)
-            return signal + crowd * np.float32(_level(signal) * 10 ** (-self.snr / 20) / _level(crowd))
+        def add_babble(signal: np.ndarray, sampling_rate: Hertz, rng: np.random.Generator) -> np.ndarray:
+            voices = [_load_voice(others[rng.integers(len(others))], sampling_rate) for _ in range(self.talkers)]
+            babble = sum(np.roll(np.resize(voice, len(signal)), -rng.integers(len(voice))) for voice in voices)
+            return signal + babble * np.float32(_rms(signal) * 10 ** (-self.snr / 20) / _rms(babble))
 
-        return babbled
+        return add_babble
 
 
 @lru_cache(maxsize=512)
-def _voice(path: Path, sampling_rate: Hertz) -> np.ndarray:
-    """Return a recording at level 1, without the silence at its ends."""
+def _load_voice(path: Path, sampling_rate: Hertz) -> np.ndarray:
+    """Return a trimmed recording with RMS 1."""
     from librosa.effects import trim
 
     signal = trim(load(path, sampling_rate), top_db=SILENCE)[0]
-    return signal / np.float32(_level(signal))
+    return signal / np.float32(_rms(signal))
 
 
 @dataclass(frozen=True)
 class Room:
-    """The clip as a room sends it on: the direct sound, and noise that dies away by 60 dB in ``t60``.
+    """Reverberation: direct sound and exponentially decaying noise with reverberation time ``t60``.
 
-    Statistical model of Polack (1988), La transmission de l'énergie sonore dans les salles. Each clip has a room of
-    its own. The level stays; what rings on after the end of the clip is cut off.
+    Statistical model of Polack (1988), La transmission de l'énergie sonore dans les salles. Each clip has its own
+    random impulse response. RMS and length are preserved.
     """
 
     name: str
     t60: Seconds
-    direct: float = 0.0  # dB, energy of the direct sound to that of the rest
+    direct: float = 0.0  # dB, direct-to-reverberant energy ratio
 
     def response(self, sampling_rate: Hertz, rng: np.random.Generator) -> np.ndarray:
         """Return an impulse response, direct sound first, shape ``(samples,)``."""
@@ -102,17 +100,17 @@ class Room:
         """Return the reverberant signal, of the same length and level."""
         from scipy.signal import fftconvolve
 
-        return _as_loud(fftconvolve(signal, self.response(sampling_rate, rng))[: len(signal)], signal)
+        return _match_rms(fftconvolve(signal, self.response(sampling_rate, rng))[: len(signal)], signal)
 
 
 @dataclass(frozen=True)
 class Telephone:
-    """Narrow-band telephone: 300 to 3400 Hz, through 8000 Hz; no coding, no noise."""
+    """Narrowband telephone: 300 to 3400 Hz, sampled at 8 kHz, without codec and noise."""
 
     name: str = "telephone"
 
     def __call__(self, signal: np.ndarray, sampling_rate: Hertz, rng: np.random.Generator) -> np.ndarray:
-        """Return the signal of the same length; what the band cuts off is missing from its level, too."""
+        """Return the band-limited signal, of the same length."""
         from scipy.signal import butter, sosfiltfilt
 
         narrow = resample(signal, original_rate=sampling_rate, sampling_rate=NARROW_RATE)
@@ -123,7 +121,7 @@ class Telephone:
 
 @dataclass(frozen=True)
 class Clipping:
-    """Amplitudes cut off ``decibels`` under the clip's peak, as by an amplifier driven too far."""
+    """Hard clipping ``decibels`` below the clip's peak."""
 
     name: str
     decibels: float
@@ -136,46 +134,46 @@ class Clipping:
 
 @dataclass(frozen=True)
 class Tilt:
-    """A spectrum that rises or falls by so many decibels an octave around 1 kHz, as other microphones have it."""
+    """Spectral tilt in decibels per octave around 1 kHz, as with other microphones."""
 
     name: str
-    slope: float  # dB an octave; negative: duller
+    slope: float  # dB per octave
 
     def __call__(self, signal: np.ndarray, sampling_rate: Hertz, rng: np.random.Generator) -> np.ndarray:
         """Return the filtered signal, of the same length and level."""
         frequencies = np.maximum(np.fft.rfftfreq(len(signal), 1 / sampling_rate), LOWEST)
-        factors = 10 ** (self.slope * np.log2(frequencies / PIVOT) / 20)
-        return _as_loud(np.fft.irfft(np.fft.rfft(signal) * factors, len(signal)), signal)
+        gains = 10 ** (self.slope * np.log2(frequencies / PIVOT) / 20)
+        return _match_rms(np.fft.irfft(np.fft.rfft(signal) * gains, len(signal)), signal)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A part of the clip, in one piece from a random start: a microphone that is opened late and closed early."""
+    """A contiguous section from a random start: a recording that begins late and ends early."""
 
     name: str
-    kept: float  # share of the clip
+    kept: float  # fraction of the clip
 
     def __call__(self, signal: np.ndarray, sampling_rate: Hertz, rng: np.random.Generator) -> np.ndarray:
-        """Return the part, of ``kept`` times the length."""
+        """Return the section, of ``kept`` times the length."""
         samples = max(1, round(self.kept * len(signal)))
         start = rng.integers(len(signal) - samples, endpoint=True)
         return signal[start : start + samples]
 
 
-def _level(signal: np.ndarray) -> float:
-    """Root mean square; of silence a number that divides it."""
+def _rms(signal: np.ndarray) -> float:
+    """Return the root mean square, or 1 for silence."""
     return float(np.sqrt(np.mean(np.square(signal, dtype=np.float64)))) or 1.0
 
 
-def _as_loud(changed: np.ndarray, signal: np.ndarray) -> np.ndarray:
-    return (changed * (_level(signal) / _level(changed))).astype(np.float32) if signal.any() else signal
+def _match_rms(changed: np.ndarray, signal: np.ndarray) -> np.ndarray:
+    return (changed * (_rms(signal) / _rms(changed))).astype(np.float32) if signal.any() else signal
 
 
 def signal_to_noise(signal: np.ndarray, noisy: np.ndarray) -> float:
-    """Return by how many decibels a signal is stronger than what was added to it.
+    """Return the SNR in decibels of a signal and its noisy version, both of shape ``(samples,)``.
 
     Examples:
         >>> round(signal_to_noise(np.array([1.0, -1.0]), np.array([1.1, -1.1])), 3)
         20.0
     """
-    return float(20 * np.log10(_level(signal) / _level(noisy.astype(np.float64) - signal)))
+    return float(20 * np.log10(_rms(signal) / _rms(noisy.astype(np.float64) - signal)))

@@ -1,4 +1,4 @@
-"""Window and filter bank of mel spectrograms."""
+"""Window and filter bank for mel spectrograms; importing those of scipy.signal and librosa takes seconds."""
 
 from functools import lru_cache
 
@@ -9,17 +9,18 @@ from sernb.audio.reading import Hertz
 
 @lru_cache
 def hann(samples: int) -> np.ndarray:
-    """Hann's window, periodic, float32. Written out, as scipy.signal takes a second to import."""
+    """Return the periodic Hann window, ``(samples,)``, float32."""
     return (0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, samples + 1)[:-1])).astype(np.float32)
 
 
 @lru_cache
 def mel_bands(sampling_rate: Hertz, window: int, bands: int) -> np.ndarray:
-    """Triangles of equal area on Slaney's mel scale (1998), as librosa's default; shape ``(1 + window // 2, bands)``.
+    """Return triangular filters of equal area on the mel scale of Slaney (1998), as librosa's default.
 
-    Made here because importing librosa's own takes 2 s.
+    Returns:
+        shape ``(1 + window // 2, bands)``, float32
     """
-    # Slaney's mels: 15 linear ones up to 1 kHz, then 27 for each factor of 6.4.
+    # Slaney's scale: 15 linear steps up to 1 kHz, then 27 logarithmic steps per factor of 6.4.
     growth = np.log(6.4) / 27
     mels = np.linspace(0, 15 + np.log(sampling_rate / 2 / 1000) / growth, bands + 2)
     edges = np.where(mels < 15, mels * (200 / 3), 1000 * np.exp(growth * (mels - 15)))  # hertz

@@ -9,7 +9,7 @@ import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MOST_FRAMES = 5_000_000  # a day has four million of 20 ms
+MAX_FRAMES = 5_000_000  # a day has four million of 20 ms
 PACKET = 188  # bytes of a transport stream
 TAIL = 20_000  # packets at its end that are looked at
 AC3_RATES = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)  # kbit/s
@@ -132,7 +132,7 @@ def count_missing(content: mmap.mmap, at: int, kind: Kind) -> int:
         at: where the first frame begins
     """
     size, first = len(content), content[at : at + 16]
-    for _ in range(MOST_FRAMES):
+    for _ in range(MAX_FRAMES):
         header = content[at : at + 16]
         if not header or not (length := kind.length((header + first[len(header) :]).ljust(16, b"\0"))):
             return 0

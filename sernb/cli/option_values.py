@@ -27,10 +27,10 @@ def as_file(text: str) -> Path:
 
 def as_table(text: str) -> Path:
     """Return the path of a table to write; a recording is refused, since a shell may expand ``--csv *.wav``."""
-    from sernb.audio.recordings import KNOWN
+    from sernb.audio.recordings import AUDIO_SUFFIXES
 
     path = as_file(text)
-    if path.suffix.lower() in KNOWN:
+    if path.suffix.lower() in AUDIO_SUFFIXES:
         raise click.BadParameter(f"{text!r} has the suffix of a recording; name a table, such as predictions.csv")
     return path
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sernb.audio.augmentation import Mask, View, apply_view, rng_of
+from sernb.audio.augmentation import Mask, View, apply_view, make_rng
 
 if TYPE_CHECKING:
     from sernb.features import Features
@@ -16,7 +16,7 @@ def extract_features(clip: str, view: View, signal: np.ndarray, features: "Featu
     A mask changes the features; any other view changes the signal, or the section of it that the features read.
     """
     if isinstance(view, Mask):
-        return view.on_features(features(signal), rng_of(clip, view))
+        return view.on_features(features(signal), make_rng(clip, view))
     if not hasattr(features, "section"):
         return features(apply_view(clip, view, signal, features.sampling_rate))
     return features.of_section(apply_view(clip, view, features.section(signal), features.sampling_rate))

@@ -22,7 +22,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from sernb.audio.decoders import Seconds
-from sernb.audio.recordings import KNOWN
+from sernb.audio.recordings import AUDIO_SUFFIXES
 from sernb.colours import ACCENT, PALETTE
 from sernb.config import DataError
 from sernb.prediction.archive import LARGEST, RecordingArchive, RefusedRequest
@@ -138,7 +138,7 @@ class App(ThreadingHTTPServer):
             "model": self.model.introduction,
             "unreliable": UNRELIABLE,
             "folder": str(self.archive.folder),
-            "accept": ",".join(KNOWN),
+            "accept": ",".join(AUDIO_SUFFIXES),
         }
         template = (files("sernb.prediction") / "page.html").read_text("utf-8")
         settings_json = json.dumps(settings).replace("<", "\\u003c")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sernb.audio.recordings import KNOWN
+from sernb.audio.recordings import AUDIO_SUFFIXES
 from sernb.config import DataError
 from sernb.prediction.predict import is_reliable
 from sernb.runtime.bounded import arrays_in
@@ -118,7 +118,7 @@ class RecordingArchive:
         Raises:
             RefusedRequest: if no recording has this key
         """
-        for suffix in KNOWN if KEY.fullmatch(key) else ():
+        for suffix in AUDIO_SUFFIXES if KEY.fullmatch(key) else ():
             path = self.folder / f"{key}{suffix}"
             if _is_plain(path, LARGEST):
                 return path.read_bytes()
@@ -168,7 +168,7 @@ class RecordingArchive:
         """
         from sernb.runtime.files import TEMPORARY
 
-        suffixes = "" if is_file_name else "|".join(map(re.escape, (*KNOWN, ".json")))
+        suffixes = "" if is_file_name else "|".join(map(re.escape, (*AUDIO_SUFFIXES, ".json")))
         separator = "-" if is_file_name else r"\."
         pattern = re.compile(rf"(?:({key})(?:{suffixes})|{re.escape(TEMPORARY)}({key}){separator}.*)")
         keys, left = set(), 0

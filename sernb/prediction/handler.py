@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from sernb.audio.decoders import Seconds
-from sernb.audio.recordings import KNOWN
+from sernb.audio.recordings import AUDIO_SUFFIXES
 from sernb.config import fault_line
 from sernb.prediction.archive import LARGEST, RefusedRequest
 from sernb.prediction.formats import archive_as_csv, archive_as_html, as_dict
@@ -246,7 +246,7 @@ def suffix_of(name: str) -> str:
         ('.mp3', '.wav')
     """
     suffix = Path(name).suffix.lower()
-    return suffix if suffix in KNOWN else ".wav"
+    return suffix if suffix in AUDIO_SUFFIXES else ".wav"
 
 
 def _host(origin: str) -> str:

@@ -13,8 +13,8 @@ import numpy as np
 
 from sernb.audio.augmentation import TEST_VIEWS, Gain, Speed, View, apply_view
 from sernb.audio.decoders import AudioError, Hertz, Seconds
-from sernb.audio.reading import SHORTEST, Recording
-from sernb.audio.recordings import Source, find_recordings, read_blocks, recording_of
+from sernb.audio.reading import MIN_SECONDS, Recording
+from sernb.audio.recordings import Source, examine_recording, find_recordings, read_blocks
 from sernb.config import DataError
 from sernb.prediction import domain_check
 from sernb.prediction.domain_check import IN_DOMAIN, OUT_OF_DOMAIN, DomainCheck
@@ -179,7 +179,7 @@ def predict(
         DataError: if the recording cannot be read, contains no voice, or the model has no sets of this coverage
     """
     if not isinstance(recording, Recording):
-        recording = recording_of(Path(recording))
+        recording = examine_recording(Path(recording))
     path = recording.path
     predictor, adapted_clips = adapted or (model.scores, 0)
     threshold = model.threshold(coverage, clips=adapted_clips)
@@ -264,7 +264,7 @@ def read_speaker_clips(model: Model, path: Path) -> Iterator[np.ndarray]:
     Raises:
         AudioError: if the recording cannot be read
     """
-    segments = (_make_segment(model, path, *each) for each in cut_recording(model, recording_of(path)))
+    segments = (_make_segment(model, path, *each) for each in cut_recording(model, examine_recording(path)))
     yield from (piece.features for piece in segments if _has_voice(model, piece.measures))
 
 
@@ -338,7 +338,7 @@ def cut_windows(
         last_end, excess = position + length, len(buffer) - length
         shift = min(hop, excess)
         buffer, position = buffer[shift:], position + shift
-    if position + len(buffer) > last_end and len(buffer) >= SHORTEST * rate:
+    if position + len(buffer) > last_end and len(buffer) >= MIN_SECONDS * rate:
         yield position / rate, (position + len(buffer)) / rate, buffer
 
 

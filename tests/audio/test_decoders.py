@@ -24,7 +24,7 @@ from sernb.config import ROOT
 FAILING = ROOT.parent / "shared" / "failing" / "audio"
 CLIP = min((ROOT / "data" / "demo").rglob("*.flac"))
 RATE = 16_000
-needs_ffmpeg = pytest.mark.skipif(not ffmpeg.program(), reason="needs the program ffmpeg")
+needs_ffmpeg = pytest.mark.skipif(not ffmpeg.find_program(), reason="needs the program ffmpeg")
 on_posix = pytest.mark.skipif(os.name != "posix", reason="needs pipes and signals of POSIX")
 
 
@@ -70,7 +70,7 @@ def test_a_header_that_is_a_little_too_long_is_noted(tmp_path, speech, named):
     (tmp_path / "long.wav").write_bytes(wav_of(speech, named=named))
     found = examine(tmp_path / "long.wav")
     np.testing.assert_array_equal(found.signal, speech)
-    assert found.notes == (f"its header names {named} bytes more than are there; it was read to its end",)
+    assert found.notes == (f"its header states {named} bytes more than it has; it was read to its end",)
 
 
 def test_a_header_that_is_much_too_long_is_a_truncated_file(tmp_path, speech):
@@ -83,7 +83,7 @@ def test_a_data_size_of_0_is_no_length_where_sound_follows(tmp_path, speech):
     path.write_bytes(wav_of(speech, named=-2 * len(speech)))
     found = examine(path)
     np.testing.assert_array_equal(found.signal, speech)
-    assert found.notes == ("its header names no length; it was read to its end",)
+    assert found.notes == ("its header has no length; it was read to its end",)
     assert describe(path) == (len(speech), RATE, 1)
     path.write_bytes(wav_of(speech[:0], after=chunk(b"LIST", bytes(5000))))
     assert find_problem(path).kind == "too-short", "other chunks are no sound"
@@ -98,7 +98,7 @@ def test_a_flac_of_unknown_length_is_read_to_its_end(tmp_path, speech):
         path.write_bytes(content)
         found = examine(path)
         np.testing.assert_array_equal(found.signal, signal_ if signal_.ndim == 1 else signal_[:, 0])
-        assert found.notes == ("its header names no length; it was read to its end",)
+        assert found.notes == ("its header has no length; it was read to its end",)
     assert find_problem(cut(path, 0.6)).kind == "damaged"
 
 
@@ -160,7 +160,7 @@ def test_an_ogg_that_lacks_its_last_page_is_noted(tmp_path, speech):
     soundfile.write(path, np.tile(speech, 3), RATE, format="OGG", subtype="VORBIS")
     content = path.read_bytes()
     path.write_bytes(content[: content.rindex(b"OggS")])
-    assert "lacks the mark of its end" in examine(path).notes[0]
+    assert "has no end marker" in examine(path).notes[0]
 
 
 def test_blocks_of_a_long_recording_are_what_is_read_at_once(tmp_path, speech, monkeypatch):
@@ -169,7 +169,7 @@ def test_blocks_of_a_long_recording_are_what_is_read_at_once(tmp_path, speech, m
     for form, subtype in (("WAV", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")):
         path = tmp_path / form
         soundfile.write(path, np.column_stack([long, long]), RATE, format=form, subtype=subtype)
-        found = examine(path, held=1.0)
+        found = examine(path, keep_up_to=1.0)
         assert found.signal is None
         expected = soundfile.read(path, dtype="float32")[0].mean(axis=1)
         np.testing.assert_allclose(np.concatenate(list(reading.blocks(found))), expected, atol=1e-6)
@@ -313,7 +313,7 @@ def test_no_playlist_is_followed_whatever_it_is_called(tmp_path, wav, kind, disg
     path = tmp_path / "voice.m4a"
     path.write_bytes(PLAYLISTS[kind] + disguise)
     assert find_problem(path).kind == ("unreadable" if disguise else "text")
-    with pytest.raises(ffmpeg.Undecodable), ffmpeg.decoded(path):
+    with pytest.raises(ffmpeg.DecodingError), ffmpeg.decode(path):
         pass
 
 
@@ -325,7 +325,7 @@ def program(folder: Path, lines: str) -> None:
 @on_posix
 def test_a_decoder_that_hangs_is_ended_and_is_the_files_error(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(ffmpeg, "STALLED", 0.2)
+    monkeypatch.setattr(ffmpeg, "TIMEOUT", 0.2)
     program(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 60")
     path = tmp_path / "voice.m4a"
     path.write_bytes(b"\0\0\0\x0cftypM4A ")
@@ -338,9 +338,7 @@ def test_a_decoder_that_hangs_is_ended_and_is_the_files_error(tmp_path, monkeypa
 @needs_ffmpeg
 def test_ffmpeg_ends_with_whoever_reads(tmp_path):
     path = made(tmp_path, "-af", "aloop=-1:28000", "-t", "30", "-c:a", "alac", "long.m4a")
-    code = (
-        "import pathlib, sys; from sernb.audio import ffmpeg\nwith ffmpeg.decoded(pathlib.Path(sys.argv[1])): input()"
-    )
+    code = "import pathlib, sys; from sernb.audio import ffmpeg\nwith ffmpeg.decode(pathlib.Path(sys.argv[1])): input()"
     process = subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE)
 
     def running() -> bool:
@@ -393,7 +391,7 @@ def test_channels_that_belong_together_are_averaged(tmp_path, speech, rng):
 def test_channels_of_a_long_recording_are_looked_at_to_its_end(tmp_path, speech):
     opposite = np.column_stack([np.concatenate([speech * 0, speech]), np.concatenate([speech * 0, -speech])])
     soundfile.write(tmp_path / "long.wav", opposite, RATE, subtype="FLOAT")
-    found = examine(tmp_path / "long.wav", held=0.5)
+    found = examine(tmp_path / "long.wav", keep_up_to=0.5)
     np.testing.assert_array_equal(np.concatenate(list(reading.blocks(found))), opposite[:, 0])
     assert "cancel" in found.notes[0]
 
@@ -402,16 +400,16 @@ def test_channels_of_a_long_recording_are_looked_at_to_its_end(tmp_path, speech)
 
 
 def test_what_channels_and_samples_would_fill_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
-    soundfile.write(tmp_path / "many.wav", np.full((2000, decoders.MOST_CHANNELS + 1), 0.1), RATE)
+    soundfile.write(tmp_path / "many.wav", np.full((2000, decoders.MAX_CHANNELS + 1), 0.1), RATE)
     assert find_problem(tmp_path / "many.wav").kind == "channels"
-    monkeypatch.setattr(reading, "MOST_VALUES", 5000)
+    monkeypatch.setattr(reading, "MAX_VALUES", 5000)
     soundfile.write(tmp_path / "long.wav", np.full((3000, 2), 0.1), RATE)
     monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: pytest.fail("was decoded"))
     assert find_problem(tmp_path / "long.wav").kind == "too-long"
 
 
 @on_posix
-@pytest.mark.parametrize("look", [reading.read, lambda path: examine(path, held=60.0), describe])
+@pytest.mark.parametrize("look", [reading.read, lambda path: examine(path, keep_up_to=60.0), describe])
 def test_pipes_and_devices_are_not_opened(tmp_path, look):
     os.mkfifo(tmp_path / "pipe.wav")
     for path in (tmp_path / "pipe.wav", Path("/dev/zero")):

@@ -8,12 +8,12 @@ import pytest
 import soundfile
 
 from sernb.audio import ffmpeg, frames
-from sernb.audio.containers import HEAD, built
+from sernb.audio.containers import HEADER_BYTES, read_structure
 from sernb.audio.reading import examine, find_problem
 from sernb.config import ROOT
 
 CLIP = min((ROOT / "data" / "demo").rglob("*.flac"))
-needs_ffmpeg = pytest.mark.skipif(not ffmpeg.program(), reason="needs the program ffmpeg")
+needs_ffmpeg = pytest.mark.skipif(not ffmpeg.find_program(), reason="needs the program ffmpeg")
 
 STREAMS = {
     "a.ac3": (), "a.eac3": (), "a.dts": ("-c:a", "dca", "-strict", "-2", "-ar", "48000"), "a.mp2": (),
@@ -28,7 +28,7 @@ READ = "a.ac3", "a.dts", "a.mp2", "a.flv", "a.ts", "a.voc"
 
 def missing(path: Path, content: bytes) -> int:
     path.write_bytes(content)
-    return built(path, content[:HEAD], len(content)).missing
+    return read_structure(path, content[:HEADER_BYTES], len(content)).missing
 
 
 @needs_ffmpeg

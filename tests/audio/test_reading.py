@@ -171,7 +171,7 @@ SPOILED = {
     "web page": ("wav", holding(b"<!DOCTYPE html>\n" + b"<p>403</p>\n" * 400), "text", "text file"),
     "text with a mark": ("flac", holding("\ufeffnot a recording".encode()), "text", "text file"),
     "text cut inside a letter": ("wav", holding(b"a" * 1023 + "é".encode() * 9), "text", "text file"),
-    "zeros": ("wav", holding(bytes(5000)), "unreadable", "no audio file"),
+    "zeros": ("wav", holding(bytes(5000)), "unreadable", "not an audio file"),
     "nearly all": ("wav", truncated(0.99), "truncated", "321 bytes are missing"),
     "half": ("wav", truncated(0.5), "truncated", "16022 bytes are missing"),
     "header alone": ("wav", truncated(44 / 32044), "truncated", "32000 bytes are missing"),
@@ -406,7 +406,7 @@ def test_a_recording_that_lacks_its_last_sample_is_noted_and_one_that_lacks_its_
     path.write_bytes(content[: end - 960])
     assert find_problem(path).kind == "truncated"
     path.write_bytes(content[: end - 2])
-    assert examine(path).notes == ("its header names 2 bytes more than are there; it was read to its end",)
+    assert examine(path).notes == ("its header states 2 bytes more than it has; it was read to its end",)
     path.write_bytes(content[:end])
     assert examine(path).notes == ()
 

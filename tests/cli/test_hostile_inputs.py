@@ -104,7 +104,7 @@ PROBLEMS = {  # exit code 1: arguments, with {bad} for the folder of bad things 
     "predict {bad}/empty.wav": "empty.wav: is empty",
     "predict {bad}/cut.wav": "cut.wav: is truncated",
     "predict {bad}/silent.wav": "silent.wav: is pure silence",
-    "predict {bad}/nan.wav": "nan.wav: holds samples that are no sound",
+    "predict {bad}/nan.wav": "nan.wav: holds invalid samples",
     "predict {bad}/good.flac --model {bad}/nowhere": "no such folder",
     "predict {bad}/good.flac --model {bad}/file": "no such folder",
     "predict {bad}/good.flac --coverage 0.77": "has no sets of coverage 0.77",

@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sernb.__main__ import main
 from sernb.audio.reading import load
-from sernb.audio.recordings import find_recordings, list_sources, read_blocks, recording_of
+from sernb.audio.recordings import examine_recording, find_recordings, list_sources, read_blocks
 from sernb.config import ROOT, DataError
 from sernb.features.normalisation import average_moments, compute_moments, shrink, standardise
 from sernb.prediction import attribution, domain_check, figures
@@ -214,7 +214,7 @@ def test_formats_rates_and_channels(model, tmp_path, clip, form):
 def test_a_long_recording_in_blocks_is_the_recording(tmp_path, rng):
     path = tmp_path / "long.wav"
     soundfile.write(path, 0.1 * rng.standard_normal((44_100 * 75, 2)), 44_100)
-    recording = recording_of(path)
+    recording = examine_recording(path)
     streamed = np.concatenate(list(read_blocks(recording, RATE)))
     np.testing.assert_allclose(streamed, load(path, RATE), atol=1e-6)
 

@@ -290,7 +290,7 @@ def test_blocks_find_what_one_comparison_would(monkeypatch, rng):
     clips = pd.DataFrame({"clip": names, "speaker": names, "sha256": names, "emotion": "", "intensity": "",
                           "sentence": ""})  # fmt: skip
     fold = Fold(0, tuple(names[:20]), (), tuple(names[20:]))
-    monkeypatch.setattr(similarity, "COORDINATES", 4)
+    monkeypatch.setattr(similarity, "COMPONENTS", 4)
     alike = SimilarRecordings(
         {clip: number for number, clip in enumerate(known)}, find_similar(np.stack(list(known.values())))
     )

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.svm import SVR
 
 from sernb.__main__ import main
-from sernb.audio.recordings import recording_of
+from sernb.audio.recordings import examine_recording
 from sernb.config import INDEX, ROOT, DataError
 from sernb.corpora.pool import parse_pool
 from sernb.evaluation import ccc
@@ -238,7 +238,7 @@ def test_a_run_predicts_recordings_and_says_what_is_odd(loudness, tmp_path, caps
     )
     assert "loud.wav" in out
     model = dataclasses.replace(load_number_run(run.folder), lowest=-9.0, highest=-5.0, farthest=0.01)
-    outside, unlike = predict_number(model, recording_of(clips[0])).notes
+    outside, unlike = predict_number(model, examine_recording(clips[0])).notes
     assert outside.endswith("is outside the training range, -9 to -5")
     assert "unlike the training corpus" in unlike
     assert "noise.wav: contains no speech" in err or "unlike the training corpus" in out.rpartition("noise.wav")[2]
