@@ -17,7 +17,7 @@ from sernb.audio.reading import Recording
 from sernb.audio.recordings import list_sources, read_blocks
 from sernb.config import DataError
 from sernb.features import Embedding, Joined
-from sernb.features.tables import as_table, has_frames, require_encoders
+from sernb.features.tables import has_frames, make_table, require_encoders
 from sernb.prediction.formats import NUMBERS, recording_rows, window_rows
 from sernb.prediction.loading import load_model
 from sernb.prediction.model import MODELS, Model
@@ -176,7 +176,7 @@ class Classifier:
             for name, segments in results
             for segment in (segments if isinstance(segments, list) else [(0.0, np.nan, segments)])
         )
-        return as_table(rows, features.names, frames=frames)
+        return make_table(rows, features.names, frames=frames)
 
 
 def _framed(model: Model) -> "Features":

@@ -139,7 +139,7 @@ def test_what_is_wrong_with_one_recording_is_its_row(model, sound, tmp_path):
 
 @pytest.mark.parametrize("rate", [None, 0, -16_000, 1.5, "16000", True, float("nan"), float("inf"), 10**9])
 def test_arrays_need_a_sampling_rate(model, sound, rate):
-    with pytest.raises(sernb.DataError, match=r"sampling_rate=.*arrays need their .*for example as sampling_rate=16000"):
+    with pytest.raises(sernb.DataError, match=r"arrays need their .*for example as sampling_rate=16000"):
         model.predict([CLIP, sound[0]], rate)
 
 

@@ -57,7 +57,7 @@ def prepare(
     """
     if isinstance(features, Embedding) and features.is_table:
         clips = read_index(corpus, data) if isinstance(corpus, Corpus) else corpus.index
-        return features.of_table(clips, original=view == ORIGINAL)
+        return features.from_table(clips, original=view == ORIGINAL)
     if isinstance(corpus, Corpus):
         return _load_or_compute(corpus, read_index(corpus, data), features, view, data, progress)
     parts = []

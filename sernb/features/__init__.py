@@ -1,15 +1,13 @@
-"""Signal → features: one module a kind, each kind a frozen dataclass that holds all of its settings.
+"""Feature extraction: one module per kind of features, a frozen dataclass with all its settings.
 
-Frames lie as in librosa (centred, zero-padded), and the values agree with librosa's to rounding, as the tests show.
+Frames are centred and zero-padded as in librosa, and values agree with librosa's to rounding.
 """
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from sernb.audio.decoders import Hertz
+from sernb.features.base import Features
 from sernb.features.clipped_mfcc import ClippedMfcc
 from sernb.features.curves import Curves
 from sernb.features.embedding import Embedding
@@ -54,37 +52,12 @@ __all__ = [
     "WhisperMel",
 ]
 
-# Part of every cache name: raise it when a change here alters values.
+# Part of the name of each cache: increase it when a change alters values.
 VERSION = 1
 
 
-class Features(Protocol):
-    """What every kind of features has; all else are its own settings.
-
-    A kind that reads only a section of a clip has ``section(signal)`` and ``of_section(section)`` as well; a view
-    (:func:`sernb.features.extraction.extract_features`) then changes the section.
-    """
-
-    sampling_rate: Hertz
-    resampling: str  # how to get there: "soxr" or "linear"
-
-    @property
-    def width(self) -> int:
-        """Columns of the result."""
-        ...
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the columns, each once."""
-        ...
-
-    def __call__(self, signal: np.ndarray) -> np.ndarray:
-        """Return the features of a signal, float32, shape ``(frames, width)``."""
-        ...
-
-
 class _Callable(ModuleType):
-    """The room itself, which can be called: ``sernb.features(recordings)`` is a function of the package's API."""
+    """This module as a callable: ``sernb.features(recordings)`` is part of the package's API."""
 
     def __call__(self, recordings: object, kind: str = "functionals", **options: object) -> "pd.DataFrame":
         """Return features as :func:`sernb.features.tables.compute_features` does."""

@@ -1,38 +1,31 @@
-"""Mel bands, zero-crossing rate and energy of a padded clip, frame by frame (yousefkotp's networks)."""
+"""Log-mel spectrogram, zero-crossing rate and energy of a clip of fixed length (yousefkotp's networks)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from sernb.audio.decoders import Hertz
 from sernb.audio.reading import fit_end
+from sernb.features.base import Features
 from sernb.features.mel import decibels, mel_power
 
-SILENT = 1e-10  # librosa takes an amplitude up to this as 0
-EPSILON = 1e-6  # the authors'
+SILENT = 1e-10  # amplitudes up to this count as 0, as in librosa
+EPSILON = 1e-6  # as in the authors' code
 
 
 @dataclass(frozen=True)
-class Curves:
-    """Log-mel bands from 0 to 1, zero-crossing rate and energy of 5.005 s: 690 frames, 42 columns (yousefkotp).
+class Curves(Features):
+    """Log-mel bands scaled to 0 … 1, zero-crossing rate and energy of 5.005 s: 690 frames, 42 columns.
 
-    Every clip is cut or zero-padded at the end to one length. Mel bands are decibels over a range of 80 dB, brought to
-    0 … 1 clip by clip; energy is the mean square of a frame. Networks that read a part of the columns choose it
-    themselves, so that all share one cache.
+    Clips are truncated or zero-padded at the end. The dynamic range of 80 dB is min-max scaled per clip; energy is the
+    mean square of a frame. Networks select their columns themselves, so that all share one cache.
     """
 
-    sampling_rate: Hertz = 22_050  # the authors' text has 16 kHz, their code loads at this rate
-    resampling: ClassVar[str] = "soxr"
+    sampling_rate: Hertz = 22_050  # in the authors' code; 16 kHz in their text
     samples: int = 110_361
     window: int = 512  # samples
-    hop: int = 160  # samples; the authors' text has 128
+    hop: int = 160  # samples; 128 in the authors' text
     bands: int = 40
-
-    @property
-    def width(self) -> int:
-        """Columns of the result."""
-        return self.bands + 2
 
     @property
     def names(self) -> list[str]:
@@ -41,15 +34,15 @@ class Curves:
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return mel bands, zero-crossing rate and energy, shape ``(1 + samples // hop, width)``, float32."""
-        return self.of_section(self.section(signal))
+        return self.compute(self.preprocess(signal))
 
-    def section(self, signal: np.ndarray) -> np.ndarray:
-        """Return the clip at its one length, shape ``(samples,)``."""
+    def preprocess(self, signal: np.ndarray) -> np.ndarray:
+        """Return the clip at its fixed length, shape ``(samples,)``."""
         return fit_end(signal, self.samples)
 
-    def of_section(self, section: np.ndarray) -> np.ndarray:
-        """Return the columns of a section, as above; a view may have made it shorter or longer."""
-        signal = fit_end(section, self.samples).astype(np.float32, copy=False)
+    def compute(self, signal: np.ndarray) -> np.ndarray:
+        """Return the features of a preprocessed signal, whose length a view may have changed."""
+        signal = fit_end(signal, self.samples).astype(np.float32, copy=False)
         level = decibels(mel_power(signal, self))
         low, high = level.min(), level.max()
         energy = (self._frames(signal, "constant") ** 2).mean(axis=1)
@@ -60,6 +53,6 @@ class Curves:
         negative = self._frames(signal, "edge") < -SILENT
         return (negative[:, 1:] != negative[:, :-1]).sum(axis=1) / self.window
 
-    def _frames(self, signal: np.ndarray, beyond: str) -> np.ndarray:
-        padded = np.pad(signal, self.window // 2, mode=beyond)
+    def _frames(self, signal: np.ndarray, padding: str) -> np.ndarray:
+        padded = np.pad(signal, self.window // 2, mode=padding)
         return np.lib.stride_tricks.sliding_window_view(padded, self.window)[:: self.hop]  # (frames, window)

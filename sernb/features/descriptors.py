@@ -1,7 +1,7 @@
-"""What a voice does from one hundredth of a second to the next: loudness, spectrum, pitch, voice quality, formants.
+"""Low-level descriptors in frames of 10 ms: loudness, spectrum, pitch, voice quality and formants.
 
-The set follows the families of GeMAPS (Eyben et al., 2016, doi:10.1109/TAFFC.2015.2457417) and is written from the
-formulas; values are near those of openSMILE and Praat, not equal to them.
+The set follows the families of GeMAPS (Eyben et al., 2016, doi:10.1109/TAFFC.2015.2457417), implemented from the
+formulas; values are close, but not equal, to those of openSMILE and Praat.
 """
 
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from sernb.features.pitch import Pitch, Track
 SAMPLING_RATE: Hertz = 16_000
 HOP = 160  # samples, 10 ms
 WINDOW = 512  # samples, 32 ms
-LONG_WINDOW = 1024  # samples, 64 ms: tells the harmonics of a low voice apart
-FINE = 2048  # of the transform: no harmonic lies more than 4 Hz from a bin
+LONG_WINDOW = 1024  # samples, 64 ms: resolves the harmonics of low voices
+FINE = 2048  # FFT size for harmonics, at most 4 Hz from a bin
 TINY = 1e-10  # power
-SOFT = 0.3  # exponent from power to loudness: 10 dB more sounds twice as loud (Stevens, 1957)
+LOUDNESS_EXPONENT = 0.3  # of power (Stevens, 1957)
 BANDS = 26
 MFCC = 20
-BLOCK = 32  # frames that are computed together: they fit the cache of a core
+BLOCK = 32  # frames per block, to fit the CPU cache
 FORMANTS = 3
 FORMANT_RANGE: Hertz = 5000
-PREDICTOR = 10  # two poles a formant, up to five below 5 kHz
-HARMONIC_FLOOR = -200.0  # dB: there is no harmonic
+PREDICTOR = 10  # order of linear prediction: two poles per formant, five formants below 5 kHz
+HARMONIC_FLOOR = -200.0  # dB, if there is no harmonic
 
 HERTZ = np.arange(WINDOW // 2 + 1) * SAMPLING_RATE / WINDOW
 
@@ -50,62 +50,55 @@ VOCAL = (
 
 @dataclass(frozen=True)
 class Descriptors:
-    """Contours of a clip in frames of 10 ms."""
+    """Low-level descriptor contours of a clip."""
 
     spectral: np.ndarray  # in the order of SPECTRAL, (frames, 69)
-    vocal: np.ndarray  # in the order of VOCAL, 0 where there is no voice, (frames, 17)
-    voiced: np.ndarray  # where there is voice, (frames,)
+    vocal: np.ndarray  # in the order of VOCAL, 0 in unvoiced frames, (frames, 17)
+    voiced: np.ndarray  # (frames,), bool
 
-    def __getitem__(self, kept: slice) -> "Descriptors":
-        """Return some of the frames."""
-        return Descriptors(self.spectral[kept], self.vocal[kept], self.voiced[kept])
+    def __getitem__(self, frames: slice) -> "Descriptors":
+        """Return a section."""
+        return Descriptors(self.spectral[frames], self.vocal[frames], self.voiced[frames])
 
 
 def compute_descriptors(signal: np.ndarray, pitch: Pitch) -> Descriptors:
-    """Return the contours of a signal of 16 kHz, in ``1 + samples // 160`` centred and zero-padded frames."""
+    """Return the descriptors of a signal at 16 kHz, in ``1 + samples // 160`` centred and zero-padded frames."""
     signal = signal.astype(np.float64)
     frames = _frames(signal, WINDOW)
-    power = np.concatenate([_power(frames[part], WINDOW) for part in _blocks(len(frames))])  # (frames, 257)
-    mel = _mel(power, BANDS)
-    loudness = mel**SOFT
-    # Each block begins with the frame before it, from which its first one changes.
+    power = np.concatenate([_power_spectra(frames[part], WINDOW) for part in _blocks(len(frames))])  # (frames, 257)
+    mel = _mel_power(power, BANDS)
+    loudness = mel**LOUDNESS_EXPONENT
+    # Each block also has the preceding frame, for the flux of its first frame.
     spectra = [
-        _of_spectrum(*(each[max(part.start - 1, 0) : part.stop] for each in (power, loudness)))[min(part.start, 1) :]
+        _spectral(*(each[max(part.start - 1, 0) : part.stop] for each in (power, loudness)))[min(part.start, 1) :]
         for part in _blocks(len(frames))
     ]
-    spectral = np.column_stack(
-        [loudness.sum(axis=1), *_of_waveform(frames), np.concatenate(spectra), _of_mel(power, mel)]
-    )
+    columns = [loudness.sum(axis=1), *_waveform(frames), np.concatenate(spectra), _cepstral(power, mel)]
     track = pitch.track(signal)
     voiced = track.voiced
     vocal = np.zeros((len(frames), len(VOCAL)))
     if voiced.any():
         centres = np.arange(len(frames)) * HOP / SAMPLING_RATE
-        pulses = pitch.pulses(signal, track)
-        changes = [np.interp(centres[voiced], *_smooth(change)) for change in (pulses.jitter, pulses.shimmer)]
+        pulses = pitch.find_pulses(signal, track)
+        changes = [np.interp(centres[voiced], *_smooth_changes(change)) for change in (pulses.jitter, pulses.shimmer)]
         semitones = 12 * np.log2(track.f0[voiced] / 27.5)
         periodic = [semitones, track.strength[voiced], track.harmonicity[voiced]]
-        vocal[voiced] = np.column_stack([*periodic, *changes, _of_harmonics(signal, power[voiced], track)])
-    return Descriptors(spectral, vocal, voiced)
+        vocal[voiced] = np.column_stack([*periodic, *changes, _harmonic(signal, power[voiced], track)])
+    return Descriptors(np.column_stack(columns), vocal, voiced)
 
 
-def loudness(power: np.ndarray) -> np.ndarray:
-    """Return loudness of power spectra: the sum over 26 mel bands of power to the 0.3; (frames,), no unit."""
-    return (_mel(power, BANDS) ** SOFT).sum(axis=1)
-
-
-def formants(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest three resonances of the spectrum below 5 kHz, by selective linear prediction (Makhoul, 1975).
+def estimate_formants(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate the first three formants by selective linear prediction below 5 kHz (Makhoul, 1975).
 
     Args:
         power: power spectra, (frames, 257)
 
     Returns:
-        frequencies and bandwidths in hertz, (frames, 3); NaN where there are fewer
+        frequencies and bandwidths in hertz, (frames, 3); NaN for missing formants
     """
     below = HERTZ[HERTZ <= FORMANT_RANGE]
-    brighter = 1 + 0.97**2 - 2 * 0.97 * np.cos(2 * np.pi * below / SAMPLING_RATE)  # pre-emphasis
-    predictor = _linear_prediction(power[:, : len(below)] * brighter)
+    pre_emphasis = 1 + 0.97**2 - 2 * 0.97 * np.cos(2 * np.pi * below / SAMPLING_RATE)
+    predictor = _linear_prediction(power[:, : len(below)] * pre_emphasis)
     companion = np.zeros((len(power), PREDICTOR, PREDICTOR))
     companion[:, 0] = -predictor
     companion[:, np.arange(1, PREDICTOR), np.arange(PREDICTOR - 1)] = 1
@@ -123,7 +116,7 @@ def _frames(signal: np.ndarray, window: int) -> np.ndarray:
 
 @lru_cache
 def _hann(samples: int) -> np.ndarray:
-    # Periodic. Written out, as scipy.signal takes a second to import.
+    # Periodic; that of sernb.audio.filterbank is float32.
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(samples) / samples)
 
 
@@ -131,69 +124,69 @@ def _blocks(frames: int) -> list[slice]:
     return [slice(at, min(at + BLOCK, frames)) for at in range(0, frames, BLOCK)]
 
 
-def _power(frames: np.ndarray, samples: int) -> np.ndarray:
-    """Return the power spectra of frames, padded to so many samples."""
+def _power_spectra(frames: np.ndarray, samples: int) -> np.ndarray:
+    """Return the power spectra of frames that are zero-padded to ``samples``."""
     spectrum = np.fft.rfft(frames * _hann(frames.shape[1]), samples, axis=1)  # scipy.fft copies what it pads
     return spectrum.real**2 + spectrum.imag**2
 
 
-def _mel(power: np.ndarray, bands: int) -> np.ndarray:
+def _mel_power(power: np.ndarray, bands: int) -> np.ndarray:
     return power @ mel_bands(SAMPLING_RATE, WINDOW, bands)
 
 
-def _sums(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return the sum over each row of the products."""
+def _row_sums(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return the scalar product of each pair of rows."""
     return np.einsum("ij,ij->i", left, right)
 
 
-def _of_waveform(frames: np.ndarray) -> list[np.ndarray]:
+def _waveform(frames: np.ndarray) -> list[np.ndarray]:
     negative = np.signbit(frames[:, (WINDOW - 400) // 2 : (WINDOW + 400) // 2])  # 25 ms
     crossings = (negative[:, 1:] != negative[:, :-1]).mean(axis=1)
-    return [10 * np.log10(_sums(frames, frames) / WINDOW + TINY), crossings]
+    return [10 * np.log10(_row_sums(frames, frames) / WINDOW + TINY), crossings]
 
 
-def _of_spectrum(power: np.ndarray, loudness: np.ndarray) -> np.ndarray:
-    """Return the columns of ``SPECTRAL`` from centroid to the last share, from power and the loudness of mel bands."""
-    whole, below, above, *parts = (power @ _ranges()).T + TINY
+def _spectral(power: np.ndarray, loudness: np.ndarray) -> np.ndarray:
+    """Return the columns of ``SPECTRAL`` from centroid to the last share, from power spectra and mel-band loudness."""
+    whole, below, above, *parts = (power @ _range_masks()).T + TINY
     share = power / whole[:, None]
     centroid = share @ HERTZ
     distance = HERTZ - centroid[:, None]
     squared = distance**2
     weighted = share * squared
     spread = np.sqrt(weighted.sum(axis=1)) + 1  # 1 Hz: no division by 0
-    skewness = _sums(weighted, distance) / spread**3
-    kurtosis = np.log1p(_sums(weighted, squared) / spread**4)
-    entropy = -_sums(share, np.log2(share + TINY))
-    risen = np.cumsum(share, axis=1)
-    risen[:, -1] = 1  # also of silence
-    roll_off = [HERTZ[(risen >= part).argmax(axis=1)] for part in (0.25, 0.5, 0.75, 0.9)]  # the first that is so high
+    skewness = _row_sums(weighted, distance) / spread**3
+    kurtosis = np.log1p(_row_sums(weighted, squared) / spread**4)
+    entropy = -_row_sums(share, np.log2(share + TINY))
+    cumulative = np.cumsum(share, axis=1)
+    cumulative[:, -1] = 1  # also for silence
+    roll_off = [HERTZ[(cumulative >= part).argmax(axis=1)] for part in (0.25, 0.5, 0.75, 0.9)]
 
     magnitude = np.sqrt(power)
     shape = magnitude / np.maximum(magnitude.sum(axis=1, keepdims=True), TINY)
     fluxes = np.log(_flux(magnitude) + 1e-3), _flux(shape)
-    sharpness = loudness @ np.arange(1, BANDS + 1) / (loudness.sum(axis=1) + TINY)  # mean band, louder bands count more
+    sharpness = loudness @ np.arange(1, BANDS + 1) / (loudness.sum(axis=1) + TINY)  # loudness-weighted mean band
 
     level = 10 * np.log10(power + TINY)
     alpha = 10 * np.log10(above / below)
     low, high = (HERTZ.searchsorted(edge) for edge in (2000, 5000))
-    highest = level[:, :low].max(axis=1) - level[:, low:high].max(axis=1)
+    hammarberg = level[:, :low].max(axis=1) - level[:, low:high].max(axis=1)
     shares = [10 * np.log10(part / whole) for part in parts]
     return np.column_stack([
         centroid, spread, skewness, kurtosis, entropy, *roll_off,
-        *fluxes, sharpness, alpha, highest, level @ _slopes(), *shares,
+        *fluxes, sharpness, alpha, hammarberg, level @ _slope_weights(), *shares,
     ])  # fmt: skip
 
 
 @lru_cache
-def _ranges() -> np.ndarray:
-    """Return which bins belong to the whole spectrum, to both sides of the alpha ratio and to the shares, (257, 6)."""
+def _range_masks() -> np.ndarray:
+    """Return masks of the whole spectrum, the two ranges of the alpha ratio and those of the shares, (257, 6)."""
     ranges = [(0, 8001), (50, 1000), (1000, 5000), (250, 650), (1000, 4000), (5000, 8001)]
     return np.column_stack([(low <= HERTZ) & (high > HERTZ) for low, high in ranges]).astype(float)
 
 
 @lru_cache
-def _slopes() -> np.ndarray:
-    """Return what turns levels into the slopes of lines through them in three ranges, dB per kHz, (257, 3)."""
+def _slope_weights() -> np.ndarray:
+    """Return the weights for least-squares slopes of levels in three ranges, dB per kHz, (257, 3)."""
     slopes = np.zeros((len(HERTZ), 3))
     for column, (low, high) in enumerate([(0, 500), (500, 1500), (100, 8000)]):
         inside = (low <= HERTZ) & (high >= HERTZ)
@@ -204,50 +197,50 @@ def _slopes() -> np.ndarray:
 
 def _flux(spectrum: np.ndarray) -> np.ndarray:
     change = spectrum[1:] - spectrum[:-1]
-    return np.concatenate([[0], np.sqrt(_sums(change, change))])
+    return np.concatenate([[0], np.sqrt(_row_sums(change, change))])
 
 
-def _of_mel(power: np.ndarray, mel: np.ndarray) -> np.ndarray:
-    """Return MFCC 1 … 20 and the decibels of 26 mel bands, (frames, 46)."""
+def _cepstral(power: np.ndarray, mel: np.ndarray) -> np.ndarray:
+    """Return MFCC 1 … 20 and 26 log-mel bands, (frames, 46)."""
     from scipy.fft import dct
 
-    cepstrum = dct(decibels(_mel(power, 40)), axis=1, norm="ortho")[:, 1 : MFCC + 1]
+    cepstrum = dct(decibels(_mel_power(power, 40)), axis=1, norm="ortho")[:, 1 : MFCC + 1]
     return np.hstack([cepstrum, decibels(mel)])
 
 
-def _of_harmonics(signal: np.ndarray, power: np.ndarray, track: Track) -> np.ndarray:
-    """Return differences of harmonics in decibels, then the formants and their levels, of voiced frames."""
-    frequency, bandwidth = map(_bridged, formants(power))
+def _harmonic(signal: np.ndarray, power: np.ndarray, track: Track) -> np.ndarray:
+    """Return harmonic differences in decibels, formants and their levels for voiced frames."""
+    frequency, bandwidth = map(_interpolate, estimate_formants(power))
     frames, f0 = _frames(signal, LONG_WINDOW), track.f0[track.voiced]
-    voiced, wanted = np.flatnonzero(track.voiced), np.column_stack([f0, 2 * f0, 3 * f0, frequency])
-    levels = [_levels(frames[voiced[part]], f0[part], wanted[part]) for part in _blocks(len(voiced))]
+    voiced, targets = np.flatnonzero(track.voiced), np.column_stack([f0, 2 * f0, 3 * f0, frequency])
+    levels = [_harmonic_levels(frames[voiced[part]], f0[part], targets[part]) for part in _blocks(len(voiced))]
     levels = np.concatenate(levels)
     first, second, third, highest = levels[:, 0], levels[:, 1], levels[:, 2], levels[:, -1]
     differences = [first - second, first - third, first - highest]
     return np.column_stack([*differences, frequency, np.log1p(bandwidth), levels[:, 3:-1] - first[:, None]])
 
 
-def _levels(frames: np.ndarray, f0: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the level of the harmonic next to each wanted frequency of each frame, then of the highest; decibels."""
-    power = _power(frames - frames.mean(axis=1, keepdims=True), FINE)
+def _harmonic_levels(frames: np.ndarray, f0: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the levels of the harmonics nearest to the target frequencies, and of the strongest one; decibels."""
+    power = _power_spectra(frames - frames.mean(axis=1, keepdims=True), FINE)
     step, bins = SAMPLING_RATE / FINE, power.shape[1]
-    first = np.ceil((wanted - f0[:, None] / 2) / step).clip(0).astype(int)  # (frames, wanted)
-    end = np.minimum(np.floor((wanted + f0[:, None] / 2) / step).astype(int) + 1, bins)
+    first = np.ceil((targets - f0[:, None] / 2) / step).clip(0).astype(int)  # (frames, targets)
+    end = np.minimum(np.floor((targets + f0[:, None] / 2) / step).astype(int) + 1, bins)
     rows = np.arange(len(power))[:, None] * bins
     edges = np.stack([rows + np.minimum(first, bins), rows + end], axis=-1).ravel()
-    # Every second stretch is one of those asked for, the others lie between them. The last may end with the array.
-    found = np.maximum.reduceat(np.append(power, 0), edges)[::2].reshape(wanted.shape)
-    levels = np.where(first < end, 10 * np.log10(found + TINY), HARMONIC_FLOOR)
+    # Every second interval is a target, the others are the gaps. The appended value allows an end at the last bin.
+    peaks = np.maximum.reduceat(np.append(power, 0), edges)[::2].reshape(targets.shape)
+    levels = np.where(first < end, 10 * np.log10(peaks + TINY), HARMONIC_FLOOR)
     return np.column_stack([levels, 10 * np.log10(power.max(axis=1) + TINY)])
 
 
 def _linear_prediction(power: np.ndarray) -> np.ndarray:
-    """Return predictors of each frame by Levinson's recursion, without the leading 1; (frames, PREDICTOR)."""
+    """Return predictor coefficients by the Levinson recursion, without the leading 1; (frames, PREDICTOR)."""
     from scipy.fft import irfft
 
     correlation = irfft(power, axis=1)[:, : PREDICTOR + 1]
     correlation /= np.maximum(correlation[:, :1], TINY)
-    correlation[:, 0] = 1 + 1e-6  # a little noise: no pole on the circle
+    correlation[:, 0] = 1 + 1e-6  # white noise correction: no pole on the unit circle
     predictor = np.zeros((len(power), PREDICTOR + 1))
     predictor[:, 0] = 1
     error = correlation[:, 0].copy()
@@ -258,18 +251,18 @@ def _linear_prediction(power: np.ndarray) -> np.ndarray:
     return predictor[:, 1:]
 
 
-def _bridged(contours: np.ndarray) -> np.ndarray:
-    """Return the contours with straight lines over what is missing; 0 where all is."""
-    places, bridged = np.arange(len(contours)), np.zeros_like(contours)
+def _interpolate(contours: np.ndarray) -> np.ndarray:
+    """Return contours with missing values interpolated linearly; 0 if a contour has none."""
+    frames, complete = np.arange(len(contours)), np.zeros_like(contours)
     for column in range(contours.shape[1]):
         known = np.isfinite(contours[:, column])
         if known.any():
-            bridged[:, column] = np.interp(places, places[known], contours[known, column])
-    return bridged
+            complete[:, column] = np.interp(frames, frames[known], contours[known, column])
+    return complete
 
 
-def _smooth(change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return times, and the mean of five values around each; a zero where there are none."""
+def _smooth_changes(change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return times and the moving average over five values, or a single zero if there are none."""
     times, values = change
     if not len(times):
         return np.zeros(1), np.zeros(1)

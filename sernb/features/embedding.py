@@ -1,41 +1,41 @@
-"""A clip as the hidden states of a pretrained speech encoder, layer by layer, summed up over time or frame by frame."""
+"""Embeddings: hidden states of a pretrained speech encoder by layer, pooled over time or per frame."""
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sernb.audio.decoders import Hertz
 from sernb.config import DataError
 from sernb.encoders.registry import DEFAULT
+from sernb.features.base import Features
 from sernb.features.prosody import Level
 
 if TYPE_CHECKING:
     import pandas as pd
 
 POOLINGS = {"mean": ("mean",), "mean+std": ("mean", "std"), "frames": ("value",)}
-QUIET = 30.0  # dB below the loudest frame: silence before and after
+QUIET = 30.0  # dB below the loudest frame, the threshold for trimming silence
 
 
 @dataclass(frozen=True)
-class Embedding:
-    """Hidden states of an encoder: one row a clip, or with ``frames`` one for each of its positions.
+class Embedding(Features):
+    """Hidden states of an encoder: one row per clip or, with the pooling ``frames``, per position.
 
-    Layer 0 comes after the convolutions (of Whisper: and the position codes), layer k after block k. The row holds one
-    layer after the other, of each its mean, then its standard deviation over time.
+    Layer 0 is the output of the convolutions (in Whisper plus position encodings), layer k that of block k. A row
+    concatenates the layers, each with its mean and then its standard deviation over time.
     """
 
-    resampling: ClassVar[str] = "soxr"
     encoder: str = DEFAULT  # of the registry, or onnx:FILE, hf:NAME, table:FILE
-    layers: str = "all"  # or one as "2", or a range as "1-3"
+    layers: str = "all"  # or one such as "2", or a range such as "1-3"
     pooling: str = "mean+std"  # of POOLINGS
-    trimmed: bool = True  # without silence at both ends
-    padded: bool = False  # to 30 s, as Whisper is published; else the real frames only
-    weights: str = ""  # digits that stand for the encoder's weights; found out where not given
+    trimmed: bool = True  # silence at both ends is removed
+    padded: bool = False  # to 30 s as in the published Whisper, instead of encoding the real frames only
+    weights: str = ""  # identifier of the encoder's weights, determined if not given
 
     def __post_init__(self):
-        """Refuse what cannot be, and note which weights these are."""
+        """Check the settings and determine the identifier of the weights."""
         from sernb.encoders.loading import identity_of, with_full_path
 
         object.__setattr__(self, "encoder", with_full_path(self.encoder))
@@ -47,11 +47,11 @@ class Embedding:
             object.__setattr__(self, "weights", identity_of(self.encoder))
 
     @property
-    def numbers(self) -> range:
-        """The layers, by number.
+    def layer_numbers(self) -> range:
+        """Numbers of the selected layers.
 
         Raises:
-            DataError: if the encoder has fewer
+            DataError: if the encoder has fewer layers
         """
         from sernb.encoders.loading import get_metadata
 
@@ -66,48 +66,49 @@ class Embedding:
 
     @property
     def sampling_rate(self) -> Hertz:
-        """The sampling rate of the encoder's input."""
+        """Sampling rate of the encoder's input."""
         from sernb.encoders.loading import get_metadata
 
         return get_metadata(self.encoder).sampling_rate
 
     @property
     def is_table(self) -> bool:
-        """Whether it was computed elsewhere, for the clips of a table only."""
+        """Whether this is an imported table of embeddings, limited to its own clips."""
         return self.encoder.startswith("table:")
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """What stands in a row for each value of a hidden state."""
+    def statistics(self) -> tuple[str, ...]:
+        """Statistics over time of each hidden unit."""
         return ("value",) if self.is_table else POOLINGS[self.pooling]
 
     @property
-    def parts(self) -> int:
-        """Columns of one layer."""
+    def layer_width(self) -> int:
+        """Number of columns per layer."""
         from sernb.encoders.loading import get_metadata
 
-        return get_metadata(self.encoder).width * len(self.kinds)
+        return get_metadata(self.encoder).width * len(self.statistics)
 
     @property
     def width(self) -> int:
-        """Columns of the result."""
-        return len(self.numbers) * self.parts
+        """Number of columns."""
+        return len(self.layer_numbers) * self.layer_width
 
     @property
     def names(self) -> list[str]:
         """Names of the columns."""
-        values = range(self.parts // len(self.kinds))
-        return [f"layer {k} {kind} {value:04d}" for k in self.numbers for kind in self.kinds for value in values]
+        units = range(self.layer_width // len(self.statistics))
+        parts = [f"layer {k} {name}" for k in self.layer_numbers for name in self.statistics]
+        return [f"{part} {unit:04d}" for part in parts for unit in units]
 
-    def of_table(self, clips: "pd.DataFrame", *, original: bool = True) -> dict[str, np.ndarray]:
-        """Return the rows of a table, ``(1, width)`` by clip.
+    def from_table(self, clips: "pd.DataFrame", *, original: bool = True) -> dict[str, np.ndarray]:
+        """Return the rows of an imported table, ``(1, width)`` by clip.
 
         Args:
             clips: with the columns clip and path
-            original: the recordings are wanted, not augmented copies
+            original: whether the recordings are requested, not augmented copies
 
         Raises:
-            DataError: if a clip has no row, or copies are wanted
+            DataError: if a clip has no row, or augmented copies are requested
         """
         from sernb.encoders.loading import get_metadata
 
@@ -119,32 +120,29 @@ class Embedding:
         return get_metadata(self.encoder).of(clips)
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
-        """Return the embedding, float32, shape ``(1, width)``; of frames ``(positions, width)``."""
+        """Return the embedding, float32, shape ``(1, width)``, or ``(positions, width)`` per frame."""
         from sernb.encoders.loading import load_encoder
 
         if self.is_table:
-            raise DataError(f"{self.encoder}: has rows for its own clips only; other sound needs the encoder itself")
-        encoder, numbers = load_encoder(self.encoder, padded=self.padded), self.numbers
+            raise DataError(f"{self.encoder}: has rows for its own clips only; other recordings need the encoder")
+        encoder, numbers = load_encoder(self.encoder, padded=self.padded), self.layer_numbers
         if self.trimmed:
-            signal = without_silence(signal, self.sampling_rate)
-        stretches = (states[numbers.start : numbers.stop] for states in encoder(signal))
+            signal = trim_silence(signal, self.sampling_rate)
+        windows = (states[numbers.start : numbers.stop] for states in encoder(signal))
         if self.pooling == "frames":
-            return np.concatenate([np.concatenate(list(states), axis=1) for states in stretches])
+            return np.concatenate([np.concatenate(list(states), axis=1) for states in windows])
         count, total, squares = 0, 0.0, 0.0
-        for states in stretches:  # (layers, positions, width); hours pass one stretch at a time
+        for states in windows:  # (layers, positions, width), one window at a time to save memory
             exact = states.astype(np.float64)
             count, total, squares = count + states.shape[1], total + exact.sum(axis=1), squares + (exact**2).sum(axis=1)
         mean = total / count
         pooled = {"mean": mean, "std": np.sqrt(np.maximum(squares / count - mean**2, 0))}
-        row = np.concatenate([pooled[kind] for kind in POOLINGS[self.pooling]], axis=1)  # (layers, parts)
+        row = np.concatenate([pooled[name] for name in POOLINGS[self.pooling]], axis=1)  # (layers, layer width)
         return row.reshape(1, -1).astype(np.float32)
 
 
-def without_silence(signal: np.ndarray, sampling_rate: Hertz, quiet: float = QUIET) -> np.ndarray:
-    """Return the signal without the frames before and after that are that many decibels below the loudest one.
-
-    Frames of 2048 samples, every 512, centred: as librosa's ``effects.trim``.
-    """
+def trim_silence(signal: np.ndarray, sampling_rate: Hertz, quiet: float = QUIET) -> np.ndarray:
+    """Trim frames at both ends that are ``quiet`` decibels below the loudest, as ``librosa.effects.trim`` does."""
     loudness = Level(sampling_rate)
     level = loudness(signal)[:, 0]
     loud = np.flatnonzero(level > level.max() - quiet)

@@ -1,31 +1,27 @@
-"""Several kinds of features of one row a clip, side by side."""
+"""Early fusion: concatenation of several kinds of features with one row per clip."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from sernb.audio.decoders import Hertz
-
-if TYPE_CHECKING:
-    from sernb.features import Features
+from sernb.features.base import Features
 
 
 @dataclass(frozen=True)
-class Joined:
-    """The columns of each part, one part after the other; all parts read signals of one sampling rate."""
+class Joined(Features):
+    """Concatenated columns of several kinds of features with the same sampling rate."""
 
-    resampling: ClassVar[str] = "soxr"
-    parts: tuple["Features", ...]
+    parts: tuple[Features, ...]
 
     @property
     def sampling_rate(self) -> Hertz:
-        """The sampling rate of all parts."""
+        """Sampling rate of all parts."""
         return self.parts[0].sampling_rate
 
     @property
     def width(self) -> int:
-        """Columns of the result."""
+        """Number of columns."""
         return sum(part.width for part in self.parts)
 
     @property
@@ -33,26 +29,18 @@ class Joined:
         """Names of the columns."""
         return [name for part in self.parts for name in part.names]
 
-    def part(self, kind: type) -> "Features":
-        """Return the first part of a kind.
-
-        Raises:
-            ValueError: if there is none
-        """
+    def part(self, kind: type) -> Features:
+        """Return the first part of a kind; raise ValueError if there is none."""
         for part in self.parts:
             if isinstance(part, kind):
                 return part
         raise ValueError(f"no {kind.__name__} among {[type(part).__name__ for part in self.parts]}")
 
     def columns(self, kind: type) -> slice:
-        """Return the columns of the first part of a kind.
-
-        Raises:
-            ValueError: if there is none
-        """
-        before = self.parts[: self.parts.index(self.part(kind))]
-        start = sum(part.width for part in before)
-        return slice(start, start + self.part(kind).width)
+        """Return the columns of the first part of a kind; raise ValueError if there is none."""
+        part = self.part(kind)
+        start = sum(each.width for each in self.parts[: self.parts.index(part)])
+        return slice(start, start + part.width)
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return the features, float32, shape ``(1, width)``."""

@@ -1,32 +1,26 @@
-"""Log-mel spectrogram and MFCC, with librosa's frames and values, in a fifth of its time a clip."""
+"""Log-mel spectrogram and MFCC, equal to librosa's to rounding and five times as fast."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from sernb.audio.decoders import Hertz
 from sernb.audio.filterbank import hann, mel_bands
 from sernb.audio.reading import fit_centre
+from sernb.features.base import Features
 
 POWER_FLOOR = 1e-10
-DYNAMIC_RANGE = 80.0  # dB below the loudest cell of the clip
+DYNAMIC_RANGE = 80.0  # dB below the maximum of the clip
 
 
 @dataclass(frozen=True)
-class LogMel:
-    """Log-mel spectrogram in decibels (0 dB: power 1; floor: 80 dB under the clip's maximum)."""
+class LogMel(Features):
+    """Log-mel spectrogram in decibels (0 dB: power 1; floor: 80 dB below the clip's maximum)."""
 
     sampling_rate: Hertz = 16_000
-    resampling: ClassVar[str] = "soxr"
     window: int = 512  # samples
     hop: int = 160  # samples
     bands: int = 64
-
-    @property
-    def width(self) -> int:
-        """Columns of the result."""
-        return self.bands
 
     @property
     def names(self) -> list[str]:
@@ -39,21 +33,15 @@ class LogMel:
 
 
 @dataclass(frozen=True)
-class Mfcc:
-    """Mel-frequency cepstral coefficients 0 … ``coefficients - 1`` of a clip fitted to one length."""
+class Mfcc(Features):
+    """Mel-frequency cepstral coefficients 0 … ``coefficients - 1`` of a clip of fixed length."""
 
     sampling_rate: Hertz = 22_050
-    resampling: ClassVar[str] = "soxr"
-    samples: int = 110_000  # every clip is cut or zero-padded to this, alike at both ends
+    samples: int = 110_000  # clips are truncated or zero-padded to this, equally at both ends
     window: int = 2048
     hop: int = 512
     bands: int = 128
     coefficients: int = 39
-
-    @property
-    def width(self) -> int:
-        """Columns of the result."""
-        return self.coefficients
 
     @property
     def names(self) -> list[str]:
@@ -69,10 +57,10 @@ class Mfcc:
 
 
 def mel_power(signal: np.ndarray, settings: LogMel | Mfcc) -> np.ndarray:
-    """Mel spectrogram of power: Hann window, centred frames, Slaney's mel bands of equal area.
+    """Return the mel power spectrogram: Hann window, centred frames, Slaney's mel filters of equal area.
 
     Returns:
-        power, shape ``(1 + samples // hop, bands)``, float32
+        shape ``(1 + samples // hop, bands)``, float32
     """
     from scipy.fft import rfft
 
@@ -85,6 +73,6 @@ def mel_power(signal: np.ndarray, settings: LogMel | Mfcc) -> np.ndarray:
 
 
 def decibels(power: np.ndarray) -> np.ndarray:
-    """Return power in decibels, cut off ``DYNAMIC_RANGE`` below its loudest cell; float32."""
+    """Return power in decibels with a floor ``DYNAMIC_RANGE`` below the maximum; float32."""
     level = 10 * np.log10(np.maximum(power, POWER_FLOOR))
     return np.maximum(level, level.max() - DYNAMIC_RANGE).astype(np.float32)

@@ -1,32 +1,26 @@
-"""Pitch and loudness over time: what a listener hears first in an emotional voice."""
+"""Prosodic contours: fundamental frequency and level."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 
 from sernb.audio.decoders import Hertz
+from sernb.features.base import Features
 from sernb.features.pitch import Pitch
 
-LEVEL_FLOOR = 1e-10  # power: digital silence is at -100 dB
+LEVEL_FLOOR = 1e-10  # power, -100 dB
 
 
 @dataclass(frozen=True)
-class F0:
-    """Fundamental frequency over time, as :class:`sernb.features.pitch.Pitch` follows it."""
+class F0(Features):
+    """Fundamental frequency contour, see :class:`sernb.features.pitch.Pitch`."""
 
     pitch: Pitch = field(default_factory=Pitch)
-    resampling: ClassVar[str] = "soxr"
 
     @property
     def sampling_rate(self) -> Hertz:
-        """The rate at which pitch is looked for."""
+        """Sampling rate for pitch tracking."""
         return self.pitch.sampling_rate
-
-    @property
-    def width(self) -> int:
-        """Columns of the result."""
-        return 1
 
     @property
     def names(self) -> list[str]:
@@ -34,23 +28,17 @@ class F0:
         return ["F0"]
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
-        """Return F0 in Hz, 0 where there is no voice, shape ``(frames, 1)``, float32."""
+        """Return F0 in Hz, 0 in unvoiced frames, shape ``(frames, 1)``, float32."""
         return self.pitch.track(signal).f0[:, None].astype(np.float32)
 
 
 @dataclass(frozen=True)
-class Level:
-    """Level of short frames in decibels relative to full scale: a sine that just fits has -3.0 dB."""
+class Level(Features):
+    """Level contour in decibels relative to full scale; a full-scale sine has -3.0 dB."""
 
     sampling_rate: Hertz = 22_050
-    resampling: ClassVar[str] = "soxr"
     window: int = 2048  # samples
     hop: int = 512  # samples
-
-    @property
-    def width(self) -> int:
-        """Columns of the result."""
-        return 1
 
     @property
     def names(self) -> list[str]:

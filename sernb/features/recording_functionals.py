@@ -1,4 +1,4 @@
-"""A clip as one row: statistics of its voice, and of the whole recording around it, silence, room and all."""
+"""Functionals of the voice, and statistics of the whole recording including silence and room, in one row."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -7,6 +7,7 @@ import numpy as np
 
 from sernb.audio.decoders import Hertz
 from sernb.audio.reading import resample
+from sernb.features.base import Features
 from sernb.features.functionals import STATISTICS, Functionals, summarise
 from sernb.features.mel import Mfcc
 
@@ -14,22 +15,16 @@ PARTS = ("recording", "first half", "second half")
 
 
 @dataclass(frozen=True)
-class RecordingFunctionals:
-    """The functionals of the voice, then 20 statistics of 39 MFCC over the recording and over each half of it.
+class RecordingFunctionals(Features):
+    """Functionals of the voice, then 20 statistics of 39 MFCC over the recording and each half of it.
 
-    MFCC as TIM-Net reads them: silence before and after the voice counts. They tell recordings of one session from
-    those of another, which helps with seen speakers, and with no others.
+    The MFCC are those of TIM-Net, silence at both ends included. They identify recording sessions, which helps with
+    seen speakers only.
     """
 
     sampling_rate: ClassVar[Hertz] = Mfcc.sampling_rate
-    resampling: ClassVar[str] = "soxr"
     voice: Functionals = field(default_factory=Functionals)
     mfcc: Mfcc = field(default_factory=Mfcc)
-
-    @property
-    def width(self) -> int:
-        """Columns of the result."""
-        return len(self.names)
 
     @property
     def names(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Log-mel spectrogram of the speech in a clip: the quiet before and after it is left out."""
+"""Log-mel spectrogram of a clip without silence at both ends."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from sernb.features.mel import LogMel
 
 @dataclass(frozen=True)
 class SpeechMel(LogMel):
-    """As ``LogMel``, from just before the first loud frame to just after the last."""
+    """``LogMel`` from shortly before the first loud frame to shortly after the last."""
 
     hop: int = 256  # samples
-    loud: float = 40.0  # dB below the loudest band of the loudest frame, or less
-    margin: int = 3  # frames kept before the first loud one and after the last
+    loud: float = 40.0  # dB: loud frames are at most so far below the maximum
+    margin: int = 3  # frames kept before the first and after the last loud frame
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return decibels, shape ``(frames, bands)``, float32; at least one frame."""

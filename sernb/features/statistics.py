@@ -1,4 +1,4 @@
-"""Short-term features of a clip, summed up over time by ten statistics (statistics-svm)."""
+"""Global statistics of short-term features (statistics-svm)."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from sernb.audio.decoders import Hertz, Seconds
+from sernb.features.base import Features
 
 EPSILON = np.finfo(np.float64).eps
 BLOCKS = 10
@@ -18,19 +19,19 @@ STATISTICS = ("mean", "std", "median", "kurtosis", "skewness", "p1", "p99", "min
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """Twenty short-term features of a clip, each summed up by ten statistics: 200 values (statistics-svm).
+class Statistics(Features):
+    """Ten statistics of each of twenty short-term features: 200 values (statistics-svm).
 
     Short-term: zero-crossing rate, energy, entropy of energy, spectral centroid, spread, entropy, flux and roll-off,
     MFCC 1 … 12, on 25 ms Hamming windows every 10 ms. Statistics: mean, standard deviation, median, kurtosis,
     skewness, 1st and 99th percentile, minimum, maximum, and the range between the two percentiles.
 
-    The definitions are those of the published code, its slips included: the MFCC see only the first ``mfcc_window``
-    samples of each frame, and pre-emphasis and differences, announced in its text, are off (0).
+    Definitions follow the published code including its errors: MFCC use only the first ``mfcc_window`` samples of each
+    frame, and pre-emphasis and differences, mentioned in the text, are off (0).
     """
 
     sampling_rate: Hertz = 44_100
-    resampling: str = "linear"  # theirs is pydub's; on RAVDESS it moves one test clip in twenty
+    resampling: str = "linear"  # that of pydub; on RAVDESS it changes the prediction of one test clip in twenty
     frame: Seconds = 0.025
     step: Seconds = 0.010
     pre_emphasis: float = 0.0
@@ -38,11 +39,6 @@ class Statistics:
     mfcc_window: int = 512
     bands: int = 40
     full_scale: float = 32_768.0  # 16-bit amplitudes
-
-    @property
-    def width(self) -> int:
-        """Columns of the result."""
-        return len(SHORT_TERM) * len(STATISTICS) * (1 + self.differences)
 
     @property
     def names(self) -> list[str]:
@@ -98,7 +94,7 @@ def _spectrum_columns(frames: np.ndarray) -> list[np.ndarray]:
 
 
 def _block_entropy(values: np.ndarray) -> np.ndarray:
-    """Entropy in bits of how the energy of each row spreads over ten blocks: 0 … log2(10)."""
+    """Return the entropy in bits of the energy distribution of each row over ten blocks: 0 … log2(10)."""
     length = values.shape[1] // BLOCKS
     energy = (values[:, : length * BLOCKS].reshape(-1, BLOCKS, length) ** 2).sum(axis=2)
     share = energy / ((values**2).sum(axis=1, keepdims=True) + EPSILON)
@@ -107,7 +103,7 @@ def _block_entropy(values: np.ndarray) -> np.ndarray:
 
 @lru_cache
 def _triangles(sampling_rate: Hertz, window: int, bands: int) -> np.ndarray:
-    """Triangles of height 1 between whole FFT bins, equally spaced on O'Shaughnessy's mel scale; (bands, bins)."""
+    """Return triangular filters of height 1 with edges at FFT bins, on O'Shaughnessy's mel scale; (bands, bins)."""
     highest = 2595 * np.log10(1 + sampling_rate / 2 / 700)
     hertz = 700 * (10 ** (np.linspace(0, highest, bands + 2) / 2595) - 1)
     edges = np.floor((window + 1) * hertz / sampling_rate)[:, None]
@@ -119,7 +115,7 @@ def _triangles(sampling_rate: Hertz, window: int, bands: int) -> np.ndarray:
 
 
 def summarise(short_term: np.ndarray) -> np.ndarray:
-    """Sum up each column by ten statistics, in the order of ``STATISTICS``.
+    """Summarise each column by ten statistics in the order of ``STATISTICS``.
 
     Kurtosis is Fisher's (0 for a normal distribution); both moments are 0 for a constant column.
 

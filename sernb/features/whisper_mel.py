@@ -1,4 +1,4 @@
-"""Log-mel spectrogram of the speech in a clip, as Whisper's encoders read it."""
+"""Log-mel spectrogram as input of Whisper's encoders, without silence at both ends."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,21 +7,16 @@ import numpy as np
 
 from sernb.audio.decoders import Hertz
 from sernb.encoders.whisper import BANDS, SAMPLES, SAMPLING_RATE, log_mel
-from sernb.features.embedding import without_silence
+from sernb.features.base import Features
+from sernb.features.embedding import trim_silence
 
 
 @dataclass(frozen=True)
-class WhisperMel:
-    """Whisper's input, see :func:`sernb.encoders.whisper.log_mel`, of the first 30 s: the same for all its sizes."""
+class WhisperMel(Features):
+    """Input of Whisper encoders of all sizes for the first 30 s, see :func:`sernb.encoders.whisper.log_mel`."""
 
     sampling_rate: ClassVar[Hertz] = SAMPLING_RATE
-    resampling: ClassVar[str] = "soxr"
-    trimmed: bool = True  # without silence at both ends
-
-    @property
-    def width(self) -> int:
-        """Columns of the result."""
-        return BANDS
+    trimmed: bool = True  # whether silence at both ends is removed
 
     @property
     def names(self) -> list[str]:
@@ -29,6 +24,6 @@ class WhisperMel:
         return [f"mel {band:02d}" for band in range(BANDS)]
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
-        """Return the log-mel, float32, shape ``(frames, 80)``, a frame every 10 ms."""
-        speech = without_silence(signal, self.sampling_rate) if self.trimmed else signal
+        """Return the log-mel, float32, shape ``(frames, 80)``, one frame per 10 ms."""
+        speech = trim_silence(signal, self.sampling_rate) if self.trimmed else signal
         return log_mel(speech[:SAMPLES])

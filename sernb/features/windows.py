@@ -1,27 +1,26 @@
-"""Overlapping windows of a log-mel spectrogram, for networks that read one window after the other."""
+"""Overlapping windows of a log-mel spectrogram, for networks with a time-distributed CNN."""
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
 
 import numpy as np
 
 from sernb.audio.decoders import Hertz, Seconds
 from sernb.audio.reading import fit_end
+from sernb.features.base import Features
 from sernb.features.mel import DYNAMIC_RANGE, POWER_FLOOR
 
 
 @dataclass(frozen=True)
-class LogMelWindows:
-    """Five windows of 128 × 128 log-mel cells from 3.07 s of a clip, one below the other: (640, 128).
+class LogMelWindows(Features):
+    """Five concatenated windows of 128 frames × 128 log-mel bands from 3.07 s of a clip: (640, 128).
 
-    The clip begins after ``offset``, is brought to mean 0 and standard deviation 1, and is cut or zero-padded at the
-    end. Decibels are relative to the loudest cell. A clip that is not longer than ``offset`` is read from its start.
-    Frames are centred and mirrored at the ends, as in the librosa of the authors' time (0.6).
+    The clip starts after ``offset`` (at 0 if it is not longer than that), is standardised, and is truncated or
+    zero-padded at the end. Decibels are relative to the maximum. Frames are centred with reflection padding, as in the
+    authors' version of librosa (0.6).
     """
 
     sampling_rate: Hertz = 16_000
-    resampling: ClassVar[str] = "soxr"
     offset: Seconds = 0.5
     samples: int = 49_100
     n_fft: int = 512
@@ -30,12 +29,7 @@ class LogMelWindows:
     bands: int = 128
     highest: Hertz = 4000
     frames: int = 128  # of a window
-    step: int = 64  # frames from window to window
-
-    @property
-    def width(self) -> int:
-        """Columns of the result."""
-        return self.bands
+    step: int = 64  # hop of the windows, in frames
 
     @property
     def names(self) -> list[str]:
@@ -44,30 +38,29 @@ class LogMelWindows:
 
     @property
     def windows(self) -> int:
-        """Windows of a clip."""
+        """Number of windows."""
         return (1 + self.samples // self.hop - self.frames) // self.step + 1
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return decibels, shape ``(windows * frames, bands)``, float32."""
-        return self.of_section(self.section(signal))
+        return self.compute(self.preprocess(signal))
 
-    def section(self, signal: np.ndarray) -> np.ndarray:
-        """Return the section of a clip, standardised, shape ``(samples,)``."""
+    def preprocess(self, signal: np.ndarray) -> np.ndarray:
+        """Return the standardised section of a clip, shape ``(samples,)``."""
         start = int(self.offset * self.sampling_rate)
         section = signal[start:] if len(signal) > start else signal
         deviation = section.std(dtype=np.float64)
         standard = (section - section.mean(dtype=np.float64)) / (deviation if deviation > 0 else 1)
         return fit_end(standard.astype(np.float32), self.samples)
 
-    def of_section(self, section: np.ndarray) -> np.ndarray:
-        """Return the windows of a section, as above."""
+    def compute(self, signal: np.ndarray) -> np.ndarray:
+        """Return the windows of a preprocessed signal."""
         from scipy.fft import rfft
         from scipy.signal import get_window
 
-        padded = np.pad(section, self.n_fft // 2, mode="reflect")
+        padded = np.pad(signal, self.n_fft // 2, mode="reflect")
         frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)[:: self.hop]
-        beside = (self.n_fft - self.window) // 2
-        window = np.pad(get_window("hamming", self.window), beside).astype(np.float32)
+        window = np.pad(get_window("hamming", self.window), (self.n_fft - self.window) // 2).astype(np.float32)
         spectrum = rfft(frames * window, axis=1)
         power = (spectrum.real**2 + spectrum.imag**2) @ _mel_bands(self)
         level = 10 * np.log10(np.maximum(power, POWER_FLOOR))

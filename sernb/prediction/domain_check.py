@@ -14,7 +14,7 @@ from sernb.audio.decoders import Hertz, Seconds
 from sernb.audio.filterbank import hann, mel_bands
 from sernb.features import Functionals, Joined, LevelledFunctionals
 from sernb.features.descriptors import BANDS, HERTZ, HOP, WINDOW
-from sernb.features.levelled import gain_to
+from sernb.features.levelled import compute_gain
 from sernb.systems.learning.linear_classifier import LinearClassifier
 
 IN_DOMAIN, BORDERLINE, OUT_OF_DOMAIN = VERDICTS = ("in domain", "borderline", "out of domain")
@@ -100,7 +100,7 @@ def measure(
     voiced = float(row[_COLUMN["voiced share"]] * row[_COLUMN["seconds"]])
     level = float(row[_COLUMN["level, voiced: mean"]]) if voiced else float(levels.max())
     if voiced and isinstance(features, LevelledFunctionals):
-        level -= gain_to(signal, sampling_rate, features.level)
+        level -= compute_gain(signal, sampling_rate, features.level)
     return {
         "voice": voiced,
         "level": level,

@@ -114,8 +114,8 @@ def speech_mel(ops: Operations, signal, features: SpeechMel):
     return ops.rows(level, start, stop)
 
 
-def at_level(ops: Operations, signal, features: LevelledEmbedding):
-    """Scale a signal as :func:`sernb.features.levelled.at_level` does."""
+def normalise_level(ops: Operations, signal, features: LevelledEmbedding):
+    """Scale a signal as :func:`sernb.features.levelled.normalise_level` does."""
     length = round(FRAME * features.sampling_rate)
     count = ops.div(ops.count(signal), np.int64(length))
     framed = ops.reshape(ops.rows(signal, np.zeros(1, np.int64), ops.mul(count, np.int64(length))), (-1, length))
@@ -128,8 +128,8 @@ def at_level(ops: Operations, signal, features: LevelledEmbedding):
     return ops.add(ops.mul(signal, gain), dither)
 
 
-def without_silence(ops: Operations, signal):
-    """Trim silence as :func:`sernb.features.embedding.without_silence` does."""
+def trim_silence(ops: Operations, signal):
+    """Trim silence as :func:`sernb.features.embedding.trim_silence` does."""
     level = Level()
     count = ops.add(ops.div(ops.count(signal), np.int64(level.hop)), np.int64(1))
     framed = frames(ops, ops.pad_signal(signal, level.window // 2, level.window // 2), level.window, level.hop, count)
@@ -146,8 +146,8 @@ def without_silence(ops: Operations, signal):
 def embedding(ops: Operations, signal, features: Embedding, encoder: whisper.Whisper):
     """Compute :class:`sernb.features.Embedding` with Whisper's encoder, ``(1, width)``."""
     if isinstance(features, LevelledEmbedding):
-        signal = at_level(ops, signal, features)
-    signal = without_silence(ops, signal)
+        signal = normalise_level(ops, signal, features)
+    signal = trim_silence(ops, signal)
     half, hop = whisper.WINDOW // 2, whisper.HOP
     count = ops.maximum(ops.div(ops.count(signal), np.int64(hop)), np.int64(1))
     framed = frames(ops, ops.pad_signal(signal, half, half, reflect=True), whisper.WINDOW, hop, count)
@@ -156,10 +156,10 @@ def embedding(ops: Operations, signal, features: Embedding, encoder: whisper.Whi
     level = ops.maximum(level, ops.sub(global_max(ops, level), np.float32(whisper.RANGE)))
     mel = ops.mul(ops.add(level, np.float32(4)), np.float32(0.25))
     pooled = []
-    for states in hidden_states(ops, mel, encoder)[features.numbers.start : features.numbers.stop]:
+    for states in hidden_states(ops, mel, encoder)[features.layer_numbers.start : features.layer_numbers.stop]:
         mean = ops.mean(states, 0)
         pooled.append(mean)
-        if "std" in features.kinds:
+        if "std" in features.statistics:
             deviations = ops.sub(states, mean)
             pooled.append(ops.sqrt(ops.mean(ops.mul(deviations, deviations), 0)))
     return ops.concat(pooled, 1)

@@ -358,7 +358,7 @@ def _compute_features(model: Model, path: Path, signal: np.ndarray) -> np.ndarra
         import pandas as pd
 
         clips = pd.DataFrame({"clip": [path.stem], "path": [str(path)]})
-        return model.features.of_table(clips)[path.stem]
+        return model.features.from_table(clips)[path.stem]
     return model.features(signal)
 
 

@@ -69,8 +69,8 @@ def neighbours(corpus: Pool, features: Embedding, *, data: str | Path | None = N
         "emotion chance": (same_emotion & ~same_speaker).sum() / max(1, (~same_speaker).sum()),
     }
     rows = []
-    for position, layer in enumerate(features.numbers):
-        part = values[:, position * features.parts : (position + 1) * features.parts]
+    for position, layer in enumerate(features.layer_numbers):
+        part = values[:, position * features.layer_width : (position + 1) * features.layer_width]
         part = (part - part.mean(axis=0)) / np.maximum(part.std(axis=0), 1e-8)
         part /= np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-8)
         similarity = part @ part.T

@@ -28,7 +28,7 @@ class Settings:
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Fit on training clips, see :func:`sernb.systems.learning.ridge.fit_ridge`; each layer is a group of columns."""
-    layers = len(task.features.numbers) if isinstance(task.features, Embedding) else 1
+    layers = len(task.features.layer_numbers) if isinstance(task.features, Embedding) else 1
     columns = task.train.features[0].shape[1] // layers
     groups = [slice(k * columns, (k + 1) * columns) for k in range(layers)]
     if settings.layers.isdecimal():

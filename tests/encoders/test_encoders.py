@@ -27,7 +27,7 @@ from sernb.encoders.registry import ENCODERS, Record, record_of
 from sernb.encoders.weights import read_weights
 from sernb.encoders.whisper import POSITIONS, SAMPLES, Whisper, log_mel
 from sernb.features import Embedding
-from sernb.features.embedding import without_silence
+from sernb.features.embedding import trim_silence
 
 DEMO = ROOT / "data" / "demo"
 CLIPS = [DEMO / "Actor_01" / "03-01-05-01-01-01-01.flac", DEMO / "Actor_02" / "03-01-01-01-01-01-02.flac"]
@@ -66,7 +66,7 @@ def test_silence_at_the_ends_goes_as_in_librosa(signals, rng):
     noise = rng.normal(0, 1, 9000).astype(np.float32)
     for signal in (*signals, np.pad(noise, 5000), np.zeros(4000, np.float32)):
         expected, _ = librosa.effects.trim(signal, top_db=30)
-        np.testing.assert_array_equal(without_silence(signal, 16_000), expected)
+        np.testing.assert_array_equal(trim_silence(signal, 16_000), expected)
 
 
 @pytest.mark.encoder
@@ -328,7 +328,7 @@ def test_command_writes_a_table_of_embeddings_that_is_read_again(encoders, tmp_p
     place = locate(get_corpus("demo")) / index.set_index("clip").path[clip]
     np.testing.assert_array_equal(Embedding()(load(place, 16_000))[0], row)
     table = Embedding(f"table:{path}")
-    np.testing.assert_array_equal(table.of_table(index[index["clip"] == clip])[clip][0], row)
+    np.testing.assert_array_equal(table.from_table(index[index["clip"] == clip])[clip][0], row)
 
 
 def test_nothing_of_encoders_is_imported_unless_asked():

@@ -13,8 +13,8 @@ from sklearn.svm import SVC
 from sernb.audio.reading import load
 from sernb.config import DataError
 from sernb.features import Functionals
-from sernb.features.descriptors import MFCC, SPECTRAL, VOCAL, Descriptors, compute_descriptors, formants
-from sernb.features.functionals import EDGES, RHYTHM, STATISTICS, modulation, rhythm, summarise
+from sernb.features.descriptors import MFCC, SPECTRAL, VOCAL, Descriptors, compute_descriptors, estimate_formants
+from sernb.features.functionals import EDGES, RHYTHM, STATISTICS, compute_modulation, compute_rhythm, summarise
 from sernb.features.pitch import Pitch, Pulses
 from sernb.systems.base import Examples, Task
 from sernb.systems.functionals_svm import SYSTEM, Settings, fit
@@ -78,7 +78,7 @@ def test_jitter_and_shimmer_of_a_disturbed_pulse_train(rng):
     heights = 0.5 * (1 + 0.03 * rng.standard_normal(110))
     train = sum(height * np.exp(-0.5 * ((TIME - at) / 0.0004) ** 2) for at, height in zip(times, heights, strict=True))
     pitch = Pitch()
-    pulses = pitch.pulses(train, pitch.track(train))
+    pulses = pitch.find_pulses(train, pitch.track(train))
     assert len(pulses.times) >= 105
     periods = np.diff(times)
     assert pulses.jitter[1].mean() == pytest.approx(np.abs(np.diff(periods)).mean() / periods.mean(), rel=0.1)
@@ -90,7 +90,7 @@ def test_jitter_and_shimmer_of_a_disturbed_pulse_train(rng):
 def test_an_even_pulse_train_has_no_jitter():
     train = (np.arange(RATE) % 100 == 50) * 0.5
     pitch = Pitch()
-    pulses = pitch.pulses(train, pitch.track(train))
+    pulses = pitch.find_pulses(train, pitch.track(train))
     assert len(pulses.times) > 150
     np.testing.assert_allclose(np.diff(pulses.times), 100 / RATE, atol=1e-9)
     assert pulses.jitter[1].max() < 1e-6
@@ -173,7 +173,7 @@ def test_formants_are_the_resonances():
     for frequency, bandwidth in ((500, 80), (1500, 100), (2500, 120)):
         radius = np.exp(-np.pi * bandwidth / RATE)
         vowel = filters.lfilter([1], [1, -2 * radius * np.cos(2 * np.pi * frequency / RATE), radius**2], vowel)
-    frequencies, bandwidths = formants(np.abs(np.fft.rfft(vowel))[None] ** 2)
+    frequencies, bandwidths = estimate_formants(np.abs(np.fft.rfft(vowel))[None] ** 2)
     np.testing.assert_allclose(frequencies[0], [500, 1500, 2500], rtol=0.03)
     assert (bandwidths < 400).all()
 
@@ -213,7 +213,7 @@ def test_rhythm_of_two_words_and_a_pause():
     contours = np.zeros((150, len(SPECTRAL)))
     contours[:, SPECTRAL.index("level")] = level
     contours[[10, 30, 90], SPECTRAL.index("loudness")] = [1, 0.5, 0.2]
-    found = dict(zip(RHYTHM, rhythm(Descriptors(contours, np.zeros((150, len(VOCAL))), voiced)), strict=True))
+    found = dict(zip(RHYTHM, compute_rhythm(Descriptors(contours, np.zeros((150, len(VOCAL))), voiced)), strict=True))
     expected = {
         "seconds": 1.5, "voiced a second": 2 / 1.5, "voiced mean length": 0.5, "voiced std of length": 0,
         "voiced share": 1 / 1.5, "voiced longest": 0.5, "unvoiced a second": 1 / 1.5, "unvoiced mean length": 0.2,
@@ -225,7 +225,7 @@ def test_rhythm_of_two_words_and_a_pause():
 @pytest.mark.parametrize("hertz", [1, 2, 4, 6, 10, 16, 25])
 def test_modulation_finds_the_rate_of_a_swing(hertz):
     contour = np.sin(2 * np.pi * hertz * np.arange(400) / 100)[:, None]
-    band = modulation(contour)[:, 0].argmax()
+    band = compute_modulation(contour)[:, 0].argmax()
     assert EDGES[band] <= hertz < EDGES[band + 1]
 
 

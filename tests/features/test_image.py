@@ -48,12 +48,12 @@ def drawn_by_matplotlib(level: np.ndarray) -> Image.Image:
 @pytest.mark.parametrize("seconds", [1.0, 3.0])
 def test_picture_is_the_one_that_librosa_and_matplotlib_draw(seconds):
     settings = LogMelPicture()
-    section = settings.section(speech(seconds))
+    section = settings.preprocess(speech(seconds))
     drawing = drawn_by_matplotlib(librosas_level(section))
     assert drawing.size == (256, 256)
     small = drawing.convert("L").resize((128, 128), Image.Resampling.BILINEAR)
     theirs = np.asarray(small, float)[::-1].T / 255  # low bands first, time downwards
-    ours = settings.picture(section)
+    ours = settings.draw(section)
     assert ours.shape == (128, 128)
     assert ours.dtype == np.float32
     assert np.abs(ours - theirs).mean() < 0.004, "less than one step of grey"
@@ -62,7 +62,7 @@ def test_picture_is_the_one_that_librosa_and_matplotlib_draw(seconds):
 
 def test_direct_array_is_the_level_made_smaller(rng):
     settings = LogMelPicture(route="array", mean=0, deviation=1)
-    section = settings.section(speech(2.0))
+    section = settings.preprocess(speech(2.0))
     level = librosas_level(section)
     ours = settings(speech(2.0))
     frames = ours.mean(axis=1)
@@ -75,24 +75,24 @@ def test_direct_array_is_the_level_made_smaller(rng):
 
 def test_ends_are_trimmed_as_librosa_does():
     signal = speech(2.0)
-    np.testing.assert_array_equal(LogMelPicture().section(signal), librosa.effects.trim(signal, top_db=40)[0])
-    assert 1.9 < len(LogMelPicture().section(signal)) / RATE < 2.1
+    np.testing.assert_array_equal(LogMelPicture().preprocess(signal), librosa.effects.trim(signal, top_db=40)[0])
+    assert 1.9 < len(LogMelPicture().preprocess(signal)) / RATE < 2.1
 
 
 @pytest.mark.parametrize(("seconds", "segments"), [(1.0, 1), (5.9, 1), (7.0, 1), (8.5, 2), (14.5, 3), (13.0, 2)])
 def test_long_clips_become_several_pictures_and_a_short_rest_is_dropped(seconds, segments):
     settings = LogMelPicture(trim=1000)
     section = speech(20)[: int(seconds * RATE)]
-    pictures = settings.of_section(section)
+    pictures = settings.compute(section)
     assert pictures.shape == (128 * segments, 128)
-    first = settings.of_section(section[: 6 * RATE])
+    first = settings.compute(section[: 6 * RATE])
     np.testing.assert_array_equal(pictures[:128], first)
 
 
 def test_pictures_are_standardised_with_the_published_constants():
     settings = LogMelPicture()
-    section = settings.section(speech(2.0))
-    np.testing.assert_allclose(settings(speech(2.0)), (settings.picture(section) - 0.27468) / 0.17491, rtol=1e-5)
+    section = settings.preprocess(speech(2.0))
+    np.testing.assert_allclose(settings(speech(2.0)), (settings.draw(section) - 0.27468) / 0.17491, rtol=1e-5)
     assert settings(speech(2.0)).min() == pytest.approx(BLACK, abs=1e-4), "the floor is black"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sernb.features import Functionals, Joined, LevelledEmbedding, LevelledFunctionals, Statistics
-from sernb.features.levelled import at_level, gain_to
+from sernb.features.levelled import compute_gain, normalise_level
 
 RATE = 16_000
 
@@ -19,21 +19,21 @@ def speech(rng) -> np.ndarray:
 
 
 def test_the_loudest_tenth_of_the_frames_has_the_level(speech):
-    levelled = at_level(speech, RATE, -20.0, -80.0)
+    levelled = normalise_level(speech, RATE, -20.0, -80.0)
     powers = np.sort(np.square(levelled.reshape(-1, RATE // 20).astype(float)).mean(axis=1))
     assert 10 * np.log10(powers[-len(powers) // 10 :].mean()) == pytest.approx(-20, abs=0.1)
-    assert gain_to(speech, RATE, -20.0) - gain_to(10 * speech, RATE, -20.0) == pytest.approx(20, abs=1e-4)
+    assert compute_gain(speech, RATE, -20.0) - compute_gain(10 * speech, RATE, -20.0) == pytest.approx(20, abs=1e-4)
 
 
 def test_the_noise_lies_where_it_is_said(speech):
-    added = at_level(speech, RATE, -20.0, -40.0) - at_level(speech, RATE, -20.0, -300.0)
+    added = normalise_level(speech, RATE, -20.0, -40.0) - normalise_level(speech, RATE, -20.0, -300.0)
     assert 20 * np.log10(added.std()) == pytest.approx(-60, abs=0.1)
 
 
 @pytest.mark.parametrize("length", [1, 2, 79, 800, 801])
 def test_short_signals_and_silence_are_finite(length, rng):
-    assert np.isfinite(at_level(rng.standard_normal(length).astype(np.float32), RATE, -20.0, -40.0)).all()
-    assert at_level(np.zeros(length, np.float32), RATE, -20.0, -40.0).std() < 1e-2
+    assert np.isfinite(normalise_level(rng.standard_normal(length).astype(np.float32), RATE, -20.0, -40.0)).all()
+    assert normalise_level(np.zeros(length, np.float32), RATE, -20.0, -40.0).std() < 1e-2
 
 
 @pytest.mark.parametrize("gain", [0.03, 0.3, 3.0])

@@ -97,7 +97,7 @@ def test_odd_uploads_are_refused_in_one_line(app):
 
     refused(413, "use `sernb predict`", Content_Length=str(LARGEST + 1))
     refused(422, "me.wav: is empty")
-    refused(422, "me.wav: is no audio file", body=b"\xff\xd8\xff\xe0" + bytes(range(256)))
+    refused(422, "me.wav: is not an audio file", body=b"\xff\xd8\xff\xe0" + bytes(range(256)))
     refused(404, "no such page", path="/other")
     refused(422, "x<b>.wav: is", path="/predict?name=..%2F..%2Fx%3Cb%3E.wav", body=b"RIFF")
     assert ask(app, "GET", "/sound?key=..%2Fsecret")[0].status == 404
@@ -614,7 +614,7 @@ def test_every_format_can_be_uploaded(page, app, tmp_path):
         page.locator("#error:empty").wait_for(state="attached")
     (tmp_path / "picture.wav").write_bytes(b"\xff\xd8\xff\xe0" + bytes(range(256)))
     page.set_input_files("#file", tmp_path / "picture.wav")
-    page.get_by_text("picture.wav: is no audio file").wait_for()
+    page.get_by_text("picture.wav: is not an audio file").wait_for()
     assert page.locator("#result").is_hidden()
 
 

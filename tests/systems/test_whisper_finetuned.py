@@ -19,7 +19,7 @@ from sernb.encoders import loading
 from sernb.encoders.registry import ENCODERS, Record
 from sernb.encoders.whisper import log_mel
 from sernb.features import WhisperMel
-from sernb.features.embedding import without_silence
+from sernb.features.embedding import trim_silence
 from sernb.runs.planning import plan
 from sernb.systems import whisper_finetuned as finetuned
 from sernb.systems.multitask_losses import pair_targets
@@ -57,7 +57,7 @@ def network_with_weights(settings):
 
 def test_features_are_whispers_input_of_the_speech_in_a_clip(rng):
     signal = load(CLIP, 16_000)
-    np.testing.assert_array_equal(WhisperMel()(signal), log_mel(without_silence(signal, 16_000)))
+    np.testing.assert_array_equal(WhisperMel()(signal), log_mel(trim_silence(signal, 16_000)))
     np.testing.assert_array_equal(WhisperMel(trimmed=False)(signal), log_mel(signal))
     long = rng.normal(0, 1, 31 * 16_000).astype(np.float32)
     assert WhisperMel()(long).shape == (3000, 80), "position codes end there"
