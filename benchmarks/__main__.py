@@ -123,14 +123,14 @@ def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Ite
 def _network(corpus, data: str | None) -> Iterator[Pair]:
     """Yield training from the cache and predictions of `multiscale-cnn`, compared with plain Keras."""
     from sernb.systems.learning.training import one_hot, predictions, train
-    from sernb.systems.multiscale_cnn import SYSTEM, network, ready
+    from sernb.systems.multiscale_cnn import SYSTEM, compile_network, network
 
     table = prepare(corpus, SYSTEM.features, data=data)
     clips = [table[clip] for clip in list(table)[:CLIPS]]
     truth = np.arange(len(clips)) % 8
     targets, arrays = one_hot(truth, 8), np.stack(clips)
     settings = SYSTEM.settings_for("quick")
-    model = ready(settings, network(settings, clips[0].shape, 8))
+    model = compile_network(settings, network(settings, clips[0].shape, 8))
     batch = settings.batch
 
     def train_cached() -> None:

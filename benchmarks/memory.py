@@ -25,7 +25,7 @@ import numpy as np
 from sernb.runs.planning import plan
 from sernb.systems.inspection import count_parameters
 from sernb.corpora.preparation import prepare
-from sernb.systems.base import Examples, OnDemand, Task
+from sernb.systems.base import Examples, LazyArrays, Task
 
 name, corpus, folder = sys.argv[1:]
 (experiment, *_) = plan([name], corpus, ["as-published"], folds=[0])
@@ -34,7 +34,7 @@ system, settings = experiment.system, experiment.settings
 table = prepare(experiment.corpus, system.features)
 clips = experiment.clips.head(2 * settings.batch).reset_index(drop=True)
 truth = clips.truth.map(list(experiment.labels.classes).index).to_numpy()
-examples = Examples(OnDemand([lambda clip=clip: table[clip] for clip in clips["clip"]]), truth, clips)
+examples = Examples(LazyArrays([lambda clip=clip: table[clip] for clip in clips["clip"]]), truth, clips)
 few = examples[:2]
 task = Task(examples, few, experiment.labels.classes, False, np.ones(len(clips), int), 0, Path(folder))
 started = time.perf_counter()

@@ -24,6 +24,10 @@ from sernb.systems.registry import REGRESSORS, SYSTEMS, get_system
 TABLE = Path(__file__).with_name("recipes.json")
 CLIPS = 24  # of a made-up training part
 NAMES = ("name", "module", "registered_name", "shared_object_id", "build_config")  # of layers and of code
+OPTIONS = {  # of training.train → their names in the table
+    "collate": "together", "augment": "altered", "sample_epoch": "arranged", "average_last": "averaged",
+    "prediction_batch": "at_once",
+}  # fmt: skip
 ADVICE = (
     "{name}: {parts} changed, so its results may. If they do, raise its recipe (`recipe={next}` in its file); if they "
     "do not, give --same-results. Then run: python -m tests.recipes"
@@ -47,13 +51,13 @@ def values_of(system: System) -> dict[str, str]:
         "features": system.features,
         "labels": [system.labels.column, sorted(system.labels.becomes)],
         "views": [system.views, system.training_views],
-        "choice": [system.chooses_epoch, system.tests_choose],
+        "choice": [system.selects_epoch, system.selects_on_test],
     }
     if system.members:
         rng = np.random.default_rng(0)
         scores = [rng.dirichlet(np.ones(4), 5) for _ in system.members]
         values["members"] = [[member.name, member.recipe] for member in system.members]
-        values["combination"] = np.round(system.joined(system.settings, scores), 4).tolist()
+        values["combination"] = np.round(system.combine(system.settings, scores), 4).tolist()
     elif system.network and f"-{REDUCED}" not in system.name:  # what is narrow differs in its settings
         values["network"] = _training_of(system)
     return {part: digest(value)[:8] for part, value in values.items()}
@@ -85,13 +89,14 @@ def _training_of(system: System) -> object:
     add_weight = keras.Layer.add_weight
     with pytest.MonkeyPatch.context() as patch, contextlib.suppress(_Begun):
         patch.setattr(training, "train", begin)
-        patch.setattr(whisper_finetuned, "start", lambda settings, model: None)  # weights are not everywhere
+        patch.setattr(whisper_finetuned, "load_encoder_weights", lambda settings, model: None)  # not everywhere
         if system.name.partition("-")[0] != "sernet":  # sets weights itself
             patch.setattr(keras.Layer, "add_weight", unfilled)
         system.fit(system.settings, _made_up(system))
     model = begun.pop("model")
     targets, losses, outputs = (_named(each) for each in (begun.pop("targets"), model.loss, model.output))
-    told = {name: _told(value) for name, value in begun.items() if name not in ("checkpoint", "seed")}
+    begun = {name: value for name, value in begun.items() if name not in ("checkpoint", "seed")}
+    told = {OPTIONS.get(name, name): _told(value) for name, value in begun.items()}
     loss = [_loss(each, targets[name], outputs[name].shape) for name, each in losses.items()]
     means = [f"{np.nanmean(each):.3g}" for each in targets.values()]
     return [_layers(model), _nameless(plain(model.optimizer.get_config())), loss, told, means]

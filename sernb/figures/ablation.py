@@ -84,7 +84,7 @@ def network_graph(steps: "Sequence[Step]", title: str) -> Drawing:
     for number, step in enumerate(steps):
         graph.plot(0, number, "o", color=ACCENT, ms=5)
         shape = " × ".join(map(str, step.shape))
-        graph.text(0.25, number, f"{_shortened(step.what)}", va="center", fontsize=8)
+        graph.text(0.25, number, f"{_shortened(step.layers)}", va="center", fontsize=8)
         graph.text(9.9, number, shape, va="center", ha="right", fontsize=8, color=INK)
         for before in step.inputs:
             if before == number - 1:
@@ -107,8 +107,8 @@ def network_graph(steps: "Sequence[Step]", title: str) -> Drawing:
     return Drawing(
         figure,
         f"Graph of {title}: {len(steps)} steps, {branches} of them with several inputs. {total:,} parameters, the "
-        f"largest share ({largest.parameters:,}) in {largest.what}; {sum(step.multiply_adds for step in steps):,} "
-        f"multiply-adds per clip, the largest share ({costliest.multiply_adds:,}) in {costliest.what}.",
+        f"largest share ({largest.parameters:,}) in {largest.layers}; {sum(step.multiply_adds for step in steps):,} "
+        f"multiply-adds per clip, the largest share ({costliest.multiply_adds:,}) in {costliest.layers}.",
     )
 
 

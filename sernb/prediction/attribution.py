@@ -67,7 +67,7 @@ def attribute(model: Model, prediction: Prediction) -> pd.DataFrame:
     if model.classifier is None or prediction.features is None:
         raise ValueError("attribution needs a linear model and a recording predicted as a whole")
     names = model.features.names
-    contributions = model.classifier.reasons(prediction.features, model.classes.index(prediction.best))
+    contributions = model.classifier.contributions(prediction.features, model.classes.index(prediction.best))
     table = pd.DataFrame({"family": [family(name) for name in names], "name": names, "moved": contributions})
     grouped = table.groupby("family")
     strongest = table.loc[grouped.moved.apply(lambda values: values.abs().idxmax()), ["family", "name"]]

@@ -114,7 +114,7 @@ def measure(
 
 def distance(row: np.ndarray, classifier: LinearClassifier) -> float:
     """Return the root mean square of a clip's standardised features."""
-    return float(np.sqrt(np.mean(classifier.standardised(row[None]) ** 2)))
+    return float(np.sqrt(np.mean(classifier.standardise(row[None]) ** 2)))
 
 
 def frame_levels(signal: np.ndarray, sampling_rate: Hertz) -> np.ndarray:

@@ -103,7 +103,7 @@ def _train(system: System, settings: object, corpus: Corpus) -> Fitted:
         examples,
         examples[:0],
         corpus.classes,
-        speakers_apart=True,
+        speaker_independent=True,
         times_trained=np.ones(len(corpus), int),
         seed=0,
         features=system.features,

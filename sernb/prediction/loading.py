@@ -112,7 +112,7 @@ def _rebuild_network(
     if settings is None or features != system.features:
         raise ValueError("settings or features differ from this version's")
     network_arrays = {name: values for name, values in arrays.items() if not name.startswith(DOMAIN_PREFIX)}
-    network = system.light(settings, network_arrays)
+    network = system.to_numpy(settings, network_arrays)
     scores = network([np.zeros((1, features.width), np.float32)])  # fails for arrays of wrong shapes
     if scores.shape != (1, len(metadata["classes"])) or not all(map(np.all, map(np.isfinite, network_arrays.values()))):
         raise ValueError("the arrays do not fit such a network")

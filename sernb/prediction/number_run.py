@@ -117,7 +117,7 @@ def predict_number(model: NumberModel, recording: Recording) -> NumberPrediction
     if voice < LEAST_VOICE:
         raise no_speech_error(path)
     value = (
-        float(model.classifier.standardised(row[None])[0] @ model.classifier.planes[0].astype(float)) + model.intercept
+        float(model.classifier.standardise(row[None])[0] @ model.classifier.planes[0].astype(float)) + model.intercept
     )
     notes = [*recording.notes]
     if not model.lowest <= value <= model.highest:

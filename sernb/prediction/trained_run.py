@@ -127,9 +127,9 @@ def _restore_network(
     if config.get("features_version") != FEATURES_VERSION:
         version = config.get("features_version")
         raise DataError(f"{run.folder}: was trained on version {version} of the features; run it again")
-    if system.light:
+    if system.to_numpy:
         try:
-            network = system.light(matching[0], weights)
+            network = system.to_numpy(matching[0], weights)
         except Exception as error:  # arrays of wrong shapes may raise anything
             raise DataError(f"{run.folder}: weights.npz is not valid for this run; run it again") from error
     else:

@@ -50,7 +50,7 @@ def train(corpus: Corpus, is_training: np.ndarray, rows: np.ndarray, copies: Seq
             examples(rows),
             examples(rows)[:0],
             corpus.classes,
-            speakers_apart=True,
+            speaker_independent=True,
             times_trained=np.ones(len(truth), int),
             seed=0,
             copies=tuple(map(examples, copies)),

@@ -40,7 +40,7 @@ RANDOM_VALIDATION = 10  # one of so many parts of the remaining clips is the val
 
 
 def make_folds(
-    clips: pd.DataFrame, corpus: Pool, protocol: Protocol, *, published: PublishedSplit, seed: int, tests_choose: bool
+    clips: pd.DataFrame, corpus: Pool, protocol: Protocol, *, published: PublishedSplit, seed: int, select_on_test: bool
 ) -> list[Fold]:
     """Return the folds of a protocol over these clips.
 
@@ -59,7 +59,7 @@ def make_folds(
             folds = [
                 Fold(number, tuple(names[train]), tuple(*(names[part] for part in selection)), tuple(names[test]))
                 for number, (train, *validation, test) in enumerate(published(clips, seed))
-                for selection in [[test] if tests_choose else validation]
+                for selection in [[test] if select_on_test else validation]
             ]
         except ValueError as error:  # from scikit-learn; the requirements depend on the split
             raise Infeasible(

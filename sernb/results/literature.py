@@ -107,7 +107,7 @@ def make_card(result: "Result") -> Card | None:
     statistics = {"speaker-independent": TRAINING, "speaker-normalised": OWN, "emobox": TRAINING}.get(result.protocol)
     if folds is None or statistics is None or result.options:
         return None
-    choice = VALIDATION if result.system.chooses_epoch else LAST if result.system.network else NESTED
+    choice = VALIDATION if result.system.selects_epoch else LAST if result.system.network else NESTED
     encoders = ", ".join(result.system.encoders) or "none"
     return Card(folds, choice, statistics, len(result.classes), encoders)
 

@@ -54,7 +54,7 @@ def protocol_cards(experiments: Sequence[Experiment]) -> pd.DataFrame:
             for kind, count in run.metrics["shared by design"].items():
                 shared[kind] = shared.get(kind, 0) + count
         training = [len(experiment.fold.train) for experiment in result.experiments]
-        validation = [0 if each.tests_choose else len(each.fold.validation) for each in result.experiments]
+        validation = [0 if each.selects_on_test else len(each.fold.validation) for each in result.experiments]
         rows.append(
             {
                 "System": result.system.name,
@@ -87,7 +87,7 @@ def _is_disjoint(result: Result, columns: list[str]) -> str:
         if not set(columns) <= set(clips):
             return "not known"
         fold = experiment.fold
-        validation = () if experiment.tests_choose else fold.validation
+        validation = () if experiment.selects_on_test else fold.validation
         copied = fold.test if experiment.protocol.introduced_leak == "augmentation" else ()
         training = clips.loc[list({*fold.train, *validation, *copied})]
         test = clips.loc[list(fold.test)]
@@ -108,7 +108,7 @@ def _range(counts: Sequence[int]) -> str:
 def _model_selection(result: Result) -> str:
     protocol, folds = PROTOCOLS[result.protocol], [experiment.fold for experiment in result.experiments]
     if protocol.split == "published":
-        return result.system.published_choice
+        return result.system.published_selection
     if protocol.introduced_leak == "choice":
         return "best epoch on the test part: a deliberately introduced leak"
     members = result.system.members or (result.system,)
@@ -116,7 +116,7 @@ def _model_selection(result: Result) -> str:
 
 
 def _member_selection(system: System, protocol: Protocol, folds: Sequence[Fold]) -> str:
-    if not system.chooses_epoch:
+    if not system.selects_epoch:
         inner = f"{'' if protocol.shares_speakers else 'speaker-independent '}inner cross-validation"
         inner += ", speakers shared" * protocol.shares_speakers
         return "last epoch" if system.network else inner

@@ -51,8 +51,8 @@ class Result:
 
     @property
     def heading(self) -> str:
-        """The protocol's name in tables, see :meth:`sernb.systems.base.System.heading`."""
-        return self.system.heading(self.protocol, [part.corpus.name for part in self.experiments[0].corpus.parts])
+        """The protocol's name in tables, see :meth:`sernb.systems.base.System.name_protocol`."""
+        return self.system.name_protocol(self.protocol, [part.corpus.name for part in self.experiments[0].corpus.parts])
 
     @property
     def seed(self) -> int:

@@ -140,7 +140,7 @@ class Experiment:
             replace(
                 self,
                 system=each,
-                settings=getattr(self.settings, each.place),
+                settings=getattr(self.settings, each.settings_field),
                 training_views=self.training_views if given else each.training_views,
             )
             for each in self.system.members
@@ -149,7 +149,7 @@ class Experiment:
     @property
     def training_clips(self) -> tuple[str, ...]:
         """The clips on which weights are trained."""
-        validation = () if self.system.chooses_epoch or self.protocol.shares_speakers else self.fold.validation
+        validation = () if self.system.selects_epoch or self.protocol.shares_speakers else self.fold.validation
         copied = self.fold.test if self.protocol.introduced_leak == "augmentation" else ()
         return (*self.fold.train, *validation, *copied)
 
@@ -159,7 +159,7 @@ class Experiment:
         return find_trained_classes(self, dict(zip(self.clips["clip"], self.clips["truth"], strict=True)))
 
     @property
-    def tests_choose(self) -> bool:
+    def selects_on_test(self) -> bool:
         """Whether the epoch is selected on the test part, which then is the validation part."""
         return bool(self.fold.validation) and self.fold.validation == self.fold.test
 

@@ -54,7 +54,7 @@ def refuse_infeasible(template: "Experiment") -> None:
     system, protocol, labels, clips = template.system, template.protocol, template.labels, template.clips
     if protocol.introduced_leak == "augmentation" and not template.training_views:
         raise DataError(f"{system.name}, {protocol.name}: there are no augmented copies to leak; give training views")
-    if protocol.introduced_leak == "choice" and not system.chooses_epoch:
+    if protocol.introduced_leak == "choice" and not system.selects_epoch:
         raise DataError(f"{system.name}, {protocol.name}: it selects no epoch; use a system that trains by epochs")
     if len(labels.classes) == 1:
         raise Infeasible(

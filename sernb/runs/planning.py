@@ -160,7 +160,7 @@ def _plan_folds(template: Experiment, wanted: Sequence[int] | None) -> tuple[lis
         protocol,
         published=system.published_split,
         seed=template.seed,
-        tests_choose=system.tests_choose,
+        select_on_test=system.selects_on_test,
     )
     folds = _restrict_test(folds, template)
     wanted = {fold.number for fold in folds} if wanted is None else set(wanted)

@@ -33,7 +33,7 @@ from sernb.runtime.locks import hold
 from sernb.runtime.progress import progress_line
 from sernb.runtime.provenance import commit, commits_of, provenance
 from sernb.runtime.workers import run_on_cores
-from sernb.systems.base import Examples, Fitted, OnDemand, Task
+from sernb.systems.base import Examples, Fitted, LazyArrays, Task
 from sernb.systems.learning.linear_classifier import zero_unseen
 
 
@@ -100,7 +100,7 @@ def _execute(experiment: Experiment) -> Run:
             partial(_read_features, tables[view], name, normalisers.get(speaker))
             for name, speaker in zip(names, part.speaker.tolist(), strict=True)
         )
-        return Examples(OnDemand(readers), labels.encode(part.truth), part.reset_index(drop=True))
+        return Examples(LazyArrays(readers), labels.encode(part.truth), part.reset_index(drop=True))
 
     leak = experiment.protocol.introduced_leak
     copied = (fold.train, fold.test) if leak == "augmentation" else (fold.train,)
@@ -108,7 +108,7 @@ def _execute(experiment: Experiment) -> Run:
         train=make_examples(fold.train),
         validation=make_examples(fold.validation),
         classes=labels.classes,
-        speakers_apart=not experiment.protocol.shares_speakers,
+        speaker_independent=not experiment.protocol.shares_speakers,
         times_trained=np.array(experiment.times_trained),
         seed=experiment.seed,
         checkpoint=experiment.checkpoint,
@@ -126,7 +126,7 @@ def _execute(experiment: Experiment) -> Run:
     results = {"predictions": predictions}
     if fitted.history:
         results["history"] = pd.DataFrame(fitted.history)
-    if system.chooses_epoch and task.validation and not experiment.tests_choose:
+    if system.selects_epoch and task.validation and not experiment.selects_on_test:
         held_out = clips.loc[list(fold.validation)]
         results["validation"] = _prediction_table(held_out, labels, ORIGINAL.name, fitted, task.validation.features)
     finished = write_run(
@@ -178,15 +178,15 @@ def _combine_members(experiment: Experiment, leaks: list[Leak]) -> Run:
 def _fit_combination(experiment: Experiment, runs: list[Run]) -> tuple[Callable, dict[str, int]]:
     """Return the function that combines the members' scores, and the number of validation clips it was fitted on."""
     system, settings = experiment.system, experiment.settings
-    if system.joining is None:
-        return partial(system.joined, settings), {}
+    if system.fit_combiner is None:
+        return partial(system.combine, settings), {}
     tables, classes = [each.validation for each in runs], list(experiment.labels.classes)
     counts = {"clips that taught the joining": min(map(len, tables))}
     if not all(counts.values()):
-        return partial(system.joined, settings), counts
+        return partial(system.combine, settings), counts
     truth = tables[0].truth.map(classes.index).to_numpy(int)
     scores = [table[classes].to_numpy(float) for table in tables]
-    return system.joining(settings, scores, truth, experiment.seed), counts
+    return system.fit_combiner(settings, scores, truth, experiment.seed), counts
 
 
 def run_many(
@@ -336,8 +336,8 @@ def _prediction_table(
         values = fitted.scores(features)
         return metadata.assign(truth=_round(metadata.truth.to_numpy(float)), prediction=_round(values))
     scores = _score_table(fitted.scores(features), list(labels.classes))
-    attributes = pd.DataFrame(fitted.attributes(features) if fitted.attributes else {})
-    return pd.concat([metadata, scores, attributes], axis=1)
+    auxiliary_outputs = pd.DataFrame(fitted.auxiliary_outputs(features) if fitted.auxiliary_outputs else {})
+    return pd.concat([metadata, scores, auxiliary_outputs], axis=1)
 
 
 def _score_table(scores: np.ndarray, classes: list[str]) -> pd.DataFrame:

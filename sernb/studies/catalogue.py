@@ -58,8 +58,8 @@ def corpora_table(data: str = "") -> pd.DataFrame:
 
 def systems_table() -> pd.DataFrame:
     """Return description and source of each system."""
-    systems = map(get_system, SYSTEMS)
-    return pd.DataFrame([{"System": each.name, "Description": each.about, "Source": each.source} for each in systems])
+    rows = [(each.name, each.description, each.source) for each in map(get_system, SYSTEMS)]
+    return pd.DataFrame(rows, columns=["System", "Description", "Source"])
 
 
 def protocols_table() -> pd.DataFrame:

@@ -87,7 +87,7 @@ def equal_sizes(variants: Mapping[str, Sequence[Experiment]]) -> dict[str, int]:
     A system that selects no epoch is trained on the validation clips too, so they are counted.
     """
     validation = {
-        name: max(0 if each.system.chooses_epoch else len(each.fold.validation) for each in experiments)
+        name: max(0 if each.system.selects_epoch else len(each.fold.validation) for each in experiments)
         for name, experiments in variants.items()
     }
     smallest = min(
@@ -99,7 +99,7 @@ def equal_sizes(variants: Mapping[str, Sequence[Experiment]]) -> dict[str, int]:
 def describe_training(result: Result) -> str:
     """Return the smallest and the largest number of training clips over the folds, as text."""
     sizes = [
-        len(each.fold.train) + (0 if each.system.chooses_epoch else len(each.fold.validation))
+        len(each.fold.train) + (0 if each.system.selects_epoch else len(each.fold.validation))
         for each in result.experiments
     ]
     return f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"

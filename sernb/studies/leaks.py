@@ -125,7 +125,7 @@ def training_clips(result: Result) -> int:
 
     Under speaker-independent protocols, a system that selects no epoch is trained on the validation clips too.
     """
-    validation = not result.system.chooses_epoch and not PROTOCOLS[result.protocol].shares_speakers
+    validation = not result.system.selects_epoch and not PROTOCOLS[result.protocol].shares_speakers
     counts = [len(each.fold.train) + validation * len(each.fold.validation) for each in result.experiments]
     return round(np.mean(counts))
 

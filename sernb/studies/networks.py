@@ -50,7 +50,7 @@ class NetworkInterior:
     truth: str
     prediction: str
     picture: np.ndarray  # (time, bands), the input of the network
-    arrays: Mapping[str, np.ndarray]  # for this input, see :func:`sernb.systems.multitask_cnn.maps_of`
+    arrays: Mapping[str, np.ndarray]  # for this input, see :func:`sernb.systems.multitask_cnn.compute_feature_maps`
 
 
 def inspect_network(result: Result, data: str | Path | None = None) -> NetworkInterior:
@@ -61,9 +61,9 @@ def inspect_network(result: Result, data: str | Path | None = None) -> NetworkIn
     row = int(scores.max(axis=1).argmax())
     clip = predictions["clip"][row]
     features = prepare(experiment.corpus, experiment.system.features, data=data)[clip]
-    pictures, _ = multitask_cnn.pictures_of((features,))
-    model = multitask_cnn.restored(experiment.settings, pictures[0].shape, len(result.classes), run.weights)
-    maps = multitask_cnn.maps_of(model, pictures[0][None])
+    pictures, _ = multitask_cnn.split_pictures((features,))
+    model = multitask_cnn.restore_network(experiment.settings, pictures[0].shape, len(result.classes), run.weights)
+    maps = multitask_cnn.compute_feature_maps(model, pictures[0][None])
     arrays = {name: values if name.startswith("filters") else values[0] for name, values in maps.items()}
     return NetworkInterior(clip, predictions.truth[row], result.classes[int(scores[row].argmax())], pictures[0], arrays)
 

@@ -101,12 +101,12 @@ class AdaptedSystem:
         moments = self._speaker_moments(fold.train)
         self.average = average_moments(list(moments.values()))
         # A system that selects no epoch would train on the validation speakers, which are needed to select k.
-        validation = fold.validation if system.chooses_epoch else ()
+        validation = fold.validation if system.selects_epoch else ()
         task = Task(
             train=self._examples(fold.train, moments),
             validation=self._examples(validation, self._speaker_moments(validation)),
             classes=self.classes,
-            speakers_apart=True,
+            speaker_independent=True,
             times_trained=np.ones(len(fold.train), int),
             seed=self.seed,
         )

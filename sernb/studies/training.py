@@ -20,7 +20,7 @@ def plan_table(experiments: Sequence[Experiment]) -> pd.DataFrame:
             "Protocol": each.protocol.name,
             "Fold": f"{each.fold.number + 1} of {each.folds}",
             "Training clips": len(each.fold.train),
-            "Validation clips": "the test clips" if each.tests_choose else len(each.fold.validation) or "none",
+            "Validation clips": "the test clips" if each.selects_on_test else len(each.fold.validation) or "none",
             "Test clips": len(each.fold.test),
             "Epochs": each.units or "none",
         }

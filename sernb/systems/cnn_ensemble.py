@@ -1,13 +1,12 @@
-"""The next step of yousefkotp's networks: DummyNet on mel, RezoNet and ExpoNet together, 217,349,864 parameters.
+"""Ensemble of yousefkotp's networks DummyNet on mel, RezoNet and ExpoNet (217,349,864 parameters).
 
-The authors name as what they would build next, and did not build, a network of two or three layers that reads the
-outputs of their networks. Here it has two: 806 parameters more. It learns from what the three predict for the
-validation clips, which trained none of them, and never from a test clip. Each of the three is trained apart and keeps
-its own best epoch; its run is kept, too, and is the same as where it was asked for alone.
+The authors announce, as future work, a network of two or three layers on the outputs of their networks. Here it has two
+layers and 806 parameters. It is trained on the members' predictions for the validation clips, never on test clips. The
+members are trained separately, each with its own best epoch.
 
-Chosen here: the units, and a strong weight decay, since validation clips are few. These clips have chosen the epochs of
-the three as well, so that the network trusts them a little too much. Where a fold has no validation clips, and in the
-variants ``…-mean``, where nothing is learned, probabilities are averaged.
+Not specified in the source, and chosen here: the number of units, and a strong weight decay because validation clips
+are few. They also select the epochs of the members, so that their predictions are slightly optimistic. Without
+validation clips, and in the variants ``…-mean``, probabilities are averaged.
 """
 
 import dataclasses
@@ -34,26 +33,19 @@ class MeanSettings:
 
 @dataclass(frozen=True)
 class Settings(MeanSettings):
-    """With those of the network that joins them."""
+    """With those of the combining network."""
 
-    units: int = 32  # of its hidden layer
-    decay: float = 1.0  # of its weights, by clip
+    units: int = 32  # of the hidden layer
+    decay: float = 1.0  # L2 penalty of scikit-learn's MLPClassifier
 
 
 def network(settings: MeanSettings, shape: tuple[int, int], classes: int):
-    """Build the three networks and what joins them as one, for its size and its picture.
-
-    Args:
-        shape: frames and columns of the input, (690, 42) as published
-
-    Returns:
-        a Keras model: (clips, frames, columns) → probabilities (clips, classes)
-    """
+    """Build the whole ensemble as one Keras model, for its size and graph; see :func:`exponet.network`."""
     from sernb.systems.learning.training import keras
 
     layers = keras.layers
     curves = keras.Input(shape)
-    members = [each.network(getattr(settings, each.place), shape, classes) for each in MEMBERS]
+    members = [each.network(getattr(settings, each.settings_field), shape, classes) for each in MEMBERS]
     outputs = [member(curves) for member in members]
     if not isinstance(settings, Settings):
         return keras.Model(curves, layers.Average()(outputs))
@@ -61,12 +53,12 @@ def network(settings: MeanSettings, shape: tuple[int, int], classes: int):
     return keras.Model(curves, layers.Dense(classes, "softmax")(hidden))
 
 
-def joining(settings: Settings, scores: list[np.ndarray], truth: np.ndarray, seed: int) -> Callable:
-    """Train a network on what the members say of validation clips.
+def fit_combiner(settings: Settings, scores: list[np.ndarray], truth: np.ndarray, seed: int) -> Callable:
+    """Train a network on the members' predictions for validation clips.
 
     Args:
-        scores: ``(clips, classes)`` of each
-        truth: class numbers; a class that is not among them is never predicted
+        scores: ``(clips, classes)`` of each member
+        truth: class numbers; missing classes are never predicted
 
     Returns:
         scores of each member → ``(clips, classes)``, rows sum to 1
@@ -79,28 +71,23 @@ def joining(settings: Settings, scores: list[np.ndarray], truth: np.ndarray, see
         warnings.simplefilter("ignore", ConvergenceWarning)
         combiner.fit(np.hstack(scores), truth)
 
-    def join(scores_of_members: list[np.ndarray]) -> np.ndarray:
-        found = np.zeros(scores_of_members[0].shape)
-        found[:, combiner.classes_] = combiner.predict_proba(np.hstack(scores_of_members))
-        return found
+    def combine_scores(scores: list[np.ndarray]) -> np.ndarray:
+        combined = np.zeros(scores[0].shape)
+        combined[:, combiner.classes_] = combiner.predict_proba(np.hstack(scores))
+        return combined
 
-    return join
+    return combine_scores
 
 
-def joined(settings: MeanSettings, scores: list[np.ndarray]) -> np.ndarray:
-    """Return the mean of the members' probabilities.
-
-    Args:
-        scores: ``(clips, classes)`` of each
-    """
+def combine(settings: MeanSettings, scores: list[np.ndarray]) -> np.ndarray:
+    """Return the mean of the members' probabilities, each ``(clips, classes)``."""
     return np.mean(scores, axis=0)
 
 
-def _of(members: Sequence[System], settings: type[MeanSettings] = Settings) -> dict[str, object]:
-    """Return what differs between the ensemble and its variants."""
+def _with_members(members: Sequence[System], settings: type[MeanSettings] = Settings) -> dict[str, object]:
     return {
         "members": tuple(members),
-        "settings": settings(**{each.place: each.settings for each in members}),
+        "settings": settings(**{each.settings_field: each.settings for each in members}),
     }
 
 
@@ -111,26 +98,29 @@ def _narrow(system: System) -> System:
 SYSTEM = dataclasses.replace(
     exponet.SYSTEM,
     name="cnn-ensemble",
-    title="DummyNet, RezoNet and ExpoNet together",
-    about="A small network on what three networks say.",
+    title="Ensemble of DummyNet, RezoNet and ExpoNet",
+    description="A small network on the predictions of three networks.",
     quick={},
     fit=None,
     reported=(),
     network=network,
-    joined=joined,
-    joining=joining,
+    combine=combine,
+    fit_combiner=fit_combiner,
     variants=(),
-    **_of(MEMBERS),
+    **_with_members(MEMBERS),
 )
 _NARROW = list(map(_narrow, MEMBERS))
-_MEAN = {"about": "The mean of what three networks say.", "joining": None}
+_MEAN = {"description": "The mean of the predictions of three networks.", "fit_combiner": None}
 SYSTEM = dataclasses.replace(
     SYSTEM,
     variants=(
-        SYSTEM.variant(REDUCED, "all three narrow", **_of(_NARROW)),
-        SYSTEM.variant("mean", "mean of their probabilities", **_MEAN, **_of(MEMBERS, MeanSettings)),
+        SYSTEM.variant(REDUCED, "narrow members", **_with_members(_NARROW)),
+        SYSTEM.variant("mean", "mean of probabilities", **_MEAN, **_with_members(MEMBERS, MeanSettings)),
         SYSTEM.variant(
-            f"{REDUCED}-mean", "all three narrow, mean of their probabilities", **_MEAN, **_of(_NARROW, MeanSettings)
+            f"{REDUCED}-mean",
+            "narrow members, mean of probabilities",
+            **_MEAN,
+            **_with_members(_NARROW, MeanSettings),
         ),
     ),
 )

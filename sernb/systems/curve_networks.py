@@ -1,20 +1,20 @@
-"""What the networks of yousefkotp share: label order, split, training copies, loss, and PyTorch's ways.
+"""Common parts of yousefkotp's networks: split, training copies, loss, and PyTorch's initialisation.
 
 yousefkotp, Speech-Emotion-Recognition (2023), on CREMA-D (github.com/yousefkotp/Speech-Emotion-Recognition).
 
-Each network ends in a softmax, and the loss takes a softmax again: with six classes it cannot fall below 1.044, and
-learning is slow. ``softmax_twice=False`` puts that right; the variants ``…-softmax-once`` have it. Their text says that
-clips are brought to 16 kHz and read every 128 samples; their code reads them at 22,050 Hz, every 160. The variants
-``…-16khz`` follow the text; they shift copies by as many samples as the code.
+Each network ends in a softmax, and the loss applies a softmax again: with six classes it cannot fall below 1.044, and
+learning is slow. The variants ``…-softmax-once`` correct this. The authors' text has 16 kHz and a hop of 128 samples,
+their code 22,050 Hz and 160. The variants ``…-16khz`` follow the text, with the code's shift in samples.
 
-Otherwise than published: Keras's Adam adds ε (1e-8, as PyTorch's) before it corrects the bias of the second moment, so
-that ε weighs more in the first steps; a corpus other than CREMA-D keeps its own emotions, RAVDESS all eight. The split
-has their seed, but its clips stand in the order of their paths, which need not be theirs.
+Differences from the publication: Keras's Adam adds ε (1e-8 as in PyTorch) before the bias correction of the second
+moment, which gives ε more weight in the first steps; corpora other than CREMA-D keep their own emotions, RAVDESS all
+eight; the split has the authors' seed, but clips are in the order of their paths, which may differ from theirs.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -32,11 +32,8 @@ CURVES = Curves()
 AS_TEXT = Curves(16_000, samples=80_080, hop=128)  # 626 frames
 
 
-def copies_at(sampling_rate: int) -> tuple[View, ...]:
-    """Return what is made once from each training clip, at its padded length.
-
-    The draw of the pitch leaves +3 out and may be 0.
-    """
+def make_training_views(sampling_rate: int) -> tuple[View, ...]:
+    """Return the augmented copies of each training clip; as published, pitch shifts include 0 and exclude +3."""
     return (
         SteadyNoise("steady noise"),
         RandomStretch("random stretch"),
@@ -48,148 +45,155 @@ def copies_at(sampling_rate: int) -> tuple[View, ...]:
 
 @dataclass(frozen=True)
 class Settings:
-    """Training of one network; ``width`` below 1 makes each of its layers narrower, for small computers."""
+    """Training of one network; ``width`` below 1 reduces all of its layers, for small computers."""
 
     learning_rate: float
     batch: int
     epochs: int
-    parts: int = 1  # of a batch, one after the other, where memory is short; their gradients are averaged
-    weight_decay: float = 0.0  # as in PyTorch's Adam: part of the gradient
-    decay_after: int = 1000  # epochs after which the learning rate falls to a tenth
+    parts: int = 1  # gradient accumulation steps per batch, to save memory
+    weight_decay: float = 0.0  # as in PyTorch's Adam, not decoupled
+    decay_after: int = 1000  # epochs until the learning rate is divided by ten
     softmax_twice: bool = True  # as published; False: the usual cross-entropy
     width: float = 1.0
-    at_once: int = 8  # clips predicted together: the first layer of a flattened mel spectrogram takes 57 MB a clip
+    at_once: int = 8  # prediction batch: the first layer of a flattened mel spectrogram takes 57 MB per clip
 
-    def of(self, units: int) -> int:
-        """Return the width of a layer that has ``units`` as published."""
+    def scale(self, units: int) -> int:
+        """Return the width of a layer with ``units`` as published."""
         return scale_units(units, self.width)
 
 
-def pytorch(settings: Settings, inputs: int) -> dict:
-    """Return how PyTorch fills and decays the weights of a layer whose units each see ``inputs`` values."""
+def pytorch_options(settings: Settings, inputs: int) -> dict:
+    """Return PyTorch's initialisation, and weight decay, for a layer with ``inputs`` values per unit."""
     from sernb.systems.learning.training import keras
 
-    reach = inputs**-0.5
-    decay = keras.regularizers.L2(settings.weight_decay / 2) if settings.weight_decay else None
+    bound = inputs**-0.5
     return {
-        "kernel_initializer": keras.initializers.RandomUniform(-reach, reach),
-        "bias_initializer": keras.initializers.RandomUniform(-reach, reach),
-        "kernel_regularizer": decay,
-        "bias_regularizer": decay,
+        "kernel_initializer": keras.initializers.RandomUniform(-bound, bound),
+        "bias_initializer": keras.initializers.RandomUniform(-bound, bound),
+        "kernel_regularizer": _weight_decay(settings),
+        "bias_regularizer": _weight_decay(settings),
     }
 
 
-def normalisation(settings: Settings):
+def batch_normalisation(settings: Settings):
     """Return a layer of batch normalisation with PyTorch's constants."""
     from sernb.systems.learning.training import keras
 
-    decay = keras.regularizers.L2(settings.weight_decay / 2) if settings.weight_decay else None
+    decay = _weight_decay(settings)
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_regularizer=decay, beta_regularizer=decay)
+
+
+def _weight_decay(settings: Settings):
+    from sernb.systems.learning.training import keras
+
+    return keras.regularizers.L2(settings.weight_decay / 2) if settings.weight_decay else None
 
 
 def dense(settings: Settings, units: int, x, activation: str | None = None):
     """Apply a dense layer."""
     from sernb.systems.learning.training import keras
 
-    return keras.layers.Dense(units, activation=activation, **pytorch(settings, x.shape[-1]))(x)
+    return keras.layers.Dense(units, activation=activation, **pytorch_options(settings, x.shape[-1]))(x)
 
 
 def softmax_and_cross_entropy(targets, probabilities):
-    """Return the cross-entropy of the softmax of what is a softmax already; at least 1.044 for six classes."""
+    """Return the cross-entropy of a second softmax of probabilities; at least 1.044 for six classes."""
     from sernb.systems.learning.training import keras
 
     return -keras.ops.sum(targets * keras.ops.log_softmax(probabilities), axis=-1)
 
 
-def ready(settings: Settings, model):
-    """Return the model, ready to be trained."""
-    from sernb.systems.learning.training import compiled, keras
+def compile_network(settings: Settings, model):
+    """Compile a model with the authors' loss and optimizer."""
+    from sernb.systems.learning.training import compile_model, keras
 
     loss = softmax_and_cross_entropy if settings.softmax_twice else "categorical_crossentropy"
     parts = settings.parts if settings.parts > 1 else None
     optimizer = keras.optimizers.Adam(settings.learning_rate, epsilon=1e-8, gradient_accumulation_steps=parts)
-    return compiled(model, optimizer, loss)
+    return compile_model(model, optimizer, loss)
 
 
 def fit(network: Callable, settings: Settings, task: Task) -> Fitted:
-    """Train on clips and their five copies; keep the epoch with the highest accuracy on the validation part."""
+    """Train on clips and their five copies; keep the epoch with the highest validation accuracy."""
     from sernb.systems.learning.training import StepDecay, fit_network
 
     return fit_network(
         task,
-        lambda shape, classes: ready(settings, network(settings, shape, classes)),
+        lambda shape, classes: compile_network(settings, network(settings, shape, classes)),
         epochs=settings.epochs,
         batch=settings.batch // settings.parts,
         schedule=StepDecay(settings.decay_after, 0.1),
-        at_once=settings.at_once,
+        prediction_batch=settings.at_once,
     )
 
 
-def split(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """One random split with the authors' seed: 30 % tests, 5 % of the rest validates; stratified, not by speaker.
+def split_stratified(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield one stratified split with the authors' seed: 30 % test, 5 % of the rest for validation.
 
-    In a corpus so small that 5 % are fewer clips than there are classes, one clip of each class validates.
+    In small corpora, validation has at least as many clips as there are classes.
     """
     from sklearn.model_selection import train_test_split
 
     rest, test = train_test_split(np.arange(len(clips)), train_size=0.7, random_state=42, stratify=clips.truth)
-    chosen = max(len(rest) - int(0.95 * len(rest)), clips.truth.nunique())
-    train, validation = train_test_split(rest, test_size=chosen, random_state=42, stratify=clips.truth.iloc[rest])
+    size = max(len(rest) - int(0.95 * len(rest)), clips.truth.nunique())
+    train, validation = train_test_split(rest, test_size=size, random_state=42, stratify=clips.truth.iloc[rest])
     yield train, validation, test
 
 
-def record(
+def make_system(
     name: str,
     title: str,
-    about: str,
+    description: str,
     *,
     network: Callable,
     settings: Settings,
     quick: dict[str, object],
     reported: tuple[PublishedScore, ...],
-    variants: dict[str, tuple[str, dict[str, object]]],
+    narrow: dict[str, object],
 ) -> System:
-    """Return the record of a network and of its variants, ``16khz`` and ``narrow-16khz`` among them.
+    """Return the record of a network with its variants.
 
     Args:
-        variants: end of the name → what differs, in words and as settings; ``narrow`` is one
+        narrow: changes of the settings in the narrow variants
     """
     system = System(
         name=name,
         title=title,
         source=SOURCE,
         published_on=("crema_d",),
-        about=about,
+        description=description,
         labels=ALL_EIGHT,
         features=CURVES,
         settings=settings,
         quick=quick,
         fit=partial(fit, network),
-        published_split=split,
-        published_choice=CHOICE,
-        tests_choose=False,
-        training_views=copies_at(CURVES.sampling_rate),
+        published_split=split_stratified,
+        published_selection=CHOICE,
+        training_views=make_training_views(CURVES.sampling_rate),
         reported=reported,
-        chooses_epoch=True,
+        selects_epoch=True,
         network=network,
-        counts_statistics=False,
+        counts_moving_statistics=False,
         recipe=2,  # Adam's epsilon is that of PyTorch
     )
-    as_text = {"features": AS_TEXT, "training_views": copies_at(AS_TEXT.sampling_rate)}
-    others = [
-        system.variant(end, what, settings=dataclasses.replace(settings, **changes))
-        for end, (what, changes) in variants.items()
-    ]
-    narrow = {each.name: each for each in others}[f"{name}-{REDUCED}"]
-    others += [
-        system.variant("16khz", "16 kHz, every 128 samples", **as_text),
-        system.variant(f"{REDUCED}-16khz", "as narrow, 16 kHz, every 128 samples", settings=narrow.settings, **as_text),
-    ]
-    return dataclasses.replace(system, variants=tuple(others))
+    once = {"softmax_twice": False}
+    as_text = {"features": AS_TEXT, "training_views": make_training_views(AS_TEXT.sampling_rate)}
+    reduced = dataclasses.replace(settings, **narrow)
+    size = f"width {Fraction(narrow['width'])}, {narrow['epochs']} epochs"
+    variants = (
+        system.variant("softmax-once", "softmax once", settings=dataclasses.replace(settings, **once)),
+        system.variant(REDUCED, size, settings=reduced),
+        system.variant(
+            f"{REDUCED}-softmax-once", f"{size}, softmax once", settings=dataclasses.replace(reduced, **once)
+        ),
+        system.variant("16khz", "16 kHz, hop of 128 samples", **as_text),
+        system.variant(f"{REDUCED}-16khz", "as narrow, 16 kHz, hop of 128 samples", settings=reduced, **as_text),
+    )
+    return dataclasses.replace(system, variants=variants)
 
 
-def figures(war: float, uar: float, caveat: str) -> tuple[PublishedScore, ...]:
-    """Return the two figures that follow from a published confusion matrix of 2,233 test clips of CREMA-D."""
+def published_scores(war: float, uar: float, caveat: str) -> tuple[PublishedScore, ...]:
+    """Return the scores computed from a published confusion matrix of 2,233 test clips of CREMA-D."""
     caveat = f"2,233 test clips, one run; speakers shared; {caveat}"
     return tuple(
         PublishedScore(*each, "as-published", caveat, corpus="crema_d") for each in (("war", war), ("uar", uar))

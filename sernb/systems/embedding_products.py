@@ -1,7 +1,7 @@
-"""Products of what systems on pretrained encoders, functionals and a network from scratch predict.
+"""Ensembles (products of posteriors) of systems on pretrained encoders, functionals and a network from scratch.
 
-Ours. Each member is trained, calibrated and kept by itself; joining them costs nothing. What each counts was judged
-under the protocol ``development``, where no test speaker is scored.
+Ours. Members are trained and calibrated separately. Their exponents were selected under the protocol ``development``,
+which does not use test speakers.
 """
 
 import dataclasses
@@ -25,12 +25,12 @@ from sernb.systems.whisper_finetuned import SYSTEM as FINETUNED
 from sernb.systems.whisper_finetuned import Settings as FinetunedSettings
 
 BASE = next(each for each in EMBEDDING.variants if each.features.encoder == "whisper-base")
-BASE = dataclasses.replace(BASE, seat="embedding_ridge_base")
+BASE = dataclasses.replace(BASE, member_name="embedding_ridge_base")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The exponents of the members' probabilities, in their order."""
+    """Exponents of the members' probabilities in their order, and the members' settings."""
 
     shares: tuple[float, ...]
     embedding_ridge: EmbeddingSettings = EMBEDDING.settings
@@ -45,7 +45,7 @@ class WithFunctionals(Settings):
 
 @dataclass(frozen=True)
 class RobustWithFunctionals:
-    """The same of the variants for strangers."""
+    """Settings with the robust variants of both."""
 
     shares: tuple[float, ...]
     embedding_ridge_robust: EmbeddingSettings = ROBUST_EMBEDDING.settings
@@ -54,14 +54,14 @@ class RobustWithFunctionals:
 
 @dataclass(frozen=True)
 class WithSernet(WithFunctionals):
-    """… and a network from scratch."""
+    """With a network from scratch."""
 
     sernet: SernetSettings = SERNET.settings
 
 
 @dataclass(frozen=True)
 class WithFinetuned(WithSernet):
-    """… and the encoder fine-tuned."""
+    """With the fine-tuned encoder."""
 
     whisper_finetuned: FinetunedSettings = FINETUNED.settings
 
@@ -75,33 +75,36 @@ class Pair(Settings):
 
 @dataclass(frozen=True)
 class PairWithFunctionals(Pair):
-    """… and ridge regression on functionals."""
+    """With ridge regression on functionals."""
 
     functionals_ridge: FunctionalsSettings = FUNCTIONALS.settings
 
 
 @dataclass(frozen=True)
 class PairWithSernet(PairWithFunctionals):
-    """… and a network from scratch."""
+    """With a network from scratch."""
 
     sernet: SernetSettings = SERNET.settings
 
 
 @dataclass(frozen=True)
 class RobustPairWithFunctionals(RobustWithFunctionals):
-    """… and a second encoder."""
+    """With a second encoder."""
 
     embedding_ridge_robust_base: EmbeddingSettings = ROBUST_BASE.settings
 
 
-def joined(settings: Settings, scores: list[np.ndarray]) -> np.ndarray:
-    """Return the product of probabilities, each to the power of its share; rows sum to 1.
+def combine(settings: Settings, scores: list[np.ndarray]) -> np.ndarray:
+    """Return the normalised product of the members' probabilities, each with its exponent.
 
     Args:
         scores: ``(clips, classes)`` of each member
 
+    Returns:
+        ``(clips, classes)``, rows sum to 1
+
     Examples:
-        >>> joined(Settings((2.0, 1.0)), [np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])]).round(2)
+        >>> combine(Settings((2.0, 1.0)), [np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])]).round(2)
         array([[0.9, 0.1]])
     """
     from scipy.special import softmax
@@ -116,11 +119,11 @@ def _product(name: str, title: str, settings: Settings | RobustWithFunctionals, 
         members[0],
         name=name,
         title=title,
-        about=f"The product of what {', '.join(names[:-1])} and {names[-1]} predict.",
+        description=f"The product of the posteriors of {', '.join(names[:-1])} and {names[-1]}.",
         settings=settings,
         fit=None,
         members=members,
-        joined=joined,
+        combine=combine,
         variants=(),
     )
 
@@ -134,7 +137,7 @@ _FUNCTIONALS = _product(
 )
 _ROBUST = _product(
     f"{_FUNCTIONALS.name}-{ROBUST}",
-    f"{_FUNCTIONALS.title}: for strangers",
+    f"{_FUNCTIONALS.title}: robust",
     RobustWithFunctionals(_FUNCTIONALS.settings.shares),
     ROBUST_EMBEDDING,
     ROBUST_FUNCTIONALS,
@@ -152,7 +155,7 @@ SYSTEMS = (
             SERNET,
         )
     ),
-    # What reads an encoder counts one, all else a half, as in the other products: nothing was chosen for it.
+    # Systems with an encoder have the exponent 1, others 0.5, as in the other products: nothing was selected for it.
     _product(
         "finetuned-product",
         "Pretrained encoder fine-tuned and frozen, sernet and functionals",

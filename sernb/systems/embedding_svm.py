@@ -1,10 +1,9 @@
-"""A support vector machine on the hidden states of a pretrained encoder, frozen: functionals-svm with other rows."""
+"""A support vector machine on the hidden states of a frozen pretrained encoder: functionals-svm on embeddings."""
 
 from sernb.features import Embedding
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import System
 from sernb.systems.functionals_svm import Settings, fit
-from sernb.systems.majority import tenfold_split
 from sernb.systems.on_encoder import on_all_encoders
 
 SYSTEM = on_all_encoders(
@@ -12,15 +11,12 @@ SYSTEM = on_all_encoders(
         name="embedding-svm",
         title="Pretrained encoder and SVM",
         source="ours; encoder by Radford et al. (2023), arXiv:2212.04356",
-        about="Mean and deviation over time of all hidden states of Whisper's smallest encoder, frozen; RBF SVM, C and "
-        "gamma by inner cross-validation over speakers.",
+        description="Mean and standard deviation over time of all hidden states of Whisper's smallest encoder, frozen; "
+        "RBF SVM with C and gamma selected by inner cross-validation over speakers.",
         labels=ALL_EIGHT,
         features=Embedding(),
         settings=Settings(kernel="rbf"),
-        quick={},
         fit=fit,
-        published_split=tenfold_split,
-        published_choice="inner cross-validation, speakers shared",
-        tests_choose=False,
+        published_selection="inner cross-validation, speakers shared",
     )
 )

@@ -1,33 +1,31 @@
-"""A one-dimensional convolutional network on 880 values of a clip (2,534,535 parameters).
+"""A one-dimensional CNN on 880 values of a clip (2,534,535 parameters).
 
 The authors of "Speech-Emotion-Recognition using Convolutional Neural Networks" (2023) pool four corpora: CREMA-D,
-RAVDESS, TESS and SAVEE, 12,162 clips. Their network is described in words; neither it nor its training is kept.
+RAVDESS, TESS and SAVEE, 12,162 clips. Their network is described in words; neither network nor training log is
+available.
 
-Chosen here, where the source does not say: that RAVDESS's calm is neutral (seven classes and the number of clips leave
-no other place for it); the kernels of the second to fifth block, as in the public template that it resembles (all 5
-gives 2,731,143 parameters); pools of 5 by 2 in all blocks; the learning rate, 0.001 as Keras's Adam has it; when it
-falls and when training ends; that the weights of the lowest validation loss are kept; and that the pitch is drawn
-twice, for the copy that is shifted and for the one that gets noise as well. Its text announces copies shifted in time
-and stretched; its code defines them and does not make them: the variants ``…-text-copies`` do. A copy that stretching
-made longer is cut to 2.5 s, so that a clip keeps its 880 values. The split has the authors' seed, but its clips stand
-in the order of their paths, which need not be theirs.
+Not specified in the source, and chosen here: RAVDESS's calm is neutral (the only option with seven classes and this
+number of clips); the kernels of the second to fifth block, as in the public template that it resembles (all 5 gives
+2,731,143 parameters); pooling of size 5 and stride 2 in all blocks; the learning rate 0.001, Keras's default for Adam;
+its schedule and early stopping; the weights with the lowest validation loss; separate random pitch shifts for the copy
+with and the copy without noise. Its text mentions time-shifted and stretched copies, which its code defines but does
+not use: the variants ``…-text-copies`` have them. Stretched copies are truncated to 2.5 s, so that a clip keeps its 880
+values. The split has the authors' seed, but clips are in the order of their paths, which may differ from theirs.
 
-Precision, recall and F1 are watched batch by batch as the authors did, over all classes together, where a probability
-is above a half; they are not those of the tables.
+As in the authors' code, precision, recall and F1 are monitored batch by batch, over all classes and for probabilities
+above 0.5; they are not those of the tables.
 """
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
-
-import numpy as np
-import pandas as pd
+from functools import partial
 
 from sernb.audio.augmentation import TEST_VIEWS, Chain, PeakNoise, PitchUp, Shift, Stretch
 from sernb.features import FrameValues
 from sernb.features.normalisation import Normaliser
 from sernb.protocols.labels import SEVEN
 from sernb.systems.base import Fitted, PublishedScore, System, Task, scale_units
+from sernb.systems.splits import eighty_twenty
 
 EPSILON = 1e-7  # Keras's, against division by zero
 
@@ -36,28 +34,28 @@ EPSILON = 1e-7  # Keras's, against division by zero
 class Settings:
     """The authors' network and training."""
 
-    width: float = 1.0  # share of the filters and of the dense layer; below 1 for small computers
+    width: float = 1.0  # factor for all filters and dense units; below 1 for small computers
     filters: tuple[int, ...] = (256, 512, 256, 256, 128)
     kernels: tuple[int, ...] = (5, 5, 5, 3, 3)
     pool: int = 5
-    stride: int = 2  # of the pools
+    stride: int = 2  # of the pooling
     dropout: float = 0.2
     dense: int = 256
     dense_dropout: float = 0.5
     learning_rate: float = 0.001
     batch: int = 64
     epochs: int = 10
-    decay: float = 0.4  # of the learning rate when the validation loss stands still
+    decay: float = 0.4  # factor of the learning rate on a plateau of the validation loss
     decay_patience: int = 2  # epochs
     smallest_rate: float = 1e-7
-    patience: int = 4  # epochs without a lower validation loss that end the training
+    patience: int = 4  # of early stopping on the validation loss, in epochs
 
 
 def network(settings: Settings, shape: tuple[int, int], classes: int):
     """Build the network.
 
     Args:
-        shape: one row and its values, (1, 880) as published
+        shape: of the features, (1, 880) as published
 
     Returns:
         a Keras model: (clips, 1, values) → probabilities (clips, classes)
@@ -78,50 +76,43 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     return keras.Model(values, layers.Dense(classes, activation="softmax")(x))
 
 
-def ready(settings: Settings, model):
-    """Return the model ready to train; precision, recall and F1 of its batches are watched as the authors did."""
-    from sernb.systems.learning.training import compiled, keras
+def compile_network(settings: Settings, model):
+    """Compile a model with the authors' metrics."""
+    from sernb.systems.learning.training import compile_model, keras
 
     optimizer = keras.optimizers.Adam(settings.learning_rate)
-    return compiled(model, optimizer, "categorical_crossentropy", precision, recall, f1)
+    return compile_model(model, optimizer, "categorical_crossentropy", precision, recall, f1)
 
 
 def precision(targets, probabilities):
-    """Return the precision of a batch as the authors count it, over all classes together.
-
-    A class is predicted where its probability rounds to 1; of a clip whose highest probability is below a half, none.
-    """
-    return _right(targets, probabilities) / (_named(probabilities) + EPSILON)
+    """Return the authors' micro-averaged precision of a batch, with a threshold of 0.5 for each probability."""
+    return _count(targets * probabilities) / (_count(probabilities) + EPSILON)
 
 
 def recall(targets, probabilities):
-    """Return the recall of a batch, counted as :func:`precision`."""
-    return _right(targets, probabilities) / (_named(targets) + EPSILON)
+    """Return the recall of a batch, with the same definitions as :func:`precision`."""
+    return _count(targets * probabilities) / (_count(targets) + EPSILON)
 
 
 def f1(targets, probabilities):
     """Return the harmonic mean of :func:`precision` and :func:`recall` of a batch."""
-    exact, complete = precision(targets, probabilities), recall(targets, probabilities)
-    return 2 * exact * complete / (exact + complete + EPSILON)
+    p, r = precision(targets, probabilities), recall(targets, probabilities)
+    return 2 * p * r / (p + r + EPSILON)
 
 
-def _right(targets, probabilities):
-    return _named(targets * probabilities)
-
-
-def _named(values):
+def _count(values):
     from sernb.systems.learning.training import keras
 
     return keras.ops.sum(keras.ops.round(keras.ops.clip(values, 0, 1)))
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
-    """Standardise each value over the training clips and their copies; train; keep the lowest validation loss."""
+    """Standardise over the training clips and their copies, train, and keep the epoch of lowest validation loss."""
     from sernb.systems.learning.training import Plateau, fit_network, one_hot
 
     return fit_network(
         task,
-        lambda shape, classes: ready(settings, network(settings, shape, classes)),
+        lambda shape, classes: compile_network(settings, network(settings, shape, classes)),
         epochs=settings.epochs,
         batch=settings.batch,
         prepare=Normaliser((task.statistics or task.training_examples).features),
@@ -132,29 +123,19 @@ def fit(settings: Settings, task: Task) -> Fitted:
     )
 
 
-def eighty_twenty(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """One random split by the authors' seed: 20 % test, of the rest 10 % validation; not by class, not by speaker."""
-    from sklearn.model_selection import train_test_split
-
-    rest, test = train_test_split(np.arange(len(clips)), test_size=0.2, random_state=42)
-    train, validation = train_test_split(rest, test_size=0.1, random_state=42)
-    yield train, validation, test
-
-
 SYSTEM = System(
     name="feature-cnn",
     title="CNN on 880 values",
     source="Speech-Emotion-Recognition using Convolutional Neural Networks (2023)",
     published_on=("ravdess+crema_d+tess+savee",),
-    about="Zero-crossing rate, RMS and 20 MFCC of 40 frames in one row, five blocks of convolution and pooling.",
+    description="Zero-crossing rate, RMS and 20 MFCC of 40 frames in one row, five blocks of convolution and pooling.",
     labels=SEVEN,
     features=FrameValues(),
     settings=Settings(),
     quick={"width": 0.125, "epochs": 3},
     fit=fit,
-    published_split=eighty_twenty,
-    published_choice="epoch with the lowest loss on a validation part",
-    tests_choose=False,
+    published_split=partial(eighty_twenty, fixed_seed=42, validation=0.1),
+    published_selection="epoch with the lowest loss on a validation part",
     views=TEST_VIEWS,
     training_views=(PeakNoise(), PitchUp(), Chain("pitch-up-peak-noise", (PitchUp(), PeakNoise()))),
     reported=(
@@ -162,7 +143,7 @@ SYSTEM = System(
             "war",
             0.5906,
             "as-published",
-            "2,433 clips of four corpora; speakers and takes shared; TESS has two speakers, SAVEE four",
+            "2,433 clips of four corpora; speakers and repetitions shared; TESS has two speakers, SAVEE four",
             corpus="ravdess+crema_d+tess+savee",
         ),
         PublishedScore(
@@ -173,10 +154,10 @@ SYSTEM = System(
             corpus="ravdess+crema_d+tess+savee",
         ),
     ),
-    chooses_epoch=True,
+    selects_epoch=True,
     network=network,
 )
-# What the text announces beside: shifted by up to 5,000 samples in a circle, played at 0.8 of its speed.
+# The further copies in the text: a circular shift of up to 5,000 samples, and 0.8 times the speed.
 TEXT_COPIES = (
     *SYSTEM.training_views,
     Shift("time-shift", most=5000 / SYSTEM.features.sampling_rate),
@@ -185,11 +166,11 @@ TEXT_COPIES = (
 _NARROW = Settings(width=0.5)
 _VARIANTS = {
     "narrow": ("half of all widths", {"settings": _NARROW}),
-    "narrow-right-rate": ("as narrow, the right rate for the MFCC", {"features": FrameValues(mfcc_sampling_rate=8025)}),
-    "narrow-aligned": ("as narrow, each kind of values padded by itself", {"features": FrameValues(aligned=True)}),
+    "narrow-right-rate": ("as narrow, correct MFCC", {"features": FrameValues(mfcc_sampling_rate=8025)}),
+    "narrow-aligned": ("as narrow, features padded separately", {"features": FrameValues(aligned=True)}),
     "narrow-no-copies": ("as narrow, without augmented copies", {"training_views": ()}),
-    "narrow-text-copies": ("as narrow, copies shifted and stretched as well", {"training_views": TEXT_COPIES}),
-    "text-copies": ("copies shifted and stretched as well", {"settings": Settings(), "training_views": TEXT_COPIES}),
+    "narrow-text-copies": ("as narrow, also shifted and stretched copies", {"training_views": TEXT_COPIES}),
+    "text-copies": ("also shifted and stretched copies", {"settings": Settings(), "training_views": TEXT_COPIES}),
 }
 SYSTEM = dataclasses.replace(
     SYSTEM,

@@ -1,7 +1,7 @@
-"""Functionals and a support vector machine: the classic of speech emotion recognition, and the bar for networks.
+"""Functionals and a support vector machine: the classic baseline of speech emotion recognition.
 
-Ours, after what openSMILE and a linear SVM do (Eyben et al., 2010, doi:10.1145/1873951.1874246; Schuller et al., 2013),
-with functionals under an open licence. Features, statistics and grid were judged by inner cross-validation on training
+Ours, after openSMILE and a linear SVM (Eyben et al., 2010, doi:10.1145/1873951.1874246; Schuller et al., 2013), with
+functionals under an open licence. Features, statistics and grid were selected by inner cross-validation on training
 speakers.
 """
 
@@ -15,21 +15,20 @@ from sernb.config import DataError
 from sernb.features import Functionals
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import Fitted, System, Task
-from sernb.systems.learning.inner_cross_validation import fit_inner_temperature, make_inner_folds, middle
+from sernb.systems.learning.inner_cross_validation import fit_inner_temperature, make_inner_folds, middle_setting
 from sernb.systems.learning.kernel_svm import fit_svm, predict_probabilities
 from sernb.systems.learning.kernels import compute_kernel, limit, stack_rows
-from sernb.systems.majority import tenfold_split
 
 KERNELS = ("linear", "rbf")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A one-against-one SVM on standardised functionals; its grid is searched by speakers."""
+    """A one-vs-one SVM on standardised functionals with a grid search by inner folds."""
 
     kernel: str = "linear"  # of KERNELS
     penalties: tuple[float, ...] = (0.3, 1, 3, 10)  # C
-    gammas: tuple[float, ...] = (0.1, 0.2, 0.5)  # of the RBF kernel, over the mean squared distance of a functional
+    gammas: tuple[float, ...] = (0.1, 0.2, 0.5)  # of the RBF kernel on the mean squared difference of the functionals
     inner_folds: int = 4
 
     def __post_init__(self):
@@ -39,12 +38,11 @@ class Settings:
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
-    """Fit on training clips; where speakers are kept apart, validation speakers join them in the inner folds.
+    """Fit on ``task.fitting_examples``.
 
-    The kernel is computed once: there are many times more functionals than clips. C and gamma are those with the
-    highest mean UAR of the inner folds; the temperature that makes decision values probabilities comes from the same
-    answers. Where fewer speakers train than there are inner folds, these are cut between clips, the temperature is 1,
-    and the run says so; where clips are too few for any, C and gamma are the middle of the grid.
+    C and gamma have the highest mean UAR of the inner folds, whose predictions also calibrate the temperature. With
+    fewer speakers than inner folds, these are not speaker-disjoint, and the temperature is 1; with too few clips for
+    any, C and gamma are the middle of the grid. The kernel is precomputed: functionals far outnumber clips.
     """
     from sklearn.preprocessing import StandardScaler
 
@@ -57,24 +55,21 @@ def fit(settings: Settings, task: Task) -> Fitted:
     scaled = limit(scaler.transform(rows))
 
     grid = list(product(settings.penalties, settings.gammas if settings.kernel == "rbf" else (None,)))
-    (penalty, gamma), temperature, reached = middle(grid), 1.0, {}
+    (penalty, gamma), temperature, inner_scores = middle_setting(grid), 1.0, {}
     if inner.rows:
-        validated = np.concatenate([held for _, held in inner.rows])
-        tried = {}
+        held_out = [truth[validation] for _, validation in inner.rows]
+        results = {}
         for point in grid:
-            kernel = compute_kernel(scaled, scaled, point[1])
-            predictions = [
-                predict_probabilities(
-                    fit_svm(kernel[np.ix_(kept, kept)], truth[kept], point[0]), kernel[np.ix_(held, kept)], classes
-                )
-                for kept, held in inner.rows
-            ]
-            mean = np.mean([uar(truth[held], found) for (_, held), found in zip(inner.rows, predictions, strict=True)])
-            tried[point] = float(mean), np.concatenate(predictions)
-        penalty, gamma = max(tried, key=lambda point: tried[point][0])
-        inner_uar, predictions = tried[penalty, gamma]
-        reached = {"inner UAR": inner_uar}
-        temperature = fit_inner_temperature(task, truth[validated], predictions, by_speaker=inner.by_speaker)
+            kernel, predictions = compute_kernel(scaled, scaled, point[1]), []
+            for part, validation in inner.rows:
+                svm = fit_svm(kernel[np.ix_(part, part)], truth[part], point[0])
+                predictions.append(predict_probabilities(svm, kernel[np.ix_(validation, part)], classes))
+            mean = np.mean([uar(*each) for each in zip(held_out, predictions, strict=True)])
+            results[point] = float(mean), np.concatenate(predictions)
+        penalty, gamma = max(results, key=lambda point: results[point][0])
+        inner_uar, predictions = results[penalty, gamma]
+        inner_scores = {"inner UAR": inner_uar}
+        temperature = fit_inner_temperature(task, np.concatenate(held_out), predictions, by_speaker=inner.by_speaker)
     classifier = fit_svm(compute_kernel(scaled, scaled, gamma), truth, penalty)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -87,8 +82,8 @@ def fit(settings: Settings, task: Task) -> Fitted:
         "C": penalty,
         **({"gamma": gamma} if gamma is not None else {}),
         "temperature": temperature,
-        **reached,
-        "inner folds": inner.about,
+        **inner_scores,
+        "inner folds": inner.description,
     }
     return Fitted(scores=scores, chosen=chosen)
 
@@ -97,16 +92,13 @@ SYSTEM = System(
     name="functionals-svm",
     title="Functionals and SVM",
     source="ours; after openSMILE's functionals and a linear SVM",
-    about="Statistics of pitch, loudness, voice quality, formants, spectrum, MFCC, rhythm and modulation; linear SVM, "
-    "C by inner cross-validation over speakers.",
+    description="Statistics of pitch, loudness, voice quality, formants, spectrum, MFCC, rhythm and modulation; "
+    "linear SVM, C selected by inner cross-validation over speakers.",
     labels=ALL_EIGHT,
     features=Functionals(),
     settings=Settings(),
-    quick={},
     fit=fit,
-    published_split=tenfold_split,
-    published_choice="inner cross-validation, speakers shared",
-    tests_choose=False,
+    published_selection="inner cross-validation, speakers shared",
 )
 SYSTEM = dataclasses.replace(
     SYSTEM,
@@ -114,7 +106,7 @@ SYSTEM = dataclasses.replace(
         SYSTEM.variant(
             "rbf",
             "RBF kernel",
-            about=SYSTEM.about.replace("linear SVM, C", "RBF SVM, C and gamma"),
+            description=SYSTEM.description.replace("linear SVM, C", "RBF SVM, C and gamma"),
             settings=Settings(kernel="rbf"),
         ),
     ),

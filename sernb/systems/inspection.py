@@ -1,4 +1,4 @@
-"""Networks: how large they are, how much they compute, what follows what; and the one layer that Keras lacks.
+"""Inspection of networks: number of parameters, multiply-adds, graph, and restoring them from a run.
 
 Importing this module imports Keras.
 """
@@ -14,34 +14,34 @@ import numpy as np
 from sernb.config import DataError
 from sernb.systems.base import System
 from sernb.systems.learning.layers import EachWindow
-from sernb.systems.learning.training import PREDICTION_BATCH, keras, predictions
+from sernb.systems.learning.training import PREDICTION_BATCH, keras, predictions, set_weights
 
 if TYPE_CHECKING:
     from sernb.runs.experiment import Experiment
 
-SECONDS = 3  # of a clip that a network is measured on, where lengths differ: an acted sentence
+SECONDS = 3  # duration of the input of networks for clips of any length: an acted sentence
 
 
-def without_weights(build: Callable[[], keras.Model]) -> keras.Model:
-    """Build a network without memory for its weights: it can be measured, not used."""
+def build_without_weights(build: Callable[[], keras.Model]) -> keras.Model:
+    """Build a network without allocating its weights, for inspection only."""
     with keras.StatelessScope(initialize_variables=False):
         return build()
 
 
 def build_network(system: System, *, classes: int | None = None, profile: str = "full") -> keras.Model | None:
-    """Return the unfilled network of a system, or nothing where it has none.
+    """Return the network of a system without weights, or None.
 
     Args:
-        classes: outputs; by default as many as its label set has
+        classes: number of outputs; by default that of the label set
     """
     if system.network is None:
         return None
-    settings, shape = system.settings_for(profile), _shape_of(system)
-    return without_weights(lambda: system.network(settings, shape, classes or len(system.labels.classes)))
+    settings, shape = system.settings_for(profile), _input_shape(system)
+    return build_without_weights(lambda: system.network(settings, shape, classes or len(system.labels.classes)))
 
 
-def _shape_of(system: System) -> tuple[int, int]:
-    """Return frames and columns of a clip; where lengths differ, of ``SECONDS``."""
+def _input_shape(system: System) -> tuple[int, int]:
+    """Return frames and columns of a clip, or of ``SECONDS`` if lengths differ."""
     samples = SECONDS * system.features.sampling_rate
     noise = np.random.default_rng(0).standard_normal(samples).astype(np.float32)
     return system.features(noise).shape
@@ -50,47 +50,43 @@ def _shape_of(system: System) -> tuple[int, int]:
 def restore_network(experiment: "Experiment", weights: dict[str, np.ndarray]) -> Callable:
     """Return the predictor of a finished run: features of clips → (clips, classes).
 
-    Args:
-        weights: what the run kept
-
     Raises:
-        DataError: if the weights are not those of this network
+        DataError: if the weights do not fit the network
     """
     system, settings = experiment.system, experiment.settings
-    frames, width = _shape_of(system)
-    model = system.network(settings, (None if system.together else frames, width), len(experiment.labels.classes))
-    values = [weights[name] for name in sorted(weights)]  # names begin with their number
-    if [value.shape for value in values] != [tuple(variable.shape) for variable in model.weights]:
-        raise DataError(f"{system.name}: the run's weights do not fit its network; run it again")
-    for variable, value in zip(model.weights, values, strict=True):
-        variable.assign(value)
-    at_once = getattr(settings, "at_once", PREDICTION_BATCH)
+    frames, width = _input_shape(system)
+    model = system.network(settings, (None if system.collate else frames, width), len(experiment.labels.classes))
+    try:
+        set_weights(model, weights)
+    except ValueError as error:
+        raise DataError(f"{system.name}: the run's weights do not fit its network; run it again") from error
+    batch = getattr(settings, "at_once", PREDICTION_BATCH)
 
     def scores(clips: Sequence[np.ndarray]) -> np.ndarray:
-        outputs = predictions(model, clips, together=system.together or np.stack, at_once=at_once)
+        outputs = predictions(model, clips, collate=system.collate or np.stack, prediction_batch=batch)
         return outputs["emotion"] if isinstance(outputs, dict) else outputs
 
     return scores
 
 
 def count_parameters(system: System, *, classes: int | None = None, profile: str = "full") -> int | None:
-    """Return the number of parameters as the system's authors count, or nothing where there is no network.
+    """Return the number of parameters as the authors count them, or None without a network.
 
-    Authors who work with Keras count the moving statistics of batch normalisation, those who work with PyTorch do not.
+    The moving statistics of batch normalisation count in Keras, but not in PyTorch.
     """
     if (network := build_network(system, classes=classes, profile=profile)) is None:
         return None
-    counted = network.weights if system.counts_statistics else network.trainable_weights
+    counted = network.weights if system.counts_moving_statistics else network.trainable_weights
     return sum(prod(weight.shape) for weight in counted)
 
 
 def count_multiply_adds(model: keras.Model) -> int:
-    """Return the multiply-adds for one clip, of convolutions, dense and recurrent layers.
+    """Return the multiply-adds per clip of convolutions, dense and recurrent layers.
 
-    Not counted: biases, normalisation, activations, pooling, and what has no weights.
+    Biases, normalisation, activations, pooling and operations without weights are not counted.
 
     Raises:
-        TypeError: if a layer with a matrix of weights is of a kind whose work is not known here
+        TypeError: if a layer with a weight matrix is of an unsupported kind
     """
     return sum(map(_multiply_adds, model.layers))
 
@@ -110,22 +106,22 @@ def _multiply_adds(layer: keras.Layer) -> int:
     return 0
 
 
-# -- What follows what -- #
+# -- Graph -- #
 
 
 @dataclass(frozen=True)
 class Step:
-    """Layers of a network that follow each other without a branch; only the first may have a matrix of weights."""
+    """A sequence of layers without branches, of which only the first may have a weight matrix."""
 
-    what: str  # the layers, in words
+    layers: str  # in words
     shape: tuple[int, ...]  # of the output for one clip
     parameters: int
     multiply_adds: int
-    inputs: tuple[int, ...]  # numbers of the steps whose outputs it takes
+    inputs: tuple[int, ...]  # numbers of the preceding steps
 
 
 def list_steps(model: keras.Model) -> list[Step]:
-    """Return the graph of a network, models inside it opened, in the order in which it computes.
+    """Return the graph of a network, with nested models expanded, in the order of computation.
 
     Raises:
         TypeError: as :func:`count_multiply_adds`
@@ -135,8 +131,8 @@ def list_steps(model: keras.Model) -> list[Step]:
     return steps
 
 
-def _add_steps(model: keras.Model, fed: tuple[int, ...], times: int, where: str, steps: list[Step]) -> int:
-    """Add the steps of a model that is applied to so many parts of a clip; return the number of its last step."""
+def _add_steps(model: keras.Model, sources: tuple[int, ...], times: int, prefix: str, steps: list[Step]) -> int:
+    """Add the steps of a model that is applied ``times`` times per clip; return the number of its last step."""
     consumers: dict[object, int] = {}
     for operation in model.operations:
         for parent in _parents(operation):
@@ -149,29 +145,29 @@ def _add_steps(model: keras.Model, fed: tuple[int, ...], times: int, where: str,
         inner = getattr(operation, "layer", operation)
         if isinstance(inner, keras.Model):
             windows = getattr(operation, "windows", 1)
-            inside = f"each of {windows} windows: " if windows > 1 else f"{operation.name.replace('_', ' ')}: "
-            at[operation] = last = _add_steps(inner, inputs, times * windows, inside, steps)
+            label = f"each of {windows} windows: " if windows > 1 else f"{operation.name.replace('_', ' ')}: "
+            at[operation] = last = _add_steps(inner, inputs, times * windows, label, steps)
             continue
-        if isinstance(operation, keras.layers.InputLayer) and fed:
-            at[operation] = last = fed[0]
+        if isinstance(operation, keras.layers.InputLayer) and sources:
+            at[operation] = last = sources[0]
             continue
         shape = tuple(size for size in _outputs(operation)[0].shape if size is not None)
         weights = getattr(operation, "weights", [])
         parameters = sum(prod(weight.shape) for weight in weights)
         matrix = any(len(weight.shape) > 1 for weight in weights)
-        alone = matrix or len(parents) != 1 or consumers[parents[0]] != 1 or inputs[0] != len(steps) - 1
-        if alone:
-            steps.append(Step(where + _words(operation), shape, parameters, times * _work(operation), inputs or fed))
+        if matrix or len(parents) != 1 or consumers[parents[0]] != 1 or inputs[0] != len(steps) - 1:
+            work = times * _multiply_adds(operation) if isinstance(operation, keras.Layer) else 0
+            steps.append(Step(prefix + _describe(operation), shape, parameters, work, inputs or sources))
         else:
             before = steps[-1]
-            what = f"{before.what}, {_words(operation)}"
-            steps[-1] = replace(before, what=what, shape=shape, parameters=before.parameters + parameters)
+            layers = f"{before.layers}, {_describe(operation)}"
+            steps[-1] = replace(before, layers=layers, shape=shape, parameters=before.parameters + parameters)
         at[operation] = last = len(steps) - 1
     return last
 
 
 def _parents(operation: object) -> list[object]:
-    # Keras tells it in no other way; keras.utils.plot_model reads the same.
+    # There is no public way; keras.utils.plot_model does the same.
     return [node.operation for node in operation._inbound_nodes[0].parent_nodes]
 
 
@@ -179,18 +175,14 @@ def _outputs(operation: object) -> list:
     return keras.tree.flatten(operation._inbound_nodes[0].outputs)
 
 
-def _work(operation: object) -> int:
-    return _multiply_adds(operation) if isinstance(operation, keras.Layer) else 0
-
-
-def _words(operation: object) -> str:
+def _describe(operation: object) -> str:
     kind, config = type(operation).__name__, operation.get_config() if isinstance(operation, keras.Layer) else {}
-    kind_of_layer = kind if kind != "Activation" else config["activation"]
+    text = kind if kind != "Activation" else config["activation"]
     if "kernel_size" in config:
-        kind_of_layer += f" {' × '.join(map(str, config['kernel_size']))}"
+        text += f" {' × '.join(map(str, config['kernel_size']))}"
         dilation = max(config["dilation_rate"])
-        kind_of_layer += f" dilated by {dilation}" if dilation > 1 else ""
+        text += f" dilated by {dilation}" if dilation > 1 else ""
     if kind != "Activation" and config.get("activation") not in (None, "linear"):
-        kind_of_layer += f" {config['activation']}"
+        text += f" {config['activation']}"
     automatic = re.sub(r"[_\d]", "", operation.name) == re.sub(r"\d", "", kind).lower()
-    return kind_of_layer if automatic else f"{kind_of_layer} ({operation.name.replace('_', ' ')})"
+    return text if automatic else f"{text} ({operation.name.replace('_', ' ')})"

@@ -1,10 +1,8 @@
-"""The majority baseline: the same prediction for every clip, the classes in order of their frequency in training."""
+"""The majority baseline: a constant ranking of the classes by their frequency in training."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import Fitted, System, Task
@@ -12,33 +10,23 @@ from sernb.systems.base import Fitted, System, Task
 
 @dataclass(frozen=True)
 class Settings:
-    """There is nothing to set."""
+    """No settings."""
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
-    """Count the classes of the training clips."""
-    share = np.bincount(task.train.truth, minlength=len(task.classes)) / len(task.train)
-    return Fitted(scores=lambda features: np.tile(share, (len(features), 1)))
-
-
-def tenfold_split(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Ten random folds."""
-    from sklearn.model_selection import KFold
-
-    return KFold(10, shuffle=True, random_state=seed).split(clips)
+    """Predict the relative frequencies of the classes in training."""
+    frequency = np.bincount(task.train.truth, minlength=len(task.classes)) / len(task.train)
+    return Fitted(scores=lambda features: np.tile(frequency, (len(features), 1)))
 
 
 SYSTEM = System(
     name="majority",
-    title="Majority (the floor)",
+    title="Majority baseline (chance level)",
     source="no publication",
-    about="The same prediction for every clip: what a system must beat to have learned anything.",
+    description="The same prediction for every clip: the chance level that a system must exceed.",
     labels=ALL_EIGHT,
     features=None,
     settings=Settings(),
-    quick={},
     fit=fit,
-    published_split=tenfold_split,
-    published_choice="nothing is chosen",
-    tests_choose=False,
+    published_selection="no selection",
 )

@@ -1,21 +1,20 @@
-"""A convolutional network with attention on log-mel pictures; emotion, gender and dimensions at once.
+"""Multitask CNN with attention on log-mel images: emotion, gender and dimensions.
 
 MohammadUmarAsif, speech-emotion-recognition (2022): "Arch 8" with multitask learning, 126,041,745 parameters, four of
-them weights of the losses. Trained on IEMOCAP, tested on IEMOCAP and on RAVDESS.
+them weights of the losses. Trained on IEMOCAP, tested on IEMOCAP and RAVDESS.
 
-Chosen here, where the source does not say: the length of segments (see :class:`sernb.features.LogMelPicture`), the
-shares of the split, the number of epochs, the patience of the learning-rate schedule, and the weight of the fixed
-combination of losses. Where a corpus lacks a label, the label's loss is left out, and with it its learned weight.
+Not specified in the source, and chosen here: the length of segments (see :class:`sernb.features.LogMelPicture`), the
+proportions of the split, the number of epochs, the patience of the learning-rate schedule, and the weight of the fixed
+combination of losses. The loss of a label that a corpus lacks is omitted with its learned weight.
 
-The labels of IEMOCAP are the authors' own tally: of all votes, the actors' own too, the emotion named most often, ties
-to the first named, so that turns without agreement have one as well; valence, arousal and dominance are means over the
-same raters, a blank counting as 1. Scores are against what was trained. The variants ``…-official`` have the corpus's
-own labels. Corpora without votes have one label anyway.
+The authors compute IEMOCAP's labels from all votes, including the actors': the most frequent emotion, in ties the first
+named, also for turns without agreement; valence, arousal and dominance are means over the same raters, with blanks as
+1. These are the labels for training and test; the variants ``…-official`` have the labels of the corpus.
 
-Otherwise than published: segments of a clip share its part of the split and are averaged to one prediction a clip;
-batches are drawn anew in each epoch, and the last is not filled up; validation reads each clip as recorded only;
-valence, arousal (the authors' activation) and dominance are scaled by the training clips' extremes, not by the
-corpus's. The head for intensity is ours; it is off.
+Differences from the publication: the segments of a clip are in the same part of the split, and their predictions are
+averaged; batches are reshuffled in each epoch, and the last is not filled up; validation uses the original clips only;
+valence, arousal (the authors' activation) and dominance are min-max scaled by the training clips, not by the corpus.
+The head for intensity is ours, and off by default.
 """
 
 import dataclasses
@@ -31,34 +30,34 @@ from sernb.corpora.record import DIMENSIONS
 from sernb.features import LogMelPicture
 from sernb.protocols.labels import MULTITASK_EIGHT, MULTITASK_EIGHT_OFFICIAL
 from sernb.systems.base import Fitted, PublishedScore, System, Task, scale_units
-from sernb.systems.multitask_losses import COMBINATIONS, PAIRS, loss_of, output_columns, ranges_of, targets
+from sernb.systems.multitask_losses import COMBINATIONS, PAIRS, find_ranges, make_loss, make_targets, output_columns
 
-STRONG = 3.5  # arousal from which the authors call an emotion strong
-AT_ONCE = 64  # pictures that are predicted together: at full width 2 MB each
+STRONG = 3.5  # arousal from which an emotion is strong, according to the authors
+AT_ONCE = 64  # prediction batch: at full width 2 MB per image
 
 
 @dataclass(frozen=True)
 class Settings:
     """The authors' network and training."""
 
-    width: float = 1.0  # share of the filters and of the dense layer; below 1 for small computers
+    width: float = 1.0  # factor for filters and dense units; below 1 for small computers
     filters: tuple[int, int] = (32, 64)
     kernels: tuple[int, int] = (7, 5)
     pools: tuple[int, int] = (4, 3)
-    stride: int = 2  # of the pools
+    stride: int = 2  # of the pooling
     attention: float | None = 1e-4  # λ; None: no attention
     dense: int = 2048
     dropout: float = 0.8
-    relu_dimensions: bool = True  # as published: an output below 0 gives no gradient; False: linear
-    intensity: bool = False  # a head more
+    relu_dimensions: bool = True  # as published, without gradient below 0; False: linear
+    intensity: bool = False  # an additional head
     combination: str = "weighted"  # of the losses, see COMBINATIONS
     fixed: float = 0.5  # weight of all tasks but emotion in the combination "fixed"
-    tallied: bool = True  # dimensions as the authors count them, where the index has it: the actors' own votes included
-    label_range: tuple[float, float] | None = None  # of the dimensions; None: the extremes of the training clips
+    tallied: bool = True  # dimensions include the actors' votes as published, if the index has them
+    label_range: tuple[float, float] | None = None  # of the dimensions; None: that of the training clips
     learning_rate: float = 0.01
     batch: int = 32
     epochs: int = 30
-    decay: float = 0.8  # of the learning rate when the validation loss stands still
+    decay: float = 0.8  # factor of the learning rate on a plateau of the validation loss
     patience: int = 3  # epochs
 
     def __post_init__(self):
@@ -68,32 +67,31 @@ class Settings:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Tasks in the order of targets and outputs; the weights of the losses have this order, too."""
+        """Tasks in the order of targets, outputs and loss weights."""
         return ("emotion", "gender", *DIMENSIONS, *(["intensity"] if self.intensity else []))
 
     @property
     def weighed(self) -> tuple[str, ...]:
-        """Tasks whose loss has a learned weight."""
+        """Tasks with a learned loss weight."""
         return self.tasks if self.combination == "log-variance" else self.tasks[1:]
 
 
 def network(settings: Settings, shape: tuple[int, int], classes: int):
     """Build the network.
 
-    All weights are drawn as in the authors' library: uniform, up to one over the root of a unit's inputs.
+    Initialisation is PyTorch's: uniform, bounded by the inverse square root of the number of inputs.
 
     Args:
-        shape: rows and columns of a picture, (128, 128) as published
+        shape: rows and columns of an image, (128, 128) as published
 
     Returns:
-        a Keras model: (pictures, rows, columns) → ``answers`` (pictures, …), see
-        :func:`sernb.systems.multitask_losses.output_columns`, and ``emotion``, the logarithms of the probabilities of
-        the classes (pictures, classes), once more
+        a Keras model: (images, rows, columns) → ``answers`` (images, …), all outputs and loss weights, see
+        :func:`sernb.systems.multitask_losses.output_columns`, and ``emotion``, log probabilities (images, classes)
     """
     from sernb.systems.learning.training import keras
 
     layers = keras.layers
-    start = {"kernel_initializer": keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")}
+    initial = {"kernel_initializer": keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")}
 
     picture = keras.Input(shape)
     x = layers.Reshape((*shape, 1))(picture)
@@ -106,36 +104,36 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
             padding="same",
             activation="relu",
             name=f"convolution_{number}",
-            **start,
+            **initial,
         )(x)
         x = layers.MaxPool2D(pool, settings.stride)(x)  # (63, 63, 32), then (31, 31, 64)
     if settings.attention is not None:
-        gate = layers.Activation("sigmoid", name="attention")(energy(x, settings.attention))
+        gate = layers.Activation("sigmoid", name="attention")(simam_energy(x, settings.attention))
         x = layers.Multiply(name="attended")([x, gate])
     x = layers.Flatten()(x)
     x = layers.Dropout(settings.dropout)(x)
-    x = layers.Dense(scale_units(settings.dense, settings.width), activation="relu", **start)(x)
+    x = layers.Dense(scale_units(settings.dense, settings.width), activation="relu", **initial)(x)
     x = layers.Dropout(settings.dropout)(x)
     heads = []
     for task in settings.tasks:
         if task in DIMENSIONS:
-            heads.append(layers.Dense(1, "relu" if settings.relu_dimensions else None, name=task, **start)(x))
+            heads.append(layers.Dense(1, "relu" if settings.relu_dimensions else None, name=task, **initial)(x))
         else:
             units = classes if task == "emotion" else 2
-            heads.append(layers.Dense(units, "log_softmax", name=task, **start)(x))
-    # The weights of the losses belong to no picture; this way they are trained and kept with the others.
+            heads.append(layers.Dense(units, "log_softmax", name=task, **initial)(x))
+    # The loss weights do not depend on the input; as a layer on a constant, they are trained and stored like others.
     one = keras.ops.ones_like(heads[0][:, :1])
     weights = layers.Dense(len(settings.weighed), use_bias=False, kernel_initializer="zeros", name="loss_weights")(one)
     return keras.Model(picture, {"emotion": heads[0], "answers": layers.Concatenate(name="answers")([*heads, weights])})
 
 
-def energy(x, constant: float):
-    """Return SimAM's inverse energy of each cell: how far it stands out from its feature map.
+def simam_energy(x, constant: float):
+    """Return SimAM's inverse energy of each element of a feature map.
 
     Yang, Zhang, Li and Xie, "SimAM: A Simple, Parameter-Free Attention Module", ICML 2021.
 
     Args:
-        x: feature maps, (pictures, rows, columns, channels)
+        x: feature maps, (images, rows, columns, channels)
         constant: λ, added to the variance
     """
     from sernb.systems.learning.training import keras
@@ -146,59 +144,59 @@ def energy(x, constant: float):
     return distance / (4 * (variance + constant)) + 0.5
 
 
-def pictures_of(clips: tuple[np.ndarray, ...]) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return the square pictures of all clips, views into the clips, and the number of the clip of each."""
+def split_pictures(clips: tuple[np.ndarray, ...]) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the square images of all clips, as views of the arrays, and the number of the clip of each."""
     pictures = [clip[at : at + clip.shape[1]] for clip in clips for at in range(0, len(clip), clip.shape[1])]
     return pictures, np.repeat(np.arange(len(clips)), [len(clip) // clip.shape[1] for clip in clips])
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
-    """Train on the pictures of all views; keep the weights of the epoch with the lowest loss on the validation part."""
-    from sernb.systems.learning.training import Plateau, compiled, keras, predictions, seed_everything, train
+    """Train on the images of all views; keep the epoch with the lowest validation loss."""
+    from sernb.systems.learning.training import Plateau, compile_model, keras, predictions, seed_everything, train
 
     seed_everything(task.seed)
     classes = len(task.classes)
     examples = task.training_examples
-    pictures, owner = pictures_of(examples.features)
-    held_out, held_out_owner = pictures_of(task.validation.features)
-    ranges = ranges_of(settings, task.statistics or task.train)
-    known = ~np.isnan(targets(settings, task.train, ranges)).all(axis=0)
+    pictures, clip = split_pictures(examples.features)
+    validation, validation_clip = split_pictures(task.validation.features)
+    ranges = find_ranges(settings, task.statistics or task.train)
+    has_labels = ~np.isnan(make_targets(settings, task.train, ranges)).all(axis=0)
     trained = tuple(
         name
-        for name, some in zip(settings.tasks, known, strict=True)
-        if some and (name not in DIMENSIONS or name in ranges)
+        for name, labelled in zip(settings.tasks, has_labels, strict=True)
+        if labelled and (name not in DIMENSIONS or name in ranges)
     )
     model = network(settings, pictures[0].shape, classes)
-    compiled(
+    compile_model(
         model,
         keras.optimizers.SGD(settings.learning_rate),
-        {"answers": loss_of(settings, classes, trained)},
+        {"answers": make_loss(settings, classes, trained)},
         accuracy={"emotion": keras.metrics.SparseCategoricalAccuracy("accuracy")},
     )
     fitted = train(
         model,
         pictures,
-        {"answers": targets(settings, examples, ranges)[owner], "emotion": examples.truth[owner]},
-        held_out,
-        task.validation.truth[held_out_owner],
+        {"answers": make_targets(settings, examples, ranges)[clip], "emotion": examples.truth[clip]},
+        validation,
+        task.validation.truth[validation_clip],
         epochs=settings.epochs,
         batch=settings.batch,
         seed=task.seed,
         checkpoint=task.checkpoint,
         validation_targets={
-            "answers": targets(settings, task.validation, ranges)[held_out_owner],
-            "emotion": task.validation.truth[held_out_owner],
+            "answers": make_targets(settings, task.validation, ranges)[validation_clip],
+            "emotion": task.validation.truth[validation_clip],
         },
         emotion="emotion",
         schedule=Plateau(settings.patience, settings.decay),
         best_by="validation_loss",
-        at_once=AT_ONCE,
+        prediction_batch=AT_ONCE,
     )
 
-    def outputs_of(clips: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
-        """Mean over the pictures of each clip of the outputs of the network: probabilities, or values."""
-        several, number = pictures_of(clips)
-        output = predictions(model, several, at_once=AT_ONCE)["answers"]
+    def predict(clips: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+        """Return the outputs, probabilities or values, averaged over the images of each clip."""
+        pictures, number = split_pictures(clips)
+        output = predictions(model, pictures, prediction_batch=AT_ONCE)["answers"]
         count = np.bincount(number)[:, None]
         outputs = {}
         for name, columns in output_columns(settings, classes).items():
@@ -206,38 +204,39 @@ def fit(settings: Settings, task: Task) -> Fitted:
             outputs[name] = np.stack([np.bincount(number, column) for column in values.T], axis=1) / count
         return outputs
 
-    def attributes(clips: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
-        outputs, found = outputs_of(clips), {}
+    def auxiliary_outputs(clips: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+        outputs, auxiliary = predict(clips), {}
         for name in trained[1:]:
             if name in DIMENSIONS:
                 low, high = ranges[name]
-                found[name] = low + outputs[name][:, 0] * (high - low)
+                auxiliary[name] = low + outputs[name][:, 0] * (high - low)
             else:
-                found[PAIRS[name][1]] = outputs[name][:, 1]
-        if "arousal" in found:
-            found["strong by arousal"] = (found["arousal"] >= STRONG).astype(float)
-        return found
+                auxiliary[PAIRS[name][1]] = outputs[name][:, 1]
+        if "arousal" in auxiliary:
+            auxiliary["strong by arousal"] = (auxiliary["arousal"] >= STRONG).astype(float)
+        return auxiliary
 
-    return dataclasses.replace(fitted, scores=lambda clips: outputs_of(clips)["emotion"], attributes=attributes)
-
-
-def restored(settings: Settings, shape: tuple[int, int], classes: int, weights: dict[str, np.ndarray]):
-    """Build the network with the weights of a finished run (``weights.npz``), to look inside."""
-    model = network(settings, shape, classes)
-    for variable, name in zip(model.weights, sorted(weights), strict=True):  # names begin with their number
-        variable.assign(weights[name])
-    return model
+    return dataclasses.replace(
+        fitted, scores=lambda clips: predict(clips)["emotion"], auxiliary_outputs=auxiliary_outputs
+    )
 
 
-def maps_of(model, pictures: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what the network sees in pictures: filters, feature maps and attention.
+def restore_network(settings: Settings, shape: tuple[int, int], classes: int, weights: dict[str, np.ndarray]):
+    """Build the network with the weights of a finished run (``weights.npz``)."""
+    from sernb.systems.learning.training import set_weights
+
+    return set_weights(network(settings, shape, classes), weights)
+
+
+def compute_feature_maps(model, pictures: np.ndarray) -> dict[str, np.ndarray]:
+    """Return filters, feature maps and attention of the network for some images.
 
     Args:
-        pictures: shape ``(pictures, rows, columns)``
+        pictures: shape ``(images, rows, columns)``
 
     Returns:
-        ``filters 1`` and ``filters 2`` (rows, columns, channels before, channels); ``feature maps 1`` and
-        ``feature maps 2``, ``attention`` (gate, between 0.5 and 1) and ``attended``, each (pictures, rows, columns,
+        ``filters 1`` and ``filters 2`` (rows, columns, input channels, channels); ``feature maps 1`` and
+        ``feature maps 2``, ``attention`` (gate, between 0.5 and 1) and ``attended``, each (images, rows, columns,
         channels)
     """
     from sernb.systems.learning.training import keras
@@ -248,14 +247,14 @@ def maps_of(model, pictures: np.ndarray) -> dict[str, np.ndarray]:
         "attention": "attention",
         "attended": "attended",
     }
-    inside = keras.Model(model.input, [model.get_layer(name).output for name in names])
-    seen = inside.predict(pictures, verbose=0)
+    inner = keras.Model(model.input, [model.get_layer(name).output for name in names])
+    maps = inner.predict(pictures, verbose=0)
     filters = {f"filters {n}": keras.ops.convert_to_numpy(model.get_layer(f"convolution_{n}").kernel) for n in (1, 2)}
-    return filters | dict(zip(names.values(), seen, strict=True))
+    return filters | dict(zip(names.values(), maps, strict=True))
 
 
-def stratified(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """One random split with equal shares of each class, 80 % training, 10 % validation, 10 % test; not by speaker."""
+def split_stratified(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield one stratified random split: 80 % training, 10 % validation, 10 % test; it ignores speakers."""
     from sklearn.model_selection import train_test_split
 
     every, truth = np.arange(len(clips)), clips["truth"].to_numpy()
@@ -263,13 +262,13 @@ def stratified(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.
     yield train, *train_test_split(rest, test_size=0.5, stratify=truth[rest], random_state=seed)
 
 
-# The authors' six versions of a clip, for training and at test time.
+# The authors' six views of a clip, for training and test.
 VIEWS = (
     ORIGINAL,
-    Noise("noise-22.5dB", snr=-20 * np.log10(0.075)),  # deviation 0.075 of the signal's
+    Noise("noise-22.5dB", snr=-20 * np.log10(0.075)),  # 0.075 times the signal's standard deviation
     OneOf("stretch", (Stretch("slower", 0.75), Stretch("faster", 1.25))),
     OneOf("pitch", (Pitch("lower", -1.0), Pitch("higher", 1.0))),
-    # Theirs are 10 to 20 of 256 points.
+    # The authors' masks have 10 to 20 of 256 pixels.
     Mask("frequency-mask", axis=1, least=5, most=10, picture=128),
     Mask("time-mask", axis=0, least=5, most=10, picture=128),
 )
@@ -279,16 +278,15 @@ SYSTEM = System(
     title="Multitask CNN with attention",
     source="MohammadUmarAsif, speech-emotion-recognition (2022)",
     published_on=("iemocap",),
-    about="Log-mel pictures of 128 × 128 points, two convolutions, attention without parameters, heads for emotion, "
+    description="Log-mel images of 128 × 128 pixels, two convolutions, parameter-free attention, heads for emotion, "
     "gender, valence, arousal and dominance.",
     labels=MULTITASK_EIGHT,
     features=LogMelPicture(),
     settings=Settings(),
     quick={"width": 0.125, "epochs": 3},
     fit=fit,
-    published_split=stratified,
-    published_choice="epoch with the lowest loss on a validation part",
-    tests_choose=False,
+    published_split=split_stratified,
+    published_selection="epoch with the lowest loss on a validation part",
     views=VIEWS,
     training_views=VIEWS[1:],
     reported=(
@@ -296,32 +294,31 @@ SYSTEM = System(
             "war",
             0.4200,
             "as-published",
-            "segments scored one by one, and some of a clip may have trained; random split, ten speakers shared; the "
-            "largest class alone gives about 29 %",
+            "scores of segments, of which others of the same clip may have trained; random split, ten speakers shared; "
+            "majority baseline about 29 %",
             corpus="iemocap",
         ),
         PublishedScore(
             "top3",
             0.8101,
             "as-published",
-            "as the 42.0 %; always naming the three largest classes gives about 60 to 65 %",
+            "as the 42.0 %; always predicting the three largest classes gives about 60 to 65 %",
             corpus="iemocap",
         ),
         PublishedScore(
             "war",
             0.2140,
             "corpus-independent",
-            "trained on IEMOCAP; 1,056 clips, excited and frustrated struck from the classes; the largest class alone "
-            "gives 18.2 %",
+            "trained on IEMOCAP; 1,056 clips, without the classes excited and frustrated; majority baseline 18.2 %",
         ),
         PublishedScore(
             "top3",
             0.5900,
             "corpus-independent",
-            "as the 21.4 %; three of six classes: chance is 50 %, always naming the same three gives 54.5 %",
+            "as the 21.4 %; three of six classes: chance level 50 %, always predicting the same three gives 54.5 %",
         ),
     ),
-    chooses_epoch=True,
+    selects_epoch=True,
     network=network,
 )
 _NARROW = {"width": 0.25, "epochs": 20}

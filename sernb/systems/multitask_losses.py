@@ -1,4 +1,4 @@
-"""What `multitask-cnn` learns: the targets of its tasks, the columns of its outputs, the combination of losses."""
+"""Targets, output columns and combinations of losses of multitask networks."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from sernb.systems.multitask_cnn import Settings
 
 COMBINATIONS = ("emotion", "sum", "fixed", "log-variance", "weighted")
-# Each task that has two classes: the column of the index and the classes in the order of the outputs.
+# Tasks with two classes: column of the index → classes in the order of the outputs.
 PAIRS = {"gender": ("male", "female"), "intensity": ("normal", "strong")}
 
 
 def output_columns(settings: "Settings", classes: int) -> dict[str, slice]:
-    """Return which columns of the network's output belong to which task, and to ``loss weights``."""
+    """Return the columns of the network's output by task, and those of the ``loss weights``."""
     columns, start = {}, 0
     for task in settings.tasks:
         size = classes if task == "emotion" else 2 if task in PAIRS else 1
@@ -28,16 +28,16 @@ def output_columns(settings: "Settings", classes: int) -> dict[str, slice]:
     return columns | {"loss weights": slice(start, start + len(settings.weighed))}
 
 
-def loss_of(settings: "Settings", classes: int, trained: tuple[str, ...]) -> Callable:
-    """Return the loss of a batch, a Keras function of targets (:func:`targets`) and outputs.
+def make_loss(settings: "Settings", classes: int, trained: tuple[str, ...]) -> Callable:
+    """Return the loss of a batch, a Keras function of targets (:func:`make_targets`) and outputs.
 
-    Emotion, gender and intensity: negative log-likelihood; dimensions: squared error; each the mean over the clips that
-    have the label. ``log-variance`` weighs all tasks by exp(-s) and adds s (Kendall, Gal and Cipolla 2018,
-    doi:10.1109/CVPR.2018.00781); ``weighted``, the authors' own, weighs all but emotion by exp(-w) and adds w, where
-    w is the softmax of the learned weights.
+    The losses are negative log-likelihood for emotion, gender and intensity, squared error for dimensions, averaged
+    over the clips with the label. ``log-variance`` weights all tasks by exp(-s) and adds s (Kendall, Gal and Cipolla
+    2018, doi:10.1109/CVPR.2018.00781); the authors' ``weighted`` weights all but emotion by exp(-w) and adds w, where w
+    is the softmax of the learned weights.
 
     Args:
-        trained: tasks that training clips have labels for; the others are left out
+        trained: tasks with labels in training; others are omitted
     """
     from sernb.systems.learning.training import keras
 
@@ -46,8 +46,8 @@ def loss_of(settings: "Settings", classes: int, trained: tuple[str, ...]) -> Cal
     learned = [settings.weighed.index(task) for task in settings.weighed if task in trained]
 
     def loss(targets, output):
-        def of_task(task: str):
-            """Mean loss, and whether any clip of the batch has the label."""
+        def task_loss(task: str):
+            """Return the mean loss, and whether any clip of the batch has the label."""
             target = targets[:, settings.tasks.index(task)]
             known = ops.cast(ops.logical_not(ops.isnan(target)), output.dtype)
             target = ops.where(ops.isnan(target), ops.zeros_like(target), target)
@@ -55,34 +55,34 @@ def loss_of(settings: "Settings", classes: int, trained: tuple[str, ...]) -> Cal
             if task in DIMENSIONS:
                 losses = ops.square(predicted[:, 0] - target)
             else:
-                named = ops.one_hot(ops.cast(target, "int32"), predicted.shape[1], dtype=predicted.dtype)
-                losses = -ops.sum(named * predicted, axis=1)
+                one_hot = ops.one_hot(ops.cast(target, "int32"), predicted.shape[1], dtype=predicted.dtype)
+                losses = -ops.sum(one_hot * predicted, axis=1)
             count = ops.sum(known)
             return ops.sum(known * losses) / ops.maximum(count, 1), ops.minimum(count, 1)
 
         if settings.combination == "emotion":
-            return of_task("emotion")[0]
+            return task_loss("emotion")[0]
         if settings.combination in ("sum", "fixed"):
             weight = settings.fixed if settings.combination == "fixed" else 1.0
-            return sum((1.0 if task == "emotion" else weight) * of_task(task)[0] for task in trained)
-        total = 0.0 if "emotion" in settings.weighed else of_task("emotion")[0]
+            return sum((1.0 if task == "emotion" else weight) * task_loss(task)[0] for task in trained)
+        total = 0.0 if "emotion" in settings.weighed else task_loss("emotion")[0]
         if not learned:
             return total
-        # All rows of the output hold the same weights.
+        # All rows of the output have the same weights.
         weights = ops.take(output[0, columns["loss weights"]], learned)
         if settings.combination == "weighted":
-            raised = ops.exp(weights - ops.max(weights))
-            weights = raised / ops.sum(raised)
-        for place, number in enumerate(learned):
-            value, present = of_task(settings.weighed[number])
-            total = total + present * (ops.exp(-weights[place]) * value + weights[place])
+            exponentials = ops.exp(weights - ops.max(weights))
+            weights = exponentials / ops.sum(exponentials)
+        for position, number in enumerate(learned):
+            value, present = task_loss(settings.weighed[number])
+            total = total + present * (ops.exp(-weights[position]) * value + weights[position])
         return total
 
     return loss
 
 
-def targets(settings: "Settings", examples: Examples, ranges: dict[str, tuple[float, float]]) -> np.ndarray:
-    """Return a number for each task of each clip, NaN where the corpus does not say; ``(clips, tasks)``, float32."""
+def make_targets(settings: "Settings", examples: Examples, ranges: dict[str, tuple[float, float]]) -> np.ndarray:
+    """Return the targets of all tasks, NaN for missing labels; ``(clips, tasks)``, float32."""
     columns = []
     for task in settings.tasks:
         if task == "emotion":
@@ -92,14 +92,14 @@ def targets(settings: "Settings", examples: Examples, ranges: dict[str, tuple[fl
             columns.append([numbers.get(name, np.nan) for name in _column(examples, task)])
         else:
             low, high = ranges.get(task, (0, 1))
-            columns.append((values_of(examples.about, task, tallied=settings.tallied) - low) / (high - low))
+            columns.append((values_of(examples.clips, task, tallied=settings.tallied) - low) / (high - low))
     return np.array(columns, np.float32).T
 
 
-def pair_targets(examples: Examples, weight: float) -> dict[str, np.ndarray]:
-    """Return by task of two classes what is learned of each clip, one-hot times a weight, ``(clips, 2)``, float32.
+def make_pair_targets(examples: Examples, weight: float) -> dict[str, np.ndarray]:
+    """Return weighted one-hot targets of the tasks with two classes, ``(clips, 2)``, float32.
 
-    Where the corpus does not say, both are 0, and so is the cross-entropy.
+    Both are 0 for missing labels, and so is the cross-entropy.
     """
     columns = {task: _column(examples, task).to_numpy() for task in PAIRS}
     return {
@@ -108,16 +108,16 @@ def pair_targets(examples: Examples, weight: float) -> dict[str, np.ndarray]:
     }
 
 
-def ranges_of(settings: "Settings", examples: Examples) -> dict[str, tuple[float, float]]:
-    """Return lowest and highest value of each dimension that these clips have labels for."""
-    found = {}
+def find_ranges(settings: "Settings", examples: Examples) -> dict[str, tuple[float, float]]:
+    """Return minimum and maximum of each dimension with labels."""
+    ranges = {}
     for dimension in DIMENSIONS:
-        values = values_of(examples.about, dimension, tallied=settings.tallied)
+        values = values_of(examples.clips, dimension, tallied=settings.tallied)
         values = values[~np.isnan(values)]
         if len(values) and values.min() < values.max():
-            found[dimension] = settings.label_range or (float(values.min()), float(values.max()))
-    return found
+            ranges[dimension] = settings.label_range or (float(values.min()), float(values.max()))
+    return ranges
 
 
 def _column(examples: Examples, name: str) -> pd.Series:
-    return examples.about.get(name, pd.Series("", examples.about.index))
+    return examples.clips.get(name, pd.Series("", examples.clips.index))

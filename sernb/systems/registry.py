@@ -1,4 +1,4 @@
-"""Systems by name."""
+"""Registry of systems by name."""
 
 import importlib
 
@@ -34,7 +34,7 @@ SYSTEMS = (
     "whisper-finetuned",
     "finetuned-product",
 )
-# Of numbers, such as arousal; in no table of systems that predict classes.
+# Systems with numeric targets such as arousal.
 REGRESSORS = (
     "training-mean",
     "functionals-ridge-regression",
@@ -43,7 +43,7 @@ REGRESSORS = (
     "embedding-svr",
     "sernet-regression",
 )
-# What a report shows unless told otherwise: the floor, one system of each publication, and ours.
+# Default systems of a report: the baseline, one system of each publication, and ours.
 SHOWN = (
     "majority",
     "statistics-svm",
@@ -53,10 +53,10 @@ SHOWN = (
     "dummynet-zcr",
     "functionals-ridge",
 )
-# Of these, what a first report on synthetic speech leaves out: multiscale-cnn takes two thirds of all training
-# time there and stays at chance level on unseen voices; multitask-cnn's pictures of altered clips are slow to compute.
+# Those that a first report on synthetic speech omits: multiscale-cnn takes two thirds of its training time and is at
+# chance level for unseen speakers; multitask-cnn's images of augmented copies are slow to compute.
 SLOW = ("multiscale-cnn", "multitask-cnn")
-# Where the file is not named as the system.
+# Modules with other names than their systems.
 MODULES = {
     **dict.fromkeys(("dummynet-zcr", "dummynet-energy", "dummynet-zcr-energy", "dummynet-mel"), "dummynet"),
     **dict.fromkeys(REGRESSORS, "regression"),
@@ -69,7 +69,7 @@ MODULES = {
 
 
 def get_system(name: str) -> System:
-    """Return the record of a system, or of a variant of one; ``SYSTEM@ENCODER`` reads another pretrained encoder.
+    """Return the record of a system or a variant; ``SYSTEM@ENCODER`` has another pretrained encoder.
 
     Raises:
         DataError: if the name is unknown; the message lists the known ones
@@ -88,5 +88,5 @@ def get_system(name: str) -> System:
                     return system
     raise DataError(
         f"no system is named {name!r}{suggest(name, [*SYSTEMS, *REGRESSORS])}; known: {', '.join(SYSTEMS)}, and "
-        f"variants of them; of numbers: {', '.join(REGRESSORS)}"
+        f"variants of them; for numeric targets: {', '.join(REGRESSORS)}"
     )

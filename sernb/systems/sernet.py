@@ -1,11 +1,10 @@
-"""sernet: a small dilated convolutional network on the log-mel spectrogram of the speech in a clip.
+"""sernet: a small dilated convolutional network on log-mel spectrograms of any length.
 
-Ours. Clips are read in full, whatever their length; the ends of shorter ones are masked. Attentive statistics pooling
-(Okabe et al., 2018, doi:10.21437/Interspeech.2018-993) weighs the frames. In training each clip is stretched in time
-and along the mel axis (vocal tract length perturbation: Jaitly and Hinton, 2013), masked (Park et al., 2019,
-doi:10.21437/Interspeech.2019-2680) and mixed with another (Zhang et al., 2018, arXiv:1710.09412), anew in each epoch.
-No epoch is chosen: the learning rate falls to almost nothing, and the last epoch counts, so that validation speakers
-train, too. What was tried, and what each thing gave, is on the page ``23_develop_sernet``.
+Ours. Padding is masked, and frames are weighted by attentive statistics pooling (Okabe et al., 2018,
+doi:10.21437/Interspeech.2018-993). Augmentation in each epoch: time stretching, warping of the mel axis (vocal tract
+length perturbation: Jaitly and Hinton, 2013), SpecAugment (Park et al., 2019, doi:10.21437/Interspeech.2019-2680) and
+mixup (Zhang et al., 2018, arXiv:1710.09412). There is no model selection: the learning rate decays to almost 0, and the
+last epoch is used, so that validation speakers train, too. The ablation is on the page ``23_develop_sernet``.
 """
 
 from collections.abc import Sequence
@@ -20,32 +19,31 @@ from sernb.features.normalisation import Normaliser
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.protocols.targets import NumericTarget
 from sernb.systems.base import Fitted, System, Task
-from sernb.systems.majority import tenfold_split
 from sernb.systems.sernet_numpy import SMALLEST_VARIANCE, DilatedNetwork, network_from_arrays
 
 STANDARDISED = "standardised"
-FAR = 1e4  # taken from the level of frames that are not there, before the softmax
+FAR = 1e4  # subtracted from the attention logits of padding
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Network, training, and how clips are altered in training."""
+    """Network, training and augmentation."""
 
     filters: int = 64
-    first_kernel: int = 5  # frames; the first convolution takes every second place
+    first_kernel: int = 5  # frames; the first convolution has stride 2
     kernel: int = 3
     dilations: tuple[int, ...] = (1, 2, 4, 8)
     pooled: int = 128
-    attention: int = 32  # units; 0: all frames weigh alike
+    attention: int = 32  # units; 0: uniform weights
     dropout: float = 0.1
     last_dropout: float = 0.4
 
-    frames: int = 160  # of a clip in training, 2.56 s: a section of a longer one; afterwards all of it is read
-    stretch: float = 0.15  # most, along time
-    warp: float = 0.1  # most, along the mel axis
-    masked_bands: int = 10  # most
-    masked_frames: int = 16  # most
-    mixup: float = 0.3  # both parameters of the beta distribution; 0: no mixing
+    frames: int = 160  # in training, 2.56 s: random sections of longer clips; predictions use the whole clip
+    stretch: float = 0.15  # maximum, along time
+    warp: float = 0.1  # maximum, along the mel axis
+    masked_bands: int = 10  # maximum
+    masked_frames: int = 16  # maximum
+    mixup: float = 0.3  # both parameters of the beta distribution; 0: no mixup
     smoothing: float = 0.1
 
     epochs: int = 100
@@ -57,18 +55,17 @@ class Settings:
 # -- Input -- #
 
 
-def together(clips: Sequence[np.ndarray], multiple: int = 2) -> np.ndarray:
-    """Put clips of different lengths into one array, ``(clips, frames, bands + 1)``, float32.
+def collate(clips: Sequence[np.ndarray], multiple: int = 2) -> np.ndarray:
+    """Zero-pad clips of different lengths to one batch, ``(clips, frames, bands + 1)``, float32.
 
-    The last column is 1 where the clip has a frame, and all is 0 after its end. Frames are as many as the longest clip
-    has, or some more: an even number, so that a first convolution with a stride of 2 reads the same frames of a clip
-    whatever stands beside it.
+    The last column is the mask: 1 for frames of the clip. The number of frames is that of the longest clip, rounded up
+    to an even number, so that the padding of a convolution with stride 2 does not depend on the batch.
 
     Args:
-        multiple: of which the number of frames is one; an even one
+        multiple: even number to whose multiple the number of frames is rounded up
 
     Examples:
-        >>> together([np.ones((1, 2)), np.ones((2, 2))])[0].tolist()
+        >>> collate([np.ones((1, 2)), np.ones((2, 2))])[0].tolist()
         [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
     """
     longest = max(map(len, clips))
@@ -79,61 +76,61 @@ def together(clips: Sequence[np.ndarray], multiple: int = 2) -> np.ndarray:
     return batch_input
 
 
-def altered(
+def augment(
     settings: Settings, rng: np.random.Generator, batch_input: np.ndarray, targets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Stretch, warp, mask and mix the clips of a batch, each as it departs from the mean of the batch, band by band.
+    """Stretch, warp, mask and mix the clips of a batch, after subtraction of the mean of the batch in each band.
 
     Args:
-        batch_input: what :func:`together` gives
+        batch_input: from :func:`collate`
         targets: ``(clips, classes)``
 
     Returns:
-        both, changed; the mean stands where a mask lies and after the end of a clip
+        augmented inputs and targets; masks and padding have the value of the mean
     """
     mean = np.append(batch_input[..., :-1].sum(axis=(0, 1)) / batch_input[..., -1].sum(), 0).astype(np.float32)
-    bent = _bent(settings, rng, batch_input - mean * batch_input[..., -1:])
-    for clip in bent:
+    warped = _stretch_and_warp(settings, rng, batch_input - mean * batch_input[..., -1:])
+    for clip in warped:
         clip[:, draw_band(clip.shape[1] - 1, 0, settings.masked_bands, rng)] = 0
         clip[draw_band(len(clip), 0, settings.masked_frames, rng), :-1] = 0
-    mixed, targets = _mixed(settings, rng, bent, targets) if settings.mixup else (bent, targets)
+    mixed, targets = _mix(settings, rng, warped, targets) if settings.mixup else (warped, targets)
     return mixed + mean, targets
 
 
-def _mixed(
-    settings: Settings, rng: np.random.Generator, bent: np.ndarray, targets: np.ndarray
+def _mix(
+    settings: Settings, rng: np.random.Generator, clips: np.ndarray, targets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Add a random other clip to each, the smaller share of the two; the longer one's end counts."""
-    share = rng.beta(settings.mixup, settings.mixup, len(bent)).astype(np.float32)
-    share, partner = np.maximum(share, 1 - share), rng.permutation(len(bent))
-    mixed = share[:, None, None] * bent + (1 - share)[:, None, None] * bent[partner]
-    mixed[..., -1] = np.maximum(bent[..., -1], bent[partner, :, -1])
-    return mixed, share[:, None] * targets + (1 - share)[:, None] * targets[partner]
+    """Apply mixup with a weight of at least 0.5 for the clip itself; the mask is that of the longer clip."""
+    weight = rng.beta(settings.mixup, settings.mixup, len(clips)).astype(np.float32)
+    weight, partner = np.maximum(weight, 1 - weight), rng.permutation(len(clips))
+    mixed = weight[:, None, None] * clips + (1 - weight)[:, None, None] * clips[partner]
+    mixed[..., -1] = np.maximum(clips[..., -1], clips[partner, :, -1])
+    return mixed, weight[:, None] * targets + (1 - weight)[:, None] * targets[partner]
 
 
-def _bent(settings: Settings, rng: np.random.Generator, batch_input: np.ndarray) -> np.ndarray:
-    """Stretch each clip along time and its bands along the mel axis, by linear interpolation; all get equally long."""
+def _stretch_and_warp(settings: Settings, rng: np.random.Generator, batch_input: np.ndarray) -> np.ndarray:
+    """Stretch each clip in time and warp its mel axis by linear interpolation, with the same length for all."""
     count, _, width = batch_input.shape
-    bent = np.zeros((count, settings.frames, width), np.float32)
+    warped = np.zeros((count, settings.frames, width), np.float32)
     factors = 1 + rng.uniform(-1, 1, (count, 2)) * (settings.stretch, settings.warp)
-    for clip, result, (longer, higher), start in zip(batch_input, bent, factors, rng.uniform(size=count), strict=True):
+    for clip, result, (stretch, warp), start in zip(batch_input, warped, factors, rng.uniform(size=count), strict=True):
         frames = int(clip[:, -1].sum())
-        stretched = max(1, round(frames * longer))
+        stretched = max(1, round(frames * stretch))
         kept = min(stretched, settings.frames)
         first = int(start * (stretched - kept + 1))
-        place = np.linspace(0, frames - 1, stretched, dtype=np.float32)[first : first + kept]
-        below = place.astype(int)
-        over = (place - below)[:, None]
-        rows = clip[below, :-1] * (1 - over) + clip[np.minimum(below + 1, frames - 1), :-1] * over
-        result[:kept, :-1] = rows @ _moved(width - 1, higher)
+        position = np.linspace(0, frames - 1, stretched, dtype=np.float32)[first : first + kept]
+        below = position.astype(int)
+        fraction = (position - below)[:, None]
+        rows = clip[below, :-1] * (1 - fraction) + clip[np.minimum(below + 1, frames - 1), :-1] * fraction
+        result[:kept, :-1] = rows @ _warp_matrix(width - 1, warp)
         result[:kept, -1] = 1
-    return bent
+    return warped
 
 
-def _moved(bands: int, factor: float) -> np.ndarray:
-    """Return the matrix that puts at band k what was at band ``factor`` k, ``(from, to)``, float32."""
-    place = np.minimum(np.arange(bands) * factor, bands - 1)
-    return np.maximum(0, 1 - np.abs(np.arange(bands)[:, None] - place)).astype(np.float32)
+def _warp_matrix(bands: int, factor: float) -> np.ndarray:
+    """Return the matrix that moves band ``factor * k`` to band k, ``(from, to)``, float32."""
+    position = np.minimum(np.arange(bands) * factor, bands - 1)
+    return np.maximum(0, 1 - np.abs(np.arange(bands)[:, None] - position)).astype(np.float32)
 
 
 # -- Network and training -- #
@@ -146,32 +143,32 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int):
         shape: frames and bands of a clip; frames None for clips of any length
 
     Returns:
-        a Keras model: (clips, frames, bands + 1), as :func:`together` gives → probabilities (clips, classes); without
-        classes one number, (clips, 1)
+        a Keras model: (clips, frames, bands + 1) from :func:`collate` → probabilities (clips, classes), or a number
+        (clips, 1) without classes
     """
     from sernb.systems.learning.training import keras
 
     layers, ops = keras.layers, keras.ops
 
-    def convolved(x, filters: int, kernel: int, **how: int):
-        x = layers.Conv1D(filters, kernel, padding="same", use_bias=False, **how)(x)
+    def convolve(x, filters: int, kernel: int, **options: int):
+        x = layers.Conv1D(filters, kernel, padding="same", use_bias=False, **options)(x)
         return layers.ReLU()(layers.BatchNormalization()(x))
 
     frames_in = keras.Input((shape[0], shape[1] + 1))
-    inside = frames_in[..., -1:]
-    # Holds mean and deviation of the bands over the training clips, which training leaves alone.
+    mask = frames_in[..., -1:]
+    # Has the mean and standard deviation of the bands over the training clips, and is not trained.
     x = layers.BatchNormalization(center=False, scale=False, trainable=False, name=STANDARDISED)(frames_in[..., :-1])
-    x = convolved(x * inside, settings.filters, settings.first_kernel, strides=2)
-    inside = layers.MaxPooling1D(2, padding="same")(inside)
-    x = x * inside
+    x = convolve(x * mask, settings.filters, settings.first_kernel, strides=2)
+    mask = layers.MaxPooling1D(2, padding="same")(mask)
+    x = x * mask
     for dilation in settings.dilations:
-        y = convolved(x, settings.filters, settings.kernel, dilation_rate=dilation)
-        x = (x + layers.SpatialDropout1D(settings.dropout)(y)) * inside
-    x = convolved(x, settings.pooled, 1)
-    weight = inside
+        y = convolve(x, settings.filters, settings.kernel, dilation_rate=dilation)
+        x = (x + layers.SpatialDropout1D(settings.dropout)(y)) * mask
+    x = convolve(x, settings.pooled, 1)
+    weight = mask
     if settings.attention:
-        level = layers.Dense(settings.pooled)(layers.Dense(settings.attention, activation="tanh")(x))
-        weight = ops.softmax(level + (inside - 1) * FAR, axis=1)
+        logits = layers.Dense(settings.pooled)(layers.Dense(settings.attention, activation="tanh")(x))
+        weight = ops.softmax(logits + (mask - 1) * FAR, axis=1)
     weight = weight / ops.sum(weight, axis=1, keepdims=True)
     mean = ops.sum(weight * x, axis=1)
     spread = ops.sqrt(ops.maximum(ops.sum(weight * x * x, axis=1) - mean * mean, SMALLEST_VARIANCE))
@@ -181,11 +178,11 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int):
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
-    """Train for all epochs; where speakers are kept apart, validation speakers train, too.
+    """Train on ``task.fitting_examples`` for all epochs.
 
-    A number is learned standardised by the training clips, by squared errors; mixed clips have the mixed number.
+    Numeric targets are standardised by the training clips; the loss is the squared error.
     """
-    from sernb.systems.learning.training import compiled, fit_network, keras
+    from sernb.systems.learning.training import compile_model, fit_network, keras
 
     examples = task.fitting_examples
     scale = Normaliser((task.statistics or examples).features)
@@ -205,10 +202,10 @@ def fit(settings: Settings, task: Task) -> Fitted:
         )
         optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=5.0)
         if not classes:
-            watched = [keras.metrics.RootMeanSquaredError("rmse")]
-            return compiled(model, optimizer, keras.losses.MeanSquaredError(), accuracy=watched)
+            metrics = [keras.metrics.RootMeanSquaredError("rmse")]
+            return compile_model(model, optimizer, keras.losses.MeanSquaredError(), accuracy=metrics)
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.smoothing)
-        return compiled(model, optimizer, loss)
+        return compile_model(model, optimizer, loss)
 
     mean, deviation, options = 0.0, 1.0, {}
     if not task.classes:
@@ -219,8 +216,8 @@ def fit(settings: Settings, task: Task) -> Fitted:
         build,
         epochs=settings.epochs,
         batch=settings.batch,
-        together=together,
-        altered=partial(altered, settings),
+        collate=collate,
+        augment=partial(augment, settings),
         **options,
     )
     if task.classes:
@@ -229,8 +226,8 @@ def fit(settings: Settings, task: Task) -> Fitted:
     return replace(fitted, scores=lambda clips: mean + deviation * fitted.scores(clips)[:, 0], chosen=chosen)
 
 
-def light(settings: Settings, weights: dict[str, np.ndarray]) -> DilatedNetwork:
-    """Return the network of a run without Keras.
+def to_numpy(settings: Settings, weights: dict[str, np.ndarray]) -> DilatedNetwork:
+    """Return the network of a run in NumPy.
 
     Raises:
         ValueError: if the weights are not those of this network
@@ -242,26 +239,24 @@ SYSTEM = System(
     name="sernet",
     title="sernet",
     source="ours",
-    about="Log-mel spectrogram of the speech in a clip, dilated convolutions with skip connections, attentive "
-    "statistics pooling; clips stretched, warped, masked and mixed in training.",
+    description="Log-mel spectrogram of the speech, dilated convolutions with skip connections, attentive statistics "
+    "pooling; augmentation by stretching, warping, masking and mixup.",
     labels=ALL_EIGHT,
     features=SpeechMel(),
     settings=Settings(),
     quick={"epochs": 20},
     fit=fit,
-    published_split=tenfold_split,
-    published_choice="the last epoch",
-    tests_choose=False,
+    published_selection="the last epoch",
     network=network,
-    together=together,
-    light=light,
+    collate=collate,
+    to_numpy=to_numpy,
 )
 REGRESSION = replace(
     SYSTEM,
     name="sernet-regression",
-    title="sernet on numbers",
-    about="As sernet, with one number instead of classes at its end, learned by squared errors.",
+    title="sernet, numeric",
+    description="As sernet, with one numeric output and squared error.",
     labels=NumericTarget(""),
-    light=None,
+    to_numpy=None,
 )
 SYSTEMS = (SYSTEM, REGRESSION)

@@ -1,9 +1,9 @@
-"""sernet and functionals together: the product of what the network and a classifier on functionals predict.
+"""Ensemble of sernet and functionals: the product of the posteriors of the network and a classifier on functionals.
 
-Ours. The two read different things of a clip: the network its course, the functionals its distribution. Both are
-trained apart, and their runs are kept; joining them costs nothing. The share was chosen on validation speakers for the
-SVM, see the page ``23_develop_sernet``; the variants take it as it is. The second of them has a second network beside
-the two, one that reads three seconds as an image: six times as long to train, and no gain was shown.
+Ours. The inputs are complementary: the network models the sequence of frames, functionals their distribution. Members
+are trained separately. The exponent was selected for the SVM on validation speakers, see the page
+``23_develop_sernet``, and is the same in the variants. The variant ``…-ridge-light`` has Light-SERNet as a second
+network: training takes six times as long, without a proven gain.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from sernb.systems.sernet import Settings as NetworkSettings
 
 @dataclass(frozen=True)
 class Joining:
-    """The settings of the network, and what it counts beside the others."""
+    """Settings of the network and its exponent."""
 
     sernet: NetworkSettings = NETWORK.settings
     share: float = 1.0  # exponent of the network's probabilities
@@ -50,14 +50,17 @@ class WithLightSettings(WithRidgeSettings):
     light_sernet_short: LightSettings = LIGHT.settings
 
 
-def joined(settings: Joining, scores: list[np.ndarray]) -> np.ndarray:
-    """Return the product of the systems' probabilities, the first's to the power of its share; rows sum to 1.
+def combine(settings: Joining, scores: list[np.ndarray]) -> np.ndarray:
+    """Return the normalised product of the members' probabilities, the first with its exponent.
 
     Args:
-        scores: ``(clips, classes)`` of each
+        scores: ``(clips, classes)`` of each member
+
+    Returns:
+        ``(clips, classes)``, rows sum to 1
 
     Examples:
-        >>> joined(Settings(share=2.0), [np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])]).round(2)
+        >>> combine(Settings(share=2.0), [np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])]).round(2)
         array([[0.9, 0.1]])
     """
     from scipy.special import softmax
@@ -70,15 +73,15 @@ SYSTEM = dataclasses.replace(
     NETWORK,
     name="sernet-functionals",
     title="sernet and functionals",
-    about="The product of what sernet and functionals-svm say.",
+    description="The product of the posteriors of sernet and functionals-svm.",
     settings=Settings(),
     quick={},
     fit=None,
     network=None,
-    together=None,
-    light=None,
+    collate=None,
+    to_numpy=None,
     members=(NETWORK, CLASSIFIER),
-    joined=joined,
+    combine=combine,
     variants=(),
 )
 
@@ -88,14 +91,14 @@ SYSTEM = dataclasses.replace(
         SYSTEM.variant(
             "ridge",
             "ridge regression instead of the SVM",
-            about="The product of what sernet and functionals-ridge say.",
+            description="The product of the posteriors of sernet and functionals-ridge.",
             settings=WithRidgeSettings(),
             members=(NETWORK, RIDGE),
         ),
         SYSTEM.variant(
             "ridge-light",
             "ridge regression instead of the SVM, and Light-SERNet",
-            about="The product of what sernet, functionals-ridge and light-sernet-short say.",
+            description="The product of the posteriors of sernet, functionals-ridge and light-sernet-short.",
             settings=WithLightSettings(),
             members=(NETWORK, RIDGE, LIGHT),
         ),

@@ -1,7 +1,8 @@
-"""sernet as plain arrays: it predicts with NumPy alone, in a millisecond, and is kept without pickle."""
+"""Inference of sernet in NumPy: predictions in a millisecond from plain arrays, without Keras and pickle."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -11,7 +12,7 @@ SMALLEST_VARIANCE = 1e-4  # of a channel over time
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution along time, its batch normalisation folded into it, and a rectifier."""
+    """A convolution along time with folded batch normalisation, and a ReLU."""
 
     kernel: np.ndarray  # (frames, channels, filters)
     offset: np.ndarray  # (filters,)
@@ -19,37 +20,37 @@ class Convolution:
     dilation: int = 1
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Return what it makes of ``(frames, channels)``: zeros stand before and after, as in Keras's "same"."""
-        reach, results = (len(self.kernel) - 1) * self.dilation, -(-len(x) // self.stride)
-        padding = max(0, (results - 1) * self.stride + reach + 1 - len(x))
+        """Apply the layer to ``(frames, channels)`` with zero padding as in Keras's "same"."""
+        reach, frames = (len(self.kernel) - 1) * self.dilation, -(-len(x) // self.stride)
+        padding = max(0, (frames - 1) * self.stride + reach + 1 - len(x))
         padded = np.pad(x, ((padding // 2, padding - padding // 2), (0, 0)))
-        last = (results - 1) * self.stride + 1
-        found = self.offset
-        for place, weights in enumerate(self.kernel):
-            start = place * self.dilation
-            found = found + padded[start : start + last : self.stride] @ weights
-        return np.maximum(found, 0)
+        last = (frames - 1) * self.stride + 1
+        output = self.offset
+        for position, weights in enumerate(self.kernel):
+            start = position * self.dilation
+            output = output + padded[start : start + last : self.stride] @ weights
+        return np.maximum(output, 0)
 
 
 @dataclass(frozen=True)
 class DilatedNetwork:
-    """What :func:`sernb.systems.sernet.network` builds, after training."""
+    """A trained network of :func:`sernb.systems.sernet.network`."""
 
     mean: np.ndarray  # of the bands, (bands,)
     deviation: np.ndarray
     first: Convolution
     blocks: tuple[Convolution, ...]
     last: Convolution
-    attention: tuple[np.ndarray, ...]  # weights and offsets of two dense layers; empty: all frames weigh alike
-    answer: tuple[np.ndarray, np.ndarray]  # of the last dense layer, the batch normalisation before it folded in
+    attention: tuple[np.ndarray, ...]  # weights and biases of two dense layers; empty: uniform weights
+    output: tuple[np.ndarray, np.ndarray]  # weights and bias of the last dense layer, with folded batch normalisation
 
     def __call__(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         """Return probabilities, ``(clips, classes)``, from the features of each clip, ``(frames, bands)``."""
-        return np.stack([softmax(self._level(clip)) for clip in clips])
+        return np.stack([softmax(self._logits(clip)) for clip in clips])
 
-    def _level(self, clip: np.ndarray) -> np.ndarray:
+    def _logits(self, clip: np.ndarray) -> np.ndarray:
         x = ((clip - self.mean) / self.deviation).astype(np.float32)
-        x = self.first(np.pad(x, ((0, len(x) % 2), (0, 0))))  # an even number of frames, as sernet's batches have
+        x = self.first(np.pad(x, ((0, len(x) % 2), (0, 0))))  # an even number of frames, as in sernet's batches
         for block in self.blocks:
             x = x + block(x)
         x = self.last(x)  # (frames, pooled)
@@ -59,56 +60,55 @@ class DilatedNetwork:
             weight = softmax(np.tanh(x @ inner + offset) @ outer + shift)
         mean = (weight * x).sum(axis=0)
         variance = np.maximum((weight * x * x).sum(axis=0) - mean * mean, SMALLEST_VARIANCE)
-        kernel, offset = self.answer
+        kernel, offset = self.output
         return np.concatenate([mean, np.sqrt(variance)]) @ kernel + offset
 
 
-def softmax(level: np.ndarray) -> np.ndarray:
-    """Return shares along the first axis that sum to 1."""
-    powers = np.exp(level - level.max(axis=0))
-    return powers / powers.sum(axis=0)
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the softmax along the first axis; importing that of SciPy is slow."""
+    exponentials = np.exp(logits - logits.max(axis=0))
+    return exponentials / exponentials.sum(axis=0)
 
 
 def network_from_arrays(
     weights: Mapping[str, np.ndarray], dilations: Sequence[int], *, attention: bool
 ) -> DilatedNetwork:
-    """Return the network that the weights of a run make.
+    """Return the network with the weights of a run.
 
     Args:
-        weights: as the run keeps them, by name; names begin with their number
+        weights: by name, as stored by the run; names begin with their number
         dilations: of the blocks
-        attention: whether frames are weighed
+        attention: whether the pooling has attention weights
 
     Raises:
-        ValueError: if they are not those of such a network
+        ValueError: if the number of arrays is wrong
     """
-    left = [weights[name].astype(np.float32) for name in sorted(weights)]
+    arrays = [weights[name].astype(np.float32) for name in sorted(weights)]
     expected = 2 + 5 * (2 + len(dilations)) + 4 * attention + 4 + 2
-    if len(left) != expected:
-        raise ValueError(f"{expected} arrays are expected, there are {len(left)}")
+    if len(arrays) != expected:
+        raise ValueError(f"{expected} arrays are expected, there are {len(arrays)}")
+    remaining = iter(arrays)
 
     def take(count: int) -> list[np.ndarray]:
-        taken = left[:count]
-        del left[:count]
-        return taken
+        return list(islice(remaining, count))
 
-    def convolution(**how: int) -> Convolution:
-        kernel, *normalised = take(5)
-        scale, offset = _affine(*normalised)
-        return Convolution(kernel * scale, offset, **how)
+    def convolution(**options: int) -> Convolution:
+        kernel, *batch_normalisation = take(5)
+        scale, offset = _fold(*batch_normalisation)
+        return Convolution(kernel * scale, offset, **options)
 
     mean, variance = take(2)
     first = convolution(stride=2)
     blocks = tuple(convolution(dilation=dilation) for dilation in dilations)
     last = convolution()
-    weighed = tuple(take(4)) if attention else ()
-    scale, offset = _affine(*take(4))
-    kernel, shift = take(2)
-    answer = (scale[:, None] * kernel, offset @ kernel + shift)
-    return DilatedNetwork(mean, np.sqrt(variance + EPSILON), first, blocks, last, weighed, answer)
+    attention_layers = tuple(take(4)) if attention else ()
+    scale, offset = _fold(*take(4))
+    kernel, bias = take(2)
+    output = (scale[:, None] * kernel, offset @ kernel + bias)
+    return DilatedNetwork(mean, np.sqrt(variance + EPSILON), first, blocks, last, attention_layers, output)
 
 
-def _affine(scale: np.ndarray, offset: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the factor and the offset that a trained batch normalisation is."""
+def _fold(scale: np.ndarray, offset: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the factor and offset of a trained batch normalisation."""
     factor = scale / np.sqrt(variance + EPSILON)
     return factor, offset - mean * factor

@@ -1,39 +1,38 @@
 """Global statistics of short-term features, F-test, PCA and a support vector machine.
 
-maelfabien, Multimodal-Emotion-Recognition, 01-Audio (github.com/maelfabien/Multimodal-Emotion-Recognition). Fourteen
-classes, gender × emotion, are learned; gender is dropped from the prediction. The authors' neutral is RAVDESS's calm;
-its neutral is left out.
+maelfabien, Multimodal-Emotion-Recognition, 01-Audio (github.com/maelfabien/Multimodal-Emotion-Recognition). The SVM has
+fourteen classes, gender × emotion; the predicted gender is dropped. The authors' neutral is RAVDESS's calm; RAVDESS's
+neutral is omitted.
 
-Their report compares kernels, PCA and label sets on earlier data (:data:`REPORT`), and their text announces
-pre-emphasis and first differences that the code leaves out: all of these are variants.
+Their report compares kernels, PCA and label sets on earlier data (:data:`REPORT`), and their text has pre-emphasis and
+first differences that the code omits: all of these are variants.
 
-Otherwise than published: the prediction is the class with the highest decision value (scikit-learn's
-``break_ties=True``). The authors' classifier counts votes between pairs of classes and gives a tie to the first; the
-two agree but for ties. The split has their seed, but its clips stand in the order of their paths, which need not be
-theirs.
+Differences from the publication: the prediction is the class with the highest decision value (scikit-learn's
+``break_ties=True``), not that with most votes, which differs for ties only. The split has the authors' seed, but clips
+are in the order of their paths, which may differ from theirs.
 
-Chosen here, where the source does not say: the scores of the seven emotions are the softmax of the higher decision
-value of their two genders. They rank; they are not probabilities. Where fewer speakers train than there are inner
-folds, the inner folds are cut between clips; where clips are too few for any, C and gamma are the middle of the grid;
-where no feature passes the F-test, all are kept. The run says so.
+Not specified in the source, and chosen here: the score of an emotion is the softmax of the higher decision value of its
+two genders, which ranks classes but is not a probability. With fewer speakers than inner folds, these are not
+speaker-disjoint; with too few clips for any, C and gamma are the middle of the grid; if no feature passes the F-test,
+all are kept. The run reports each of these.
 """
 
 import dataclasses
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-import pandas as pd
 
 from sernb.audio.augmentation import TEST_VIEWS
 from sernb.config import DataError
 from sernb.features import Statistics
 from sernb.protocols.labels import CALM_AS_NEUTRAL, LabelSet
 from sernb.systems.base import Fitted, PublishedScore, System, Task
-from sernb.systems.learning.inner_cross_validation import make_inner_folds, middle
+from sernb.systems.learning.inner_cross_validation import make_inner_folds, middle_setting
 from sernb.systems.learning.kernel_svm import scores_from_decisions
 from sernb.systems.learning.kernels import stack_rows
+from sernb.systems.splits import eighty_twenty
 
 KERNELS = {
     "linear": {"kernel": "linear"},
@@ -45,15 +44,15 @@ KERNELS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """The authors' pipeline: standardise, F-test, PCA, RBF kernel; C and gamma by cross-validation."""
+    """The authors' pipeline: standardisation, F-test, PCA, RBF kernel; C and gamma by cross-validation."""
 
-    significance: float = 0.01  # of the F-test; features above it are left out
+    significance: float = 0.01  # level of the F-test; features above it are removed
     components: int | None = 140  # of the PCA; None: no PCA
     kernel: str = "rbf"  # see KERNELS
     penalties: tuple[float, ...] = (1, 2, 3, 4, 5, 7, 10, 20, 50)  # C
     gammas: tuple[float, ...] = (0.001, 0.005, 0.01)
     inner_folds: int = 3
-    gendered: bool = True  # learn gender × emotion
+    gendered: bool = True  # whether the classes are gender × emotion
 
     def __post_init__(self):
         """Refuse an unknown kernel."""
@@ -62,7 +61,7 @@ class Settings:
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
-    """Fit on training clips; where speakers are kept apart, validation speakers join them in the inner folds."""
+    """Fit on ``task.fitting_examples``; C and gamma are selected by inner folds."""
     from sklearn.decomposition import PCA
     from sklearn.feature_selection import SelectFpr, f_classif
     from sklearn.model_selection import GridSearchCV
@@ -75,10 +74,10 @@ def fit(settings: Settings, task: Task) -> Fitted:
     target = genders * len(task.classes) + examples.truth if settings.gendered else examples.truth
     inner = make_inner_folds(task, target, settings.inner_folds)
 
-    seen = stack_rows(task.statistics.features) if task.statistics else rows
-    scaler, selector = StandardScaler().fit(seen), SelectFpr(f_classif, alpha=settings.significance)
+    statistics = stack_rows(task.statistics.features) if task.statistics else rows
+    scaler, selector = StandardScaler().fit(statistics), SelectFpr(f_classif, alpha=settings.significance)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Features .* are constant")  # the minimum of the flux always is
+        warnings.filterwarnings("ignore", "Features .* are constant")  # such as the minimum of the flux
         warnings.filterwarnings("ignore", "invalid value encountered in divide")
         kept = selector.fit(scaler.transform(rows), target).get_support()
     nothing_passed = not kept.any()
@@ -86,42 +85,34 @@ def fit(settings: Settings, task: Task) -> Fitted:
     components = min(settings.components, len(rows), kept.sum()) if settings.components else kept.sum()
     projection = PCA(components, svd_solver="full") if settings.components else None
     if projection:
-        projection.fit(scaler.transform(seen)[:, kept])
+        projection.fit(scaler.transform(statistics)[:, kept])
 
-    def projected(rows: np.ndarray) -> np.ndarray:
+    def project(rows: np.ndarray) -> np.ndarray:
         selected = scaler.transform(rows)[:, kept]
         return projection.transform(selected) if projection else selected
 
     grid = {"C": list(settings.penalties)} | ({"gamma": list(settings.gammas)} if settings.kernel != "linear" else {})
-    best = {name: middle(tried) for name, tried in grid.items()}
+    best = {name: middle_setting(values) for name, values in grid.items()}
     classifier = SVC(**KERNELS[settings.kernel], decision_function_shape="ovr", break_ties=True)
     if inner.rows:
-        classifier = GridSearchCV(classifier, grid, cv=inner.rows, n_jobs=1).fit(projected(rows), target)
+        classifier = GridSearchCV(classifier, grid, cv=inner.rows, n_jobs=1).fit(project(rows), target)
         best = classifier.best_params_
     else:
-        classifier.set_params(**best).fit(projected(rows), target)
+        classifier.set_params(**best).fit(project(rows), target)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
-        decision = classifier.decision_function(projected(stack_rows(features)))
+        decision = classifier.decision_function(project(stack_rows(features)))
         return scores_from_decisions(decision, classifier.classes_, len(task.classes))
 
     chosen = {
         **best,
         "features kept": int(kept.sum()),
         "components": int(components),
-        "inner folds": inner.about,
+        "inner folds": inner.description,
     }
     if nothing_passed:
         chosen["F-test"] = "no feature passed: all were kept"
     return Fitted(scores=scores, chosen=chosen)
-
-
-def eighty_twenty(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """One random split, 80 % for training, with the authors' seed; neither stratified nor by speaker."""
-    from sklearn.model_selection import train_test_split
-
-    # The shuffled order matters: the inner folds are cut from it, and in order of path they would cut between actors.
-    yield tuple(train_test_split(np.arange(len(clips)), test_size=0.2, random_state=123))
 
 
 SYSTEM = System(
@@ -129,16 +120,13 @@ SYSTEM = System(
     title="Global statistics and SVM",
     source="maelfabien, Multimodal-Emotion-Recognition (2019), 01-Audio",
     published_on=("ravdess",),
-    about="Twenty short-term features, ten statistics of each, F-test, PCA to 140 dimensions, RBF SVM over gender × "
-    "emotion.",
+    description="Ten statistics of 20 short-term features, F-test, PCA to 140 dimensions, RBF SVM on gender × emotion.",
     labels=CALM_AS_NEUTRAL,
     features=Statistics(),
     settings=Settings(),
-    quick={},
     fit=fit,
-    published_split=eighty_twenty,
-    published_choice="inner cross-validation, speakers shared",
-    tests_choose=False,
+    published_split=partial(eighty_twenty, fixed_seed=123),
+    published_selection="inner cross-validation, speakers shared",
     views=TEST_VIEWS,
     reported=(
         PublishedScore(
@@ -147,7 +135,7 @@ SYSTEM = System(
     ),
 )
 
-# Accuracy in %, by classes and components, then by kernel in the order of KERNELS: their project report, earlier data.
+# Accuracy in % in the authors' project report on earlier data, by classes and components, then in the order of KERNELS.
 REPORT = {
     ("seven", None): (51.67, 54.28, 52.79, 56.51),
     ("seven", 140): (53.53, 50.19, 52.79, 59.48),
@@ -166,7 +154,7 @@ WITHOUT_SURPRISE = LabelSet(
 
 def _reported_variant(classes: str, components: int | None, kernel: str, percent: float) -> System:
     caveat = "project report, earlier features; " + (
-        "whether gender counts is not said" if classes == "fourteen" else "gender is not learned"
+        "whether the gender must be correct is not stated" if classes == "fourteen" else "gender is not a class"
     )
     return SYSTEM.variant(
         f"{classes}-{components or 'all'}-{kernel}",
@@ -185,7 +173,7 @@ SYSTEM = dataclasses.replace(
         SYSTEM.variant("differences", "with first differences", features=Statistics(differences=1)),
         SYSTEM.variant(
             "as-described",
-            "with pre-emphasis and first differences, as the text says",
+            "with pre-emphasis and first differences, as in the text",
             features=Statistics(pre_emphasis=0.97, differences=1),
         ),
         *(

@@ -1,8 +1,7 @@
-"""TIM-Net: gated dilated convolutions over the clip and over the clip backwards (107,032 parameters).
+"""TIM-Net: gated dilated convolutions in forward and backward direction (107,032 parameters).
 
-Ye et al. (2023), Temporal modeling matters, doi:10.1109/ICASSP49357.2023.10096370, code at its repository's head: of
-its 500 epochs the last one counts. MFCC with librosa's defaults, as in the code; the README tells of other windows.
-multiscale-cnn comes from it.
+Ye et al. (2023), Temporal modeling matters, doi:10.1109/ICASSP49357.2023.10096370. In the latest code of its
+repository, the last of 500 epochs is used. MFCC have librosa's defaults as in the code; the README has other windows.
 """
 
 import dataclasses
@@ -37,7 +36,8 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
 
     layers = keras.layers
     mfcc = keras.Input(shape)
-    streams = [multiscale_cnn.scales(settings, course) for course in (mfcc, keras.ops.flip(mfcc, axis=1))]
+    directions = (mfcc, keras.ops.flip(mfcc, axis=1))
+    streams = [multiscale_cnn.build_scales(settings, direction) for direction in directions]
     levels = [layers.GlobalAveragePooling1D()(layers.Add()(both)) for both in zip(*streams, strict=True)]
     stacked = keras.ops.stack(levels, axis=-1)  # (39, 8)
     weighted = layers.Dense(1, use_bias=False, kernel_initializer="random_uniform", name="level_weights")(stacked)
@@ -45,8 +45,8 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
-    """Train; keep the epoch with the highest accuracy on the validation part, or the last where there is none."""
-    return multiscale_cnn.trained(network, settings, task)
+    """Train, and keep the epoch with the highest validation accuracy, or the last without validation part."""
+    return multiscale_cnn.train(network, settings, task)
 
 
 SYSTEM = System(
@@ -54,24 +54,23 @@ SYSTEM = System(
     title="TIM-Net",
     source="Ye et al. (2023), doi:10.1109/ICASSP49357.2023.10096370; code, 2023-08",
     published_on=("ravdess", "emodb", "savee", "iemocap"),
-    about="39 MFCC of a clip fitted to 4.99 s, eight gated blocks of dilated convolutions forwards and backwards, a "
-    "learned weight for each scale.",
+    description="39 MFCC of a clip of 4.99 s, eight gated blocks of dilated convolutions in both directions, a learned "
+    "weight for each scale.",
     labels=ALL_EIGHT,
     features=Mfcc(),
     settings=Settings(),
     quick={"epochs": 25, "batch": 16},
     fit=fit,
-    published_split=multiscale_cnn.tenfold,
-    published_choice="the last epoch",
-    tests_choose=False,
+    published_split=multiscale_cnn.AUTHORS_FOLDS,
+    published_selection="the last epoch",
     views=TEST_VIEWS,
     reported=(
         PublishedScore(
-            "war", 0.9007, "as-published", "speakers and takes shared; the seed of the split chosen by corpus"
+            "war", 0.9007, "as-published", "speakers and repetitions shared; the seed of the split selected by corpus"
         ),
         PublishedScore("uar", 0.9004, "as-published", "as the 90.07 %"),
     ),
-    chooses_epoch=True,
+    selects_epoch=True,
     network=network,
 )
 SYSTEM = dataclasses.replace(

@@ -1,53 +1,50 @@
-"""One small CNN on each of five log-mel windows, then an LSTM (656,583 parameters).
+"""A time-distributed CNN on five log-mel windows, then an LSTM (656,583 parameters).
 
 maelfabien, Multimodal-Emotion-Recognition, 01-Audio (github.com/maelfabien/Multimodal-Emotion-Recognition). The
-authors' neutral is RAVDESS's calm; its neutral is left out.
+authors' neutral is RAVDESS's calm; RAVDESS's neutral is omitted.
 
-Text and picture say two LSTM cells, the code has one: ``cells``, and the variant ``…-two-cells``. Chosen here, where
-the source does not say: the seed of the split (theirs is drawn anew each time; here it is the experiment's). Otherwise
-than published: a batch of 64 is trained in four parts whose gradients are averaged, so batch normalisation sees 16
-clips at a time; log-mel cells are not kept at half precision.
+Text and figure have two LSTM layers, the code has one: ``cells``, and the variant ``…-two-cells``. Not specified in the
+source: the seed of the split; here it is that of the experiment. Differences from the publication: a batch of 64 is
+trained in four parts with averaged gradients, so that batch normalisation has 16 clips at a time; features are not
+stored at half precision.
 """
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
-
-import numpy as np
-import pandas as pd
 
 from sernb.audio.augmentation import DrawnNoise
 from sernb.features import LogMelWindows
 from sernb.protocols.labels import CALM_AS_NEUTRAL
 from sernb.systems.base import Fitted, PublishedScore, System, Task, scale_units
+from sernb.systems.splits import eighty_twenty
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The authors' network and training; ``width`` below 1 makes it narrower, for small computers."""
+    """The authors' network and training; ``width`` below 1 reduces it, for small computers."""
 
     filters: tuple[int, ...] = (64, 64, 128, 128)
     pools: tuple[int, ...] = (2, 4, 4, 4)
     frames: int = 128  # of a window
-    units: int = 256  # of an LSTM cell
-    cells: int = 1
+    units: int = 256  # of an LSTM layer
+    cells: int = 1  # LSTM layers
     width: float = 1.0
     dropout: float = 0.2
     learning_rate: float = 0.01
-    decay: float = 1e-6  # of the learning rate, by step
+    decay: float = 1e-6  # of the learning rate, per step
     momentum: float = 0.8
     batch: int = 64
-    parts: int = 4  # of a batch, one after the other, so that training stays under 6 GB; theirs is 1
+    parts: int = 4  # gradient accumulation steps per batch, to stay under 6 GB; published: 1
     epochs: int = 100
     patience: int = 30
-    at_once: int = 16  # clips predicted together: a window of 128 × 128 takes 4 MB in the first layer
+    at_once: int = 16  # prediction batch: a window of 128 × 128 takes 4 MB in the first layer
 
 
 def network(settings: Settings, shape: tuple[int, int], classes: int):
     """Build the network.
 
     Args:
-        shape: frames of all windows together and bands of the input, (640, 128) as published
+        shape: total frames of all windows and bands of the input, (640, 128) as published
 
     Returns:
         a Keras model: (clips, windows * frames, bands) → probabilities (clips, classes)
@@ -78,35 +75,28 @@ def network(settings: Settings, shape: tuple[int, int], classes: int):
     return keras.Model(log_mel, layers.Dense(classes, activation="softmax")(x))
 
 
-def ready(settings: Settings, model):
-    """Return the model, ready to be trained."""
-    from sernb.systems.learning.training import compiled, keras
+def compile_network(settings: Settings, model):
+    """Compile a model with the authors' optimizer."""
+    from sernb.systems.learning.training import compile_model, keras
 
     rate = keras.optimizers.schedules.InverseTimeDecay(settings.learning_rate, 1, settings.decay)
     parts = settings.parts if settings.parts > 1 else None
     optimizer = keras.optimizers.SGD(rate, momentum=settings.momentum, gradient_accumulation_steps=parts)
-    return compiled(model, optimizer, "categorical_crossentropy")
+    return compile_model(model, optimizer, "categorical_crossentropy")
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
-    """Train on clips and their noisy copies; keep the epoch with the highest accuracy on the validation part."""
+    """Train on clips and their noisy copies; keep the epoch with the highest validation accuracy."""
     from sernb.systems.learning.training import fit_network
 
     return fit_network(
         task,
-        lambda shape, classes: ready(settings, network(settings, shape, classes)),
+        lambda shape, classes: compile_network(settings, network(settings, shape, classes)),
         epochs=settings.epochs,
         batch=settings.batch // settings.parts,
         patience=settings.patience,
-        at_once=settings.at_once,
+        prediction_batch=settings.at_once,
     )
-
-
-def eighty_twenty(clips: pd.DataFrame, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """One random split, 80 % for training; neither stratified nor by speaker."""
-    from sklearn.model_selection import train_test_split
-
-    yield tuple(train_test_split(np.arange(len(clips)), test_size=0.2, random_state=seed))
 
 
 SYSTEM = System(
@@ -114,32 +104,32 @@ SYSTEM = System(
     title="Time-distributed CNN and LSTM",
     source="maelfabien, Multimodal-Emotion-Recognition (2019), 01-Audio",
     published_on=("ravdess",),
-    about="Five overlapping log-mel windows of 128 × 128, four convolution blocks on each, an LSTM over the five.",
+    description="Five overlapping log-mel windows of 128 × 128, four convolution blocks on each, then an LSTM.",
     labels=CALM_AS_NEUTRAL,
     features=LogMelWindows(),
     settings=Settings(),
     quick={"width": 0.0625, "parts": 1, "epochs": 6, "batch": 16},
     fit=fit,
     published_split=eighty_twenty,
-    published_choice="best epoch on the test part itself",
-    tests_choose=True,
+    published_selection="best epoch on the test part itself",
+    selects_on_test=True,
     training_views=(DrawnNoise("noise 1"), DrawnNoise("noise 2")),
     reported=(
         PublishedScore(
             "war",
             0.766,
             "as-published",
-            "README; its stored run reached 73.98 % at best (epoch 90, chosen on the test)",
+            "README; its stored run has 73.98 % at best (epoch 90, selected on the test part)",
         ),
     ),
-    chooses_epoch=True,
+    selects_epoch=True,
     network=network,
 )
 _NARROW = Settings(width=0.125, parts=1, epochs=10, batch=32)
 _VARIANTS = {
-    "two-cells": ("two LSTM cells, as the text says", Settings(cells=2)),
+    "two-cells": ("two LSTM layers, as in the text", Settings(cells=2)),
     "narrow": ("an eighth of all widths, 10 epochs in batches of 32", _NARROW),
-    "narrow-two-cells": ("as narrow, two LSTM cells", dataclasses.replace(_NARROW, cells=2)),
+    "narrow-two-cells": ("as narrow, two LSTM layers", dataclasses.replace(_NARROW, cells=2)),
 }
 SYSTEM = dataclasses.replace(
     SYSTEM,

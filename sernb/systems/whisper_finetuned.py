@@ -1,14 +1,14 @@
 """whisper-finetuned: Whisper's encoder, fine-tuned with a small head.
 
-Ours. The encoder (Radford et al., 2023, arXiv:2212.04356) reads the real frames of a clip only. Its layers, each
-normalised, are mixed by learned shares that sum to 1 (Peters et al., 2018, doi:10.18653/v1/N18-1202); attentive
-statistics pooling (Okabe et al., 2018, doi:10.21437/Interspeech.2018-993) with several heads weighs the positions. The
-deeper a layer lies, the less it is changed (Howard and Ruder, 2018, doi:10.18653/v1/P18-1031); which blocks are trained
-is a setting. Gender and intensity are predicted beside the emotion, where the corpus says them. In each epoch a clip is
-read as it was recorded or as one of its copies: other speeds, noise, rooms, telephones, microphones. Batches are made
-louder or quieter, masked (Park et al., 2019, doi:10.21437/Interspeech.2019-2680) and mixed (Zhang et al., 2018,
-arXiv:1710.09412). No epoch is chosen: rates rise, then fall to almost nothing, and the weights of the last epochs are
-averaged (Izmailov et al., 2018, arXiv:1803.05407), so that validation speakers train, too.
+Ours. The encoder (Radford et al., 2023, arXiv:2212.04356) has the real frames of a clip only as input. Its normalised
+layers are averaged with learned weights (Peters et al., 2018, doi:10.18653/v1/N18-1202), then pooled by multi-head
+attentive statistics pooling (Okabe et al., 2018, doi:10.21437/Interspeech.2018-993). Learning rates decrease towards
+the input (Howard and Ruder, 2018, doi:10.18653/v1/P18-1031); the number of trained blocks is a setting. Gender and
+intensity are auxiliary outputs, if the corpus has them. In each epoch, a clip is the original or an augmented copy:
+other speeds, noise, rooms, telephones, microphones. Further augmentation: gain, SpecAugment (Park et al., 2019,
+doi:10.21437/Interspeech.2019-2680) and mixup (Zhang et al., 2018, arXiv:1710.09412). There is no model selection: the
+learning rate warms up and decays to almost 0, and the weights of the last epochs are averaged (Izmailov et al., 2018,
+arXiv:1803.05407), so that validation speakers train, too.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sernb.audio.augmentation import OneOf, Speed, draw_band
+from sernb.audio.augmentation import draw_band
 from sernb.config import DataError
 from sernb.encoders.registry import DEFAULT, ENCODERS, record_of
 from sernb.encoders.whisper import BANDS, POWER_FLOOR
@@ -28,10 +28,9 @@ from sernb.features import WhisperMel
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems import sernet
 from sernb.systems.base import Fitted, System, Task
-from sernb.systems.majority import tenfold_split
-from sernb.systems.multitask_losses import PAIRS, pair_targets
+from sernb.systems.multitask_losses import PAIRS, make_pair_targets
 from sernb.systems.on_encoder import on_all_encoders
-from sernb.systems.robust import COPIES, with_variant
+from sernb.systems.robust import COPIES, SPEEDS, with_variant
 from sernb.systems.sernet_numpy import SMALLEST_VARIANCE
 from sernb.systems.whisper_numpy import FinetunedNetwork, network_from_arrays
 
@@ -39,73 +38,72 @@ if TYPE_CHECKING:
     import keras
 
 EMOTION = "emotion"
-BUCKET = 50  # frames: batches are as long as a multiple of it, so that few lengths occur and programs are reused
-together = partial(sernet.together, multiple=BUCKET)
-DECADES = 4  # of power in a unit of the log-mel
-LEAST = (np.log10(POWER_FLOOR) + 4) / DECADES  # value of a cell
-FAR = 1e4  # taken from the level of positions that are not there, before the softmax
+BUCKET = 50  # frames: batches are padded to a multiple of it, so that few shapes need compilation
+collate = partial(sernet.collate, multiple=BUCKET)
+DECADES = 4  # of power, per unit of the log-mel
+LEAST = (np.log10(POWER_FLOOR) + 4) / DECADES  # minimum of the log-mel
+FAR = 1e4  # subtracted from the attention logits of padding
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Encoder, head, training, and how clips are altered in training."""
+    """Encoder, head, training and augmentation."""
 
     encoder: str = DEFAULT  # of the registry
-    trained: int | None = None  # blocks, from the top: 0 none, None all and the convolutions
+    trained: int | None = None  # number of trained blocks from the top; None: all blocks and the convolutions
     projected: int = 128
     attention: int = 64  # units
     heads: int = 4  # of the pooling
-    dropout: float = 0.1  # of the mixed layers
+    dropout: float = 0.1  # of the averaged layers
     last_dropout: float = 0.3
 
-    originals: float = 0.5  # share of clips that are read as recorded; the others as one of their copies
-    gain: float = 20.0  # most decibels, either way
-    masked_bands: int = 12  # most
-    masked_frames: int = 40  # most
-    mixup: float = 0.2  # both parameters of the beta distribution; 0: no mixing
+    originals: float = 0.5  # fraction of original clips in an epoch; the others are augmented copies
+    gain: float = 20.0  # maximum in decibels, positive or negative
+    masked_bands: int = 12  # maximum
+    masked_frames: int = 40  # maximum
+    mixup: float = 0.2  # both parameters of the beta distribution; 0: no mixup
     smoothing: float = 0.1
-    auxiliary: float = 0.2  # weight of the loss of gender, and of intensity
+    auxiliary: float = 0.2  # weight of each auxiliary loss
 
     epochs: int = 16
     batch: int = 16
     learning_rate: float = 1e-3  # of the head
     encoder_learning_rate: float = 1e-4  # of the last block
-    falling: float = 0.75  # factor of the rate from block to block downwards
-    warm_up: float = 0.1  # share of the steps
+    falling: float = 0.75  # factor of the learning rate per block towards the input
+    warm_up: float = 0.1  # fraction of the steps
     weight_decay: float = 1e-2
     averaged: int = 3  # last epochs
-    at_once: int = 32  # clips that are predicted together
+    at_once: int = 32  # prediction batch
 
     def __post_init__(self):
-        """Refuse an encoder that cannot be trained on."""
+        """Check the encoder."""
         if self.encoder not in ENCODERS:
-            raise DataError(f"encoder {self.encoder!r}: only these can be trained on: {', '.join(ENCODERS)}")
+            raise DataError(f"encoder {self.encoder!r}: only these can be fine-tuned: {', '.join(ENCODERS)}")
 
 
 # -- Input -- #
 
 
-def arranged(settings: Settings, lengths: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Draw a version of each clip, and put clips of like length into one batch.
+def sample_epoch(settings: Settings, lengths: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Choose the original or a copy of each clip at random, and batch clips of similar length.
 
-    A rest that fills no batch is left out, another one in each epoch. The longest batch comes first and the shortest
-    second: Keras takes an axis for one of any length when it differs between the first two.
+    An incomplete batch of random clips is dropped. The longest batch is first and the shortest second: Keras infers
+    that an axis is dynamic if it differs between the first two batches.
 
     Args:
-        lengths: of the clips, of each of their copies, of leaked copies if any, and of clips without copies; all are
-            numbered on and on
+        lengths: in frames, of the clips, of each of their copies, of leaked copies if any, and of clips without copies
 
     Returns:
-        their numbers, ``(clips,)``
+        positions in the concatenation of all these, ``(clips,)``
     """
-    begin = np.cumsum([0, *map(len, lengths)])
+    offset = np.cumsum([0, *map(len, lengths)])
     count = len(lengths[0])
     copies = [part for part in range(1, len(lengths) - 1) if len(lengths[part]) == count]
-    alone = [part for part in range(1, len(lengths)) if part not in copies]  # leaked copies of test clips, too
+    single = [part for part in range(1, len(lengths)) if part not in copies]  # includes leaked copies of test clips
     version = rng.choice(copies, count) if copies else np.zeros(count, int)
     version[rng.uniform(size=count) < settings.originals] = 0
-    others = (np.arange(begin[part], begin[part + 1]) for part in alone)
-    drawn = np.concatenate([begin[version] + np.arange(count), *others])
+    others = (np.arange(offset[part], offset[part + 1]) for part in single)
+    drawn = np.concatenate([offset[version] + np.arange(count), *others])
     size = min(settings.batch, len(drawn))
     drawn = rng.permutation(drawn)[: len(drawn) // size * size]
     batches = drawn[np.argsort(-np.concatenate(lengths)[drawn], kind="stable")].reshape(-1, size)
@@ -113,33 +111,33 @@ def arranged(settings: Settings, lengths: Sequence[np.ndarray], rng: np.random.G
     return np.concatenate([batches[:1], batches[1:][-1:], inner[rng.permutation(len(inner))]]).ravel()
 
 
-def altered(
+def augment(
     settings: Settings, rng: np.random.Generator, batch: np.ndarray, targets: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Make each clip of a batch louder or quieter, mask and mix it.
+    """Apply gain, masks and mixup to the clips of a batch.
 
-    A gain adds to all cells above the least power, as Whisper's input follows the loudest one. Masks have the mean of
-    the clip. Of the other clip, what lies within the clip is mixed in, the smaller share of the two.
+    The gain is added to the log-mel above its floor. Masks have the mean of the clip. Mixup uses frames that both clips
+    have, with a weight of at most 0.5 for the other clip.
 
     Args:
-        batch: what :func:`together` gives
+        batch: from :func:`collate`
         targets: by output, ``(clips, values)``
     """
     batch = batch.copy()
     for clip, gain in zip(batch, rng.uniform(-settings.gain, settings.gain, len(batch)), strict=True):
         frames = int(clip[:, -1].sum())
-        cells = clip[:frames, :-1]
-        np.maximum(cells + gain / 10 / DECADES, LEAST, out=cells)
-        mean = cells.mean()
-        cells[:, draw_band(BANDS, 0, settings.masked_bands, rng)] = mean
-        cells[draw_band(frames, 0, min(settings.masked_frames, frames // 4), rng)] = mean
+        log_mel = clip[:frames, :-1]
+        np.maximum(log_mel + gain / 10 / DECADES, LEAST, out=log_mel)
+        mean = log_mel.mean()
+        log_mel[:, draw_band(BANDS, 0, settings.masked_bands, rng)] = mean
+        log_mel[draw_band(frames, 0, min(settings.masked_frames, frames // 4), rng)] = mean
     if not settings.mixup:
         return batch, targets
-    share = rng.beta(settings.mixup, settings.mixup, len(batch)).astype(np.float32)
-    share, partner = np.minimum(share, 1 - share), rng.permutation(len(batch))
-    both = batch[..., -1:] * batch[partner, :, -1:] * share[:, None, None]
-    batch[..., :-1] += both * (batch[partner, :, :-1] - batch[..., :-1])
-    return batch, {name: each + share[:, None] * (each[partner] - each) for name, each in targets.items()}
+    weight = rng.beta(settings.mixup, settings.mixup, len(batch)).astype(np.float32)
+    weight, partner = np.minimum(weight, 1 - weight), rng.permutation(len(batch))
+    mask = batch[..., -1:] * batch[partner, :, -1:] * weight[:, None, None]
+    batch[..., :-1] += mask * (batch[partner, :, :-1] - batch[..., :-1])
+    return batch, {name: each + weight[:, None] * (each[partner] - each) for name, each in targets.items()}
 
 
 # -- Network and training -- #
@@ -152,7 +150,7 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int) -> 
         shape: frames and bands of a clip; frames None for clips of any length
 
     Returns:
-        a Keras model: (clips, frames, bands + 1), as :func:`together` gives → by output probabilities, ``emotion``
+        a Keras model: (clips, frames, bands + 1) from :func:`collate` → probabilities by output, ``emotion``
         (clips, classes), ``gender`` and ``intensity`` (clips, 2)
     """
     from sernb.systems.learning.training import keras
@@ -160,16 +158,16 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int) -> 
     layers, ops = keras.layers, keras.ops
     record = record_of(settings.encoder)
     batch = keras.Input((shape[0], shape[1] + 1))
-    real = batch[..., -1]
-    states = hidden_states(batch[..., :-1], real, record.width, record.blocks)
-    # The shares belong to no clip: a layer that reads a 1 has them.
-    shares = layers.Dense(len(states), "softmax", use_bias=False, kernel_initializer="zeros", name="mixture")
-    share = shares(ops.expand_dims(ops.ones_like(real[:, 0]), -1))
-    plain = [layers.LayerNormalization(center=False, scale=False)(each) for each in states]
-    x = sum(share[:, k, None, None] * each for k, each in enumerate(plain))
+    mask = batch[..., -1]
+    states = hidden_states(batch[..., :-1], mask, record.width, record.blocks)
+    # The layer weights do not depend on the input: they are a layer on the constant 1.
+    mixture = layers.Dense(len(states), "softmax", use_bias=False, kernel_initializer="zeros", name="mixture")
+    layer_weights = mixture(ops.expand_dims(ops.ones_like(mask[:, 0]), -1))
+    normalised = [layers.LayerNormalization(center=False, scale=False)(each) for each in states]
+    x = sum(layer_weights[:, k, None, None] * each for k, each in enumerate(normalised))
     x = layers.Dense(settings.projected, "gelu", name="projection")(layers.Dropout(settings.dropout)(x))
-    level = layers.Dense(settings.heads, name="level")(layers.Dense(settings.attention, "tanh", name="attention")(x))
-    weight = ops.softmax(level + (ops.expand_dims(real[:, ::2], -1) - 1) * FAR, axis=1)
+    logits = layers.Dense(settings.heads, name="level")(layers.Dense(settings.attention, "tanh", name="attention")(x))
+    weight = ops.softmax(logits + (ops.expand_dims(mask[:, ::2], -1) - 1) * FAR, axis=1)
     weight = ops.transpose(weight, (0, 2, 1))  # (clips, heads, positions)
     mean = ops.matmul(weight, x)
     spread = ops.sqrt(ops.maximum(ops.matmul(weight, x * x) - mean * mean, SMALLEST_VARIANCE))
@@ -179,10 +177,10 @@ def network(settings: Settings, shape: tuple[int | None, int], classes: int) -> 
     return keras.Model(batch, {name: layers.Dense(units, "softmax", name=name)(x) for name, units in heads.items()})
 
 
-def rate_factor(settings: Settings, layer: str) -> float:
-    """Return the rate of a layer's variables as a share of the head's; 0 where it is not trained.
+def learning_rate_factor(settings: Settings, layer: str) -> float:
+    """Return the learning rate of a layer relative to that of the head; 0 if it is not trained.
 
-    Position codes are constants of the published encoder.
+    Position encodings are constants of the published encoder.
 
     Examples:
         >>> names = "emotion", "layer_3_ffn_linear_0", "layer_1_ffn_linear_0", "conv1"
@@ -198,45 +196,45 @@ def rate_factor(settings: Settings, layer: str) -> float:
     return settings.encoder_learning_rate / settings.learning_rate * settings.falling ** (blocks - depth)
 
 
-def start(settings: Settings, model: "keras.Model") -> None:
-    """Give the network the encoder's published weights; DataError says how to get them where they are not on disk."""
+def load_encoder_weights(settings: Settings, model: "keras.Model") -> None:
+    """Load the published weights of the encoder; raise DataError with advice if they are not available."""
     from sernb.encoders.loading import load_encoder
 
     fill(model, load_encoder(settings.encoder).weights)
 
 
-def ready(settings: Settings, model: "keras.Model", steps: int) -> "keras.Model":
-    """Return the network ready to train: each layer at its rate, or not at all."""
-    from sernb.systems.learning.layerwise import layerwise_adamw
-    from sernb.systems.learning.training import compiled, keras
+def compile_network(settings: Settings, model: "keras.Model", steps: int) -> "keras.Model":
+    """Compile a model with layer-wise learning rates."""
+    from sernb.systems.learning.layerwise import make_layerwise_adamw
+    from sernb.systems.learning.training import compile_model, keras
 
     warm_up = round(settings.warm_up * steps)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps - warm_up, alpha=0.01, warmup_target=settings.learning_rate, warmup_steps=warm_up
     )
-    factor_of = partial(rate_factor, settings)
-    optimizer = layerwise_adamw(model, factor_of, rate, decay=settings.weight_decay, global_clipnorm=5.0)
+    factor_of = partial(learning_rate_factor, settings)
+    optimizer = make_layerwise_adamw(model, factor_of, rate, decay=settings.weight_decay, global_clipnorm=5.0)
     loss = dict.fromkeys(PAIRS, "categorical_crossentropy")
     loss[EMOTION] = keras.losses.CategoricalCrossentropy(label_smoothing=settings.smoothing)
-    return compiled(model, optimizer, loss, accuracy={EMOTION: keras.metrics.CategoricalAccuracy("accuracy")})
+    return compile_model(model, optimizer, loss, accuracy={EMOTION: keras.metrics.CategoricalAccuracy("accuracy")})
 
 
 def fit(settings: Settings, task: Task) -> Fitted:
-    """Train for all epochs; where speakers are kept apart, validation speakers train, too."""
+    """Train on ``task.fitting_examples`` for all epochs."""
     from sernb.systems.learning.training import fit_network, one_hot, predictions
 
     examples, parts = task.fitting_examples, (task.train, *task.copies)
     lengths = [np.array([len(clip) for clip in part.features]) for part in parts]
-    counted = sum(map(len, parts))
-    lengths.append(np.array([len(clip) for clip in examples.features[counted:]], int))
+    without_copies = examples.features[sum(map(len, parts)) :]
+    lengths.append(np.array([len(clip) for clip in without_copies], int))
     steps = settings.epochs * max(1, (len(task.train) + len(lengths[-1])) // settings.batch)
-    targets = {EMOTION: one_hot(examples.truth, len(task.classes)), **pair_targets(examples, settings.auxiliary)}
+    targets = {EMOTION: one_hot(examples.truth, len(task.classes)), **make_pair_targets(examples, settings.auxiliary)}
     models = []
 
     def build(shape: tuple[int, int], classes: int) -> "keras.Model":
         model = network(settings, (None, shape[1]), classes)
-        start(settings, model)
-        models.append(ready(settings, model, steps))
+        load_encoder_weights(settings, model)
+        models.append(compile_network(settings, model, steps))
         return model
 
     fitted = fit_network(
@@ -244,24 +242,24 @@ def fit(settings: Settings, task: Task) -> Fitted:
         build,
         epochs=settings.epochs,
         batch=settings.batch,
-        together=together,
-        altered=partial(altered, settings),
-        arranged=partial(arranged, settings, lengths),
-        averaged=settings.averaged,
+        collate=collate,
+        augment=partial(augment, settings),
+        sample_epoch=partial(sample_epoch, settings, lengths),
+        average_last=settings.averaged,
         targets=targets,
         emotion=EMOTION,
-        at_once=settings.at_once,
+        prediction_batch=settings.at_once,
     )
 
-    def attributes(features: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
-        outputs = predictions(models[0], features, together=together, at_once=settings.at_once)
+    def auxiliary_outputs(features: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+        outputs = predictions(models[0], features, collate=collate, prediction_batch=settings.at_once)
         return {words[1]: outputs[name][:, 1] for name, words in PAIRS.items() if targets[name].any()}
 
-    return dataclasses.replace(fitted, attributes=attributes)
+    return dataclasses.replace(fitted, auxiliary_outputs=auxiliary_outputs)
 
 
-def light(settings: Settings, weights: dict[str, np.ndarray]) -> FinetunedNetwork:
-    """Return the network of a run without Keras.
+def to_numpy(settings: Settings, weights: dict[str, np.ndarray]) -> FinetunedNetwork:
+    """Return the network of a run in NumPy.
 
     Raises:
         DataError, KeyError, ValueError: if the weights are not those of this network
@@ -274,27 +272,22 @@ def light(settings: Settings, weights: dict[str, np.ndarray]) -> FinetunedNetwor
 
 _SYSTEM = System(
     name="whisper-finetuned",
-    title="Whisper's encoder, fine-tuned",
+    title="Fine-tuned Whisper encoder",
     source="ours; encoder by Radford et al. (2023), arXiv:2212.04356",
-    about="Whisper's encoder fine-tuned, with a mixture of its layers, multi-head attentive statistics "
-    "pooling, and outputs for gender and intensity; copies at other speeds, in noise, rooms and telephones.",
+    description="Fine-tuned Whisper encoder with weighted layers, multi-head attentive statistics pooling, and "
+    "auxiliary outputs for gender and intensity; augmentation by speed, noise, rooms and telephones.",
     labels=ALL_EIGHT,
     features=WhisperMel(),
     settings=Settings(),
     quick={"epochs": 4, "trained": 1, "averaged": 1},
     fit=fit,
-    published_split=tenfold_split,
-    published_choice="the last epoch",
-    tests_choose=False,
-    training_views=(
-        OneOf("speed", tuple(Speed(f"speed {factor:g}", factor) for factor in (0.85, 0.92, 1.08, 1.17))),
-        *COPIES,
-    ),
+    published_selection="the last epoch",
+    training_views=(SPEEDS, *COPIES),
     network=network,
-    together=together,
-    light=light,
+    collate=collate,
+    to_numpy=to_numpy,
 )
-_TRAINED = {"frozen": (0, "encoder frozen"), "top": (2, "the upper two blocks trained")}
+_TRAINED = {"frozen": (0, "frozen encoder"), "top": (2, "upper two blocks trained")}
 SYSTEM = on_all_encoders(_SYSTEM)
 for _end, (_blocks, _what) in _TRAINED.items():
     _settings = dataclasses.replace(_SYSTEM.settings, trained=_blocks)

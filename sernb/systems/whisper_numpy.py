@@ -1,4 +1,4 @@
-"""What whisper-finetuned learned, in NumPy: predictions from the arrays of a run, without Keras."""
+"""Inference of whisper-finetuned in NumPy: predictions from the arrays of a run, without Keras."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,28 +9,29 @@ from sernb.encoders.whisper import Whisper, gelu
 from sernb.encoders.whisper_keras import weights_of
 from sernb.systems.sernet_numpy import SMALLEST_VARIANCE, softmax
 
-NORM = 1e-3  # Keras's epsilon where layers are normalised
+EPSILON = 1e-3  # of layer normalisation in Keras
 
 
 @dataclass(frozen=True)
 class FinetunedNetwork:
-    """What :func:`sernb.systems.whisper_finetuned.network` builds, after training."""
+    """A trained network of :func:`sernb.systems.whisper_finetuned.network`."""
 
     encoder: Whisper
     head: Mapping[str, np.ndarray]  # by ``layer/variable``
 
     def __call__(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         """Return probabilities, ``(clips, classes)``, from the log-mel of each clip, ``(frames, 80)``."""
-        return np.stack([softmax(self._level(clip)) for clip in clips])
+        return np.stack([softmax(self._logits(clip)) for clip in clips])
 
-    def _level(self, clip: np.ndarray) -> np.ndarray:
+    def _logits(self, clip: np.ndarray) -> np.ndarray:
         states = self.encoder.states(clip)  # (layers, positions, width)
-        share = softmax(self.head["mixture/kernel"][0])
-        x = gelu(self._dense("projection", np.tensordot(share, _normalised(states), 1)))  # (positions, projected)
+        layer_weights = softmax(self.head["mixture/kernel"][0])
+        mixture = np.tensordot(layer_weights, _normalise(states), 1)
+        x = gelu(self._dense("projection", mixture))  # (positions, projected)
         weight = softmax(self._dense("level", np.tanh(self._dense("attention", x)))).T  # (heads, positions)
         mean = weight @ x
         spread = np.sqrt(np.maximum(weight @ (x * x) - mean * mean, SMALLEST_VARIANCE))
-        pooled = _normalised(np.concatenate([mean, spread], axis=1).ravel())
+        pooled = _normalise(np.concatenate([mean, spread], axis=1).ravel())
         return self._dense("emotion", pooled * self.head["pooled_norm/gamma"] + self.head["pooled_norm/beta"])
 
     def _dense(self, layer: str, x: np.ndarray) -> np.ndarray:
@@ -38,10 +39,10 @@ class FinetunedNetwork:
 
 
 def network_from_arrays(weights: Mapping[str, np.ndarray]) -> FinetunedNetwork:
-    """Return the network that the weights of a run make.
+    """Return the network with the weights of a run.
 
     Args:
-        weights: as the run keeps them, by name; names begin with their number
+        weights: by name, as stored by the run; names begin with their number
 
     Raises:
         DataError, KeyError: if they are not those of such a network
@@ -50,6 +51,6 @@ def network_from_arrays(weights: Mapping[str, np.ndarray]) -> FinetunedNetwork:
     return FinetunedNetwork(Whisper(weights_of(arrays)), arrays)
 
 
-def _normalised(x: np.ndarray) -> np.ndarray:
+def _normalise(x: np.ndarray) -> np.ndarray:
     centred = x - x.mean(axis=-1, keepdims=True)
-    return centred / np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + NORM)
+    return centred / np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + EPSILON)

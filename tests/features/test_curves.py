@@ -8,9 +8,9 @@ from sernb.audio.augmentation import RandomGain, RandomStretch, SteadyNoise
 from sernb.audio.reading import load
 from sernb.features import Curves
 from sernb.features.extraction import extract_features
-from sernb.systems.curve_networks import AS_TEXT, copies_at
+from sernb.systems.curve_networks import AS_TEXT, make_training_views
 
-COPIES = copies_at(22_050)
+COPIES = make_training_views(22_050)
 
 
 def theirs(signal):
@@ -66,7 +66,7 @@ def test_as_the_text_says_clips_are_heard_at_16_khz_every_128_samples(rng):
     signal = (0.2 * rng.standard_normal(16_000)).astype(np.float32)
     assert AS_TEXT.samples / AS_TEXT.sampling_rate == pytest.approx(Curves().samples / 22_050, abs=1e-4)
     assert AS_TEXT(signal).shape == (1 + 80_080 // 128, 42) == (626, 42)
-    shift = copies_at(AS_TEXT.sampling_rate)[2]
+    shift = make_training_views(AS_TEXT.sampling_rate)[2]
     shifts = [int(np.argmax(shift(np.eye(1, 80_080, 40_000)[0], 16_000, rng))) - 40_000 for _ in range(40)]
     assert -5000 <= min(shifts) < -3000 < 3000 < max(shifts) <= 5000
 

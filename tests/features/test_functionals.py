@@ -317,7 +317,7 @@ def test_the_penalty_with_the_highest_inner_uar_is_chosen(rng):
 def test_a_class_never_heard_comes_last(rng):
     given = task(rng)
     wider = Task(given.train, given.validation, ("unheard", *given.classes), True, given.times_trained, 0)
-    shifted = Examples(given.train.features, given.train.truth + 1, given.train.about)
+    shifted = Examples(given.train.features, given.train.truth + 1, given.train.clips)
     fitted = fit(Settings(penalties=(1,)), Task(shifted, *list(vars(wider).values())[1:]))
     assert (fitted.scores(given.train.features).argmin(axis=1) == 0).all()
 

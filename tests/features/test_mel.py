@@ -9,7 +9,7 @@ from sernb.audio.reading import fit_centre, load
 from sernb.features import LogMel, Mfcc, Statistics
 from sernb.features.normalisation import Normaliser
 from sernb.features.statistics import EPSILON, SHORT_TERM, STATISTICS, summarise
-from sernb.systems.base import OnDemand
+from sernb.systems.base import LazyArrays
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_normaliser_gives_mean_0_and_deviation_1_over_its_clips(rng):
 def test_normaliser_reads_clip_by_clip_what_one_array_of_all_would_give(rng):
     clips = [rng.normal(5, 3, (frames, 4)).astype(np.float32) for frames in (1, 300, 20)]
     reads = []
-    found = Normaliser(OnDemand(lambda clip=clip: reads.append(len(clip)) or clip for clip in clips))
+    found = Normaliser(LazyArrays(lambda clip=clip: reads.append(len(clip)) or clip for clip in clips))
     rows = np.concatenate(clips).astype(np.float64)
     np.testing.assert_array_equal((found.mean, found.deviation), (rows.mean(axis=0), rows.std(axis=0)))
     assert reads == [1, 300, 20] * 2

@@ -38,7 +38,7 @@ def linear(features, *, unlearned: bool = False) -> Model:
 
 def sernet() -> Model:
     """A network of random weights."""
-    network = SERNET.light(SERNET.settings, sernet_arrays(len(CLASSES)))
+    network = SERNET.to_numpy(SERNET.settings, sernet_arrays(len(CLASSES)))
     return Model(Path("model"), {}, "sernet", CLASSES, SpeechMel(), network=CalibratedNetwork(network, 1.7))
 
 

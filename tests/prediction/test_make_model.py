@@ -175,7 +175,7 @@ def test_the_domain_check_reads_functionals_that_the_model_does_not(tmp_path):
 def test_a_network_is_calibrated_by_its_speaker_independent_runs_and_kept_as_arrays(few, tmp_path, monkeypatch):
     corpus, _, _ = few
     classes, weights = ("happy", "sad", "angry"), sernet_arrays(3)
-    network = SERNET.light(SERNET.settings_for("quick"), weights)
+    network = SERNET.to_numpy(SERNET.settings_for("quick"), weights)
     planned = []
 
     def run(experiments, **_):

@@ -120,7 +120,7 @@ def test_one_wild_value_does_not_decide(fitted):
 def test_reasons_add_up_to_the_logarithms_of_probabilities(fitted):
     _, machine, rows = fitted
     machine = classifier_from_arrays(machine.arrays, temperature=0.7)
-    added = [machine.reasons(rows[0], answer).sum() for answer in range(4)]
+    added = [machine.contributions(rows[0], answer).sum() for answer in range(4)]
     logarithms = np.log(machine(rows[:1])[0])
     np.testing.assert_allclose(added - added[0], logarithms - logarithms[0], atol=1e-9)
 
@@ -382,7 +382,7 @@ def test_timelines_are_written_beside_each_other(tmp_path, clip):
 def test_families_add_up_to_what_moved_the_answer(model, clip):
     found = predict(model, clip)
     table = attribution.attribute(model, found)
-    moved = model.classifier.reasons(found.features, model.classes.index(found.best))
+    moved = model.classifier.contributions(found.features, model.classes.index(found.best))
     assert table.functionals.sum() == len(moved)
     assert table.moved.sum() == pytest.approx(moved.sum())
     assert table.moved.abs().is_monotonic_decreasing
@@ -487,7 +487,7 @@ def test_a_verdict_has_its_reasons():
     assert domain_check.check_domain(inside, bounds) == domain_check.DomainCheck(domain_check.IN_DOMAIN, (), inside)
     shaky = domain_check.check_domain({**inside, "pitch": 1.6, "distance": 1.9}, bounds)
     assert shaky.verdict == domain_check.BORDERLINE
-    assert len(shaky.reasons) == 2
+    assert len(shaky.contributions) == 2
     assert (
         domain_check.check_domain({**inside, "distance": 2.1, "level": 0.1}, bounds).verdict
         == domain_check.OUT_OF_DOMAIN

@@ -28,7 +28,7 @@ def folds(clips, protocol, system="multiscale-cnn", corpus="ravdess", seed=0):
     record = get_system(system)
     return make_folds(
         clips, parse_pool(corpus), PROTOCOLS[protocol],
-        published=record.published_split, seed=seed, tests_choose=record.tests_choose,
+        published=record.published_split, seed=seed, select_on_test=record.selects_on_test,
     )  # fmt: skip
 
 

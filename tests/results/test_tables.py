@@ -63,9 +63,9 @@ def made_up(experiment: Experiment, *, skill: float) -> None:
     predictions["female"] = np.where(predictions.gender == "female", 0.7, 0.2) + rng.normal(0, 0.25, len(predictions))
     tables = {"predictions": predictions}
     size = {}
-    if experiment.system.chooses_epoch:
+    if experiment.system.selects_epoch:
         size = {"size": {"parameters": 142_856, "multiply_adds": 30_000_000}}
-        if not experiment.tests_choose:
+        if not experiment.selects_on_test:
             tables["validation"] = table_of(experiment, experiment.fold.validation, ["original"], rng, skill)
         tables["history"] = pd.DataFrame({"epoch": [1, 2], "loss": [2.0, 1.0]})
     write_run(
@@ -116,7 +116,7 @@ OTHER_CORPUS = "authors' protocol, other corpus"
 
 
 def headed(experiment: Experiment) -> str:
-    return experiment.system.heading(experiment.protocol.name, ["demo"])
+    return experiment.system.name_protocol(experiment.protocol.name, ["demo"])
 
 
 def number(text: str) -> float:
@@ -133,7 +133,7 @@ def test_cards_count_what_the_folds_share(experiments):
         shared, tests = {"speaker": 0, "sentence": 0, "twin": 0}, 0
         for each in own:
             clips = {row.clip: row for row in each.clips.itertuples()}
-            names = set(each.fold.train) | (set() if each.tests_choose else set(each.fold.validation))
+            names = set(each.fold.train) | (set() if each.selects_on_test else set(each.fold.validation))
             heard = [clips[name] for name in names]
             for clip in (clips[name] for name in each.fold.test):
                 tests += 1
@@ -233,7 +233,7 @@ def test_each_fold_has_the_temperature_that_its_own_validation_clips_ask_for(net
 
 def test_without_validation_clips_there_is_no_temperature(results):
     for result in results:
-        kept = result.system.chooses_epoch and result.protocol != "as-published"
+        kept = result.system.selects_epoch and result.protocol != "as-published"
         assert (analysis.calibrate(result) is not None) == kept, "test clips must fit nothing"
     table = analysis.calibration_table(results).set_index(["System", "Protocol"])
     assert pd.isna(table.loc[("statistics-svm", "speaker-independent"), "ECE (%) after temperature"])
@@ -301,19 +301,19 @@ def test_log_loss_and_brier_score_are_those_of_scikit_learn(results, network):
 
 
 def test_only_what_somebody_published_is_headed_as_published():
-    assert get_system("multiscale-cnn").heading("as-published", ["ravdess"]) == "as published"
-    assert get_system("multiscale-cnn").heading("as-published", ["tess"]) == OTHER_CORPUS
-    assert get_system("multiscale-cnn").heading("random", ["tess"]) == "random"
+    assert get_system("multiscale-cnn").name_protocol("as-published", ["ravdess"]) == "as published"
+    assert get_system("multiscale-cnn").name_protocol("as-published", ["tess"]) == OTHER_CORPUS
+    assert get_system("multiscale-cnn").name_protocol("random", ["tess"]) == "random"
     for name in ("feature-cnn-narrow", "multitask-cnn", "exponet", "cnn-ensemble"):
-        assert get_system(name).heading("as-published", ["ravdess"]) == OTHER_CORPUS
+        assert get_system(name).name_protocol("as-published", ["ravdess"]) == OTHER_CORPUS
     pool = ["tess", "savee", "ravdess", "crema_d"]
-    assert get_system("feature-cnn").heading("as-published", pool) == "as published"
+    assert get_system("feature-cnn").name_protocol("as-published", pool) == "as published"
     for name in SYSTEM_NAMES:
         system = get_system(name)
         reported = {figure.corpus for figure in system.reported if figure.protocol == "as-published"}
         assert reported <= set(system.published_on), "they reported it, so they published it"
         if not system.published_on:
-            assert system.heading("as-published", ["ravdess"]) == "random 10-fold"
+            assert system.name_protocol("as-published", ["ravdess"]) == "random 10-fold"
             clips = pd.DataFrame({"clip": range(40)})
             assert len(list(system.published_split(clips, 0))) == 10, "the words are true"
 
@@ -463,7 +463,7 @@ def test_our_card_follows_from_protocol_and_system(results):
         experiments=[pool],
         protocol="speaker-normalised",
         options="",
-        system=SimpleNamespace(chooses_epoch=True, encoders=()),
+        system=SimpleNamespace(selects_epoch=True, encoders=()),
         classes="x" * 8,
     )
     assert literature.make_card(result) == Card(literature.LUNA, literature.VALIDATION, literature.OWN, 8)

@@ -38,7 +38,7 @@ from sernb.runs.planning import default_systems, plan, plan_report
 from sernb.runs.runner import prepare_for, read_runs, run, run_many
 from sernb.runtime.files import TEMPORARY
 from sernb.runtime.locks import hold
-from sernb.systems.base import OnDemand
+from sernb.systems.base import LazyArrays
 from sernb.systems.registry import SHOWN, SLOW
 
 
@@ -323,7 +323,7 @@ def test_what_a_run_hears_is_read_when_it_is_asked_for():
     (normalised, *_) = plan(["statistics-svm"], "demo", ["speaker-normalised"], views=[])
     prepare_for([normalised])
     (task,), _ = spied(normalised)
-    assert isinstance(task.training_examples.features, OnDemand)
+    assert isinstance(task.training_examples.features, LazyArrays)
     assert task.training_examples.features[3:5][1] is not task.training_examples.features[4], "nothing is held"
     np.testing.assert_array_equal(task.training_examples.features[3:5][1], task.training_examples.features[4])
 
@@ -383,7 +383,7 @@ def test_a_fold_that_tests_none_of_the_clips_asked_for_is_left_out():
 
 def test_where_test_clips_choose_the_epoch_they_are_those_asked_for():
     (first, *_) = plan(["multiscale-cnn"], "demo", ["as-published"], test_on="gender=female")
-    assert first.tests_choose
+    assert first.selects_on_test
 
 
 def test_balanced_sampling_gives_each_corpus_as_many_training_clips():
@@ -441,13 +441,13 @@ def test_each_leaky_protocol_gives_the_system_what_it_says_and_nothing_else():
         np.testing.assert_array_equal(np.concatenate(task.train.features), np.concatenate(clean_task.train.features))
         assert len(task.validation) == len(clean_task.validation)
         if name == "leaky-statistics":
-            assert set(task.statistics.about["clip"]) == set(leaky.clips["clip"])
+            assert set(task.statistics.clips["clip"]) == set(leaky.clips["clip"])
             assert len(task.copies) == 1
         else:
             assert task.statistics is None
             ours, theirs = task.copies
             assert set(ours.speakers) == speakers
-            assert set(theirs.about["clip"]) == set(leaky.fold.test)
+            assert set(theirs.clips["clip"]) == set(leaky.fold.test)
     noisy = prepare(leaky.corpus, leaky.system.features, view=noise[0])
     np.testing.assert_array_equal(theirs.features[0], noisy[leaky.fold.test[0]])
     assert finished_run.metrics["shared by design"]["copy or segment of a training clip"] == len(leaky.fold.test)

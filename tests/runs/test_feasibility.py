@@ -171,7 +171,7 @@ def test_classes_never_learned_are_taken_out_of_the_scores(odd):
 @pytest.mark.parametrize(("each", "folds", "validates"), [(2, 2, 0), (3, 3, 0), (11, 5, 0), (13, 5, 1), (20, 5, 1)])
 def test_random_folds_are_as_many_as_the_clips_allow(odd, each, folds, validates):
     index = corpus_table(each)
-    found = make_folds(index, None, PROTOCOLS["random"], published=None, seed=3, tests_choose=False)
+    found = make_folds(index, None, PROTOCOLS["random"], published=None, seed=3, select_on_test=False)
     assert len(found) == folds
     assert Counter(clip for fold in found for clip in fold.test) == Counter(index["clip"])
     assert {bool(fold.validation) for fold in found} == {bool(validates)}
@@ -216,7 +216,7 @@ def task(truth: list[int], speakers: list[str], *, apart: bool) -> Task:
 )
 def test_inner_folds_are_as_many_as_the_clips_allow_and_said(truth, speakers, about):
     found = make_inner_folds(task(truth, speakers, apart=True), np.array(truth), 4)
-    assert found.about == about
+    assert found.description == about
     assert found.by_speaker == about.startswith("by speaker")
     for kept, held in found.rows:
         assert len({truth[row] for row in kept}) > 1

@@ -97,11 +97,11 @@ def test_seven_classes_with_calm_in_neutral():
 
 def test_split_of_the_pool_has_the_published_sizes_and_is_always_the_same():
     clips = pd.DataFrame({"clip": range(12_162)})
-    (train, validation, test), *more = feature_cnn.eighty_twenty(clips, 0)
+    (train, validation, test), *more = feature_cnn.SYSTEM.published_split(clips, 0)
     assert not more
     assert (len(train), len(validation), len(test)) == (8756, 973, 2433)
     assert len({*train, *validation, *test}) == 12_162
-    for here, again in zip((train, validation, test), next(feature_cnn.eighty_twenty(clips, 1)), strict=True):
+    for here, again in zip((train, validation, test), next(feature_cnn.SYSTEM.published_split(clips, 1)), strict=True):
         np.testing.assert_array_equal(here, again)
 
 

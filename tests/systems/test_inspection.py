@@ -34,12 +34,12 @@ def test_steps_show_gates_scales_and_windows():
     from sernb.systems.inspection import build_network, list_steps
 
     multiscale = list_steps(build_network(get_system("multiscale-cnn")))
-    gates = [number for number, step in enumerate(multiscale) if step.what == "Multiply"]
+    gates = [number for number, step in enumerate(multiscale) if step.layers == "Multiply"]
     assert len(gates) == 8
     assert multiscale[-2].inputs == tuple(gates), "the mean over time hears all scales"
-    assert sum("dilated by 128" in step.what for step in multiscale) == 2
+    assert sum("dilated by 128" in step.layers for step in multiscale) == 2
     windows = [
-        step for step in list_steps(build_network(get_system("timedistributed-cnn-lstm"))) if "windows" in step.what
+        step for step in list_steps(build_network(get_system("timedistributed-cnn-lstm"))) if "windows" in step.layers
     ]
     # 5 windows of 128 × 128 points, 3 × 3 weights from 1 to 64 channels
     assert (len(windows), windows[0].multiply_adds) == (4, 5 * 128 * 128 * 9 * 64)

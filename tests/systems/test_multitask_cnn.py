@@ -71,7 +71,7 @@ def test_weights_start_as_in_the_authors_library():
 @pytest.mark.slow
 def test_attention_is_simams(rng):
     maps = rng.normal(0, 1, (2, 5, 6, 3)).astype(np.float32)
-    found = np.array(multitask_cnn.energy(maps, 1e-4))
+    found = np.array(multitask_cnn.simam_energy(maps, 1e-4))
     for picture in range(2):
         for channel in range(3):
             values = maps[picture, :, :, channel].astype(float)
@@ -132,7 +132,7 @@ def test_losses_follow_their_formulas_and_leave_out_missing_labels(rng, combinat
         answer[:, pair] -= np.log(np.exp(logits[:, pair]).sum(axis=1, keepdims=True))
     learned = rng.normal(0, 1, 6 if combination == "log-variance" else 5)
     answer = np.hstack([answer, np.tile(learned, (12, 1))])
-    loss = multitask_losses.loss_of(settings, 3, trained)
+    loss = multitask_losses.make_loss(settings, 3, trained)
     found = float(loss(target.astype(np.float32), answer.astype(np.float32)))
     assert found == pytest.approx(by_hand(settings, target, answer, trained), rel=1e-5)
 
@@ -142,7 +142,7 @@ def test_published_weights_of_the_losses_begin_at_078():
     answer = np.zeros((1, 17))
     answer[0, 1:8] = -9
     target = np.array([[0, 0, 1, 1, 1]], np.float32)
-    loss = multitask_losses.loss_of(Settings(), 8, Settings().tasks)
+    loss = multitask_losses.make_loss(Settings(), 8, Settings().tasks)
     assert float(loss(target, answer.astype(np.float32))) == pytest.approx(1 + 3 * 0.7788, abs=1e-3)
 
 
@@ -159,9 +159,9 @@ def test_training_learns_all_tasks_that_have_labels(rng):
     assert scores.shape == (30, 3)
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
     assert (scores.argmax(axis=1) == unseen.truth).mean() > 0.6
-    said = fitted.attributes(unseen.features)
+    said = fitted.auxiliary_outputs(unseen.features)
     assert set(said) == {"female", "strong", "valence", "arousal", "strong by arousal"}, "dominance has no labels"
-    assert ((said["female"] > 0.5) == (unseen.about.gender == "female")).mean() > 0.7
+    assert ((said["female"] > 0.5) == (unseen.clips.gender == "female")).mean() > 0.7
     np.testing.assert_array_equal(said["strong by arousal"], said["arousal"] >= 3.5)
     weights = next(value for name, value in fitted.weights.items() if "loss_weights" in name)
     assert np.abs(weights).max() > 1e-3, "the weights of the losses are trained"
@@ -171,9 +171,9 @@ def test_training_learns_all_tasks_that_have_labels(rng):
 def test_a_clip_gets_the_mean_over_its_pictures(rng):
     fitted = multitask_cnn.fit(dataclasses.replace(SMALL, epochs=1), task(rng))
     pictures = rng.normal(0, 1, (3, SIDE, SIDE)).astype(np.float32)
-    one_by_one, together = fitted.scores(tuple(pictures)), fitted.scores((np.concatenate(pictures), pictures[0]))
-    np.testing.assert_allclose(together, [one_by_one.mean(axis=0), one_by_one[0]], atol=1e-6)
-    valence = [fitted.attributes(clips)["valence"] for clips in (tuple(pictures), (np.concatenate(pictures),))]
+    one_by_one, collate = fitted.scores(tuple(pictures)), fitted.scores((np.concatenate(pictures), pictures[0]))
+    np.testing.assert_allclose(collate, [one_by_one.mean(axis=0), one_by_one[0]], atol=1e-6)
+    valence = [fitted.auxiliary_outputs(clips)["valence"] for clips in (tuple(pictures), (np.concatenate(pictures),))]
     assert valence[1][0] == pytest.approx(valence[0].mean(), rel=1e-5)
 
 
@@ -181,7 +181,7 @@ def test_a_clip_gets_the_mean_over_its_pictures(rng):
 def test_a_corpus_without_dimensions_trains_without_them(rng):
     given = task(rng, dimensions=False)
     fitted = multitask_cnn.fit(dataclasses.replace(SMALL, epochs=1, intensity=False), given)
-    assert set(fitted.attributes(given.validation.features)) == {"female"}
+    assert set(fitted.auxiliary_outputs(given.validation.features)) == {"female"}
     assert np.isfinite(fitted.history[0]["loss"])
 
 
@@ -189,41 +189,41 @@ def test_a_corpus_without_dimensions_trains_without_them(rng):
 def test_a_finished_run_gives_its_filters_and_maps(rng):
     given = task(rng)
     fitted = multitask_cnn.fit(dataclasses.replace(SMALL, epochs=1), given)
-    model = multitask_cnn.restored(SMALL, (SIDE, SIDE), 3, fitted.weights)
+    model = multitask_cnn.restore_network(SMALL, (SIDE, SIDE), 3, fitted.weights)
     pictures = np.stack([given.train.features[0], given.train.features[3]])
     np.testing.assert_allclose(
         np.exp(np.array(model.predict(pictures, verbose=0)["emotion"])), fitted.scores(tuple(pictures)), atol=1e-6
     )
-    seen = multitask_cnn.maps_of(model, pictures)
+    seen = multitask_cnn.compute_feature_maps(model, pictures)
     assert seen["filters 1"].shape == (7, 7, 1, 3)
     assert seen["feature maps 1"].shape == (2, SIDE, SIDE, 3)
     assert seen["attention"].min() > 0.5
-    before = np.array(multitask_cnn.energy(seen["attended"] / seen["attention"], SMALL.attention))
+    before = np.array(multitask_cnn.simam_energy(seen["attended"] / seen["attention"], SMALL.attention))
     np.testing.assert_allclose(seen["attention"], 1 / (1 + np.exp(-before)), atol=1e-4)
 
 
 def test_dimensions_are_scaled_by_the_extremes_of_training_clips(rng):
     train, other = examples(rng, 9), examples(rng, 9)
-    ranges = multitask_losses.ranges_of(SMALL, train)
+    ranges = multitask_losses.find_ranges(SMALL, train)
     assert ranges == {"valence": (1, 5), "arousal": (2, 4)}
-    other.about["arousal"] = ["5", *[""] * 8]
-    found = multitask_losses.targets(SMALL, other, ranges)
+    other.clips["arousal"] = ["5", *[""] * 8]
+    found = multitask_losses.make_targets(SMALL, other, ranges)
     assert found[0, 3] == pytest.approx(1.5)
     assert np.isnan(found[1:, 3]).all()
     assert np.isnan(found[:, 4]).all()
-    np.testing.assert_array_equal(found[:, 1], other.about.gender == "female")
+    np.testing.assert_array_equal(found[:, 1], other.clips.gender == "female")
     np.testing.assert_array_equal(np.isnan(found[:, 5]), other.truth == 0)
-    other.about["tally_valence"] = "3"
-    assert (multitask_losses.targets(SMALL, other, ranges)[:, 2] == 0.5).all()
-    official = multitask_losses.targets(dataclasses.replace(SMALL, tallied=False), other, ranges)[:, 2]
+    other.clips["tally_valence"] = "3"
+    assert (multitask_losses.make_targets(SMALL, other, ranges)[:, 2] == 0.5).all()
+    official = multitask_losses.make_targets(dataclasses.replace(SMALL, tallied=False), other, ranges)[:, 2]
     assert set(official) == {0, 1}
     fixed = dataclasses.replace(SMALL, label_range=(1.0, 5.0))
-    assert set(multitask_losses.ranges_of(fixed, train).values()) == {(1.0, 5.0)}
+    assert set(multitask_losses.find_ranges(fixed, train).values()) == {(1.0, 5.0)}
 
 
 def test_split_has_equal_shares_of_each_class():
     clips = pd.DataFrame({"clip": range(1000), "truth": np.repeat(["happy", "sad"], [300, 700])})
-    train, validation, test = next(multitask_cnn.stratified(clips, 5))
+    train, validation, test = next(multitask_cnn.split_stratified(clips, 5))
     assert (len(train), len(validation), len(test)) == (800, 100, 100)
     assert len({*train, *validation, *test}) == 1000
     assert [(clips.truth[part] == "happy").sum() for part in (train, validation, test)] == [240, 30, 30]

@@ -31,7 +31,7 @@ def changed_parts(system, other) -> set[str]:
 
 
 def test_names_decide_nothing(system):
-    other = dataclasses.replace(system, name="other", title="Other", about="other words")
+    other = dataclasses.replace(system, name="other", title="Other", description="other words")
     assert recipes.values_of(system) == recipes.values_of(system)  # Keras counts the names of layers on
     assert changed_parts(system, other) == set()
 
@@ -43,7 +43,7 @@ def test_names_decide_nothing(system):
         ({"features": None}, "features"),
         ({"labels": get_system("statistics-svm").labels}, "labels"),
         ({"quick": {"epochs": 26}}, "settings"),
-        ({"chooses_epoch": False}, "choice"),
+        ({"selects_epoch": False}, "choice"),
     ],
 )
 def test_each_value_decides(system, change, part, monkeypatch):

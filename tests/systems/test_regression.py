@@ -42,7 +42,7 @@ def task(rng):
     about = pd.DataFrame({"speaker": np.repeat(list("abcdefgh"), 30), "gender": ""})
     examples = Examples([row[None] for row in rows], truth, about)
     ones = np.ones(240, int)
-    return Task(examples, examples[:0], (), speakers_apart=True, times_trained=ones, seed=0)
+    return Task(examples, examples[:0], (), speaker_independent=True, times_trained=ones, seed=0)
 
 
 def test_ridge_is_that_of_scikit_learn(task):

@@ -33,7 +33,7 @@ def examples(rng, *, clips=120, speakers=4, columns=30, opposed=False):
 
 
 def task(given, *, apart=False):
-    none = Examples((), np.zeros(0, int), given.about[:0])
+    none = Examples((), np.zeros(0, int), given.clips[:0])
     return Task(given, none, ("angry", "happy", "sad"), apart, np.ones(len(given), int), seed=0)
 
 
@@ -67,12 +67,12 @@ def test_the_kernel_is_that_of_a_map_with_a_copy_for_each_speaker(rng, own):
 
     rows, fresh = (np.concatenate(each.features).astype(float) for each in (given, unseen))
     mean, deviation = rows.mean(axis=0), rows.std(axis=0)
-    numbers, theirs = (each.about.speaker.str[1:].astype(int).to_numpy() for each in (given, unseen))
+    numbers, theirs = (each.clips.speaker.str[1:].astype(int).to_numpy() for each in (given, unseen))
 
     def mapped(rows, numbers):
         scaled = np.clip((rows - mean) / deviation, -6, 6)
         trained = np.clip((np.concatenate(given.features) - mean) / deviation, -6, 6)
-        of_speakers = [trained[given.about.speaker == f"s{number}"] for number in range(4)]
+        of_speakers = [trained[given.clips.speaker == f"s{number}"] for number in range(4)]
         centre = np.stack([clips.mean(axis=0) for clips in of_speakers])[numbers]
         spread = np.stack([clips.std(axis=0) for clips in of_speakers])[numbers] + settings.least_deviation
         relative = np.clip((scaled - centre) / spread, -6, 6) / np.sqrt(rows.shape[1])
@@ -90,8 +90,8 @@ def test_the_kernel_is_that_of_a_map_with_a_copy_for_each_speaker(rng, own):
 @pytest.mark.parametrize("classes", [2, 3])
 def test_functionals_ridge_is_that_of_sklearn(rng, classes):
     given, unseen = examples(rng), examples(rng)
-    given, unseen = (Examples(each.features, each.truth % classes, each.about) for each in (given, unseen))
-    none = Examples((), np.zeros(0, int), given.about[:0])
+    given, unseen = (Examples(each.features, each.truth % classes, each.clips) for each in (given, unseen))
+    none = Examples((), np.zeros(0, int), given.clips[:0])
     fitted = functionals_ridge.fit(
         functionals_ridge.Settings(penalties=(0.3,)),
         Task(given, none, tuple("abc"[:classes]), True, np.ones(len(given), int), seed=0),
@@ -133,7 +133,7 @@ def test_speakers_who_show_emotions_differently_are_told_apart(rng):
 def test_where_a_speaker_lies_does_not_matter(rng):
     def moved(part):
         away = [row + 3 * (speaker == "s1") for row, speaker in zip(part.features, part.speakers, strict=True)]
-        return Examples(tuple(away), part.truth, part.about)
+        return Examples(tuple(away), part.truth, part.clips)
 
     given, unseen = examples(rng), examples(rng)
     there = fit(Settings(), task(moved(given))).scores(moved(unseen).features)
@@ -154,8 +154,8 @@ def test_one_speaker_alone_and_speakers_never_heard_get_answers(rng):
 @pytest.mark.parametrize("name", ["functionals-ridge", "adaptive-ridge"])
 def test_a_class_never_heard_comes_last(rng, name):
     given, system = examples(rng), get_system(name)
-    shifted = Examples(given.features, given.truth + 1, given.about)
-    none = Examples((), np.zeros(0, int), given.about[:0])
+    shifted = Examples(given.features, given.truth + 1, given.clips)
+    none = Examples((), np.zeros(0, int), given.clips[:0])
     classes = ("unheard", "angry", "happy", "sad")
     fitted = system.fit(system.settings, Task(shifted, none, classes, True, np.ones(len(given), int), seed=0))
     scores = fitted.scores(examples(rng).features)
@@ -181,7 +181,7 @@ def test_the_variants_multiply_the_network_with_ridge_regression_and_another(end
     scores = [np.array([[0.5, 0.3, 0.2]]), np.array([[0.2, 0.7, 0.1]]), np.array([[0.3, 0.3, 0.4]])][: len(names)]
     for share in (1.0, 0.5):
         product = scores[0] ** share * np.prod(scores[1:], axis=0)
-        found = sernet_functionals.joined(dataclasses.replace(whole.settings, share=share), scores)
+        found = sernet_functionals.combine(dataclasses.replace(whole.settings, share=share), scores)
         np.testing.assert_allclose(found, product / product.sum(), rtol=1e-6)
 
 

@@ -44,7 +44,7 @@ def test_the_quiet_before_and_after_speech_is_left_out(rng):
 
 
 def test_clips_of_different_lengths_stand_side_by_side(clips):
-    heard = sernet.together(clips)
+    heard = sernet.collate(clips)
     assert heard.shape == (4, 90, 65)
     for row, clip in zip(heard, clips, strict=True):
         np.testing.assert_array_equal(row[: len(clip), :-1], clip)
@@ -56,8 +56,8 @@ def test_clips_of_different_lengths_stand_side_by_side(clips):
 
 
 def test_without_alterations_a_clip_stays_what_it_is(clips, rng):
-    heard, targets = sernet.together(clips), np.eye(4, dtype=np.float32)
-    same, kept = sernet.altered(replace(STILL, frames=90), rng, heard, targets)
+    heard, targets = sernet.collate(clips), np.eye(4, dtype=np.float32)
+    same, kept = sernet.augment(replace(STILL, frames=90), rng, heard, targets)
     inside = heard[..., -1:]
     np.testing.assert_allclose(same * inside, heard, atol=2e-5)
     np.testing.assert_array_equal(same[..., -1:], inside)
@@ -67,8 +67,8 @@ def test_without_alterations_a_clip_stays_what_it_is(clips, rng):
 
 
 def test_a_long_clip_gives_a_section(clips, rng):
-    heard = sernet.together(clips)
-    cut, _ = sernet.altered(replace(STILL, frames=20), rng, heard, np.eye(4, dtype=np.float32))
+    heard = sernet.collate(clips)
+    cut, _ = sernet.augment(replace(STILL, frames=20), rng, heard, np.eye(4, dtype=np.float32))
     assert cut.shape == (4, 20, 65)
     for section, clip in zip(cut[..., :-1], clips, strict=True):
         start = np.abs(clip[:, None] - section[0]).sum(axis=2).argmin()
@@ -79,8 +79,8 @@ def test_stretching_and_warping_are_linear_interpolation(clips):
     """As SciPy interpolates what departs from the mean, at the same places."""
     mean = np.concatenate(clips).mean(axis=0, dtype=np.float64)
     settings = replace(STILL, stretch=0.2, warp=0.2, frames=200)
-    heard = sernet.together(clips)
-    bent, _ = sernet.altered(settings, np.random.default_rng(3), heard, np.eye(4, dtype=np.float32))
+    heard = sernet.collate(clips)
+    bent, _ = sernet.augment(settings, np.random.default_rng(3), heard, np.eye(4, dtype=np.float32))
     longer, higher = (1 + np.random.default_rng(3).uniform(-1, 1, (4, 2)) * 0.2).T
     for result, clip, stretch, warp in zip(bent, clips, longer, higher, strict=True):
         frames = round(len(clip) * stretch)
@@ -92,10 +92,10 @@ def test_stretching_and_warping_are_linear_interpolation(clips):
 
 def test_masks_hide_bands_and_frames(clips, rng):
     settings = replace(STILL, masked_bands=10, masked_frames=16, frames=90)
-    heard = sernet.together(clips)
+    heard = sernet.collate(clips)
     hidden = []
     for _ in range(50):
-        masked, _ = sernet.altered(settings, rng, heard, np.eye(4, dtype=np.float32))
+        masked, _ = sernet.augment(settings, rng, heard, np.eye(4, dtype=np.float32))
         same = np.isclose(masked[2, :, :-1], heard[2, :, :-1], atol=1e-4)
         hidden.append((int((~same).all(axis=0).sum()), int((~same).all(axis=1).sum())))
         assert same[~(~same).all(axis=1)][:, ~(~same).all(axis=0)].all(), "what is not masked stays"
@@ -106,8 +106,8 @@ def test_masks_hide_bands_and_frames(clips, rng):
 def test_mixing_takes_as_much_of_the_target_as_of_the_clip(rng):
     settings = replace(STILL, mixup=0.3, frames=8)
     levels = np.arange(16, dtype=np.float32)
-    heard = sernet.together([np.full((8, 64), level, np.float32) for level in levels])
-    mixed, targets = sernet.altered(settings, rng, heard, np.eye(16, dtype=np.float32))
+    heard = sernet.collate([np.full((8, 64), level, np.float32) for level in levels])
+    mixed, targets = sernet.augment(settings, rng, heard, np.eye(16, dtype=np.float32))
     np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(mixed[:, 0, 0], targets @ levels, atol=1e-4)
     assert (targets.argmax(axis=1) == np.arange(16)).all(), "the larger share is the clip's own"
@@ -152,9 +152,9 @@ def test_the_network_hears_no_padding_and_answers_without_keras_as_with_it(clips
 
     settings, model, weights = trained
     heard = [clip / 15 for clip in clips]  # 30, 57, 90 and 41 frames
-    alone = np.concatenate([predictions(model, [clip], together=sernet.together) for clip in heard])
-    np.testing.assert_allclose(predictions(model, heard, together=sernet.together), alone, atol=1e-6)
-    np.testing.assert_allclose(sernet.light(settings, weights)(heard), alone, atol=1e-6)
+    alone = np.concatenate([predictions(model, [clip], collate=sernet.collate) for clip in heard])
+    np.testing.assert_allclose(predictions(model, heard, collate=sernet.collate), alone, atol=1e-6)
+    np.testing.assert_allclose(sernet.to_numpy(settings, weights)(heard), alone, atol=1e-6)
     assert np.ptp(alone, axis=0).max() > 1e-3
 
 
@@ -162,13 +162,13 @@ def test_the_network_hears_no_padding_and_answers_without_keras_as_with_it(clips
 def test_weights_of_another_network_are_refused(trained):
     settings, _, weights = trained
     with pytest.raises(ValueError, match="arrays are expected"):
-        sernet.light(replace(settings, dilations=(1, 2)), weights)
+        sernet.to_numpy(replace(settings, dilations=(1, 2)), weights)
 
 
 @pytest.mark.slow
 def test_it_learns_from_training_and_validation_speakers_and_ends_with_the_last_epoch(rng):
     settings = sernet.Settings(filters=16, pooled=16, epochs=30, batch=8, frames=24, learning_rate=0.01, last_dropout=0)
-    given = task(rng, clips=48, width=64, classes=3, frames=20, speakers_apart=True, validation=12)
+    given = task(rng, clips=48, width=64, classes=3, frames=20, speaker_independent=True, validation=12)
     fitted = sernet.fit(settings, given)
     assert [row["epoch"] for row in fitted.history] == list(range(1, 31))
     assert fitted.chosen == {"epoch": 30}
@@ -193,7 +193,7 @@ def test_it_learns_a_number(rng):
         return Examples(clips, truth, pd.DataFrame({"speaker": rng.choice(list("abcd"), count), "gender": ""}))
 
     train, test = examples(64), examples(40)
-    given = Task(train, train[:0], (), speakers_apart=True, times_trained=np.ones(64, int), seed=0)
+    given = Task(train, train[:0], (), speaker_independent=True, times_trained=np.ones(64, int), seed=0)
     settings = replace(STILL, filters=8, dilations=(1,), pooled=8, attention=0, frames=48, epochs=12, batch=8)
     fitted = sernet.fit(replace(settings, mixup=0.3), given)
     predicted = fitted.scores(test.features)
@@ -248,7 +248,7 @@ def test_validation_speakers_train_and_so_calibrate_nothing_where_they_choose_no
     whole, _ = joined
     assert whole.fold.validation
     for member in whole.members:
-        assert read_run(member.folder).validation.empty is not member.system.chooses_epoch
+        assert read_run(member.folder).validation.empty is not member.system.selects_epoch
     (table,) = protocol_cards([whole]).to_dict("records")
     chose = ["last epoch", "speaker-independent inner cross-validation", "best epoch on validation speakers"]
     assert table["Model selection"] == "; ".join(chose)
@@ -283,5 +283,5 @@ def test_the_share_is_an_exponent():
     scores = [np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.5, 0.3]])]
     for share in (0.5, 1, 3):
         product = scores[0] ** share * scores[1]
-        found = sernet_functionals.joined(sernet_functionals.Settings(share=share), scores)
+        found = sernet_functionals.combine(sernet_functionals.Settings(share=share), scores)
         np.testing.assert_allclose(found, product / product.sum())

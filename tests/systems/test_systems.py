@@ -24,7 +24,7 @@ from sernb.systems.learning.kernel_svm import scores_from_decisions
 from sernb.systems.registry import MODULES, SYSTEMS, get_system
 
 
-def task(rng, *, clips=60, width=200, classes=3, frames=1, speakers_apart=False, validation=0):
+def task(rng, *, clips=60, width=200, classes=3, frames=1, speaker_independent=False, validation=0):
     """Clips whose class shows in the mean of their features."""
 
     def part(count):
@@ -35,7 +35,7 @@ def task(rng, *, clips=60, width=200, classes=3, frames=1, speakers_apart=False,
         )
         return Examples(features, truth, about)
 
-    return Task(part(clips), part(validation), EIGHT[:classes], speakers_apart, np.ones(clips, int), seed=0)
+    return Task(part(clips), part(validation), EIGHT[:classes], speaker_independent, np.ones(clips, int), seed=0)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -44,7 +44,7 @@ def test_record_is_complete(name):
     assert system.name == name
     assert system.title
     assert system.source
-    assert system.about
+    assert system.description
     assert system.views[0].name == "original"
     assert len({view.name for view in system.views}) == len(system.views)
     assert system.settings_for("full") == system.settings
@@ -73,16 +73,16 @@ def test_label_sets_on_ravdess():
 def test_majority_ranks_classes_by_their_frequency(rng):
     base = task(rng, clips=6)
     truth = np.array([2, 2, 2, 0, 0, 1])
-    part = Examples(base.train.features, truth, base.train.about)
+    part = Examples(base.train.features, truth, base.train.clips)
     fitted = get_system("majority").fit(None, Task(part, base.validation, base.classes, False, truth, 0))
     np.testing.assert_allclose(fitted.scores((None,) * 4), [[2 / 6, 1 / 6, 3 / 6]] * 4)
 
 
 @pytest.mark.parametrize("speakers_apart", [False, True])
-def test_statistics_svm_learns_and_scores(rng, speakers_apart):
-    given = task(rng, clips=90, speakers_apart=speakers_apart, validation=30)
+def test_statistics_svm_learns_and_scores(rng, speaker_independent):
+    given = task(rng, clips=90, speaker_independent=speaker_independent, validation=30)
     for part in (given.train, given.validation):  # each gender and emotion of several speakers, or no fold judges it
-        part.about["speaker"] = [f"s{n // 2 % 6}" for n in range(len(part))]
+        part.clips["speaker"] = [f"s{n // 2 % 6}" for n in range(len(part))]
     fitted = get_system("statistics-svm").fit(statistics_svm.Settings(), given)
     unseen = task(rng, clips=30).train
     scores = fitted.scores(unseen.features)
@@ -90,7 +90,7 @@ def test_statistics_svm_learns_and_scores(rng, speakers_apart):
     np.testing.assert_allclose(scores.sum(axis=1), 1)
     assert (scores.argmax(axis=1) == unseen.truth).mean() > 0.9
     assert fitted.chosen["C"] in statistics_svm.Settings().penalties
-    assert fitted.chosen["inner folds"] == ("by speaker" if speakers_apart else "by clip")
+    assert fitted.chosen["inner folds"] == ("by speaker" if speaker_independent else "by clip")
 
 
 def test_statistics_svm_drops_gender_from_the_answer(rng):
@@ -112,7 +112,7 @@ def test_statistics_svm_gives_an_emotion_it_never_heard_the_last_place():
 @pytest.mark.slow
 def test_multiscale_cnn_has_the_published_size_and_reach():
     settings = multiscale_cnn.Settings()
-    network = multiscale_cnn.ready(settings, multiscale_cnn.network(settings, (215, 39), 8))
+    network = multiscale_cnn.compile_network(settings, multiscale_cnn.network(settings, (215, 39), 8))
     assert network.count_params() == 142_856
     assert network.output_shape == (None, 8)
     convolutions = [layer for layer in network.layers if type(layer).__name__ == "Conv1D"]
@@ -143,7 +143,7 @@ def test_label_smoothing_fades_as_in_the_published_code(rng):
     """There, smoothing is applied in place, fold after fold, to the labels of the training clips."""
     base = task(rng, clips=8, classes=8)
     given = Task(base.train, base.validation, base.classes, False, np.array([1, 9, 10, 1, 1, 1, 1, 1]), 0)
-    faded = multiscale_cnn.targets(multiscale_cnn.Settings(), given)
+    faded = multiscale_cnn.smooth_targets(multiscale_cnn.Settings(), given)
     np.testing.assert_allclose(faded.sum(axis=1), 1, rtol=1e-6)
     assert faded[0, 0] == pytest.approx(0.9125), "first fold: smoothed once"
     by_hand = np.eye(8)[1]
@@ -151,7 +151,7 @@ def test_label_smoothing_fades_as_in_the_published_code(rng):
         by_hand = by_hand * 0.9 + 0.1 / 8
     np.testing.assert_allclose(faded[1], by_hand, rtol=1e-5)
     assert faded[1, 1] == pytest.approx(0.464, abs=0.001), "tenth fold: nine times, as the clip was once tested"
-    constant = multiscale_cnn.targets(multiscale_cnn.Settings(smoothing_accumulates=False), given)
+    constant = multiscale_cnn.smooth_targets(multiscale_cnn.Settings(smoothing_accumulates=False), given)
     np.testing.assert_allclose(constant.max(axis=1), 0.9125, rtol=1e-6)
 
 
@@ -315,7 +315,7 @@ def test_the_runs_that_an_ensemble_joins_are_those_of_its_members_alone(end, how
     assert [member.folder for member in whole.members] == [each.folder for each in alone]
     assert whole.units == sum(each.units for each in alone)
     scores = [np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]]), np.array([[0.1, 0.9]])]
-    np.testing.assert_allclose(whole.system.joined(whole.settings, scores), [[0.5, 0.5]])
+    np.testing.assert_allclose(whole.system.combine(whole.settings, scores), [[0.5, 0.5]])
 
 
 def answers_of_three(rng, truth):
@@ -332,19 +332,19 @@ def answers_of_three(rng, truth):
 def test_the_ensemble_learns_whom_to_trust_from_validation_clips(rng, clips):
     """As many as the authors' split leaves on RAVDESS and on CREMA-D."""
     system, held_out, truth = get_system("cnn-ensemble"), np.arange(clips) % 4, rng.integers(0, 4, 400)
-    join = system.joining(system.settings, answers_of_three(rng, held_out), held_out, 0)
+    join = system.fit_combiner(system.settings, answers_of_three(rng, held_out), held_out, 0)
     given = answers_of_three(rng, truth)
     scores = join(given)
     np.testing.assert_allclose(scores.sum(axis=1), 1)
     assert (scores.argmax(axis=1) == truth).mean() > 0.9
-    assert (system.joined(system.settings, given).argmax(axis=1) == truth).mean() < 0.6, "the mean believes the liar"
-    again = system.joining(system.settings, answers_of_three(np.random.default_rng(1), held_out), held_out, 0)
+    assert (system.combine(system.settings, given).argmax(axis=1) == truth).mean() < 0.6, "the mean believes the liar"
+    again = system.fit_combiner(system.settings, answers_of_three(np.random.default_rng(1), held_out), held_out, 0)
     assert again(given).shape == (400, 4)
 
 
 def test_a_class_without_validation_clips_is_never_said_by_the_ensemble(rng):
     system, held_out = get_system("cnn-ensemble"), np.arange(60) % 3
-    scores = system.joining(system.settings, answers_of_three(rng, held_out), held_out, 0)(
+    scores = system.fit_combiner(system.settings, answers_of_three(rng, held_out), held_out, 0)(
         answers_of_three(rng, held_out)
     )
     assert scores.shape == (60, 4)
@@ -366,7 +366,7 @@ def test_softmax_twice_cannot_fall_below_the_published_bound(rng):
     given, answer = rng.normal(0, 1, (4, 690, 42)).astype(np.float32), np.eye(6, dtype=np.float32)[:4]
     for twice in (True, False):
         changed = dataclasses.replace(settings, softmax_twice=twice)
-        model = curve_networks.ready(changed, network(changed, (690, 42), 6))
+        model = curve_networks.compile_network(changed, network(changed, (690, 42), 6))
         assert model.optimizer.epsilon == 1e-8, "PyTorch's; Keras has 1e-7"
         scores = np.asarray(model(given), np.float64)
         again = np.log(np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)) if twice else np.log(scores)
@@ -469,9 +469,9 @@ def test_statistics_svm_refuses_an_unknown_kernel():
 @pytest.mark.parametrize(("speakers", "expected"), [(1, "by clip"), (2, "by clip"), (6, "by speaker")])
 def test_statistics_svm_says_when_too_few_speakers_train(rng, speakers, expected):
     """As on TESS, where one of two women trains."""
-    given = task(rng, clips=60, speakers_apart=True)
-    given.train.about["speaker"] = [f"s{n % speakers}" for n in range(60)]
-    given.train.about["gender"] = "female"
+    given = task(rng, clips=60, speaker_independent=True)
+    given.train.clips["speaker"] = [f"s{n % speakers}" for n in range(60)]
+    given.train.clips["gender"] = "female"
     fitted = get_system("statistics-svm").fit(statistics_svm.Settings(penalties=(1,)), given)
     assert fitted.chosen["inner folds"] == expected
 

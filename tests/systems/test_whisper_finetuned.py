@@ -22,7 +22,7 @@ from sernb.features import WhisperMel
 from sernb.features.embedding import trim_silence
 from sernb.runs.planning import plan
 from sernb.systems import whisper_finetuned as finetuned
-from sernb.systems.multitask_losses import pair_targets
+from sernb.systems.multitask_losses import make_pair_targets
 from sernb.systems.registry import get_system
 
 CLIP = ROOT / "data" / "demo" / "Actor_01" / "03-01-05-01-01-01-01.flac"
@@ -48,7 +48,7 @@ def mels(rng):
 
 def network_with_weights(settings):
     model = finetuned.network(settings, (None, 80), 8)
-    finetuned.start(settings, model)
+    finetuned.load_encoder_weights(settings, model)
     return model
 
 
@@ -69,7 +69,7 @@ def test_a_gain_is_what_a_louder_recording_gives(rng):
     signal = load(CLIP, 16_000) + rng.normal(0, 1e-3, len(load(CLIP, 16_000))).astype(np.float32)
     settings = finetuned.Settings(**STILL | {"gain": 20.0})
     (gain,) = np.random.default_rng(3).uniform(-20, 20, 1)
-    louder, _ = finetuned.altered(settings, np.random.default_rng(3), finetuned.together([log_mel(signal)]), {})
+    louder, _ = finetuned.augment(settings, np.random.default_rng(3), finetuned.collate([log_mel(signal)]), {})
     frames = len(log_mel(signal))
     expected = log_mel(signal * np.float32(10 ** (gain / 20)))
     np.testing.assert_allclose(louder[0, :frames, :-1], expected, atol=1e-4)
@@ -80,7 +80,7 @@ def test_masks_have_the_mean_of_the_clip_and_stay_inside_it(rng, mels):
     settings = finetuned.Settings(**STILL | {"masked_bands": 12, "masked_frames": 40})
     hidden = []
     for _ in range(150):
-        batch, _ = finetuned.altered(settings, rng, finetuned.together(mels), {})
+        batch, _ = finetuned.augment(settings, rng, finetuned.collate(mels), {})
         same = np.isclose(batch[1, :90, :-1], mels[1], atol=1e-6)
         np.testing.assert_allclose(batch[1, :90, :-1][~same], mels[1].mean(), atol=1e-5)
         hidden.append(((~same).all(axis=0).sum(), (~same).all(axis=1).sum()))
@@ -91,9 +91,9 @@ def test_masks_have_the_mean_of_the_clip_and_stay_inside_it(rng, mels):
 
 def test_mixing_takes_as_much_of_each_target_as_of_the_clip(rng):
     settings = finetuned.Settings(**STILL | {"mixup": 0.3})
-    batch = finetuned.together([np.full((8 + k, 80), k, np.float32) for k in range(16)])
+    batch = finetuned.collate([np.full((8 + k, 80), k, np.float32) for k in range(16)])
     targets = {"emotion": np.eye(16, dtype=np.float32), "gender": np.zeros((16, 2), np.float32)}
-    mixed, learned = finetuned.altered(settings, rng, batch, targets)
+    mixed, learned = finetuned.augment(settings, rng, batch, targets)
     np.testing.assert_allclose(mixed[:, 0, 0], learned["emotion"] @ np.arange(16), atol=1e-4)
     assert (learned["emotion"].argmax(axis=1) == np.arange(16)).all(), "the larger share is the clip's own"
     assert 0.5 <= learned["emotion"].max(axis=1).min() < 0.99
@@ -108,7 +108,7 @@ def test_an_epoch_has_each_clip_as_recorded_or_as_a_copy(rng):
     lengths = [rng.integers(50, 300, 40) for _ in range(3)] + [rng.integers(50, 300, 5)]
     every, shares, left_out = np.concatenate(lengths), np.zeros(3), set()
     for _ in range(100):
-        order = finetuned.arranged(settings, lengths, rng)
+        order = finetuned.sample_epoch(settings, lengths, rng)
         clips = [n % 40 if n < 120 else n for n in order]
         assert len(order) == len(set(clips)) == 40, "five batches of 45 clips, none twice"
         left_out |= {*range(40), *range(120, 125)} - set(clips)
@@ -118,17 +118,17 @@ def test_an_epoch_has_each_clip_as_recorded_or_as_a_copy(rng):
         assert np.ptp(batches, axis=1).sum() <= np.ptp(every), "in one batch, lengths are alike"
     np.testing.assert_allclose(shares, [0.5, 0.25, 0.25], atol=0.05)
     assert len(left_out) == 45, "another rest each time"
-    assert sorted(finetuned.arranged(settings, [lengths[0][:3], lengths[3][:0]], rng)) == [0, 1, 2]
+    assert sorted(finetuned.sample_epoch(settings, [lengths[0][:3], lengths[3][:0]], rng)) == [0, 1, 2]
     leaky = [*lengths[:2], lengths[2][:4], lengths[3][:4]]  # copies of four test clips are in training
-    order = finetuned.arranged(settings, leaky, rng)
+    order = finetuned.sample_epoch(settings, leaky, rng)
     assert len(order) == 48
     assert {*range(80, 88)} <= set(order)
 
 
 def test_what_a_corpus_does_not_say_is_not_learned(rng):
     examples = task(rng, clips=6).train
-    about = examples.about.assign(gender=["male", "female", "", "male", "female", ""])
-    targets = pair_targets(dataclasses.replace(examples, about=about), 0.5)
+    about = examples.clips.assign(gender=["male", "female", "", "male", "female", ""])
+    targets = make_pair_targets(dataclasses.replace(examples, clips=about), 0.5)
     assert targets["gender"].tolist() == [[0.5, 0], [0, 0.5], [0, 0]] * 2
     assert not targets["intensity"].any()
 
@@ -141,7 +141,7 @@ def test_each_layer_has_numpys_numbers_whatever_stands_beside_a_clip(settings, m
     from sernb.encoders.whisper_keras import build_network
 
     encoder = loading.load_encoder("small")
-    batch = finetuned.together(mels)
+    batch = finetuned.collate(mels)
     layers = [np.asarray(each) for each in build_network(encoder)([batch[..., :-1], batch[..., -1]])]
     assert len(layers) == 3
     for row, mel in enumerate(mels):
@@ -158,35 +158,35 @@ def test_it_predicts_the_same_alone_in_a_batch_and_without_keras(settings, mels,
     model = network_with_weights(settings)
     for layer in ("mixture", "emotion", "level", "pooled_norm"):
         model.get_layer(layer).set_weights([rng.normal(0, 0.3, each.shape) for each in model.get_layer(layer).weights])
-    ask = partial(predictions, model, together=finetuned.together)
+    ask = partial(predictions, model, collate=finetuned.collate)
     alone = np.concatenate([ask([mel])["emotion"] for mel in mels])
     np.testing.assert_allclose(ask(mels)["emotion"], alone, atol=1e-5)
     assert np.ptp(alone, axis=0).max() > 1e-3
     weights = {f"{n:03d} {each.path}": keras.ops.convert_to_numpy(each) for n, each in enumerate(model.weights)}
-    np.testing.assert_allclose(finetuned.light(settings, weights)(mels), alone, atol=1e-5)
+    np.testing.assert_allclose(finetuned.to_numpy(settings, weights)(mels), alone, atol=1e-5)
     with pytest.raises(ValueError, match="not those of small"):
-        finetuned.light(settings, {name: each for name, each in weights.items() if "layer_1" not in name})
+        finetuned.to_numpy(settings, {name: each for name, each in weights.items() if "layer_1" not in name})
     with pytest.raises(DataError, match="is expected"):
-        finetuned.light(settings, {name: each for name, each in weights.items() if "conv2" not in name})
+        finetuned.to_numpy(settings, {name: each for name, each in weights.items() if "conv2" not in name})
 
 
 def test_rates_fall_with_depth():
     settings = finetuned.Settings(learning_rate=1e-3, encoder_learning_rate=1e-4, falling=0.5)
     names = ["emotion", "layer_norm", *(f"layer_{k}_self_attention" for k in (3, 2, 1, 0)), "conv2", "conv1"]
-    found = [finetuned.rate_factor(settings, name) for name in names]
+    found = [finetuned.learning_rate_factor(settings, name) for name in names]
     np.testing.assert_allclose(found, [1, 0.1, 0.1, 0.05, 0.025, 0.0125, 0.00625, 0.00625])
     for trained, least in ((0, 4), (1, 3), (2, 2), (4, 0)):
         some = dataclasses.replace(settings, trained=trained)
-        frozen = [not finetuned.rate_factor(some, name) for name in names]
+        frozen = [not finetuned.learning_rate_factor(some, name) for name in names]
         assert frozen == [False, not trained, *(k < least for k in (3, 2, 1, 0)), True, True]
-    assert finetuned.rate_factor(settings, "position_encodings") == 0
+    assert finetuned.learning_rate_factor(settings, "position_encodings") == 0
 
 
 @pytest.mark.slow
 def test_each_layer_moves_at_its_rate_or_not_at_all(settings):
     """Adam's first step is as long as its rate, wherever there is a gradient."""
     settings = dataclasses.replace(settings, trained=1, weight_decay=0.0, warm_up=0.0, dropout=0.0, last_dropout=0.0)
-    model = finetuned.ready(settings, network_with_weights(settings), 1000)
+    model = finetuned.compile_network(settings, network_with_weights(settings), 1000)
     before = {each.path: np.array(each) for each in model.weights}
     batch = np.random.default_rng(0).normal(0, 0.3, (8, 50, 81)).astype(np.float32)
     batch[..., -1] = 1
@@ -195,7 +195,7 @@ def test_each_layer_moves_at_its_rate_or_not_at_all(settings):
     for layer in model.layers:
         for each in layer.weights:
             moved = np.abs(np.array(each) - before[each.path]).max()
-            rate = finetuned.rate_factor(settings, layer.name) * settings.learning_rate
+            rate = finetuned.learning_rate_factor(settings, layer.name) * settings.learning_rate
             assert moved <= rate * 1.001
             if each.path.endswith("kernel") and "key" not in each.path and "query" not in each.path:
                 assert moved == pytest.approx(rate, rel=0.02), each.path
@@ -228,8 +228,8 @@ def test_with_equal_rates_it_is_keras_adamw(rng):
 
 def made_up(rng, checkpoint=None):
     """Clips whose class shows in the mean of their log-mel, with one kind of copies."""
-    given = task(rng, clips=18, width=80, frames=30, speakers_apart=True, validation=6)
-    given.train.about["gender"] = ["male", "female"] * 9
+    given = task(rng, clips=18, width=80, frames=30, speaker_independent=True, validation=6)
+    given.train.clips["gender"] = ["male", "female"] * 9
     return dataclasses.replace(given, checkpoint=checkpoint, copies=(task(rng, clips=18, width=80, frames=44).train,))
 
 
@@ -257,8 +257,8 @@ def test_an_interrupted_training_ends_as_one_that_was_not(settings, tmp_path, mo
     unseen = task(np.random.default_rng(6), clips=12, width=80, frames=25).train.features
     scores = whole.scores(unseen)
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(finetuned.light(settings, whole.weights)(unseen), scores, atol=1e-4)
-    assert {name: values.shape for name, values in whole.attributes(unseen).items()} == {"female": (12,)}
+    np.testing.assert_allclose(finetuned.to_numpy(settings, whole.weights)(unseen), scores, atol=1e-4)
+    assert {name: values.shape for name, values in whole.auxiliary_outputs(unseen).items()} == {"female": (12,)}
 
 
 @pytest.mark.slow
@@ -280,7 +280,7 @@ def test_it_is_trained_by_jax(tmp_path):
         "settings = finetuned.Settings(encoder='small', projected=16, attention=8, heads=2, epochs=2, batch=8)\n"
         "fitted = finetuned.fit(settings, task(rng, clips=12, width=80, frames=30))\n"
         "clips = task(rng, clips=4, width=80, frames=25).train.features\n"
-        "light = finetuned.light(settings, fitted.weights)\n"
+        "light = finetuned.to_numpy(settings, fitted.weights)\n"
         "np.testing.assert_allclose(light(clips), fitted.scores(clips), atol=1e-4)\n"
         "from sernb.systems.learning.training import keras\n"
         "assert keras.backend.backend() == 'jax'\n",

@@ -1,1 +1,1 @@
-"""How systems learn: training of networks, ridge regression, support vector machines, inner cross-validation."""
+"""Learning algorithms: training of networks, ridge regression, support vector machines, inner cross-validation."""

@@ -1,9 +1,8 @@
-"""Ridge regression on a kernel, as a classifier.
+"""Kernel ridge regression as a classifier (regularised least squares).
 
-With thousands of functionals and a thousand clips every clip can be placed rightly. A one-against-one SVM then rests on
-some of them and counts the votes of pairs, while least squares use all clips and all classes at once (Saunders,
-Gammerman and Vovk, 1998, Ridge regression learning algorithm in dual variables; Rifkin, Yeo and Poggio, 2003,
-Regularized least-squares classification).
+Saunders, Gammerman and Vovk (1998), Ridge regression learning algorithm in dual variables; Rifkin, Yeo and Poggio
+(2003), Regularized least-squares classification. With thousands of functionals and a thousand clips, classes are
+linearly separable: a one-vs-one SVM then depends on some of the clips, least squares on all clips and classes.
 """
 
 from collections.abc import Sequence
@@ -14,9 +13,9 @@ from sernb.systems.learning.linear_classifier import rank_unseen_last
 
 
 def make_targets(truth: np.ndarray, classes: int) -> np.ndarray:
-    """Return what is learned of each clip, ``(clips, classes)``: -1, for its own class one less than there are classes.
+    """Return regression targets, ``(clips, classes)``: ``classes - 1`` for the true class, else -1.
 
-    Of a class that no clip has nothing is learned: 0, and so are its coefficients.
+    Classes without clips have targets and coefficients of 0.
 
     Examples:
         >>> make_targets(np.array([1, 2]), 3)
@@ -27,37 +26,38 @@ def make_targets(truth: np.ndarray, classes: int) -> np.ndarray:
 
 
 def solve_coefficients(kernel: np.ndarray, targets: np.ndarray, penalties: Sequence[float]) -> list[np.ndarray]:
-    """Solve ``(kernel + penalty · mean of its diagonal · 1) coefficients = targets`` for each penalty.
+    """Solve ``(kernel + penalty · mean(diag(kernel)) · identity) coefficients = targets`` for each penalty.
 
     Args:
-        kernel: of all clips that train, ``(clips, clips)``, symmetric
+        kernel: of the training clips, ``(clips, clips)``, symmetric
 
     Returns:
-        for each penalty coefficients, ``(clips, classes)``; kernel values times them are the scores of other clips
+        dual coefficients for each penalty, ``(clips, classes)``
     """
     values, vectors = np.linalg.eigh(kernel)
-    turned, size = vectors.T @ targets, np.trace(kernel) / len(kernel) or 1.0  # 0 where all clips are one and the same
-    return [vectors @ (turned / (values + penalty * size)[:, None]) for penalty in penalties]
+    rotated, size = vectors.T @ targets, np.trace(kernel) / len(kernel) or 1.0  # 0 if all clips are identical
+    return [vectors @ (rotated / (values + penalty * size)[:, None]) for penalty in penalties]
 
 
-def coefficients_by_cholesky(kernel: np.ndarray, targets: np.ndarray, penalties: Sequence[float]) -> list[np.ndarray]:
-    """Solve as :func:`solve_coefficients`, to rounding; ten times as fast where the penalties are few and not small."""
+def solve_by_cholesky(kernel: np.ndarray, targets: np.ndarray, penalties: Sequence[float]) -> list[np.ndarray]:
+    """Solve as :func:`solve_coefficients`, up to rounding; ten times as fast for few and not too small penalties."""
     from scipy.linalg import cho_factor, cho_solve
 
     size, diagonal = np.trace(kernel) / len(kernel), np.diag_indices_from(kernel)
-    solved = []
+    solutions = []
     for penalty in penalties:
-        system = kernel.copy()
-        system[diagonal] += penalty * size
-        solved.append(cho_solve(cho_factor(system, overwrite_a=True, check_finite=False), targets, check_finite=False))
-    return solved
+        matrix = kernel.copy()
+        matrix[diagonal] += penalty * size
+        factor = cho_factor(matrix, overwrite_a=True, check_finite=False)
+        solutions.append(cho_solve(factor, targets, check_finite=False))
+    return solutions
 
 
 def predict_probabilities(kernel: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """Turn kernel values, (clips, trained), into scores, (clips, classes), rows sum to 1.
+    """Return scores, (clips, classes), rows sum to 1, from kernel values, (clips, training clips).
 
     Args:
-        coefficients: solved for :func:`make_targets`; where all of a class are 0, it was never learned and comes last
+        coefficients: for targets of :func:`make_targets`; classes whose coefficients are all 0 rank last
     """
     from scipy.special import softmax
 

@@ -1,4 +1,4 @@
-"""A support vector machine on kernel values, and its decision values as scores of the classes."""
+"""Support vector machines with precomputed kernels, and class scores from decision values."""
 
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,9 @@ def scores_from_decisions(decision: np.ndarray, targets: np.ndarray, classes: in
     """Return the softmax of decision values by class, ``(clips, classes)``.
 
     Args:
-        decision: of scikit-learn's one-against-rest form, ``(clips, targets)``; one value a clip where two were learned
-        targets: what each column stands for; modulo ``classes`` it is the class. Of several targets of one class the
-            highest counts; a class that was never learned comes last
+        decision: of scikit-learn's ``decision_function_shape="ovr"``, ``(clips, targets)``, or ``(clips,)`` for two
+        targets: of the columns; the class is the target modulo ``classes``. The highest value of a class counts;
+            unseen classes rank last
     """
     from scipy.special import softmax
 
@@ -28,12 +28,12 @@ def scores_from_decisions(decision: np.ndarray, targets: np.ndarray, classes: in
 
 
 def fit_svm(kernel: np.ndarray, targets: np.ndarray, penalty: float) -> "SVC":
-    """Fit a one-against-one SVM on kernel values, (clips, clips)."""
+    """Fit a one-vs-one SVM on kernel values, (clips, clips)."""
     from sklearn.svm import SVC
 
     return SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr", break_ties=True).fit(kernel, targets)
 
 
 def predict_probabilities(classifier: "SVC", kernel: np.ndarray, classes: int) -> np.ndarray:
-    """Turn kernel values, (clips, trained), into scores, (clips, classes), rows sum to 1."""
+    """Return scores, (clips, classes), rows sum to 1, from kernel values, (clips, training clips)."""
     return scores_from_decisions(classifier.decision_function(kernel), classifier.classes_, classes)

@@ -1,4 +1,4 @@
-"""Features of clips as rows of a matrix, held within limits, and kernels between them."""
+"""Feature matrices, clipping of outliers, and kernels."""
 
 import numpy as np
 
@@ -6,17 +6,17 @@ from sernb.systems.learning.linear_classifier import LIMIT
 
 
 def stack_rows(features: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Return features of one row a clip as a matrix, ``(clips, values)``, float64."""
+    """Return features with one row per clip as a matrix, ``(clips, values)``, float64."""
     return np.concatenate(features).astype(np.float64)
 
 
 def limit(scaled: np.ndarray) -> np.ndarray:
-    """Return standardised features, none of them further than ``LIMIT`` from 0."""
+    """Clip standardised features to ±``LIMIT``."""
     return np.clip(scaled, -LIMIT, LIMIT)
 
 
 def compute_kernel(left: np.ndarray, right: np.ndarray, gamma: float | None = None) -> np.ndarray:
-    """Return the linear kernel, or with ``gamma`` the RBF kernel, both a column of the rows; (left, right)."""
+    """Return the linear kernel, or with ``gamma`` the RBF kernel, both averaged over columns; (left, right)."""
     product = left @ right.T / left.shape[1]
     if gamma is None:
         return product

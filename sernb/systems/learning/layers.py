@@ -1,19 +1,14 @@
-"""Layers that Keras lacks."""
-
-from typing import TYPE_CHECKING
+"""Custom Keras layers."""
 
 from sernb.systems.learning.training import keras
-
-if TYPE_CHECKING:
-    pass
 
 
 @keras.saving.register_keras_serializable("sernb")
 class EachWindow(keras.layers.Wrapper):
-    """One model for every window of a clip: ``(clips, windows, …)`` → ``(clips, windows, outputs)``.
+    """Apply a model to each window of a clip: ``(clips, windows, …)`` → ``(clips, windows, outputs)``.
 
-    All windows of all clips go through at once, as in Keras 2; Keras 3's TimeDistributed takes one after the other, and
-    batch normalisation would see one window at a time.
+    All windows of all clips are in one batch, as in Keras 2. Keras 3's TimeDistributed loops over the windows, which
+    changes batch normalisation.
     """
 
     def __init__(self, layer: keras.Model, windows: int, **options):
@@ -31,5 +26,5 @@ class EachWindow(keras.layers.Wrapper):
         return (input_shape[0], self.windows, *self.layer.output_shape[1:])
 
     def get_config(self):
-        """Return what makes the layer again."""
+        """Return the configuration for serialisation."""
         return {**super().get_config(), "windows": self.windows}

@@ -1,4 +1,4 @@
-"""A linear classifier as plain arrays: it predicts with NumPy alone and is kept without pickle."""
+"""A linear classifier in NumPy, stored as plain arrays without pickle."""
 
 import math
 from collections.abc import Mapping
@@ -6,26 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LIMIT = 6.0  # standard deviations: one wild value does not decide
+LIMIT = 6.0  # standard deviations, to which outliers are clipped
 ARRAYS = ("mean", "deviation", "planes")
 
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """Standardisation, a plane for each class, and the temperature at which what they say becomes probabilities."""
+    """Standardisation, linear weights for each class, and the temperature of the softmax."""
 
     mean: np.ndarray  # (values,)
     deviation: np.ndarray  # (values,)
-    planes: np.ndarray  # (classes, values), without intercept; all 0 where a class was never learned
+    planes: np.ndarray  # weights, (classes, values), without intercept; all 0 for unseen classes
     temperature: float = 1.0
     limit: float = LIMIT  # standard deviations
 
     def __post_init__(self):
-        """Refuse arrays that do not belong together.
-
-        Raises:
-            ValueError: naming the array
-        """
+        """Check the arrays; raise ValueError with the name of the invalid one."""
         values, classes = np.size(self.mean), len(np.atleast_1d(self.planes))
         expected = {"mean": (values,), "deviation": (values,), "planes": (classes, values)}
         for name, shape in expected.items():
@@ -37,61 +33,53 @@ class LinearClassifier:
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError("temperature: a number above 0 is expected")
 
-    def standardised(self, rows: np.ndarray) -> np.ndarray:
-        """Return features as the planes see them, shape ``(clips, values)``."""
+    def standardise(self, rows: np.ndarray) -> np.ndarray:
+        """Return standardised and clipped features, shape ``(clips, values)``."""
         return np.clip((rows.astype(np.float64) - self.mean) / self.deviation, -self.limit, self.limit)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Return probabilities of clips, shape ``(clips, classes)``, from their features, shape ``(clips, values)``."""
-        scores = rank_unseen_last(self.standardised(rows) @ self.planes.T.astype(np.float64), self.planes.any(axis=1))
+        scores = rank_unseen_last(self.standardise(rows) @ self.planes.T.astype(np.float64), self.planes.any(axis=1))
         scores /= self.temperature
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
 
-    def reasons(self, row: np.ndarray, prediction: int) -> np.ndarray:
-        """Return what each value of a clip adds to the logarithm of the probability of a class; above 0: for it.
+    def contributions(self, row: np.ndarray, prediction: int) -> np.ndarray:
+        """Return the contribution of each feature to the log probability of a class.
 
         Args:
             row: features of one clip, shape ``(values,)``
             prediction: number of the class
 
         Returns:
-            shape ``(values,)``; the sum is that logarithm, up to what is the same for all classes
+            shape ``(values,)``; the sum is the log probability, up to a constant that is equal for all classes
         """
-        return self.planes[prediction].astype(np.float64) * self.standardised(row[None])[0] / self.temperature
+        return self.planes[prediction].astype(np.float64) * self.standardise(row[None])[0] / self.temperature
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """Its arrays, to be kept by name."""
+        """The arrays by name, float32, for storage."""
         return {name: getattr(self, name).astype(np.float32) for name in ARRAYS}
 
 
 def rank_unseen_last(scores: np.ndarray, learned: np.ndarray) -> np.ndarray:
-    """Return scores of clips, ``(clips, classes)``, with classes that were never learned below all others.
-
-    Args:
-        learned: of each class, ``(classes,)``
-    """
+    """Return scores, ``(clips, classes)``, with classes unseen in training (not ``learned``) below all others."""
     return np.where(learned, scores, scores.min(axis=1, keepdims=True) - 1)
 
 
 def zero_unseen(scores: np.ndarray, learned: np.ndarray) -> np.ndarray:
-    """Return probabilities, ``(clips, classes)``, with 0 for classes that were never learned; rows sum to 1.
-
-    Args:
-        learned: of each class, ``(classes,)``
-    """
+    """Return probabilities, ``(clips, classes)``, with 0 for classes unseen in training; rows sum to 1."""
     if learned.all():
         return scores
-    kept = np.where(learned, np.maximum(scores, np.finfo(np.float32).tiny), 0)
-    return kept / kept.sum(axis=1, keepdims=True)
+    seen = np.where(learned, np.maximum(scores, np.finfo(np.float32).tiny), 0)
+    return seen / seen.sum(axis=1, keepdims=True)
 
 
 def classifier_from_arrays(arrays: Mapping[str, np.ndarray], **numbers: float) -> LinearClassifier:
-    """Return the classifier that arrays by name make, with the ``numbers`` that it needs besides.
+    """Return the classifier with stored arrays; ``numbers`` are its further fields.
 
     Raises:
-        ValueError: if one is missing, or they do not belong together
+        ValueError: if an array is missing or invalid
     """
     if missing := [name for name in ARRAYS if name not in arrays]:
         raise ValueError(f"{missing[0]}: is missing")

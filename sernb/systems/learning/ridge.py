@@ -1,4 +1,4 @@
-"""Ridge regression whose penalty, temperature and mixture of kernels are chosen by folds within the training part."""
+"""Ridge regression with penalty, temperature and kernel weights selected by inner cross-validation."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,36 +6,36 @@ from typing import Protocol
 import numpy as np
 
 from sernb.systems.base import Fitted, Task
-from sernb.systems.learning.inner_cross_validation import fit_inner_temperature, make_inner_folds, middle
+from sernb.systems.learning.inner_cross_validation import fit_inner_temperature, make_inner_folds, middle_setting
 from sernb.systems.learning.kernel_ridge import (
-    coefficients_by_cholesky,
     make_targets,
     predict_probabilities,
+    solve_by_cholesky,
     solve_coefficients,
 )
 from sernb.systems.learning.kernels import compute_kernel, limit, stack_rows
 from sernb.systems.learning.linear_classifier import LinearClassifier
 
-MANY = 2500  # clips, beyond which eigenvalues take minutes
+MANY = 2500  # clips; for more, an eigendecomposition takes minutes
 
 
 class Grid(Protocol):
-    """What is searched, as settings say it."""
+    """Settings with the search grid."""
 
-    penalties: Sequence[float]  # of the mean square of a clip
+    penalties: Sequence[float]  # relative to the mean square of a clip
     inner_folds: int
 
 
 def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), *, mix: bool = False) -> Fitted:
-    """Fit on training clips; where speakers are kept apart, validation speakers join them in the inner folds.
+    """Fit ridge regression on ``task.fitting_examples``.
 
-    The penalty is that with the highest mean UAR of the inner folds; the temperature comes from the same predictions.
-    Where fewer speakers train than there are inner folds, these are cut between clips, and the temperature is 1; where
-    clips are too few for any, the penalty is the middle one, and all kernels count alike.
+    The penalty has the highest mean UAR of the inner folds, whose predictions also calibrate the temperature. With
+    fewer speakers than inner folds, these are not speaker-disjoint, and the temperature is 1; with too few clips for
+    any, the penalty is the middle one, and kernels have equal weights.
 
     Args:
-        groups: columns that have a kernel of their own, such as the layers of an encoder
-        mix: choose by the same folds what they count: one alone, all alike, or each by what it is worth alone
+        groups: columns with a separate kernel each, such as the layers of an encoder
+        mix: whether the inner folds also select kernel weights: a single one, equal, or by the UAR of each alone
     """
     from sklearn.preprocessing import StandardScaler
 
@@ -45,66 +45,59 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
     rows, truth = stack_rows(examples.features), examples.truth
     scaler = StandardScaler().fit(stack_rows(task.statistics.features) if task.statistics else rows)
     scaled = limit(scaler.transform(rows))
-    kernels, targets = (
-        [compute_kernel(scaled[:, each], scaled[:, each]) for each in groups],
-        make_targets(truth, classes),
-    )
+    kernels = [compute_kernel(scaled[:, each], scaled[:, each]) for each in groups]
+    targets = make_targets(truth, classes)
     inner = make_inner_folds(task, truth, grid.inner_folds, shuffled=True)
-    # Where there is nothing to mix and clips are few, digits stay.
-    solve = coefficients_by_cholesky if mix or len(truth) > MANY else solve_coefficients
-    validated = [truth[held] for _, held in inner.rows]
+    # Both differ by rounding; the eigendecomposition keeps the digits of earlier results.
+    solve = solve_by_cholesky if mix or len(truth) > MANY else solve_coefficients
+    held_out = [truth[validation] for _, validation in inner.rows]
 
-    def tried(weights: np.ndarray) -> dict[float, tuple[float, np.ndarray]]:
+    def cross_validate(weights: np.ndarray) -> dict[float, tuple[float, np.ndarray]]:
         """Return the mean UAR of the inner folds, and the predictions, by penalty."""
-        kernel, predictions = mixed(kernels, weights), {penalty: [] for penalty in grid.penalties}
-        for kept, held in inner.rows:
-            solved = solve(kernel[np.ix_(kept, kept)], targets[kept], grid.penalties)
-            for penalty, coefficients in zip(grid.penalties, solved, strict=True):
-                predictions[penalty].append(predict_probabilities(kernel[np.ix_(held, kept)], coefficients))
+        kernel, predictions = average_kernels(kernels, weights), {penalty: [] for penalty in grid.penalties}
+        for part, validation in inner.rows:
+            solutions = solve(kernel[np.ix_(part, part)], targets[part], grid.penalties)
+            for penalty, coefficients in zip(grid.penalties, solutions, strict=True):
+                predictions[penalty].append(predict_probabilities(kernel[np.ix_(validation, part)], coefficients))
         return {
-            penalty: (float(np.mean([uar(*each) for each in zip(validated, said, strict=True)])), np.concatenate(said))
-            for penalty, said in predictions.items()
+            penalty: (float(np.mean([uar(*each) for each in zip(held_out, folds, strict=True)])), np.concatenate(folds))
+            for penalty, folds in predictions.items()
         }
 
     weights = {"all": np.ones(len(groups))}
-    name, penalty, temperature, reached = "all", middle(grid.penalties), 1.0, {}
+    name, penalty, temperature, inner_scores = "all", middle_setting(grid.penalties), 1.0, {}
     if inner.rows:
-        results = {"all": tried(weights["all"])}
+        results = {"all": cross_validate(weights["all"])}
         if mix:
-            worth = np.empty(len(groups))
+            single = np.empty(len(groups))  # UAR of each kernel alone
             for group in range(len(groups)):
                 weights[str(group)] = np.eye(len(groups))[group]
-                results[str(group)] = tried(weights[str(group)])
-                worth[group] = max(each[0] for each in results[str(group)].values())
-            weights["weighted"] = np.maximum(worth - 1 / classes, 1e-3)
-            results["weighted"] = tried(weights["weighted"])
-        tries = [(name, penalty) for name in results for penalty in grid.penalties]
-        name, penalty = max(tries, key=lambda each: results[each[0]][each[1]][0])
+                results[str(group)] = cross_validate(weights[str(group)])
+                single[group] = max(each[0] for each in results[str(group)].values())
+            weights["weighted"] = np.maximum(single - 1 / classes, 1e-3)
+            results["weighted"] = cross_validate(weights["weighted"])
+        candidates = [(name, penalty) for name in results for penalty in grid.penalties]
+        name, penalty = max(candidates, key=lambda each: results[each[0]][each[1]][0])
         inner_uar, predictions = results[name][penalty]
-        temperature = fit_inner_temperature(task, np.concatenate(validated), predictions, by_speaker=inner.by_speaker)
-        reached = {"inner UAR": inner_uar}
+        temperature = fit_inner_temperature(task, np.concatenate(held_out), predictions, by_speaker=inner.by_speaker)
+        inner_scores = {"inner UAR": inner_uar}
     share = weights[name] / weights[name].sum()
-    (coefficients,) = solve(mixed(kernels, weights[name]), targets, [penalty])
+    (coefficients,) = solve(average_kernels(kernels, weights[name]), targets, [penalty])
     planes = np.zeros((classes, scaled.shape[1]))
     for each, part in zip(groups, share, strict=True):
         planes[:, each] = part * (coefficients.T @ scaled[:, each]) / scaled[:, each].shape[1]
     classifier = LinearClassifier(scaler.mean_, scaler.scale_, planes, temperature)
-    chosen = {
-        "penalty": penalty,
-        "temperature": temperature,
-        **reached,
-        "inner folds": inner.about,
-    }
+    chosen = {"penalty": penalty, "temperature": temperature, **inner_scores, "inner folds": inner.description}
     if mix:
         chosen |= {"layers": name, "layer weights": " ".join(f"{each:.2f}" for each in share)}
     return Fitted(scores=lambda features: classifier(stack_rows(features)), chosen=chosen, weights=classifier.arrays)
 
 
-def mixed(kernels: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """Return the mean of kernels, each as often as its weight; of one kernel, itself.
+def average_kernels(kernels: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """Return the weighted mean of kernels; a single kernel is returned as it is.
 
     Examples:
-        >>> mixed([np.eye(1), 3 * np.eye(1)], np.array([1.0, 1.0]))
+        >>> average_kernels([np.eye(1), 3 * np.eye(1)], np.array([1.0, 1.0]))
         array([[2.]])
     """
     if len(kernels) == 1:

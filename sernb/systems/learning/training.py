@@ -1,8 +1,8 @@
-"""Training of networks: by epochs, with checkpoints, so that a killed training goes on where it was.
+"""Training of networks with checkpoints after each epoch, from which an interrupted training resumes.
 
-Importing this module imports Keras and its backend. One run uses one thread: many runs then share the cores well, and
-the result does not depend on how many cores there are. Clips stay where they are, as a rule in a memory-mapped cache:
-only the batches at work are in memory.
+Importing this module imports Keras and its backend. A run uses one thread, so that parallel runs share the cores, and
+results do not depend on their number. Clips are usually in a memory-mapped cache: only the current batches are in
+memory.
 """
 
 import contextlib
@@ -25,25 +25,25 @@ from sernb.systems.base import Fitted, Task
 
 PREDICTION_BATCH = 256
 
-Row = dict[str, float]  # of one epoch, by name of the metric
-Values = np.ndarray | dict[str, np.ndarray]  # first axis: clips; by name of the output where there are several
-Together = Callable[[Sequence[np.ndarray]], np.ndarray]  # features of clips → one batch of input
-# A random generator, the input of a batch and its targets → both changed
-Altered = Callable[[np.random.Generator, np.ndarray, Values], tuple[np.ndarray, Values]]
+Row = dict[str, float]  # metrics of one epoch by name
+Values = np.ndarray | dict[str, np.ndarray]  # first axis: clips; a dictionary by output if there are several
+Collate = Callable[[Sequence[np.ndarray]], np.ndarray]  # features of clips → one input batch
+# Random generator, inputs and targets of a batch → augmented inputs and targets
+Augment = Callable[[np.random.Generator, np.ndarray, Values], tuple[np.ndarray, Values]]
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back what TensorFlow prints while it starts, around Python and whatever the log level; errors still rise."""
+    """Suppress messages that TensorFlow writes to file descriptor 2 at start, at any log level; errors are raised."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as null:
+        os.dup2(null.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 keep_freed_memory()
@@ -51,14 +51,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is im
 with no_collection(), fixed_keras(), _quiet():
     import keras
 
-    keras.random.normal((1,))  # the devices are only looked for when something is computed
+    keras.random.normal((1,))  # devices are initialised at the first computation
 if keras.backend.backend() == "tensorflow":
-    from tensorflow import get_logger  # in a notebook it sets its own level when it is first asked for
+    from tensorflow import get_logger  # in a notebook, it resets its level at the first call
 
-    # It takes a process that trains one network after the other for a mistake, and says so at length.
+    # Training several networks in one process causes long warnings.
     get_logger().setLevel(logging.ERROR)
 
-# XLA makes convolutions slower on CPUs under TensorFlow; JAX without it runs one operation after the other.
+# XLA makes convolutions slower on CPUs with TensorFlow; JAX without XLA is slow.
 BY_XLA = keras.backend.backend() == "jax"
 
 
@@ -67,11 +67,11 @@ BY_XLA = keras.backend.backend() == "jax"
 
 @dataclass(frozen=True)
 class StepDecay:
-    """The learning rate times ``factor`` after every ``epochs`` epochs."""
+    """Multiply the learning rate by ``factor`` every ``epochs`` epochs."""
 
     epochs: int
     factor: float
-    first: int | None = None  # epochs before it falls for the first time, if not as many
+    first: int | None = None  # epochs before the first step, if different
 
     def __call__(self, initial: float, history: Sequence[Row]) -> float:
         """Return the learning rate of the epoch after ``history``.
@@ -86,15 +86,15 @@ class StepDecay:
 
 @dataclass(frozen=True)
 class Plateau:
-    """The learning rate times ``factor`` when ``patience`` epochs have not improved, as Keras's ReduceLROnPlateau.
+    """Multiply the learning rate by ``factor`` on a plateau, as Keras's ReduceLROnPlateau.
 
-    Where there is no validation part, the loss on the training part is watched.
+    Without a validation part, the training loss is monitored.
     """
 
-    patience: int
+    patience: int  # epochs
     factor: float
     smallest: float = 0.0
-    improvement: float = 1e-4  # less is none
+    improvement: float = 1e-4  # minimum
     watched: str = "validation_loss"
 
     def __call__(self, initial: float, history: Sequence[Row]) -> float:
@@ -115,28 +115,26 @@ class Plateau:
 # -- Training -- #
 
 
-def compiled(
+def compile_model(
     model: keras.Model,
     optimizer: keras.Optimizer,
     loss: Values | Callable | str,
     *metrics: Callable,
     accuracy: keras.Metric | dict | None = None,
 ) -> keras.Model:
-    """Return a model ready to train, with its accuracy on the training part beside the loss of each epoch.
-
-    Metrics look on and change nothing: weights and predictions are the same with and without them.
+    """Compile a model with training accuracy as a metric.
 
     Args:
-        metrics: more of them, named functions of targets and outputs
-        accuracy: where targets are not one-hot classes
+        metrics: further metrics, named functions of targets and outputs
+        accuracy: for targets that are not one-hot
     """
-    watched = accuracy or [keras.metrics.CategoricalAccuracy("accuracy"), *metrics]
-    model.compile(optimizer, loss, metrics=watched, jit_compile=BY_XLA)
+    metrics = accuracy or [keras.metrics.CategoricalAccuracy("accuracy"), *metrics]
+    model.compile(optimizer, loss, metrics=metrics, jit_compile=BY_XLA)
     return model
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the initial weights and everything random in layers; on TensorFlow, ask for deterministic kernels."""
+    """Seed initial weights and random layers; with TensorFlow, also request deterministic kernels."""
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow
@@ -145,11 +143,11 @@ def seed_everything(seed: int) -> None:
 
 
 def fit_network(task: Task, build: Callable[[tuple[int, ...], int], keras.Model], **options: object) -> Fitted:
-    """Build a network for a task and train it on its clips and their copies, one-hot classes as targets.
+    """Build a network for a task and train it on the clips and their copies, with one-hot targets by default.
 
     Args:
         build: shape of a clip's features and number of classes → compiled model; called after seeding
-        options: of :func:`train`; ``targets`` where they are not the classes
+        options: of :func:`train`, and other ``targets``
     """
     seed_everything(task.seed)
     examples = task.training_examples
@@ -167,7 +165,7 @@ def fit_network(task: Task, build: Callable[[tuple[int, ...], int], keras.Model]
 
 
 def one_hot(truth: np.ndarray, classes: int) -> np.ndarray:
-    """Return class numbers as targets, ``(clips, classes)``, float32."""
+    """Return one-hot targets, ``(clips, classes)``, float32."""
     return np.eye(classes, dtype=np.float32)[truth]
 
 
@@ -183,10 +181,10 @@ def train(
     seed: int,
     checkpoint: Path | None = None,
     prepare: Callable[[np.ndarray], np.ndarray] = np.asarray,
-    together: Together = np.stack,
-    altered: Altered | None = None,
-    arranged: Callable[[np.random.Generator], np.ndarray] | None = None,
-    averaged: int = 1,
+    collate: Collate = np.stack,
+    augment: Augment | None = None,
+    sample_epoch: Callable[[np.random.Generator], np.ndarray] | None = None,
+    average_last: int = 1,
     sample_weights: Values | None = None,
     validation_targets: Values | None = None,
     validation_weights: Values | None = None,
@@ -194,33 +192,33 @@ def train(
     schedule: Callable[[float, Sequence[Row]], float] | None = None,
     best_by: str = "validation_accuracy",
     patience: int | None = None,
-    at_once: int = PREDICTION_BATCH,
+    prediction_batch: int = PREDICTION_BATCH,
 ) -> Fitted:
-    """Train a compiled model and keep its best epoch, or the last one where there is no validation part.
+    """Train a compiled model and keep its best epoch, or the last one without a validation part.
 
-    Best is the highest accuracy (or lowest loss) on the validation part, the first of equals. Clips are shuffled by
-    seed and epoch alone, and learning rate and early end follow from the history alone, so that a training resumed
-    from its checkpoint ends as one that was never interrupted.
+    The best epoch has the highest accuracy (or lowest loss) on the validation part, the first among equals. Shuffling
+    depends on seed and epoch only, learning rate and early stopping on the history only, so that a training resumed
+    from its checkpoint has the same result as one without interruption.
 
     Args:
-        clips: features of the training part, one array a clip
-        targets: shape ``(clips, classes)``; for several outputs a dictionary of such arrays by output name
-        validation: features of the validation part; empty where there is none
+        clips: features of the training part, one array per clip
+        targets: shape ``(clips, classes)``, or a dictionary of such arrays by output
+        validation: features of the validation part, or empty
         validation_truth: class numbers
         checkpoint: folder to resume from and to write to after each epoch
-        prepare: features of a clip → its input, for example by a fitted scaler
-        together: clips of a batch, prepared → one array; pads them where they are not equally long
-        altered: changes each batch at random before it is trained on; seed, epoch and batch alone decide how
-        arranged: the positions of the clips of an epoch, in their order; by default all of them, shuffled
-        averaged: without a validation part, the last epochs whose weights are averaged
-        sample_weights: by clip, like ``targets``; 0 takes a clip out of the loss of an output
-        validation_targets: like ``targets``; they add the loss on the validation part to the history
+        prepare: features of a clip → its input, for example a fitted scaler
+        collate: inputs of a batch → one array, with padding if their lengths differ
+        augment: random changes of each training batch, seeded by seed, epoch and batch
+        sample_epoch: random generator → positions of the clips of an epoch; by default all, shuffled
+        average_last: without a validation part, number of last epochs whose weights are averaged
+        sample_weights: per clip, like ``targets``; 0 excludes a clip from the loss of an output
+        validation_targets: like ``targets``; they add the validation loss to the history
         validation_weights: like ``sample_weights``
-        emotion: the output that ranks emotions, where there are several
+        emotion: name of the emotion output, if there are several outputs
         schedule: initial learning rate and history → learning rate of the next epoch
         best_by: ``validation_accuracy`` or ``validation_loss``
-        patience: end after so many epochs without a better one
-        at_once: clips that are predicted together
+        patience: of early stopping, in epochs
+        prediction_batch: batch size for predictions
 
     Raises:
         DataError: if the checkpoint cannot be written
@@ -234,29 +232,29 @@ def train(
         best, history = saved
 
     def scores(features: Sequence[np.ndarray]) -> np.ndarray:
-        outputs = predictions(model, features, prepare=prepare, together=together, at_once=at_once)
+        outputs = predictions(model, features, prepare=prepare, collate=collate, prediction_batch=prediction_batch)
         return outputs[emotion] if emotion else outputs
 
     while len(history) < epochs and not _exhausted(history, best_by, patience):
         if schedule:
             model.optimizer.learning_rate = schedule(initial, history)
         rng = np.random.default_rng([seed, len(history)])
-        order = arranged(rng) if arranged else rng.permutation(len(clips))
-        batches_of_epoch = _Batches(clips, targets, sample_weights, order, batch, prepare, together)
-        batches = _Altered(batches_of_epoch, altered, [seed, len(history)]) if altered else batches_of_epoch
+        order = sample_epoch(rng) if sample_epoch else rng.permutation(len(clips))
+        batches_of_epoch = _Batches(clips, targets, sample_weights, order, batch, prepare, collate)
+        batches = _Augmented(batches_of_epoch, augment, [seed, len(history)]) if augment else batches_of_epoch
         losses = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[_KeepFreed()]).history
         row = {"epoch": len(history) + 1} | _floats({name: values[0] for name, values in losses.items()})
         row |= {"learning_rate": float(model.optimizer.learning_rate)} if schedule else {}
         if len(validation) and validation_targets is not None:
             every = np.arange(len(validation))
-            batches = _Batches(validation, validation_targets, validation_weights, every, batch, prepare, together)
+            batches = _Batches(validation, validation_targets, validation_weights, every, batch, prepare, collate)
             measured = model.evaluate(batches, verbose=0, return_dict=True, callbacks=[_KeepFreed()])
             row |= {f"validation_{name}": value for name, value in _floats(measured).items()}
-        if len(validation):  # in double precision, over all clips at once
+        if len(validation):  # in double precision, over all clips
             row["validation_accuracy"] = war(validation_truth, scores(validation))
         history.append(row)
         if _best(history, best_by) == len(history) - 1:
-            best = _averaged(best, _values(model.weights), len(history) - epochs + averaged)
+            best = _update_mean(best, _values(model.weights), len(history) - epochs + average_last)
         if checkpoint:
             _write(checkpoint, state, best, history)
     for variable, value in zip(model.weights, best, strict=True):
@@ -270,24 +268,36 @@ def train(
     )
 
 
+def set_weights(model: keras.Model, weights: dict[str, np.ndarray]) -> keras.Model:
+    """Set the weights of a model to those of a run, and return it.
+
+    Raises:
+        ValueError: if their number or shapes differ
+    """
+    values = [weights[name] for name in sorted(weights)]  # names begin with their number
+    for variable, value in zip(model.weights, values, strict=True):
+        variable.assign(value)
+    return model
+
+
 def predictions(
     model: keras.Model,
     clips: Sequence[np.ndarray],
     *,
     prepare: Callable[[np.ndarray], np.ndarray] = np.asarray,
-    together: Together = np.stack,
-    at_once: int = PREDICTION_BATCH,
+    collate: Collate = np.stack,
+    prediction_batch: int = PREDICTION_BATCH,
 ) -> Values:
-    """Return the outputs of the model for clips, ``(clips, …)``; for several outputs a dictionary by name."""
+    """Return the outputs of a model for clips, ``(clips, …)``, or a dictionary by output."""
     parts = []
-    for start in range(0, len(clips), at_once):
-        inputs = together([prepare(clip) for clip in clips[start : start + at_once]])
+    for start in range(0, len(clips), prediction_batch):
+        inputs = collate([prepare(clip) for clip in clips[start : start + prediction_batch]])
         parts.append(keras.tree.map_structure(np.asarray, model.predict_on_batch(inputs)))
     return keras.tree.map_structure(lambda *values: np.concatenate(values), *parts)
 
 
 class _KeepFreed(keras.callbacks.Callback):
-    """Sets what TensorFlow sets back whenever it makes a data set, under Python 3.11 and later."""
+    """Restore the allocator settings that TensorFlow resets with each data set, in Python 3.11 and later."""
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         keep_freed_memory()
@@ -296,11 +306,11 @@ class _KeepFreed(keras.callbacks.Callback):
 
 
 class _Batches(keras.utils.PyDataset):
-    """Batches that are put together when their turn comes."""
+    """Batches that are collated on demand."""
 
-    def __init__(self, clips, targets, weights, order, batch, prepare, together):
+    def __init__(self, clips, targets, weights, order, batch, prepare, collate):
         super().__init__()
-        self.clips, self.order, self.batch, self.prepare, self.together = clips, order, batch, prepare, together
+        self.clips, self.order, self.batch, self.prepare, self.collate = clips, order, batch, prepare, collate
         self.targets_and_weights = (targets,) if weights is None else (targets, weights)
 
     def __len__(self) -> int:
@@ -308,32 +318,32 @@ class _Batches(keras.utils.PyDataset):
 
     def __getitem__(self, number: int) -> tuple:
         rows = self.order[number * self.batch : (number + 1) * self.batch]
-        inputs = self.together([self.prepare(self.clips[row]) for row in rows])
+        inputs = self.collate([self.prepare(self.clips[row]) for row in rows])
         return inputs, *keras.tree.map_structure(lambda values: values[rows], self.targets_and_weights)
 
 
-class _Altered(keras.utils.PyDataset):
-    """Batches that are changed at random, in the same way at every call."""
+class _Augmented(keras.utils.PyDataset):
+    """Randomly augmented batches, the same in each call."""
 
-    def __init__(self, batches: _Batches, altered: Altered, seed: list[int]):
+    def __init__(self, batches: _Batches, augment: Augment, seed: list[int]):
         super().__init__()
-        self.batches, self.altered, self.seed = batches, altered, seed
+        self.batches, self.augment, self.seed = batches, augment, seed
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __getitem__(self, number: int) -> tuple:
         inputs, targets, *weights = self.batches[number]
-        return *self.altered(np.random.default_rng([*self.seed, number]), inputs, targets), *weights
+        return *self.augment(np.random.default_rng([*self.seed, number]), inputs, targets), *weights
 
 
 def _floats(measured: dict[str, float]) -> Row:
-    """Return what Keras measured; it puts the name of an output before its accuracy where there are several."""
+    """Return Keras's metrics; with several outputs, those of accuracy have the output as prefix."""
     return {"accuracy" if name.endswith("_accuracy") else name: float(value) for name, value in measured.items()}
 
 
 def _best(history: list[Row], best_by: str) -> int:
-    """Return the position of the best epoch so far; without a validation part, of the last."""
+    """Return the position of the best epoch so far, or of the last without a validation part."""
     if best_by not in history[0]:
         return len(history) - 1
     sign = -1 if best_by.endswith("loss") else 1
@@ -344,8 +354,8 @@ def _exhausted(history: list[Row], best_by: str, patience: int | None) -> bool:
     return bool(history) and patience is not None and len(history) - 1 - _best(history, best_by) >= patience
 
 
-def _averaged(mean: list[np.ndarray], new: list[np.ndarray], count: int) -> list[np.ndarray]:
-    """Return the mean of so many values, the last of which is new; the new ones alone where they are the first."""
+def _update_mean(mean: list[np.ndarray], new: list[np.ndarray], count: int) -> list[np.ndarray]:
+    """Return the running mean of ``count`` values, of which the last are ``new``."""
     return new if count <= 1 else [old + (value - old) / count for old, value in zip(mean, new, strict=True)]
 
 
@@ -360,20 +370,20 @@ def _write(checkpoint: Path, state: list, best: list[np.ndarray], history: list[
     with atomic(checkpoint / "training.npz") as unfinished:
         np.savez(unfinished, **states, **bests, **columns)
     with atomic(checkpoint / "epochs.txt") as unfinished:
-        unfinished.write_text(str(len(history)), "utf-8")  # for those who watch
+        unfinished.write_text(str(len(history)), "utf-8")  # for progress displays
 
 
 def _read(checkpoint: Path, state: list, best: list[np.ndarray]) -> tuple[list[np.ndarray], list[Row]] | None:
-    """Set the variables of ``state`` and return best weights and history, or nothing where none fit."""
+    """Set the variables of ``state`` and return best weights and history, or None without a fitting checkpoint."""
     with (
         contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile),
         np.load(checkpoint / "training.npz") as saved,
     ):
         values = [saved[f"state {number:04d}"] for number in range(len(state))]
-        kept = [saved[f"best {number:04d}"] for number in range(len(best))]
+        weights = [saved[f"best {number:04d}"] for number in range(len(best))]
         columns = {key.removeprefix("history "): saved[key] for key in saved if key.startswith("history ")}
         history = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         for variable, value in zip(state, values, strict=True):
             variable.assign(value)
-        return kept, [{key: int(v) if key == "epoch" else float(v) for key, v in row.items()} for row in history]
+        return weights, [{key: int(v) if key == "epoch" else float(v) for key, v in row.items()} for row in history]
     return None

@@ -89,7 +89,7 @@ def test_metrics_look_on_and_change_nothing(training, rng):
     for watched in (False, True):
         built = model(training)
         if watched:
-            training.compiled(built, training.keras.optimizers.Adam(0.01), "categorical_crossentropy")
+            training.compile_model(built, training.keras.optimizers.Adam(0.01), "categorical_crossentropy")
         found.append(training.train(built, heard, one_hot, heard[:9], truth[:9], epochs=3, batch=8, seed=1))
     same_weights(*found)
     np.testing.assert_array_equal(found[0].scores(heard), found[1].scores(heard))
@@ -105,7 +105,7 @@ def test_accuracy_is_that_of_the_answers_where_nothing_is_dropped(training, rng)
     one_hot = np.eye(CLASSES, dtype=np.float32)[truth]
     built = model(training, dropout=0)
     built.get_layer(index=2).trainable = False  # batch normalisation answers as it does after training
-    training.compiled(built, training.keras.optimizers.SGD(0.0), "categorical_crossentropy")
+    training.compile_model(built, training.keras.optimizers.SGD(0.0), "categorical_crossentropy")
     fitted = training.train(built, heard, one_hot, heard, truth, epochs=1, batch=8, seed=1, validation_targets=one_hot)
     expected = (fitted.scores(heard).argmax(axis=1) == truth).mean()
     assert fitted.history[0]["accuracy"] == pytest.approx(expected, abs=1e-6)
@@ -150,7 +150,7 @@ def test_weights_of_the_last_epochs_are_averaged(training, rng):
     heard, truth = clips(rng)
     one_hot, found = np.eye(CLASSES, dtype=np.float32), []
     for epochs, averaged in ((1, 1), (2, 1), (3, 1), (3, 3)):
-        options = {"epochs": epochs, "batch": 8, "seed": 1, "averaged": averaged}
+        options = {"epochs": epochs, "batch": 8, "seed": 1, "average_last": averaged}
         fitted = training.train(model(training), heard, one_hot[truth], (), np.array([]), **options)
         found.append(list(fitted.weights.values()))
     for *each, mean in zip(*found, strict=True):
@@ -251,7 +251,7 @@ def test_several_outputs_train_with_labels_left_out(training, rng):
     _, second = run(np.where(known, 0.5, -100.0))
     same_weights(first, second)
     assert first.scores(heard).shape == (40, CLASSES)
-    said = training.predictions(both, heard, at_once=7)
+    said = training.predictions(both, heard, prediction_batch=7)
     assert {name: values.shape for name, values in said.items()} == {"emotion": (40, CLASSES), "valence": (40, 1)}
     assert "validation_loss" in first.history[0]
 
