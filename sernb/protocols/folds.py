@@ -48,7 +48,7 @@ def make_folds(
         clips: rows of the index with a class or number in ``truth``, in order of path
         published: the split of the system's authors, for ``as-published``
         seed: for random folds, and for published splits without a fixed seed
-        tests_choose: whether the authors selected the epoch on the test part, which then is the validation part too
+        select_on_test: whether the authors selected the epoch on the test part, which then is the validation part too
 
     Raises:
         Infeasible: if there are too few clips, classes, speakers or corpora for the protocol

@@ -198,9 +198,9 @@ def test_a_mask_silences_one_band_of_each_picture_and_nothing_else(signal, axis)
     assert sizes == {5, 6, 7, 8, 9, 10}
     assert min(starts) == 0
     assert max(starts) > clean.shape[1] * 0.6 if axis else max(starts) >= 40
-    heard = extract_features("clip", mask, signal, features)
-    assert (heard != features(signal)).any()
-    np.testing.assert_array_equal(heard, extract_features("clip", mask, signal, features))
+    augmented = extract_features("clip", mask, signal, features)
+    assert (augmented != features(signal)).any()
+    np.testing.assert_array_equal(augmented, extract_features("clip", mask, signal, features))
     np.testing.assert_array_equal(apply_view("clip", mask, signal, RATE), signal)
 
 
@@ -214,8 +214,8 @@ def test_a_view_changes_the_section_that_the_features_hear(signal):
     features = FrameValues()
     loud_start = signal.copy()
     loud_start[: int(0.5 * features.sampling_rate)] *= 20
-    heard = [extract_features("clip", Noise(), source, features) for source in (signal, loud_start)]
-    np.testing.assert_array_equal(*heard)
+    augmented = [extract_features("clip", Noise(), source, features) for source in (signal, loud_start)]
+    np.testing.assert_array_equal(*augmented)
     by_hand = features.compute(apply_view("clip", Noise(), features.preprocess(signal), features.sampling_rate))
-    np.testing.assert_array_equal(heard[0], by_hand)
+    np.testing.assert_array_equal(augmented[0], by_hand)
     assert extract_features("clip", ORIGINAL, signal, LogMelPicture()).shape == (128, 128)

@@ -47,10 +47,10 @@ def level_at(signal: np.ndarray, frequency: float) -> float:
 def test_noise_and_babble_have_the_ratio_they_name(snr, noise, bank):
     babble = Babble("babble", snr, "made", "x", bank=bank)
     for view in (Noise("white", snr), babble):
-        heard = apply_view("clip of a", view, noise, RATE)
-        assert decibels(noise) - decibels(heard.astype(float) - noise) == pytest.approx(snr, abs=0.05)
-        assert signal_to_noise(noise, heard) == pytest.approx(snr, abs=0.05)
-        assert heard.dtype == np.float32
+        augmented = apply_view("clip of a", view, noise, RATE)
+        assert decibels(noise) - decibels(augmented.astype(float) - noise) == pytest.approx(snr, abs=0.05)
+        assert signal_to_noise(noise, augmented) == pytest.approx(snr, abs=0.05)
+        assert augmented.dtype == np.float32
 
 
 def test_nobody_babbles_over_themselves(noise, bank):
@@ -86,12 +86,12 @@ def test_a_room_rings_as_long_as_it_says(t60, rng):
 
 
 def test_a_telephone_passes_its_band_only(noise, rng):
-    heard = Telephone()(noise, RATE, rng)
-    assert len(heard) == len(noise)
+    augmented = Telephone()(noise, RATE, rng)
+    assert len(augmented) == len(noise)
     for frequency in (500, 1000, 2500):
-        assert level_at(heard, frequency) == pytest.approx(level_at(noise, frequency), abs=1)
+        assert level_at(augmented, frequency) == pytest.approx(level_at(noise, frequency), abs=1)
     for frequency in (60, 5000, 7000):
-        assert level_at(heard, frequency) < level_at(noise, frequency) - 30
+        assert level_at(augmented, frequency) < level_at(noise, frequency) - 30
     low = Telephone()(noise, 8025, rng)
     assert len(low) == pytest.approx(len(noise), abs=2)
 
@@ -122,16 +122,16 @@ HURTS = (Room("room", 0.5), Telephone(), Clipping("clipped", 10.0), Tilt("tilt",
 
 @pytest.mark.parametrize("view", HURTS)
 def test_silence_stays_silence(view):
-    heard = apply_view("a", view, np.zeros(RATE, np.float32), RATE)
-    assert len(heard)
-    assert not heard.any()
-    np.testing.assert_array_equal(heard, apply_view("a", view, np.zeros(RATE, np.float32), RATE))
+    augmented = apply_view("a", view, np.zeros(RATE, np.float32), RATE)
+    assert len(augmented)
+    assert not augmented.any()
+    np.testing.assert_array_equal(augmented, apply_view("a", view, np.zeros(RATE, np.float32), RATE))
 
 
 def test_noise_of_deviation_one_is_what_it_was():
     quiet = np.full(RATE, 0.01, np.float32)
-    heard = apply_view("a", SteadyNoise("deviation 1", 1.0), quiet, RATE)
-    assert signal_to_noise(quiet, heard) == pytest.approx(-40, abs=0.2)
+    augmented = apply_view("a", SteadyNoise("deviation 1", 1.0), quiet, RATE)
+    assert signal_to_noise(quiet, augmented) == pytest.approx(-40, abs=0.2)
 
 
 def test_the_conditions_have_names_of_their_own_and_can_be_planned():

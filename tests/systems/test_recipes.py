@@ -55,9 +55,9 @@ def test_each_value_decides(system, change, part, monkeypatch):
 def test_the_network_and_its_training_decide_though_no_setting_changes(system, what, monkeypatch):
     before = recipes.values_of(system)["network"]
     name, changed = {
-        "layers": ("scales", lambda settings, mfcc: whole(dataclasses.replace(settings, kernel=3), mfcc)),
-        "optimizer": ("ready", lambda settings, model: whole(dataclasses.replace(settings, beta_1=0.9), model)),
-        "targets": ("targets", lambda settings, task: 2 * whole(settings, task)),
+        "layers": ("build_scales", lambda settings, mfcc: whole(dataclasses.replace(settings, kernel=3), mfcc)),
+        "optimizer": ("compile_network", lambda settings, net: whole(dataclasses.replace(settings, beta_1=0.9), net)),
+        "targets": ("smooth_targets", lambda settings, task: 2 * whole(settings, task)),
     }[what]
     whole = getattr(multiscale_cnn, name)
     monkeypatch.setattr(multiscale_cnn, name, changed)

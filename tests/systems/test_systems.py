@@ -78,7 +78,7 @@ def test_majority_ranks_classes_by_their_frequency(rng):
     np.testing.assert_allclose(fitted.scores((None,) * 4), [[2 / 6, 1 / 6, 3 / 6]] * 4)
 
 
-@pytest.mark.parametrize("speakers_apart", [False, True])
+@pytest.mark.parametrize("speaker_independent", [False, True])
 def test_statistics_svm_learns_and_scores(rng, speaker_independent):
     given = task(rng, clips=90, speaker_independent=speaker_independent, validation=30)
     for part in (given.train, given.validation):  # each gender and emotion of several speakers, or no fold judges it
