@@ -177,7 +177,7 @@ SYSTEMS = (
             ),
             _product(
                 f"embedding-pair-functionals-{ROBUST}",
-                "Two pretrained encoders and functionals: for strangers",
+                "Two pretrained encoders and functionals: robust",
                 RobustPairWithFunctionals((1.0, 1.0, 0.5)),
                 ROBUST_EMBEDDING,
                 ROBUST_BASE,
