@@ -378,10 +378,12 @@ def test_timelines_are_written_over_timelines_alone(option, suffix, tmp_path, ca
     assert transcript.read_text() == by_hand
 
 
-def test_an_empty_corpus_of_a_notebook_is_one_line(capsys):
+def test_an_empty_corpus_of_a_notebook_is_that_of_the_session(capsys):
     assert main(["run", "40_test", "-p", "corpus", ""]) == 1
-    (line,) = lines(capsys.readouterr().err)
-    assert "a corpus is missing" in line
+    *progress, line = lines(capsys.readouterr().err)
+    assert all(each.startswith("40_test: ") for each in progress)
+    assert "runs of this page are missing" in line
+    assert "-p corpus demo" in line
 
 
 def test_a_name_breaks_no_line_and_colours_no_terminal(tmp_path, capsys):
