@@ -16,7 +16,6 @@ TO_BE_MADE_AGAIN = {
     ("ravdess", "multiscale-cnn", "as-published"): "0",
     ("ravdess", "multiscale-cnn", "speaker-independent"): "0",
     ("ravdess", "multiscale-cnn", "speaker-normalised"): "0",
-    ("ravdess", "sernet", "speaker-normalised"): "01234",
 }
 
 
