@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,12 @@ from sernb.runtime.garbage_collection import collect_less
 
 SHARED = ROOT.parent / "shared" / "corpora"
 collect_less()
+for _number in (
+    signal.SIGINT,
+    signal.SIGHUP,
+):  # ignored in the background and under nohup, and so in all child processes
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 LONGEST = ("test_report.py", "test_experiment.py", "test_kills.py")  # files, the one that takes most time first
 
 

@@ -237,7 +237,7 @@ def dilated(ops: Operations, mel, network: DilatedNetwork, temperature: float):
     else:
         mean, square = ops.mean(x, 0), ops.mean(ops.mul(x, x), 0)
     spread = ops.sqrt(ops.maximum(ops.sub(square, ops.mul(mean, mean)), np.float32(SMALLEST_VARIANCE)))
-    kernel, offset = network.answer
+    kernel, offset = network.output
     logits = ops.add(ops.matmul(ops.concat([mean, spread], 1), kernel), offset)
     return ops.softmax(ops.div(logits, np.float32(temperature)), 1)
 

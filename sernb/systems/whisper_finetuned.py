@@ -184,7 +184,7 @@ def learning_rate_factor(settings: Settings, layer: str) -> float:
 
     Examples:
         >>> names = "emotion", "layer_3_ffn_linear_0", "layer_1_ffn_linear_0", "conv1"
-        >>> [rate_factor(Settings(trained=3, falling=0.5), name) for name in names]
+        >>> [learning_rate_factor(Settings(trained=3, falling=0.5), name) for name in names]
         [1.0, 0.1, 0.025, 0.0]
     """
     blocks = record_of(settings.encoder).blocks

@@ -447,7 +447,7 @@ RIGHT = {
 }  # fmt: skip
 REFUSED = {
     "cat_rel.m4a": "is a text file", "hls_live.m4a": "is a text file", "trunc.ogg": "is truncated",
-    "ogg_255ch_61s_uses_4GB.ogg": "names 255 channels",
+    "ogg_255ch_61s_uses_4GB.ogg": "has 255 channels",
 }  # fmt: skip
 
 

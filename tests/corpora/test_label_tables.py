@@ -118,7 +118,7 @@ def test_one_fold_of_emobox_is_its_parts_and_unknown_speakers_are_one(folder):
     assert pool.speakers == 1
     (fold,) = make_folds(
         pool.index.assign(truth=pool.index.emotion), pool, get_protocol("own-folds"), published=None, seed=0,
-        selects_on_test=False,
+        select_on_test=False,
     )  # fmt: skip
     assert set(fold.test) == {"own-anna0", "own-anna1"}
     assert len(fold.train) == 4

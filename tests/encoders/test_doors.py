@@ -91,7 +91,7 @@ def test_a_table_has_no_augmented_copies(rows, tmp_path):
     with pytest.raises(DataError, match="holds original clips only") as refused:
         prepare(parse_pool(DEMO), Embedding(f"table:{path}"), view=TEST_VIEWS[1])
     assert "\n" not in str(refused.value)
-    with pytest.raises(DataError, match="other sound needs the encoder itself"):
+    with pytest.raises(DataError, match="other recordings need the encoder"):
         Embedding(f"table:{path}")(np.zeros(16_000, np.float32))
 
 

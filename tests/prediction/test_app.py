@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -392,9 +391,7 @@ def test_a_stopped_server_leaves_nothing(tmp_path, how):
 
     def started() -> subprocess.Popen:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        # Under nohup the tests ignore SIGHUP, and what they start would, too.
-        heeded = partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
-        return subprocess.Popen(command, env=environment, preexec_fn=heeded, **pipes)
+        return subprocess.Popen(command, env=environment, **pipes)
 
     process = started()
     address = urlsplit(process.stdout.readline().split()[1])

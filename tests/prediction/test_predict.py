@@ -487,7 +487,7 @@ def test_a_verdict_has_its_reasons():
     assert domain_check.check_domain(inside, bounds) == domain_check.DomainCheck(domain_check.IN_DOMAIN, (), inside)
     shaky = domain_check.check_domain({**inside, "pitch": 1.6, "distance": 1.9}, bounds)
     assert shaky.verdict == domain_check.BORDERLINE
-    assert len(shaky.contributions) == 2
+    assert len(shaky.reasons) == 2
     assert (
         domain_check.check_domain({**inside, "distance": 2.1, "level": 0.1}, bounds).verdict
         == domain_check.OUT_OF_DOMAIN

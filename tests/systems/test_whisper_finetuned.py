@@ -306,7 +306,7 @@ def test_another_encoder_by_name():
     assert (system.name, system.settings.encoder) == ("whisper-finetuned-whisper-base", "whisper-base")
     assert system.encoders == ("whisper-base",)
     assert system.features == get_system("whisper-finetuned").features, "one cache serves all"
-    with pytest.raises(DataError, match="only these can be trained on"):
+    with pytest.raises(DataError, match="only these can be fine-tuned"):
         get_system("whisper-finetuned@onnx:model.onnx")
 
 
@@ -318,5 +318,5 @@ def test_members_of_a_product_have_copies_of_their_own():
     (noisy,) = plan(["finetuned-product"], "demo", ["speaker-independent"], folds=[0], training_views=[Noise()])
     assert {each.training_views for each in noisy.members} == {(Noise(),)}
     assert get_system("finetuned-product@whisper-base").encoders == ("whisper-base",)
-    with pytest.raises(DataError, match="joins several encoders"):
+    with pytest.raises(DataError, match="combines several encoders"):
         get_system("embedding-pair-functionals@whisper-base")
