@@ -64,7 +64,7 @@ def _short(row: dict[str, str]) -> str:
 
 
 def heading(row: Mapping[str, str]) -> str:
-    """Return the name of a row's protocol in tables, see :meth:`sernb.systems.base.System.heading`."""
+    """Return the name of a row's protocol in tables, see :meth:`sernb.systems.base.System.name_protocol`."""
     corpora = [part.partition(":")[0] for part in row["Corpus"].split("+")]
     return get_system(row["System"]).name_protocol(row["Protocol"], corpora)
 

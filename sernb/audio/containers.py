@@ -79,8 +79,8 @@ def read_structure(path: Path, head: bytes, size: int) -> Structure:
     if head[:4] == ASF and (at := head.find(ASF_FILE)) >= 0:  # GUID, length and another GUID precede the size
         streamed = head[at + 88 : at + 89] != b"\2"
         return Structure(0 if streamed else max(0, int.from_bytes(head[at + 40 : at + 48], "little") - size))
-    if head[:4] == b".SoX":  # its header, then samples of 4 bytes
-        order = "little" if head[4] else "big"
+    if head[:4] in (b".SoX", b"XoS."):  # its header, then samples of 4 bytes
+        order = "little" if head[:1] == b"." else "big"
         start = 4 + int.from_bytes(head[4:8], order)
         return _from_length(start, 4 * int.from_bytes(head[8:16], order), size, UNKNOWN_LONG_LENGTH)
     kind, is_transport = frames.kind_of(head), frames.is_transport(head)

@@ -47,7 +47,7 @@ class DecodedAudio:
 
     sampling_rate: int
     channels: int
-    blocks: Iterator[np.ndarray]  # (samples, channels), float32; raises Undecodable
+    blocks: Iterator[np.ndarray]  # (samples, channels), float32; raises DecodingError
 
 
 def find_program() -> str | None:
@@ -63,7 +63,7 @@ def choose_track(path: Path, silent: float) -> tuple[int, int]:
         silent: share of the power of the loudest track up to which another one is silent
 
     Raises:
-        Undecodable: if ffmpeg is not here, or finds no track
+        DecodingError: if ffmpeg is not here, or finds no track
     """
     with _started([*_command(path), "-hide_banner", "-v", "info"], stderr=subprocess.STDOUT) as process:
         listed = _read(process, LISTING)
@@ -118,7 +118,7 @@ def decode(path: Path, track: int = 0) -> Iterator[DecodedAudio]:
     """Decode an audio track of a regular file, by default the first; the process has ended when the block ends.
 
     Raises:
-        Undecodable: if ffmpeg is not here, or finds no sound
+        DecodingError: if ffmpeg is not here, or finds no sound
     """
     command = [*_command(path), "-map", f"0:a:{track}", "-map_metadata", "-1", "-max_error_rate", "0.05"]
     command += ["-threads", "1", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]

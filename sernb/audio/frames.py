@@ -100,14 +100,15 @@ class Kind:
     length: Callable[[bytes], int]  # bytes of the frame that begins with a header; 0: none begins so
     header: int  # bytes that are needed to tell
     start: Callable[[bytes], int] = lambda head: 0  # of the first frame
+    frequent: bool = False  # texts may begin like a frame: only a second one is proof
 
 
 # How their files begin; those of MPEG audio and AAC may follow tags.
-ADTS, MPEG = Kind(_adts, 7), Kind(_mpeg, 4)
+ADTS, MPEG = Kind(_adts, 7, frequent=True), Kind(_mpeg, 4, frequent=True)
 MARKS = {
     b"\x0b\x77": Kind(_ac3, 6),
     b"\x7f\xfe\x80\x01": Kind(_dts, 8),
-    b"\x56": Kind(_loas, 3),
+    b"\x56": Kind(_loas, 3, frequent=True),
     b"wvpk": Kind(_wavpack, 8),
     b"FLV\1": Kind(_flv, 4, lambda head: 4 + int.from_bytes(head[5:9], "big")),
     b"Creative Voice File\x1a": Kind(_voc, 4, lambda head: int.from_bytes(head[20:22], "little")),
@@ -132,12 +133,12 @@ def count_missing(content: mmap.mmap, at: int, kind: Kind) -> int:
         at: where the first frame begins
     """
     size, first = len(content), content[at : at + 16]
-    for _ in range(MAX_FRAMES):
+    for number in range(MAX_FRAMES):
         header = content[at : at + 16]
-        if not header or not (length := kind.length((header + first[len(header) :]).ljust(16, b"\0"))):
+        if not any(header) or not (length := kind.length((header + first[len(header) :]).ljust(16, b"\0"))):
             return 0
         if (end := at + (length if len(header) >= kind.header else kind.header)) > size:
-            return end - size
+            return 0 if kind.frequent and not number else end - size
         at += length
     return 0
 

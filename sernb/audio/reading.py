@@ -207,7 +207,7 @@ def describe(path: Path) -> tuple[int, Hertz, int]:
     """Return samples, sampling rate and channels of a recording, which is decoded if its header is not exact.
 
     Raises:
-        AudioError: as :func:`opened`
+        AudioError: as :func:`open_audio`
     """
     with open_audio(path) as stream:
         samples = stream.stated_samples if stream.exact else sum(map(len, stream.blocks))

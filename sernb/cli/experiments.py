@@ -54,7 +54,6 @@ def experiment(csv, latex, emotions, dirty, jobs, cluster, **chosen) -> None:
     caption_text = (numbers_caption if numeric else caption)(experiments)
     tables = [table[[column for column in columns if column in table]]]
     tables += [seeds_table(experiments)] if len(chosen["seeds"]) > 1 and not numeric else []
-    compared = emotions_table(experiments, classifiers) if emotions else None
     if latex:
         with atomic_or_through(latex) as unfinished:
             full_caption = f"{experiments[0].corpus.title}. {caption_text}"
@@ -66,7 +65,8 @@ def experiment(csv, latex, emotions, dirty, jobs, cluster, **chosen) -> None:
     for shown_table in tables:
         print(shown_table.to_string(index=False))
     print(caption_text)
-    if compared is not None:
+    if emotions:
+        compared = emotions_table(experiments, classifiers)
         print(f"\n{compared.to_string(index=False)}\n{emotions_caption(compared)}")
 
 

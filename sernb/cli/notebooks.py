@@ -41,7 +41,7 @@ def run(notebook, parameters, out) -> None:
     except ValueError as error:
         raise DataError(str(error)) from error
     # Given as parameters, so that the page says how to make it again.
-    values = {name: value for name, value in session_parameters(defaults).items() if not values.get(name)} | values
+    values |= {name: value for name, value in session_parameters(defaults).items() if not values.get(name)}
     if values.get("data"):
         values["data"] = as_absolute(str(values["data"]))
     if values.get("corpus"):  # makes the path of a local corpus absolute: notebooks run in their own folder

@@ -69,8 +69,8 @@ def _name_option(error: "Unwritable", params: list[click.Parameter], values: dic
 
     for param in params:
         value = values[param.name] or (REPORTS if param.name == "out" else None)
-        is_path = isinstance(param, click.Option) and isinstance(value, str | Path)
-        if is_path and is_within(error.path, Path(value)):
+        is_output = isinstance(value, Path) or (value and param.name == "into")  # other paths, to be read, are texts
+        if isinstance(param, click.Option) and is_output and is_within(error.path, Path(value)):
             return error.named_by(param.opts[0])
     return error.named_by(error.setting)
 

@@ -15,6 +15,7 @@ from sernb.config import NOTEBOOKS, REPORTS, DataError, Infeasible
 from sernb.corpora.pool import Pool, parse_pool
 from sernb.corpora.record import Corpus
 from sernb.encoders.registry import DEFAULT, ENCODERS
+from sernb.protocols.protocol import COMPARED
 from sernb.reporting.execution import FAILED, NotebookFailed, read_parameters, run
 from sernb.reporting.html import Navigation, link
 from sernb.reporting.index import (
@@ -121,6 +122,8 @@ def report(
     for position, source in enumerate(sources):
         known = read_parameters(source)
         values = {name: value for name, value in given.items() if name in known}
+        if "protocols" in known and "target" not in known:  # else those of the session, which the index does not show
+            values["protocols"] = list(COMPARED)
         tasks.append(
             _Task(position, source, pages[position].path, values, link_neighbours(pages, position, index, title))
         )

@@ -56,7 +56,9 @@ def emotions_table(numbers: Sequence[Experiment], direct: Sequence[Experiment]) 
     classified = {(each.system.name, each.protocol, each.seed): each for each in collect_results(direct)}
     rows = []
     for (name, protocol, _, seed), results in groups.items():
-        classifier = classified[classifier_for(results[0].system).name, protocol, seed]
+        classifier = classified.get((classifier_for(results[0].system).name, protocol, seed))
+        if classifier is None:
+            raise DataError(f"{protocol}: {classifier_for(results[0].system).name} cannot be trained on these emotions")
         rows.append({"System": name, "Protocol": protocol} | _row(results, classifier))
     return pd.DataFrame(rows)
 
@@ -101,6 +103,11 @@ def _row(results: Sequence[NumericResult], classifier: Result) -> dict[str, obje
         raise DataError(
             f"{results[0].protocol}: its folds differ between {', '.join(targets)}; use speaker-independent, or one "
             "number"
+        )
+    if not tested.index.isin(classifier.clips["clip"]).all():
+        raise DataError(
+            f"{results[0].protocol}: its folds differ between numbers and emotions; use speaker-independent, or all "
+            "folds"
         )
     places = pd.Series(np.arange(len(classifier.clips)), classifier.clips["clip"]).loc[tested.index].to_numpy()
     speakers = classifier.clips.speaker.to_numpy()[places]

@@ -7,8 +7,8 @@ import tempfile
 import threading
 from collections.abc import Iterator
 
-MPG123 = re.compile(rb"\[src/libmpg123/|Note: |Warning: Xing stream size|\s*$")
-_one_at_a_time = threading.Lock()
+MPG123 = re.compile(rb"\[src/libmpg123/|Note: (?:Trying|Illegal|Skipped|missing)|Warning: Xing stream size|\s*$")
+stderr_lock = threading.Lock()  # held while file descriptor 2 is diverted
 
 
 @contextlib.contextmanager
@@ -18,7 +18,7 @@ def divert_messages() -> Iterator[list[bytes]]:
     Other threads wait before they divert it, too. What else they print meanwhile follows when the block has ended.
     """
     found: list[bytes] = []
-    with _one_at_a_time, contextlib.ExitStack() as stack:
+    with stderr_lock, contextlib.ExitStack() as stack:
         try:
             printed = stack.enter_context(tempfile.TemporaryFile())
             original = os.dup(2)

@@ -57,6 +57,25 @@ def test_cut_streams_are_truncated_and_whole_ones_are_not(tmp_path):
         assert missing(path, content[:filled]) == 0, name
 
 
+@pytest.mark.parametrize(
+    "text", ["Hello, this is no recording. ".encode("utf-16"), "Völker, hört die Signale ".encode("latin-1")]
+)
+def test_text_that_begins_like_a_frame_is_no_truncated_recording(tmp_path, text):
+    path = tmp_path / "notes.mp3"
+    path.write_bytes(20 * text)
+    assert find_problem(path).kind != "truncated"
+
+
+@pytest.mark.parametrize(
+    "mark", [*frames.MARKS, b".SoX", b"XoS.", b"OggS", b"RIFF", b"fLaC", b"caff", b"FORM", b".snd", b"\xff\xfb"]
+)
+def test_a_file_of_nothing_but_its_mark_is_refused_in_one_line(tmp_path, mark):
+    for length in range(1, 2 * len(mark) + 1):
+        path = tmp_path / "a.wav"
+        path.write_bytes((mark + bytes(16))[:length])
+        assert "\n" not in str(find_problem(path))
+
+
 @needs_ffmpeg
 def test_a_transport_stream_cut_between_packets_is_noted(tmp_path):
     path = tmp_path / "a.ts"

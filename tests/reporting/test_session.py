@@ -55,7 +55,9 @@ def test_the_command_uses_the_session_as_jupyterlab_does(monkeypatch, tmp_path):
     page.set_session(corpus="ravdess", systems=["functionals-ridge"], profile="full")
     assert main(["run", "40_test", "-p", "profile", "quick"]) == 0
     assert main(["run", "42_test_dimensions", "--out", str(tmp_path)]) == 0
-    (target, values), (_, others) = given
+    assert main(["run", "40_test", "-p", "corpus", ""]) == 0
+    (target, values), (_, others), (same, _) = given
+    assert same == target, "an empty corpus is that of the session"
     assert values == {"corpus": "ravdess", "systems": ["functionals-ridge"], "profile": "quick"}
     assert target.parent.name == "ravdess"
     assert others == {"corpus": "ravdess", "profile": "full"}, "its systems predict numbers"

@@ -66,6 +66,12 @@ def test_numbers_with_different_folds_are_refused(finished):
     run_many([*random, *direct], jobs=1, progress=False)
     with pytest.raises(DataError, match="random: its folds differ between rate, loudness"):
         emotions_table(random, direct)
+    rate = [each for each in random if each.labels.name == "rate"]
+    assert emotions_table(rate, direct).Clips.tolist() == [120]
+    with pytest.raises(DataError, match="random: its folds differ between numbers and emotions"):
+        emotions_table(rate[:1], direct[:1])
+    with pytest.raises(DataError, match="majority cannot be trained"):
+        emotions_table(rate, plan_classifiers(random, folds=[0])[:0])
 
 
 def test_every_regression_system_has_a_classifier_of_the_same_features():

@@ -18,6 +18,7 @@ import numpy as np
 
 from sernb.evaluation import war
 from sernb.runtime.allocator import keep_freed_memory
+from sernb.runtime.decoder_messages import stderr_lock
 from sernb.runtime.environment import fixed_keras
 from sernb.runtime.files import atomic
 from sernb.runtime.garbage_collection import no_collection
@@ -35,15 +36,16 @@ Augment = Callable[[np.random.Generator, np.ndarray, Values], tuple[np.ndarray, 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Suppress messages that TensorFlow writes to file descriptor 2 at start, at any log level; errors are raised."""
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as null:
-        os.dup2(null.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
+    with stderr_lock:
+        sys.stderr.flush()
+        stderr = os.dup(2)
+        with open(os.devnull, "w") as null:
+            os.dup2(null.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 keep_freed_memory()
