@@ -17,7 +17,7 @@ import numpy as np
 from sernb.audio import ffmpeg, frames
 from sernb.audio.containers import HEADER_BYTES, PatchedFile, Structure, read_structure
 from sernb.config import DataError
-from sernb.runtime.decoder_messages import divert_messages
+from sernb.runtime.stderr import divert_messages
 
 if TYPE_CHECKING:
     import soundfile
@@ -36,7 +36,7 @@ TOLERANCE_BYTES = 64  # or by these: a header that counts itself
 UNKNOWN_LENGTH = 1 << 62  # samples: from here on libsndfile means a length that nobody has filled in
 SEEK_ERROR = 39  # libsndfile's code after it has read the end of such a file
 DOWNLOAD_AGAIN = "download it again"
-DAMAGED = "some of its MP3 frames are damaged; they were left out or may sound wrong"
+DAMAGED_FRAMES = "some of its MP3 frames are damaged; they were left out or may sound wrong"
 LFS_POINTER = b"version https://git-lfs"
 
 # Formats that libsndfile identifies reliably; others it guesses from a byte or two.
@@ -171,8 +171,8 @@ def _open_with_libsndfile(
 def _without_messages(sound: Iterator[np.ndarray], messages: Iterable[bytes], notes: list[str]) -> Iterator[np.ndarray]:
     """Yield blocks of an MP3; what its decoder says about damage becomes a note."""
     while True:
-        if DAMAGED not in notes and any(b"error" in message or b"Skipped" in message for message in messages):
-            notes.append(DAMAGED)
+        if DAMAGED_FRAMES not in notes and any(b"error" in message or b"Skipped" in message for message in messages):
+            notes.append(DAMAGED_FRAMES)
         with divert_messages() as messages:
             block = next(sound, None)
         if block is None:
@@ -215,7 +215,7 @@ def _is_mpeg(path: Path, start: int) -> bool:
 
 
 def _damaged_error(path: Path) -> AudioError:
-    return AudioError(path, "damaged", "is truncated or damaged: it cannot be decoded to the end", DOWNLOAD_AGAIN)
+    return AudioError(path, "damaged", ffmpeg.DAMAGED, DOWNLOAD_AGAIN)
 
 
 def _open_with_ffmpeg(

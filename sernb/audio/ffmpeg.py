@@ -32,8 +32,6 @@ NO_SOUND = "holds no sound that ffmpeg can decode"
 LISTING = 2**20  # bytes of what ffmpeg says about a file
 MOST_TRACKS = 8  # that are looked at
 LOOKED_AT = 3600.0  # seconds of each
-
-
 DAMAGED = "is truncated or damaged: it cannot be decoded to the end"
 
 

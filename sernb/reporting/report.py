@@ -115,15 +115,15 @@ def report(
     sources = sequence([part.corpus for part in record.parts], development=development, studies=studies)
     pages = [describe(source, out / f"{source.stem}.html") for source in sources]
     index, title = out / "index.html", f"Speech emotion recognition on {record.title}"
-    given = {"corpus": corpus, "systems": list(systems), "profile": profile, "data": data, "seed": seed}
+    # With the protocols of the index, and not those of the session.
+    given = {"corpus": corpus, "systems": list(systems), "protocols": list(COMPARED), "profile": profile}
+    given |= {"data": data, "seed": seed}
     command = f"sernb report --corpus {corpus} --profile {profile} --systems {','.join(systems)} --seed {seed}"
     command += " --development" * development + " --studies" * studies
     tasks = []
     for position, source in enumerate(sources):
         known = read_parameters(source)
         values = {name: value for name, value in given.items() if name in known}
-        if "protocols" in known and "target" not in known:  # else those of the session, which the index does not show
-            values["protocols"] = list(COMPARED)
         tasks.append(
             _Task(position, source, pages[position].path, values, link_neighbours(pages, position, index, title))
         )

@@ -56,9 +56,10 @@ def emotions_table(numbers: Sequence[Experiment], direct: Sequence[Experiment]) 
     classified = {(each.system.name, each.protocol, each.seed): each for each in collect_results(direct)}
     rows = []
     for (name, protocol, _, seed), results in groups.items():
-        classifier = classified.get((classifier_for(results[0].system).name, protocol, seed))
+        system = classifier_for(results[0].system).name
+        classifier = classified.get((system, protocol, seed))
         if classifier is None:
-            raise DataError(f"{protocol}: {classifier_for(results[0].system).name} cannot be trained on these emotions")
+            raise DataError(f"{protocol}: {system} cannot be trained on these emotions")
         rows.append({"System": name, "Protocol": protocol} | _row(results, classifier))
     return pd.DataFrame(rows)
 

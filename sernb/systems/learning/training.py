@@ -8,9 +8,8 @@ memory.
 import contextlib
 import logging
 import os
-import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +17,10 @@ import numpy as np
 
 from sernb.evaluation import war
 from sernb.runtime.allocator import keep_freed_memory
-from sernb.runtime.decoder_messages import stderr_lock
 from sernb.runtime.environment import fixed_keras
 from sernb.runtime.files import atomic
 from sernb.runtime.garbage_collection import no_collection
+from sernb.runtime.stderr import divert_stderr
 from sernb.systems.base import Fitted, Task
 
 PREDICTION_BATCH = 256
@@ -33,24 +32,10 @@ Collate = Callable[[Sequence[np.ndarray]], np.ndarray]  # features of clips → 
 Augment = Callable[[np.random.Generator, np.ndarray, Values], tuple[np.ndarray, Values]]
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress messages that TensorFlow writes to file descriptor 2 at start, at any log level; errors are raised."""
-    with stderr_lock:
-        sys.stderr.flush()
-        stderr = os.dup(2)
-        with open(os.devnull, "w") as null:
-            os.dup2(null.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-
-
 keep_freed_memory()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
-with no_collection(), fixed_keras(), _quiet():
+# TensorFlow writes to file descriptor 2 at start, at any log level; errors are raised.
+with no_collection(), fixed_keras(), open(os.devnull, "w") as null, divert_stderr(null):
     import keras
 
     keras.random.normal((1,))  # devices are initialised at the first computation

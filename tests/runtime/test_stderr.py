@@ -8,9 +8,9 @@ import threading
 import numpy as np
 import soundfile
 
-from sernb.audio.decoders import DAMAGED
+from sernb.audio.decoders import DAMAGED_FRAMES
 from sernb.audio.reading import examine
-from sernb.runtime.decoder_messages import divert_messages
+from sernb.runtime.stderr import divert_messages
 
 
 def test_a_damaged_mp3_prints_nothing_and_is_noted(tmp_path, rng, capfd):
@@ -27,7 +27,7 @@ def test_a_damaged_mp3_prints_nothing_and_is_noted(tmp_path, rng, capfd):
             break
     else:
         raise AssertionError("no change made the decoder print")
-    assert examine(path).notes == (DAMAGED,)
+    assert examine(path).notes == (DAMAGED_FRAMES,)
     path.write_bytes(whole + b"APETAGEX" + bytes(2000))
     assert examine(path).notes == ()
     assert capfd.readouterr().err == ""
