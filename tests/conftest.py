@@ -57,6 +57,27 @@ def _nothing_in_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield
 
 
+@pytest.fixture(scope="session")
+def share_features(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Give a work folder the features of the demo corpus that other tests have computed, in any process."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "demo_features"
+    shared.mkdir(exist_ok=True)
+
+    def share(work: Path) -> Path:
+        (work / "cache").mkdir(parents=True, exist_ok=True)
+        (work / "cache" / "demo").symlink_to(shared)
+        return work
+
+    return share
+
+
+@pytest.fixture
+def prepared(work: Path, share_features: Callable[[Path], Path]) -> Path:
+    """The work folder, with shared features of the demo corpus: for tests of what is done with them."""
+    return share_features(work)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Chance that is the same in every run."""

@@ -88,18 +88,21 @@ def test_the_page_on_encoders_is_there_where_their_weights_are(tmp_path):
 # -- The report -- #
 
 
-def sernb(*arguments, work, **options):
-    environment = {**os.environ, "SERNB_WORK": str(work)}
-    return subprocess.run(
-        [sys.executable, "-m", "sernb", *arguments], env=environment, capture_output=True, text=True, **options
-    )
-
-
 @pytest.fixture(scope="session")
-def demo_report(tmp_path_factory):
-    """Where the runs are and where the pages are, after one `sernb report`, of fewer systems than by default."""
-    work, out = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("report é 1")
-    done = sernb("report", "--systems", ",".join(REPORTED), "--out", str(out), work=work, timeout=2400)
+def demo_report(tmp_path_factory, share_features):
+    """Where the runs are and where the pages are, after one `sernb report` that was killed, and the same again."""
+    work, out = share_features(tmp_path_factory.mktemp("work")), tmp_path_factory.mktemp("report é 1")
+    command = [sys.executable, "-m", "sernb", "report", "--systems", ",".join(REPORTED), "--out", str(out)]
+    environment = {**os.environ, "SERNB_WORK": str(work)}
+    killed = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    time.sleep(np.random.default_rng(4).uniform(8, 14))  # `make fuzz` kills at many moments
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    for page in out.glob("*.html"):
+        assert page.read_text("utf-8").rstrip().endswith("</html>"), "half a page under its final name"
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=2400)
     assert done.returncode == 0, done.stderr[-3000:]
     assert str(out / "index.html") in done.stdout
     return work, out
@@ -187,24 +190,8 @@ def test_demo_pages_say_that_they_are_no_evidence(demo_report):
 
 
 @pytest.mark.slow
-def test_a_killed_report_is_finished_by_the_same_command(demo_report, tmp_path):
-    work, _ = demo_report
-    out = tmp_path / "report"
-    environment = {**os.environ, "SERNB_WORK": str(work)}
-    command = ["report", "--systems", ",".join(REPORTED[:2]), "--out", str(out)]  # their runs are there
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sernb", *command], env=environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    time.sleep(np.random.default_rng(4).uniform(8, 14))  # `make fuzz` kills at many moments
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for page in out.glob("*.html"):
-        assert page.read_text("utf-8").rstrip().endswith("</html>"), "half a page under its final name"
-    done = sernb(*command, work=work, timeout=600)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert len(list(out.glob("*.html"))) == 7
-    assert not list(out.rglob(".unfinished-*"))
+def test_a_killed_report_leaves_nothing_unfinished(demo_report):
+    assert not [path for folder in demo_report for path in folder.rglob(".unfinished-*")]
 
 
 @pytest.fixture

@@ -25,10 +25,10 @@ TARGETS = ["rate", "loudness"]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, share_features):
     """Rate and loudness of half of the demo corpus, and emotions from the same features."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SERNB_WORK", str(tmp_path_factory.mktemp("emotions")))
+        patch.setenv("SERNB_WORK", str(share_features(tmp_path_factory.mktemp("emotions"))))
         numbers = plan(["functionals-ridge-regression"], "demo:sentence=01", ["speaker-independent"], targets=TARGETS)
         direct = plan_classifiers(numbers)
         run_many([*numbers, *direct], jobs=1, progress=False)

@@ -14,9 +14,8 @@ PART = 490  # of the 2800 recordings of TESS
 
 
 @pytest.fixture
-def committed(tmp_path, monkeypatch):
+def committed(tmp_path, monkeypatch, prepared):
     """Results of two folds on the demo, as they would be committed; → the file."""
-    monkeypatch.setenv("SERNB_WORK", str(tmp_path / "work"))
     monkeypatch.setattr(reference, "REFERENCE", tmp_path / "reference")
     path = tmp_path / "reference" / "demo.csv"
     systems = "majority,statistics-svm"

@@ -109,9 +109,9 @@ def test_times_a_clip_trained_counts_folds_up_to_its_own():
 
 
 @pytest.fixture(scope="module")
-def finished_runs(tmp_path_factory):
+def finished_runs(tmp_path_factory, share_features):
     """The two systems that train in seconds, under every protocol; where they are kept, what was planned, the runs."""
-    folder = tmp_path_factory.mktemp("runs")
+    folder = share_features(tmp_path_factory.mktemp("runs"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERNB_WORK", str(folder))
         experiments = plan(["majority", "statistics-svm"], "demo", COMPARED)
@@ -161,9 +161,9 @@ def test_what_is_done_is_not_done_again(svm_runs, monkeypatch):
     assert [run_.provenance for run_ in again] == [run_.provenance for run_ in runs]
 
 
-def test_same_seed_same_folds_and_predictions(svm_runs, monkeypatch, tmp_path):
+def test_same_seed_same_folds_and_predictions(svm_runs, monkeypatch, tmp_path, share_features):
     _, runs = svm_runs
-    monkeypatch.setenv("SERNB_WORK", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("SERNB_WORK", str(share_features(tmp_path / "elsewhere")))
     fresh = plan(["majority", "statistics-svm"], "demo", COMPARED)
     for first, second in zip(runs, run_many(fresh, jobs=1, progress=False), strict=True):
         assert first.folder != second.folder
@@ -481,11 +481,9 @@ print(run(small).folder)
 """
 
 
-def train_small(work, **options):
+def train_small(work):
     environment = {**os.environ, "SERNB_WORK": str(work)}
-    return subprocess.Popen(
-        [sys.executable, "-c", SMALL], env=environment, stdout=subprocess.PIPE, text=True, **options
-    )
+    return subprocess.Popen([sys.executable, "-c", SMALL], env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def finished(process):
@@ -495,9 +493,9 @@ def finished(process):
 
 
 @pytest.mark.slow
-def test_a_killed_training_is_resumed_and_ends_as_an_undisturbed_one(tmp_path):
-    from pathlib import Path
-
+def test_a_killed_training_is_resumed_and_ends_as_an_undisturbed_one(tmp_path, share_features):
+    for name in ("undisturbed", "killed"):
+        share_features(tmp_path / name)
     undisturbed = Path(finished(train_small(tmp_path / "undisturbed")))
     process = train_small(tmp_path / "killed")
     while process.poll() is None:

@@ -80,9 +80,9 @@ def test_the_penalty_is_chosen_on_training_speakers_alone(task):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, share_features):
     """Loudness of half of the demo corpus, by the mean and by ridge regression, under two protocols."""
-    folder = tmp_path_factory.mktemp("numbers")
+    folder = share_features(tmp_path_factory.mktemp("numbers"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERNB_WORK", str(folder))
         protocols = ["speaker-independent", "random"]

@@ -205,9 +205,9 @@ def test_it_learns_a_number(rng):
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def done(tmp_path_factory, share_features):
     """A run of two networks and ridge regression together on the demo, those of its members, and where they lie."""
-    folder = tmp_path_factory.mktemp("runs")
+    folder = share_features(tmp_path_factory.mktemp("runs"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERNB_WORK", str(folder))
         given = {"profile": "quick", "folds": [0]}
