@@ -10,13 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from sernb.systems.base import System
+from sernb.systems.embedding_ridge import RBF as RBF_EMBEDDING
+from sernb.systems.embedding_ridge import RBF_BASE, ROBUST_BASE
 from sernb.systems.embedding_ridge import ROBUST as ROBUST_EMBEDDING
-from sernb.systems.embedding_ridge import ROBUST_BASE
 from sernb.systems.embedding_ridge import SYSTEM as EMBEDDING
 from sernb.systems.embedding_ridge import Settings as EmbeddingSettings
+from sernb.systems.functionals_ridge import RBF as RBF_FUNCTIONALS
 from sernb.systems.functionals_ridge import ROBUST as ROBUST_FUNCTIONALS
 from sernb.systems.functionals_ridge import SYSTEM as FUNCTIONALS
 from sernb.systems.functionals_ridge import Settings as FunctionalsSettings
+from sernb.systems.learning import rbf_ridge
 from sernb.systems.on_encoder import on_all_encoders
 from sernb.systems.robust import ROBUST, with_variant
 from sernb.systems.sernet import SYSTEM as SERNET
@@ -88,6 +91,29 @@ class PairWithSernet(PairWithFunctionals):
 
 
 @dataclass(frozen=True)
+class RbfPair:
+    """Settings with RBF kernels."""
+
+    shares: tuple[float, ...]
+    embedding_ridge_rbf: rbf_ridge.Settings = RBF_EMBEDDING.settings
+    embedding_ridge_rbf_base: rbf_ridge.Settings = RBF_BASE.settings
+
+
+@dataclass(frozen=True)
+class RbfPairWithFunctionals(RbfPair):
+    """With kernel ridge regression on functionals."""
+
+    functionals_ridge_rbf: rbf_ridge.Settings = RBF_FUNCTIONALS.settings
+
+
+@dataclass(frozen=True)
+class RbfPairWithSernet(RbfPairWithFunctionals):
+    """With a network from scratch."""
+
+    sernet: SernetSettings = SERNET.settings
+
+
+@dataclass(frozen=True)
 class RobustPairWithFunctionals(RobustWithFunctionals):
     """With a second encoder."""
 
@@ -113,7 +139,7 @@ def combine(settings: Settings, scores: list[np.ndarray]) -> np.ndarray:
     return softmax(sum(share * each for share, each in zip(settings.shares, logarithms, strict=True)), axis=1)
 
 
-def _product(name: str, title: str, settings: Settings | RobustWithFunctionals, *members: System) -> System:
+def _product(name: str, title: str, settings: Settings | RobustWithFunctionals | RbfPair, *members: System) -> System:
     names = [each.name for each in members]
     return dataclasses.replace(
         members[0],
@@ -143,6 +169,7 @@ _ROBUST = _product(
     ROBUST_FUNCTIONALS,
 )
 _PAIR = _product("embedding-pair", "Two pretrained encoders", Pair((1.0, 1.0)), EMBEDDING, BASE)
+_RBF_PAIR = (RBF_EMBEDDING, RBF_BASE)
 SYSTEMS = (
     with_variant(on_all_encoders(_FUNCTIONALS), _ROBUST),
     on_all_encoders(
@@ -189,6 +216,23 @@ SYSTEMS = (
                 PairWithSernet((1.0, 1.0, 0.5, 0.5)),
                 *_PAIR.members,
                 FUNCTIONALS,
+                SERNET,
+            ),
+            # The same shares as without RBF kernels: nothing was selected for these.
+            _product("embedding-pair-rbf", "Two pretrained encoders: RBF kernels", RbfPair((1.0, 1.0)), *_RBF_PAIR),
+            _product(
+                "embedding-pair-functionals-rbf",
+                "Two pretrained encoders and functionals: RBF kernels",
+                RbfPairWithFunctionals((1.0, 1.0, 0.5)),
+                *_RBF_PAIR,
+                RBF_FUNCTIONALS,
+            ),
+            _product(
+                "embedding-pair-sernet-functionals-rbf",
+                "Two pretrained encoders, sernet and functionals: RBF kernels",
+                RbfPairWithSernet((1.0, 1.0, 0.5, 0.5)),
+                *_RBF_PAIR,
+                RBF_FUNCTIONALS,
                 SERNET,
             ),
         ),

@@ -2,7 +2,8 @@
 
 Ours. On RAVDESS, we saw that all layers together do better than any single one, and middle layers better than the last;
 the weights are selected within each fold. The penalties were selected under the protocol ``development``, which does
-not use test speakers.
+not use test speakers; so was the RBF kernel: its UAR there was 80.9 instead of 78.9 with whisper-tiny.en, and 80.4
+instead of 78.4 with whisper-base, for gamma 0.3 and penalty 0.1. Further statistics over time added nothing.
 """
 
 from dataclasses import dataclass, replace
@@ -10,9 +11,10 @@ from dataclasses import dataclass, replace
 from sernb.features import Embedding
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import Fitted, System, Task
+from sernb.systems.learning import rbf_ridge
 from sernb.systems.learning.ridge import fit_ridge
 from sernb.systems.on_encoder import on_all_encoders, with_encoder
-from sernb.systems.robust import make_robust, with_variant
+from sernb.systems.robust import make_robust
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,23 @@ class Settings:
 
 def fit(settings: Settings, task: Task) -> Fitted:
     """Fit with :func:`sernb.systems.learning.ridge.fit_ridge`; each layer is a group of columns."""
-    layers = len(task.features.layer_numbers) if isinstance(task.features, Embedding) else 1
-    columns = task.train.features[0].shape[1] // layers
-    groups = [slice(k * columns, (k + 1) * columns) for k in range(layers)]
+    groups = layer_columns(task)
+    mix = settings.layers == "chosen" and len(groups) > 1
     if settings.layers.isdecimal():
         groups = [groups[int(settings.layers)]]
-    return fit_ridge(task, settings, groups, mix=settings.layers == "chosen" and layers > 1)
+    return fit_ridge(task, settings, groups, mix=mix)
+
+
+def fit_rbf(settings: rbf_ridge.Settings, task: Task) -> Fitted:
+    """Fit with :func:`sernb.systems.learning.rbf_ridge.fit_rbf_ridge`; each layer has a kernel."""
+    return rbf_ridge.fit_rbf_ridge(task, settings, layer_columns(task))
+
+
+def layer_columns(task: Task) -> list[slice]:
+    """Return the columns of each layer of the encoder."""
+    layers = len(task.features.layer_numbers) if isinstance(task.features, Embedding) else 1
+    columns = task.train.features[0].shape[1] // layers
+    return [slice(k * columns, (k + 1) * columns) for k in range(layers)]
 
 
 _SYSTEM = on_all_encoders(
@@ -51,4 +64,15 @@ _SYSTEM = on_all_encoders(
 )
 ROBUST = make_robust(_SYSTEM, settings=Settings(layers="all"))  # with all copies, selecting weights takes minutes
 ROBUST_BASE = replace(with_encoder(ROBUST, "whisper-base"), member_name="embedding_ridge_robust_base")
-SYSTEM = with_variant(with_variant(_SYSTEM, ROBUST), ROBUST_BASE)
+RBF = _SYSTEM.variant(
+    "rbf",
+    "RBF kernel",
+    description="Mean and standard deviation over time of the hidden states of Whisper's smallest encoder, frozen; "
+    "kernel ridge regression with an RBF kernel per layer, penalty and gamma selected by inner cross-validation over "
+    "speakers.",
+    settings=rbf_ridge.Settings(),
+    fit=fit_rbf,
+    variants=(),
+)
+RBF_BASE = replace(with_encoder(RBF, "whisper-base"), member_name="embedding_ridge_rbf_base")
+SYSTEM = replace(_SYSTEM, variants=(*_SYSTEM.variants, ROBUST, ROBUST_BASE, RBF, RBF_BASE))

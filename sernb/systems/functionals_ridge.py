@@ -2,16 +2,18 @@
 
 Ours. Least squares were selected by inner cross-validation over speakers within the training parts of RAVDESS's first,
 third and fifth fold: UAR 66.5 instead of 61.8, speaker-normalised 75.0 instead of 73.1. Speakers of one training part
-are test speakers of another fold, so the scores may be slightly optimistic.
+are test speakers of another fold, so the scores may be slightly optimistic. The RBF kernel was selected under the
+protocol ``development``: UAR 69.7 instead of 67.8.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sernb.features import Functionals
 from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import Fitted, System, Task
+from sernb.systems.learning import rbf_ridge
 from sernb.systems.learning.ridge import fit_ridge
-from sernb.systems.robust import make_robust, with_variant
+from sernb.systems.robust import make_robust
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ def fit(settings: Settings, task: Task) -> Fitted:
     return fit_ridge(task, settings)
 
 
+def fit_rbf(settings: rbf_ridge.Settings, task: Task) -> Fitted:
+    """Fit with :func:`sernb.systems.learning.rbf_ridge.fit_rbf_ridge`."""
+    return rbf_ridge.fit_rbf_ridge(task, settings)
+
+
 _SYSTEM = System(
     name="functionals-ridge",
     title="Functionals and ridge regression",
@@ -40,4 +47,12 @@ _SYSTEM = System(
     published_selection="inner cross-validation, speakers shared",
 )
 ROBUST = make_robust(_SYSTEM)
-SYSTEM = with_variant(_SYSTEM, ROBUST)
+RBF = _SYSTEM.variant(
+    "rbf",
+    "RBF kernel",
+    description="The functionals of functionals-svm; kernel ridge regression with an RBF kernel, penalty and gamma "
+    "selected by inner cross-validation over speakers.",
+    settings=rbf_ridge.Settings(),
+    fit=fit_rbf,
+)
+SYSTEM = replace(_SYSTEM, variants=(ROBUST, RBF))

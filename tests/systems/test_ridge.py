@@ -6,7 +6,9 @@ import librosa
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -17,6 +19,7 @@ from sernb.runs.planning import plan
 from sernb.systems import functionals_ridge, sernet_functionals
 from sernb.systems.adaptive_ridge import Settings, fit
 from sernb.systems.base import Examples, Task
+from sernb.systems.learning import rbf_ridge
 from sernb.systems.learning.kernel_ridge import make_targets, solve_coefficients
 from sernb.systems.learning.linear_classifier import classifier_from_arrays
 from sernb.systems.registry import get_system
@@ -105,12 +108,41 @@ def test_functionals_ridge_is_that_of_sklearn(rng, classes):
     assert fitted.chosen["inner folds"] == "by speaker"
 
 
+@pytest.mark.parametrize("groups", [(slice(None),), (slice(0, 10), slice(10, 30))])
+def test_rbf_ridge_is_that_of_sklearn_with_the_mean_of_the_kernels(rng, groups):
+    given, unseen = task(examples(rng), apart=True), examples(rng)
+    fitted = rbf_ridge.fit_rbf_ridge(given, rbf_ridge.Settings(penalties=(0.1,), gammas=(0.3,)), groups)
+    scaler = StandardScaler().fit(np.concatenate(given.train.features))
+    rows, fresh = (scaler.transform(np.concatenate(each.features)) for each in (given.train, unseen))
+
+    def mean_kernel(left, right):
+        kernels = [rbf_kernel(left[:, each], right[:, each], 0.3 / left[:, each].shape[1]) for each in groups]
+        return np.mean(kernels, axis=0)
+
+    theirs = KernelRidge(alpha=0.1, kernel="precomputed")
+    said = theirs.fit(mean_kernel(rows, rows), 3 * np.eye(3)[given.train.truth] - 1).predict(mean_kernel(fresh, rows))
+    found = np.log(fitted.scores(unseen.features)) * fitted.chosen["temperature"]
+    np.testing.assert_allclose(found[:, :1] - found[:, 1:], said[:, :1] - said[:, 1:], atol=1e-4)
+    assert fitted.chosen["inner folds"] == "by speaker"
+
+
 def test_the_penalty_with_the_highest_inner_uar_is_chosen(rng):
     given = task(examples(rng), apart=True)
     grid = (0.01, 1.0, 300.0)
     alone = {p: functionals_ridge.fit(functionals_ridge.Settings(penalties=(p,)), given).chosen for p in grid}
     chosen = functionals_ridge.fit(functionals_ridge.Settings(penalties=grid), given).chosen
     assert chosen == max(alone.values(), key=lambda each: each["inner UAR"])
+
+
+def test_penalty_and_gamma_with_the_highest_inner_uar_are_chosen(rng):
+    given = task(examples(rng), apart=True)
+    grid = rbf_ridge.Settings(penalties=(0.01, 10.0), gammas=(0.01, 3.0))
+    alone = [
+        rbf_ridge.fit_rbf_ridge(given, rbf_ridge.Settings(penalties=(penalty,), gammas=(gamma,))).chosen
+        for gamma in grid.gammas
+        for penalty in grid.penalties
+    ]
+    assert rbf_ridge.fit_rbf_ridge(given, grid).chosen == max(alone, key=lambda each: each["inner UAR"])
 
 
 def test_coefficients_solve_their_equations(rng):

@@ -1,12 +1,17 @@
 """Ridge regression with penalty, temperature and kernel weights selected by inner cross-validation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from sernb.systems.base import Fitted, Task
-from sernb.systems.learning.inner_cross_validation import fit_inner_temperature, make_inner_folds, middle_setting
+from sernb.systems.learning.inner_cross_validation import (
+    InnerFolds,
+    fit_inner_temperature,
+    make_inner_folds,
+    middle_setting,
+)
 from sernb.systems.learning.kernel_ridge import (
     make_targets,
     predict_probabilities,
@@ -39,8 +44,6 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
     """
     from sklearn.preprocessing import StandardScaler
 
-    from sernb.evaluation import uar
-
     examples, classes = task.fitting_examples, len(task.classes)
     rows, truth = stack_rows(examples.features), examples.truth
     scaler = StandardScaler().fit(stack_rows(task.statistics.features) if task.statistics else rows)
@@ -50,19 +53,9 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
     inner = make_inner_folds(task, truth, grid.inner_folds, shuffled=True)
     # Both differ by rounding; the eigendecomposition keeps the digits of earlier results.
     solve = solve_by_cholesky if mix or len(truth) > MANY else solve_coefficients
-    held_out = [truth[validation] for _, validation in inner.rows]
 
     def cross_validate(weights: np.ndarray) -> dict[float, tuple[float, np.ndarray]]:
-        """Return the mean UAR of the inner folds, and the predictions, by penalty."""
-        kernel, predictions = average_kernels(kernels, weights), {penalty: [] for penalty in grid.penalties}
-        for part, validation in inner.rows:
-            solutions = solve(kernel[np.ix_(part, part)], targets[part], grid.penalties)
-            for penalty, coefficients in zip(grid.penalties, solutions, strict=True):
-                predictions[penalty].append(predict_probabilities(kernel[np.ix_(validation, part)], coefficients))
-        return {
-            penalty: (float(np.mean([uar(*each) for each in zip(held_out, folds, strict=True)])), np.concatenate(folds))
-            for penalty, folds in predictions.items()
-        }
+        return score_penalties(average_kernels(kernels, weights), truth, classes, inner, grid.penalties, solve)
 
     weights = {"all": np.ones(len(groups))}
     name, penalty, temperature, inner_scores = "all", middle_setting(grid.penalties), 1.0, {}
@@ -79,7 +72,8 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
         candidates = [(name, penalty) for name in results for penalty in grid.penalties]
         name, penalty = max(candidates, key=lambda each: results[each[0]][each[1]][0])
         inner_uar, predictions = results[name][penalty]
-        temperature = fit_inner_temperature(task, np.concatenate(held_out), predictions, by_speaker=inner.by_speaker)
+        held_out = np.concatenate([truth[validation] for _, validation in inner.rows])
+        temperature = fit_inner_temperature(task, held_out, predictions, by_speaker=inner.by_speaker)
         inner_scores = {"inner UAR": inner_uar}
     share = weights[name] / weights[name].sum()
     (coefficients,) = solve(average_kernels(kernels, weights[name]), targets, [penalty])
@@ -91,6 +85,34 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
     if mix:
         chosen |= {"layers": name, "layer weights": " ".join(f"{each:.2f}" for each in share)}
     return Fitted(scores=lambda features: classifier(stack_rows(features)), chosen=chosen, weights=classifier.arrays)
+
+
+def score_penalties(
+    kernel: np.ndarray,
+    truth: np.ndarray,
+    classes: int,
+    inner: InnerFolds,
+    penalties: Sequence[float],
+    solve: Callable[[np.ndarray, np.ndarray, Sequence[float]], list[np.ndarray]] = solve_by_cholesky,
+) -> dict[float, tuple[float, np.ndarray]]:
+    """Return the mean UAR of the inner folds, and their predictions one after the other, by penalty.
+
+    Args:
+        kernel: of the training clips, ``(clips, clips)``
+        solve: such as :func:`sernb.systems.learning.kernel_ridge.solve_by_cholesky`
+    """
+    from sernb.evaluation import uar
+
+    targets, predictions = make_targets(truth, classes), {penalty: [] for penalty in penalties}
+    for part, validation in inner.rows:
+        solutions = solve(kernel[np.ix_(part, part)], targets[part], penalties)
+        for penalty, coefficients in zip(penalties, solutions, strict=True):
+            predictions[penalty].append(predict_probabilities(kernel[np.ix_(validation, part)], coefficients))
+    held_out = [truth[validation] for _, validation in inner.rows]
+    return {
+        penalty: (float(np.mean([uar(*each) for each in zip(held_out, folds, strict=True)])), np.concatenate(folds))
+        for penalty, folds in predictions.items()
+    }
 
 
 def average_kernels(kernels: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:

@@ -1,0 +1,66 @@
+"""Kernel ridge regression with RBF kernels; width and penalty are selected by inner cross-validation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from sernb.systems.base import Fitted, Task
+from sernb.systems.learning.inner_cross_validation import fit_inner_temperature, make_inner_folds, middle_setting
+from sernb.systems.learning.kernel_ridge import make_targets, predict_probabilities, solve_by_cholesky
+from sernb.systems.learning.kernels import compute_kernel, limit, stack_rows
+from sernb.systems.learning.ridge import score_penalties
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The search grid."""
+
+    penalties: tuple[float, ...] = (0.03, 0.1, 0.3)
+    gammas: tuple[float, ...] = (0.1, 0.3)  # of the kernel, on the mean squared difference of standardised features
+    inner_folds: int = 4
+
+
+def fit_rbf_ridge(task: Task, settings: Settings, groups: Sequence[slice] = (slice(None),)) -> Fitted:
+    """Fit kernel ridge regression on ``task.fitting_examples``.
+
+    Penalty and gamma have the highest mean UAR of the inner folds, whose predictions also calibrate the temperature,
+    as in :func:`sernb.systems.learning.ridge.fit_ridge`.
+
+    Args:
+        groups: columns with a kernel each, such as the layers of an encoder; the kernels are averaged
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    from sernb.evaluation import apply_temperature
+
+    examples, classes = task.fitting_examples, len(task.classes)
+    rows, truth = stack_rows(examples.features), examples.truth
+    scaler = StandardScaler().fit(stack_rows(task.statistics.features) if task.statistics else rows)
+    scaled = limit(scaler.transform(rows))
+
+    def kernel_with(left: np.ndarray, gamma: float) -> np.ndarray:
+        return sum(compute_kernel(left[:, each], scaled[:, each], gamma) for each in groups) / len(groups)
+
+    inner = make_inner_folds(task, truth, settings.inner_folds, shuffled=True)
+    grid = list(product(settings.gammas, settings.penalties))
+    (gamma, penalty), temperature, inner_scores = middle_setting(grid), 1.0, {}
+    if inner.rows:
+        results = {}
+        for each in settings.gammas:
+            of_penalty = score_penalties(kernel_with(scaled, each), truth, classes, inner, settings.penalties)
+            results |= {(each, penalty): result for penalty, result in of_penalty.items()}
+        gamma, penalty = max(results, key=lambda point: results[point][0])
+        inner_uar, predictions = results[gamma, penalty]
+        held_out = np.concatenate([truth[validation] for _, validation in inner.rows])
+        temperature = fit_inner_temperature(task, held_out, predictions, by_speaker=inner.by_speaker)
+        inner_scores = {"inner UAR": inner_uar}
+    (coefficients,) = solve_by_cholesky(kernel_with(scaled, gamma), make_targets(truth, classes), [penalty])
+
+    def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
+        kernel = kernel_with(limit(scaler.transform(stack_rows(features))), gamma)
+        return apply_temperature(predict_probabilities(kernel, coefficients), temperature)
+
+    chosen = {"penalty": penalty, "gamma": gamma, "temperature": temperature, **inner_scores}
+    return Fitted(scores=scores, chosen=chosen | {"inner folds": inner.description})
