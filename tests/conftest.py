@@ -15,6 +15,7 @@ import soundfile
 
 from sernb.config import ROOT
 from sernb.runtime.garbage_collection import collect_less
+from sernb.runtime.locks import hold
 
 SHARED = ROOT.parent / "shared" / "corpora"
 collect_less()
@@ -58,10 +59,16 @@ def _nothing_in_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def share_features(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
-    """Give a work folder the features of the demo corpus that other tests have computed, in any process."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A temporary folder that all processes of this test run have together."""
     own = tmp_path_factory.getbasetemp()
-    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "demo_features"
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def share_features(shared_folder: Path) -> Callable[[Path], Path]:
+    """Give a work folder the features of the demo corpus that other tests have computed, in any process."""
+    shared = shared_folder / "demo_features"
     shared.mkdir(exist_ok=True)
 
     def share(work: Path) -> Path:
@@ -98,15 +105,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 @pytest.fixture(scope="session")
-def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recordings(shared_folder: Path) -> Path:
     """A folder that holds the real recordings in ``ravdess/``; without them the test is skipped."""
-    return _folder_with("ravdess", "Actor_01", tmp_path_factory)
+    return _folder_with("ravdess", "Actor_01", shared_folder)
 
 
 @pytest.fixture(scope="session")
-def tess_recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tess_recordings(shared_folder: Path) -> Path:
     """A folder that holds real recordings of TESS, 490 or all, in ``tess/``; without them the test is skipped."""
-    return _folder_with("tess", "OAF_angry", tmp_path_factory)
+    return _folder_with("tess", "OAF_angry", shared_folder)
 
 
 # Before `work` hides them.
@@ -114,7 +121,7 @@ ENCODERS = [os.environ.get("SERNB_ENCODERS"), ROOT / "data" / "encoders"]
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def weights(shared_folder: Path) -> Path:
     """A folder that holds the weights of the two encoders that are made use of; without them the test is skipped."""
     for folder in filter(None, ENCODERS):
         if all((Path(folder) / name / "model.bin").is_file() for name in ("whisper-tiny.en", "whisper-base")):
@@ -122,9 +129,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     restore = SHARED.parent / "encoders" / "restore.py"
     if not restore.exists():
         pytest.skip("no encoder is here: run `sernb fetch whisper-tiny.en` and whisper-base, or set SERNB_ENCODERS")
-    folder = tmp_path_factory.getbasetemp() / "encoders"
-    subprocess.run([sys.executable, restore, folder], check=True, capture_output=True)
-    return folder
+    return _restore(restore, shared_folder / "encoders")
 
 
 @pytest.fixture
@@ -153,14 +158,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _folder_with(corpus: str, inside: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _restore(script: Path, folder: Path, *what: str) -> Path:
+    """Restore what is shared into a folder, once in a test run; → the folder."""
+    name = "-".join([folder.name, *what])
+    with hold(folder.with_name(f"{name}.lock")):
+        done = folder.with_name(f"{name}.done")
+        if not done.exists():
+            subprocess.run([sys.executable, script, folder, *what], check=True, capture_output=True)
+            done.touch()
+    return folder
+
+
+def _folder_with(corpus: str, inside: str, shared_folder: Path) -> Path:
     for folder in (os.environ.get("SERNB_DATA"), ROOT / "data" / "raw"):
         if folder and (Path(folder) / corpus / inside).is_dir():
             return Path(folder)
     if (SHARED / "restore.py").exists() and shutil.which("flac"):
-        folder = tmp_path_factory.getbasetemp() / "recordings"  # of all corpora together
-        subprocess.run([sys.executable, SHARED / "restore.py", folder, corpus], check=True, capture_output=True)
-        return folder
+        return _restore(SHARED / "restore.py", shared_folder / "recordings", corpus)
     pytest.skip(f"{corpus} is not here: put it into data/raw/{corpus}, or name its parent folder in SERNB_DATA")
 
 

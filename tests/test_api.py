@@ -316,6 +316,7 @@ def test_an_impossible_setting_is_one_line_with_its_range(kind, made):
             assert "expected" in message
 
 
+@pytest.mark.slow
 def test_settings_at_the_ends_of_their_ranges_are_computed(sound):
     """The number of coefficients ends at that of the bands."""
     signal, rate = sound[0][:4000], sound[1]

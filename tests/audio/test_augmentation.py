@@ -60,6 +60,7 @@ def test_views_have_names_of_their_own_and_begin_with_the_original():
     assert digest(*TEST_VIEWS) == "6fb7e9ebe53cfc37", "finished runs are named after these views"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_view_is_mono_float32_of_finite_values_and_leaves_its_source_alone(signal, name):
     before = signal.copy()

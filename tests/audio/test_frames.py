@@ -113,6 +113,7 @@ def tracks(folder: Path, name: str, *first: str) -> Path:
 SILENCE = ("-f", "lavfi", "-i", "anullsrc=r=16000:cl=mono:d=1")
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("name", ["a.mov", "a.mp4", "a.mkv"])
 def test_of_several_tracks_the_first_with_sound_is_taken(tmp_path, name):

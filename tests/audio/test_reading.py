@@ -249,6 +249,7 @@ def test_a_clip_of_pure_zeros_is_named_silent_and_is_the_published_one(tmp_path)
     assert find_problem(path).kind == "silent"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="measures memory by the resource module")
 def test_spoiled_files_end_in_a_signal_or_in_one_clear_error(tmp_path):
     readings = mutations.run(300, 20, tmp_path)
@@ -265,6 +266,7 @@ def test_spoiled_files_end_in_an_answer_or_in_one_clear_error(tmp_path):
     assert len({reading.outcome for reading in readings}) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs processes of POSIX")
 def test_a_process_that_is_left_behind_is_noticed():
     code = (

@@ -361,6 +361,7 @@ def test_no_table_is_written_over_a_recording(tmp_path, capsys, monkeypatch):
     assert Path("~nosuchuser", "x.csv").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("option", "suffix"), [("--labels", "txt"), ("--textgrid", "TextGrid")])
 def test_timelines_are_written_over_timelines_alone(option, suffix, tmp_path, capsys):
     (tmp_path / "a.wav").write_bytes(DEMO[0].read_bytes())

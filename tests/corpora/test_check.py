@@ -183,6 +183,7 @@ def test_of_iemocap_only_recordings_shared_between_sessions_are_a_problem(tmp_pa
     assert "labels.csv" not in "".join(each.detail for each in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [1, 2, 3, 1024])
 def test_all_pairs_are_compared_however_many_at_once(small, monkeypatch, tmp_path, block):
     clips = [f"1013_{sentence}_SAD_XX" for sentence in ("DFA", "IOM", "ITH", "MTI", "TAI")]
@@ -300,6 +301,7 @@ def test_the_quietest_clip_of_ravdess_is_no_silence(recordings):
     assert np.abs(signal).max() == pytest.approx(0.0083, abs=5e-5)
 
 
+@pytest.mark.slow
 def test_nothing_is_wrong_with_the_recordings_of_tess_but_that_most_are_missing(tess_recordings):
     tess = get_corpus("tess")
     findings = check(tess, tess_recordings / "tess")

@@ -178,6 +178,7 @@ SPELLINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_every_clip_is_found_under_names_that_copies_have(laid_out, tmp_path, spelling):
     name, spell = SPELLINGS[spelling]

@@ -560,6 +560,7 @@ fetch(dataclasses.replace(mini, archive=Archive("mini.zip", sys.argv[2], int(sys
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
 def test_a_stopped_download_goes_on_where_it_stopped(how, archived, contents, server, target, tmp_path):

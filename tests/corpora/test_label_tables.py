@@ -124,6 +124,7 @@ def test_one_fold_of_emobox_is_its_parts_and_unknown_speakers_are_one(folder):
     assert len(fold.train) == 4
 
 
+@pytest.mark.slow
 def test_an_experiment_runs_on_folds_of_ones_own(folder, capsys):
     table = str(nkululeko(folder))
     assert main(["experiment", "--systems", "majority", "--corpus", table, "--protocol", "own-folds"]) == 0

@@ -177,6 +177,7 @@ def test_conditions_and_pools_share_the_cache_of_a_corpus(work):
         assert isinstance(features, np.memmap), "nothing is read before it is used"
 
 
+@pytest.mark.slow
 def test_a_silent_recording_that_was_published_so_is_part_of_its_corpus(demo_copy, monkeypatch):
     """CREMA-D's 1076_MTI_SAD_XX: 41,108 samples of zero under the published checksum."""
     corpus, index = get_corpus("demo"), read_index(get_corpus("demo"))

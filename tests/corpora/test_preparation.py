@@ -59,6 +59,7 @@ def undisturbed(tmp_path_factory) -> dict[str, bytes]:
 # What is computed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [LogMel(), Mfcc()], ids=["log-mel", "mfcc"])
 @pytest.mark.parametrize("view", [TEST_VIEWS[0], Noise(snr=10), Speed("faster", 1.05)], ids=lambda view: view.name)
 def test_the_cache_holds_the_features_of_each_clip(features, view, rng):
@@ -175,6 +176,7 @@ def reorder(path: Path) -> None:
     path.write_text(json.dumps(known | {"clips": known["clips"][::-1]}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
@@ -302,6 +304,7 @@ def test_two_processes_may_prepare_the_same_at_once(work, undisturbed):
 # For work elsewhere
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [FrameValues(), LogMel()], ids=["row", "frames"])
 def test_csv_holds_the_cached_values_under_the_names_of_the_features(features, tmp_path):
     pool = parse_pool("demo:speaker=demo-03")
@@ -321,6 +324,7 @@ def test_csv_holds_the_cached_values_under_the_names_of_the_features(features, t
         assert np.isnan(np.array(row[3:], float)[len(values) :]).all(), "frames that a clip does not have are empty"
 
 
+@pytest.mark.slow
 def test_csv_names_say_which_frame_a_value_is_of(tmp_path):
     pool = parse_pool("demo:speaker=demo-03")
     table = prepare(pool, Mfcc())

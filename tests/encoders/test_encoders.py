@@ -113,6 +113,7 @@ def test_keras_gives_the_same_numbers_on_jax(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 @pytest.mark.encoder
 @pytest.mark.parametrize("name", [TINY, "whisper-base"])
 def test_final_layer_is_that_of_ctranslate2(encoders, signals, tmp_path, name):
@@ -133,6 +134,7 @@ def test_final_layer_is_that_of_ctranslate2(encoders, signals, tmp_path, name):
     np.testing.assert_allclose(ours, expected, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.encoder
 def test_known_answers_are_given_and_anything_else_is_refused(encoders, rng, monkeypatch):
     for name in (TINY, "whisper-base"):
@@ -312,6 +314,7 @@ def test_without_weights_one_line_says_what_to_do(capsys, tmp_path):
     assert listed.count("not tested") == sum(not record.known for record in ENCODERS.values()) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.encoder
 def test_command_writes_a_table_of_embeddings_that_is_read_again(encoders, tmp_path, capsys):
     from sernb.corpora.local_index import read_index

@@ -56,6 +56,7 @@ def test_who_says_what_happens_is_calibrated_and_who_boasts_is_not():
     assert calibration_error(*drawn(20_000, temperature=3)) > 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boast", [0.5, 1.0, 2.0, 4.0])
 def test_the_temperature_has_the_smallest_loss_of_all_and_undoes_boasting(boast):
     truth, scores = drawn(3000, temperature=boast)

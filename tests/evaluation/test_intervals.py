@@ -52,6 +52,7 @@ def test_all_metrics_together_are_the_single_ones(answers):
     assert (together.clips, together.speakers, together.resampled) == (600, 12, "speakers")
 
 
+@pytest.mark.slow
 def test_interval_is_that_of_a_plain_bootstrap_over_speakers(answers):
     """Speakers of very different skill: resampling clips would give a much narrower interval."""
     rng = np.random.default_rng(5)

@@ -111,6 +111,7 @@ def test_ten_decibels_more_sound_twice_as_loud():
     assert spectral(np.sin(2 * np.pi * 250 * TIME), "level")[EDGE].mean() == pytest.approx(-3.01, abs=0.01)
 
 
+@pytest.mark.slow
 def test_descriptors_that_librosa_has(recordings):
     signal = load(recordings / "ravdess" / "Actor_09" / "03-01-04-01-01-01-09.wav", RATE)
     frame = {"n_fft": 512, "hop_length": 160, "pad_mode": "constant"}

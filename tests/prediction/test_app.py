@@ -180,6 +180,7 @@ def taught(app, *clips: Path, **headers) -> dict:
     return json.loads(content)
 
 
+@pytest.mark.slow
 def test_answers_for_a_taught_voice_are_those_of_speaker_clips(app, tmp_path, recordings):
     clips = sorted((recordings / "ravdess" / "Actor_08").glob("03-01-*.wav"))[:5]
     before = json.loads(ask(app, "POST", "/predict?name=me.wav", clips[0].read_bytes())[1])
@@ -297,6 +298,7 @@ def test_whatever_goes_wrong_is_one_answer_and_one_line(app, monkeypatch, capsys
     assert ask(app, "POST", "/predict?name=me.flac", CLIP.read_bytes())[0].status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
@@ -382,6 +384,7 @@ def test_a_port_that_cannot_be_had_is_one_line(app, monkeypatch, capsys):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "SIGKILL"])
 def test_a_stopped_server_leaves_nothing(tmp_path, how):

@@ -81,6 +81,7 @@ def test_sernet_reads_the_waveform_itself(tmp_path):
         np.testing.assert_allclose(said, model.scores([model.features(signal)]), atol=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.encoder
 @pytest.mark.parametrize("features", [LevelledEmbedding(), Embedding(layers="1-2", pooling="mean")])
 def test_an_encoder_is_part_of_the_file(tmp_path, features, encoders):

@@ -80,6 +80,7 @@ def few(tmp_path_factory):
     return corpus, folder / "model", said
 
 
+@pytest.mark.slow
 def test_few_speakers_and_a_rare_class_are_told(few):
     _, folder, said = few
     assert [each.partition(":")[0] for each in said] == ["there are 3 speakers", "emotions of one speaker only"]
@@ -94,6 +95,7 @@ def test_few_speakers_and_a_rare_class_are_told(few):
     assert predict(load_model(folder), CLIP).emotions[0] == "angry"
 
 
+@pytest.mark.slow
 def test_front_matter_is_what_the_figures_say(few):
     _, folder, _ = few
     about = json.loads((folder / "model.json").read_text("utf-8"))
@@ -115,6 +117,7 @@ def test_front_matter_is_what_the_figures_say(few):
     assert read["base_model"] == ["Systran/faster-whisper-tiny.en"]
 
 
+@pytest.mark.slow
 def test_only_what_this_command_made_is_replaced(few, tmp_path):
     corpus, made, _ = few
     folder = tmp_path / "model"
@@ -132,6 +135,7 @@ def test_only_what_this_command_made_is_replaced(few, tmp_path):
         make_model("functionals-ridge", str(corpus), folder, replace=True)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_leaves_nothing(few, tmp_path, monkeypatch):
     def interrupted(made):
         raise KeyboardInterrupt
@@ -150,6 +154,7 @@ def test_what_cannot_be_a_final_model_is_refused_in_one_line(tmp_path, capsys):
     assert all(module.is_linear(get_system(name)) for name in (*module.LINEAR, "embedding-pair-functionals"))
 
 
+@pytest.mark.slow
 def test_strangers_stay_a_bounded_number_of_groups_and_teach_every_class(few):
     corpus = read_corpus(get_system("functionals-ridge"), str(few[0]))
     for clips in (corpus.clips, corpus.clips.assign(sentence=np.arange(len(corpus)).astype(str))):
@@ -172,6 +177,7 @@ def test_the_domain_check_reads_functionals_that_the_model_does_not(tmp_path):
         assert domain_functionals(features) == expected
 
 
+@pytest.mark.slow
 def test_a_network_is_calibrated_by_its_speaker_independent_runs_and_kept_as_arrays(few, tmp_path, monkeypatch):
     corpus, _, _ = few
     classes, weights = ("happy", "sad", "angry"), sernet_arrays(3)

@@ -159,6 +159,7 @@ def test_the_shipped_model_is_small_and_has_its_card(model):
     assert "stranger" not in text.casefold()
 
 
+@pytest.mark.slow
 def test_with_an_encoder_the_better_bundled_model_predicts(encoders, clip, tmp_path):
     better = load_model()
     assert better.folder == BUNDLED_WITH_ENCODER

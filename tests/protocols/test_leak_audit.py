@@ -191,6 +191,7 @@ def test_what_is_not_known_is_not_shared(split):
 # -- Splits of corpora -- #
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_clean_splits_of_every_corpus_are_clean(split, corpus):
     try:

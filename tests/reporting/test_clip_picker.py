@@ -18,6 +18,7 @@ def shown(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_the_menus_lead_to_a_clip_and_show_it(shown):
     pool = parse_pool("demo")
     clip_picker.pick(pool)

@@ -216,6 +216,7 @@ def test_sound_file_has_no_problems(tmp_path: Path):
     assert problems_of_page(page) == []
 
 
+@pytest.mark.slow
 @needs_browser
 def test_faults_in_a_browser_are_noticed(tmp_path: Path):
     contents = {

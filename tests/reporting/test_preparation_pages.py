@@ -41,6 +41,7 @@ def test_pages_that_can_look_at_a_pool_take_one():
     assert read_parameters(NOTEBOOKS / "19_explore_corpora.ipynb") == {"corpus": "", "data": "", "seed": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CORPORA if name != "demo"])
 def test_page_is_worth_reading_without_recordings(name, tmp_path, monkeypatch, capsys):
     """Every cell runs as in a kernel; what it displays is caught."""

@@ -55,6 +55,7 @@ def test_errors_and_deaths_spoil_no_other_task(monkeypatch: pytest.MonkeyPatch):
     assert all_of(os.getenv, ["SERNB_SEEN"]) == ["now"]
 
 
+@pytest.mark.slow
 def test_who_stops_taking_ends_the_processes():
     taken = outcomes(time.sleep, [0.0, 600.0], at_once=2, started=lambda task: None)
     assert next(taken) == (0.0, None)

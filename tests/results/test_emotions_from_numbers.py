@@ -21,6 +21,8 @@ from sernb.runs.runner import run_many
 from sernb.studies.dimensions import plan_classifiers
 from sernb.systems.registry import REGRESSORS, get_system
 
+pytestmark = pytest.mark.slow
+
 TARGETS = ["rate", "loudness"]
 
 

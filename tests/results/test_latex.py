@@ -3,6 +3,7 @@
 import re
 
 import pandas as pd
+import pytest
 
 from sernb.__main__ import main
 from sernb.results.latex import escape, latex_table
@@ -37,6 +38,7 @@ def test_rows_and_columns_are_those_of_the_table():
     assert r"\caption{95 \% of all\_speakers}" in text
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_prints(tmp_path, capsys):
     file = tmp_path / "results.tex"
     arguments = ["experiment", "--systems", "majority", "--corpus", "demo", "--protocol", "speaker-independent,random"]

@@ -95,6 +95,7 @@ def test_every_committed_row_names_runs_that_can_be_planned(row):
     check_plan(row)
 
 
+@pytest.mark.slow
 def test_rows_of_what_was_at_hand_name_runs_that_can_be_planned(tess_recordings):
     if (here := parse_pool("tess:available", tess_recordings).clips) != PART:
         pytest.skip(f"the committed rows are of {PART} recordings of TESS, {here} are here")

@@ -125,6 +125,7 @@ def svm_runs(finished_runs, monkeypatch):
     return experiments, runs
 
 
+@pytest.mark.slow
 def test_results_come_from_the_predictions(svm_runs):
     experiments, _ = svm_runs
     table = results_table(experiments).set_index(["System", "Protocol"])
@@ -154,6 +155,7 @@ def test_results_come_from_the_predictions(svm_runs):
     assert len(views) == len(svm[0].views) + 1
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again(svm_runs, monkeypatch):
     experiments, runs = svm_runs
     monkeypatch.setattr(runner, "write_run", None)  # would fail if anything ran
@@ -161,6 +163,7 @@ def test_what_is_done_is_not_done_again(svm_runs, monkeypatch):
     assert [run_.provenance for run_ in again] == [run_.provenance for run_ in runs]
 
 
+@pytest.mark.slow
 def test_same_seed_same_folds_and_predictions(svm_runs, monkeypatch, tmp_path, share_features):
     _, runs = svm_runs
     monkeypatch.setenv("SERNB_WORK", str(share_features(tmp_path / "elsewhere")))
@@ -171,6 +174,7 @@ def test_same_seed_same_folds_and_predictions(svm_runs, monkeypatch, tmp_path, s
         assert first.config == second.config
 
 
+@pytest.mark.slow
 def test_a_run_folder_tells_everything_and_no_machine(svm_runs):
     _, runs = svm_runs
     for run_ in runs:
@@ -188,6 +192,7 @@ def test_runs_that_are_not_there_are_named():
         read_runs(plan(["majority"], "demo", ["as-published"]))
 
 
+@pytest.mark.slow
 def test_speaker_normalised_standardises_each_speaker_by_itself(monkeypatch):
     """What reaches the system has mean 0 and deviation 1 over each speaker's own clips."""
     (first, *_) = plan(["statistics-svm"], "demo", ["speaker-normalised"], views=[])
@@ -214,6 +219,7 @@ def test_speaker_normalised_standardises_each_speaker_by_itself(monkeypatch):
     np.testing.assert_array_equal(by_hand, train.features[0])
 
 
+@pytest.mark.slow
 def test_a_leaking_split_stops_the_run_and_leaves_nothing():
     (first, *_) = plan(["statistics-svm"], "demo", ["speaker-independent"], views=[])
     fold = dataclasses.replace(first.fold, train=(*first.fold.train, first.fold.test[0]))
@@ -266,6 +272,7 @@ def test_what_another_process_is_at_is_waited_for_at_the_end(monkeypatch):
     assert order == [1, 2, 3, 0]
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_beside_a_finished_run_goes(svm_runs):
     (first, *_), _ = svm_runs
     first.checkpoint.mkdir()
@@ -273,6 +280,7 @@ def test_what_a_killed_process_left_beside_a_finished_run_goes(svm_runs):
     assert not first.checkpoint.exists()
 
 
+@pytest.mark.slow
 def test_a_cache_that_is_damaged_while_it_is_read_is_made_again(monkeypatch):
     (first, *_) = plan(["statistics-svm"], "demo", ["speaker-independent"], views=[])
     prepare_for([first])
@@ -286,6 +294,7 @@ def test_a_cache_that_is_damaged_while_it_is_read_is_made_again(monkeypatch):
     assert next(work_folder().glob("cache/demo/statistics-*/values.f32")).read_bytes() == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["config.json", "predictions.csv"])
 def test_a_disk_that_fills_up_leaves_no_half_of_a_run(monkeypatch, part):
     (first, *_) = plan(["majority"], "demo", ["speaker-independent"])
@@ -319,6 +328,7 @@ def test_a_clock_that_was_set_back_decides_nothing(monkeypatch):
     assert not experiments[1].checkpoint.exists()
 
 
+@pytest.mark.slow
 def test_what_a_run_hears_is_read_when_it_is_asked_for():
     (normalised, *_) = plan(["statistics-svm"], "demo", ["speaker-normalised"], views=[])
     prepare_for([normalised])
@@ -403,6 +413,7 @@ def test_balanced_sampling_gives_each_corpus_as_many_training_clips():
         assert equal.folder != plain.folder
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("svm_runs")
 def test_a_label_set_changes_the_classes_and_what_is_dropped_is_counted():
     (first, *_) = plan(["majority"], "demo", ["random"], labels="calm-as-neutral")
@@ -416,6 +427,7 @@ def test_a_label_set_changes_the_classes_and_what_is_dropped_is_counted():
     assert results_table(experiments)["Options"].tolist() == ["labels calm-as-neutral"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("svm_runs")  # whose features are there
 def test_views_replace_those_of_the_system_and_the_recording_comes_first():
     noise = Noise("noise 5 dB", snr=5.0)
@@ -427,6 +439,7 @@ def test_views_replace_those_of_the_system_and_the_recording_comes_first():
     assert task.statistics is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("svm_runs")
 def test_each_leaky_protocol_gives_the_system_what_it_says_and_nothing_else():
     noise = (Noise(),)
@@ -453,6 +466,7 @@ def test_each_leaky_protocol_gives_the_system_what_it_says_and_nothing_else():
     assert finished_run.metrics["shared by design"]["copy or segment of a training clip"] == len(leaky.fold.test)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("svm_runs")
 def test_many_processes_run_pools_as_one_does():
     experiments = plan(["statistics-svm"], "demo:gender=female", ["random"], views=[], folds=[0, 1])

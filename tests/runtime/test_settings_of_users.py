@@ -41,6 +41,7 @@ def keras_json(home: Path, **settings: object) -> str:
     return str(home)
 
 
+@pytest.mark.slow
 def test_settings_of_keras_and_tensorflow_decide_nothing(tmp_path):
     plain = said(TRAINED, tmp_path, HOME=str(tmp_path))
     assert plain.returncode == 0, plain.stderr
@@ -51,6 +52,7 @@ def test_settings_of_keras_and_tensorflow_decide_nothing(tmp_path):
     assert said(TRAINED, tmp_path, HOME=home, KERAS_HOME=f"{home}/.keras", **settings).stdout == plain.stdout
 
 
+@pytest.mark.slow
 def test_a_user_who_imported_keras_before_gets_the_same(tmp_path):
     home = keras_json(tmp_path / "home", floatx="float64", epsilon=0.1, image_data_format="channels_first")
     code = (
@@ -99,6 +101,7 @@ show(*draw())
 """
 
 
+@pytest.mark.slow
 def test_a_matplotlibrc_changes_no_picture(tmp_path):
     (tmp_path / "here").mkdir()
     (tmp_path / "other").mkdir()

@@ -140,6 +140,7 @@ def test_arms_that_questions_share_are_run_once():
 # -- Tables -- #
 
 
+@pytest.mark.slow
 def test_a_table_holds_the_differences_on_the_same_clips(planned):
     pretend(ablation.list_experiments(planned))
     variants = ablation.results_by_question(planned)["pair"]
@@ -229,6 +230,7 @@ def tried(study) -> list[tuple]:
     return [(trial.number, trial.params, trial.value) for trial in study.trials]
 
 
+@pytest.mark.slow
 def test_the_first_trial_is_the_published_recipe_and_the_others_lie_in_the_space(base):
     study = tuning.tune(base, 4)
     assert study.trials[0].params == tuning.suggest_parameters(base[0].settings)
@@ -304,6 +306,7 @@ def test_a_file_that_is_no_study_is_refused_in_one_line(base):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_what_the_search_found_is_told_and_drawn(base):
     study = tuning.tune(base, 5)
     values = [trial.value for trial in study.trials]

@@ -272,6 +272,7 @@ def test_the_noise_sets_of_system_000_hold_noisy_copies_of_neutral_clips_on_both
     assert len(folders) == sum(map(len, sets.values()))
 
 
+@pytest.mark.slow
 def test_copies_of_clips_are_heard_as_their_view_and_refused_where_they_leak():
     noisy = SteadyNoise("deviation 1", 1.0)
     added = Added("neutral", noisy)

@@ -97,6 +97,7 @@ def loudness(finished, monkeypatch):
     return finished[1:]
 
 
+@pytest.mark.slow
 def test_results_come_from_the_predictions(loudness):
     experiments, _ = loudness
     for result in collect_numbers(experiments):
@@ -124,6 +125,7 @@ def test_results_come_from_the_predictions(loudness):
     assert "speaker-independent 120 clips of 8 speakers, 4 folds; random 120 clips" in summary_caption(results)
 
 
+@pytest.mark.slow
 def test_a_changed_prediction_is_seen(loudness):
     experiments, runs = loudness
     path = runs[0].folder / "predictions.csv"
@@ -136,6 +138,7 @@ def test_a_changed_prediction_is_seen(loudness):
         path.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_numbers_and_classes_never_share_a_table(loudness):
     experiments, _ = loudness
     with pytest.raises(DataError, match="numeric targets, not classes"):
@@ -144,6 +147,7 @@ def test_numbers_and_classes_never_share_a_table(loudness):
         collect_numbers(plan(["majority"], "demo", ["random"]))
 
 
+@pytest.mark.slow
 def test_random_folds_have_equal_shares_of_low_and_high(loudness):
     experiments, _ = loudness
     means = [each.clips.set_index("clip").truth[list(each.fold.test)].mean() for each in experiments[-5:]]
@@ -179,6 +183,7 @@ def test_each_system_is_found_by_name():
     assert get_system("embedding-svr@whisper-base").features.encoder == "whisper-base"
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_table_of_numbers(finished, loudness, tmp_path, capsys):
     command = "experiment --systems training-mean --corpus demo --protocol random --target loudness,rate --jobs 1"
     assert main([*command.split(), "--dirty", "--csv", str(tmp_path / "numbers.csv")]) == 0
@@ -190,6 +195,7 @@ def test_the_command_writes_a_table_of_numbers(finished, loudness, tmp_path, cap
     assert "Lin's concordance" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_page_shows_one_result_against_the_truth(loudness):
     results = collect_numbers(loudness[0])
     best = dimensions.best_result(results)
@@ -209,6 +215,7 @@ def test_the_page_shows_one_result_against_the_truth(loudness):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("corpus", "asked", "target"), [("demo", "", "loudness"), ("demo", "rate", "rate")])
 def test_the_target_of_the_page(corpus, asked, target):
     assert dimensions.choose_target(parse_pool(corpus), asked) == target
@@ -216,6 +223,7 @@ def test_the_target_of_the_page(corpus, asked, target):
         dimensions.choose_target(parse_pool("ravdess"))
 
 
+@pytest.mark.slow
 def test_a_run_predicts_recordings_and_says_what_is_odd(loudness, tmp_path, capsys):
     """As the run itself did; silence, quietness and values beyond the training range are said."""
     (run,) = [each for each in loudness[1] if each.config["fold"] == 0 and each.config["protocol"] == "random"][1:]

@@ -182,6 +182,7 @@ def test_it_learns_from_training_and_validation_speakers_and_ends_with_the_last_
     np.testing.assert_allclose(mean, heard.mean(axis=0), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_learns_a_number(rng):
     """How loud the upper bands are; what is predicted is in the unit of the truth, one number a clip."""
 
