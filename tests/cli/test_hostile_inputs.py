@@ -379,6 +379,7 @@ def test_timelines_are_written_over_timelines_alone(option, suffix, tmp_path, ca
     assert transcript.read_text() == by_hand
 
 
+@pytest.mark.slow
 def test_an_empty_corpus_of_a_notebook_is_that_of_the_session(capsys):
     assert main(["run", "40_test", "-p", "corpus", ""]) == 1
     *progress, line = lines(capsys.readouterr().err)

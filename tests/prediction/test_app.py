@@ -229,6 +229,7 @@ def test_a_voice_is_kept_only_when_asked_and_forgotten_on_disk_too(app, recordin
         assert app.speaker.predictor is None
 
 
+@pytest.mark.slow
 def test_no_voice_is_learned_from_what_is_none_and_not_endlessly(app, recordings, tmp_path):
     answer, content = ask(app, "POST", "/teach?name=horn.wav", sounds(recordings)["silence.wav"])
     assert answer.status == 422

@@ -121,6 +121,7 @@ def test_nothing_is_cut_on_paper(report: list[Path]):
             assert tab.locator("table").first.is_visible()
 
 
+@pytest.mark.slow
 def test_no_script_but_ours_may_run(report: list[Path]):
     for page in report:
         soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
@@ -133,6 +134,7 @@ def test_no_script_but_ours_may_run(report: list[Path]):
         assert policy.startswith("default-src 'none'")
 
 
+@pytest.mark.slow
 def test_last_lines_say_how_a_page_is_made_again(report: list[Path]):
     said = [BeautifulSoup(page.read_text("utf-8"), "html.parser").footer.get_text(" ") for page in report[1:]]
     assert "sernb run evidence" in said[0]
@@ -142,6 +144,7 @@ def test_last_lines_say_how_a_page_is_made_again(report: list[Path]):
 # The index
 
 
+@pytest.mark.slow
 def test_index_shows_what_a_page_found(report: list[Path], tmp_path: Path):
     source = FIXTURES / "evidence.ipynb"
     seen = summarise_page(describe(source, report[1]), source)

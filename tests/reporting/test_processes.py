@@ -37,6 +37,7 @@ def all_of(work, tasks, at_once=2):
     return [found[task] for task in tasks]
 
 
+@pytest.mark.slow
 def test_each_result_comes_with_its_task():
     assert all_of(math.sqrt, [4.0, 9.0, 16.0]) == [2.0, 3.0, 4.0]
     with pytest.raises(ValueError, match="at_once needs 1 process or more, not 0"):

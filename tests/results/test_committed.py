@@ -43,6 +43,7 @@ def test_every_commit_that_a_row_names_is_in_the_history(rows):
     assert line == "0123456789ab: is not in the history of this checkout"
 
 
+@pytest.mark.slow
 def test_a_commit_without_the_system_of_its_row_is_found(rows):
     first = rows[rows.System == "functionals-ridge"].head(1)
     (commit, *_) = commits_of(first.iloc[0])

@@ -266,6 +266,7 @@ def test_a_search_goes_on_as_if_it_had_not_been_stopped(base, monkeypatch):
     assert tried(tuning.tune(base, trials)) == whole
 
 
+@pytest.mark.slow
 def test_another_seed_searches_elsewhere(base):
     first, other = (tuning.propose(tuning.tune(base, 1).trials, base, seed=seed) for seed in (0, 1))
     assert first != other

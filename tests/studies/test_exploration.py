@@ -217,6 +217,7 @@ def test_planes_are_scikit_learns_and_the_same_again(cloud):
     assert np.array_equal(planes["t-SNE"], exploration.project(values, seed=1)["t-SNE"])
 
 
+@pytest.mark.slow
 def test_speakers_are_found_in_the_demo_and_standardising_hides_them(clips):
     pictures = {row.clip: LogMel()(reading.load(DEMO.home / row.path, 16_000)) for row in clips.itertuples()}
     near = exploration.purities(clips, exploration.vectors(clips, pictures))

@@ -127,6 +127,7 @@ def test_cells_are_of_the_corpus_that_was_tested(rng):
     assert len(cross_corpus.cells_table(found)) == 4
 
 
+@pytest.mark.slow
 def test_only_real_corpora_that_are_here_join(two_corpora):
     assert cross_corpus.add_other_corpora("ravdess", two_corpora).startswith("ravdess+iemocap")
     assert cross_corpus.add_other_corpora("ravdess", two_corpora / "ravdess") == "ravdess"
@@ -229,6 +230,7 @@ def test_all_variants_but_one_have_the_same_number_of_training_clips(system):
     assert set(women.clips.set_index("clip").gender[list(women.fold.train)]) == {"female"}
 
 
+@pytest.mark.slow
 def test_gender_is_compared_on_the_same_clips(rng):
     variants = gender.plan_variants("majority", "demo", profile="full")
     pretend([each for variant in variants.values() for each in variant], rng)
@@ -290,6 +292,7 @@ def test_copies_of_clips_are_heard_as_their_view_and_refused_where_they_leak():
     assert "copy or segment of a training clip" not in {leak.kind for leak in audit_experiment(apart)}
 
 
+@pytest.mark.slow
 def test_recordings_are_scored_without_their_copies(rng):
     sets = gender.plan_published("majority", "demo", profile="quick")
     pretend([each for part in sets.values() for each in part], rng)
@@ -308,6 +311,7 @@ def test_recordings_are_scored_without_their_copies(rng):
 # Noise
 
 
+@pytest.mark.slow
 def test_stress_is_the_difference_from_the_same_clips(rng):
     conditions = [Condition("white noise", snr, "dB SNR", Noise(f"white {snr} dB", snr)) for snr in (20, 10, 0)]
     conditions.append(Condition("gain", -20, "dB", Gain("gain -20 dB", -20)))
