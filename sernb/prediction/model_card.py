@@ -6,7 +6,7 @@ speakers of another gender or corpus, a domain check.
 
 from collections.abc import Sequence
 
-from sernb.prediction.calibration import COVERAGES, FIRM
+from sernb.prediction.calibration import COVERAGES, FIRM, MOST
 from sernb.prediction.card_summary import UNSEEN, summarise_card
 from sernb.prediction.domain_check import VERDICTS
 
@@ -296,7 +296,7 @@ def _certainty(metadata: dict) -> str:
     return f"""## Confidence and prediction sets
 
 The answer is "not sure" below a confidence of {_percent(round(metadata["unsure_below"], 3))}, above which
-{_percent(FIRM)} of predictions for {strangers} are correct, and for every recording that is out of domain.
+{_percent(FIRM)} of predictions are correct for {_percent(MOST)} of {strangers}, and for every recording that is out of domain.
 
 {accuracy_table}
 

@@ -9,7 +9,7 @@ from sernb import figures
 from sernb.results import ranking
 from sernb.results.literature import literature_table
 from sernb.results.result import Result, collect_results
-from sernb.results.summary import comparable_results, describe_best
+from sernb.results.summary import comparable_results, describe_best, describe_tested
 from sernb.results.tables import comparison_table, published_differences, reported_table
 from sernb.runs.experiment import Experiment
 from sernb.runs.planning import plan_report
@@ -37,8 +37,31 @@ COSTS = {
 
 
 def headline(results: Sequence[Result]) -> list[str]:
-    """State the best of the comparable results, in a sentence."""
-    return [describe_best(results)]
+    """State the best of the comparable results, and how much of a published score remains on unseen speakers."""
+    return [describe_best(results), *_largest_loss(results)]
+
+
+def _largest_loss(results: Sequence[Result]) -> list[str]:
+    """State the largest difference of a published score and ours of the same metric on unseen speakers, if any."""
+    unseen = {each.system.name: each for each in results if each.protocol == UNSEEN and not each.options}
+    losses = []
+    for result in results:
+        strict = unseen.get(result.system.name)
+        for score in (score for metric in ("uar", "war") if (score := result.reported(metric))):
+            if result.protocol == SHARED and strict and result.experiments[0].corpus.evidence:
+                ours, remains = (getattr(each.metrics(), score.metric) for each in (result, strict))
+                losses.append((score.value - remains.value, score, result, ours, strict, remains))
+                break
+    if not losses:
+        return []
+    _, score, result, ours, strict, remains = max(losses, key=lambda each: each[0])
+    chance = 100 * getattr(strict.metrics(), f"{score.metric}_floor")
+    among = f"Of {len(losses)} published scores, most is lost by that of" if len(losses) > 1 else "Published score of"
+    return [
+        f"{among} {result.system.name}: {score.metric.upper()} {100 * score.value:.1f} % reported, {ours.as_percent()} "
+        f"under its authors' protocol ({describe_tested(result, result.metrics())}), {remains.as_percent()} on unseen "
+        f"speakers ({describe_tested(strict, strict.metrics())}; chance level {chance:.1f} %)."
+    ]
 
 
 def conclusions(results: Sequence[Result]) -> list[str]:
