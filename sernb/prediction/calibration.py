@@ -122,7 +122,8 @@ def least_confidence(
     counts, correct = is_speaker.cumsum(axis=1), (is_speaker & is_correct[order]).cumsum(axis=1)
     enough = ((counts > 0) & (correct >= wanted * counts)).sum(axis=0) >= share * (counts > 0).sum(axis=0)
     enough &= correct.sum(axis=0) >= wanted * counts.sum(axis=0)
-    sufficient = np.flatnonzero(enough & np.append(np.diff(confidence[order]) < 0, True))  # with all of equal confidence
+    enough &= np.append(np.diff(confidence[order]) < 0, True)  # clips of equal confidence are above it together
+    sufficient = np.flatnonzero(enough)
     return float(confidence[order[sufficient[-1]]]) if len(sufficient) else 1.0
 
 

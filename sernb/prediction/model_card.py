@@ -295,8 +295,9 @@ def _certainty(metadata: dict) -> str:
         model = "bundled\nmodel"
     return f"""## Confidence and prediction sets
 
-The answer is "not sure" below a confidence of {_percent(round(metadata["unsure_below"], 3))}, above which
-{_percent(FIRM)} of predictions are correct for {_percent(MOST)} of {strangers}, and for every recording that is out of domain.
+The answer is "not sure" below a confidence of {_percent(round(metadata["unsure_below"], 3))}, and for every recording
+that is out of domain. Above it, at least {_percent(FIRM)} of predictions are correct on {strangers},
+and so they are for at least {_percent(MOST)} of these speakers one by one.
 
 {accuracy_table}
 
