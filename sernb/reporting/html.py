@@ -294,9 +294,9 @@ def merge_streams(cell: "nbformat.NotebookNode") -> None:
             text = re.sub(r".*\r(?=[^\n])", "", output.text)
             while (shorter := re.sub(r"[^\n\x08]\x08", "", text)) != text:
                 text = shorter
-            output.text = text.replace("\x08", "")
+            output.text = re.sub(r" +\r$", "", text.replace("\x08", ""))
     if merged:
-        cell.outputs = merged
+        cell.outputs = [output for output in merged if output.output_type != "stream" or output.text.strip()]
 
 
 def one_line(text: str) -> str:

@@ -10,9 +10,11 @@ import sys
 import threading
 
 import pytest
+from nbformat.v4 import new_code_cell, new_output
 
 from sernb.config import DataError
-from sernb.runtime import locks
+from sernb.reporting.html import merge_streams
+from sernb.runtime import locks, progress
 from sernb.runtime.locks import hold, is_held, lock_path
 
 HOLD = """
@@ -88,6 +90,21 @@ def test_who_waits_long_says_once_for_whom(lock, other, monkeypatch, capsys):
         assert mine
     (said,) = capsys.readouterr().err.splitlines()
     assert f"waiting for process {other.pid} on {platform.node()}, which is working on fold-0" in said
+
+
+def test_in_a_page_nothing_is_left_of_the_waiting(lock, other, monkeypatch, capsys):
+    for name, value in {"ANNOUNCED_AFTER": 0.05, "POLL": 0.01}.items():
+        monkeypatch.setattr(locks, name, value)
+    monkeypatch.setattr(progress, "_in_notebook", lambda: True)
+    threading.Timer(0.5, other.kill).start()
+    with hold(lock):
+        print("found")
+    written = capsys.readouterr().out
+    assert "waiting for process" in written
+    for text, left in ((written, ["found\n"]), (written.removesuffix("found\n"), [])):
+        cell = new_code_cell(outputs=[new_output("stream", text=text)])
+        merge_streams(cell)
+        assert [output.text for output in cell.outputs] == left
 
 
 def test_an_error_frees_the_lock(lock):
