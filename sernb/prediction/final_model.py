@@ -35,7 +35,15 @@ from sernb.prediction.model_figures import (
     stranger_metrics,
 )
 from sernb.prediction.model_folder import TrainedModel, write_model
-from sernb.prediction.training import DRAWS, fold_references, measure, predict_unseen, train, train_adapted
+from sernb.prediction.training import (
+    DRAWS,
+    fold_references,
+    measure,
+    predict_unseen,
+    train,
+    train_adapted,
+    training_progress,
+)
 from sernb.prediction.training_corpus import BY_CLIP, Corpus, features_of, read_corpus
 from sernb.runtime.progress import progress_line
 from sernb.runtime.provenance import provenance
@@ -92,11 +100,13 @@ def make_linear_model(system: System, corpus_name: str, foreign_name: str = "") 
     confidence, is_correct = scores.max(axis=2).ravel(), (scores.argmax(axis=2) == corpus.truth).ravel()
     speakers = np.tile(corpus.speakers, len(scores))
     least_firm = least_confidence(confidence, is_correct, speakers)
-    progress_line(f"{system.name}: training on all {len(corpus)} clips")
     all_clips = np.ones(len(corpus), bool)
-    classifier = train(corpus, all_clips, corpus.rows, corpus.copies)
+    with training_progress(2, f"{system.name} on all {len(corpus)} clips") as bar:
+        classifier = train(corpus, all_clips, corpus.rows, corpus.copies)
+        bar.update()
+        adapted, average_speaker = train_adapted(corpus, all_clips)
+        bar.update()
     classifier = _with_temperature(classifier, temperatures["as_heard"])
-    adapted, average_speaker = train_adapted(corpus, all_clips)
     adapted = _with_temperature(adapted, temperatures["adapted"])
     adaptation = Adaptation(adapted, *(values.astype(np.float32) for values in average_speaker), k=strangers.k)
     plain_scores = apply_temperature(unseen.scores[0], temperatures["as_heard"])

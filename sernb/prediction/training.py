@@ -1,10 +1,13 @@
 """Train linear systems for a final model, and evaluate such classifiers on unseen speakers."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from sernb.audio.augmentation import Gain, apply_view
 from sernb.corpora.preparation import prepare
@@ -13,7 +16,7 @@ from sernb.features import Functionals
 from sernb.features.normalisation import SHRINKAGES, Moments, average_moments, compute_moments, shrink, standardise
 from sernb.prediction import domain_check
 from sernb.prediction.training_corpus import Corpus, features_of, members_of, read_signals
-from sernb.runtime.progress import progress_line
+from sernb.runtime.progress import progress_bar, progress_line, updated_by
 from sernb.systems.base import Examples, Task
 from sernb.systems.learning.linear_classifier import LinearClassifier, classifier_from_arrays
 
@@ -85,6 +88,13 @@ def train_adapted(corpus: Corpus, is_training: np.ndarray) -> tuple[LinearClassi
     return train(corpus, is_training, normalised[0], normalised[1:]), average_moments(moments)
 
 
+@contextlib.contextmanager
+def training_progress(total: int, label: str) -> Iterator[tqdm]:
+    """Show the progress of some trainings; the clock goes on during each."""
+    with progress_bar(total, label, "training") as bar, updated_by(partial(bar.update, 0)):
+        yield bar
+
+
 @dataclass(frozen=True)
 class UnseenPredictions:
     """Predictions for each clip, or copy, by classifiers that were not trained on its speaker."""
@@ -108,23 +118,25 @@ def predict_unseen(corpus: Corpus, *, strangers: bool) -> UnseenPredictions:
     shape = len(corpus), len(corpus.classes)
     scores, classifiers = np.zeros((len(test_rows), *shape)), []
     trials = {(count, k): np.zeros((DRAWS, *shape)) for count in MEASURED for k in SHRINKAGES}
-    for number, (unseen, is_training) in enumerate(
-        corpus.strangers if strangers else [(is_test, ~is_test) for is_test in corpus.folds]
-    ):
-        classifier = train(corpus, is_training, corpus.rows, corpus.copies)
-        for copy, rows in enumerate(test_rows):
-            scores[copy, unseen] = classifier(rows[unseen])
-        adapted_classifier, average_speaker = train_adapted(corpus, is_training)
-        for draw in range(DRAWS):
-            rng, rows = np.random.default_rng([number, draw]), test_rows[draw % len(test_rows)]
-            for positions in corpus.by_speaker(unseen).values():
-                order = rng.permutation(np.flatnonzero(corpus.speakers == corpus.speakers[positions[0]]))
-                for count, k in trials:
-                    moments = shrink(compute_moments([rows[order[:count]]]), average_speaker, len(order[:count]), k)
-                    trials[count, k][draw, positions] = adapted_classifier(standardise(rows[positions], moments))
-        classifiers.append(classifier)
-        fold_uar = uar(np.tile(corpus.truth[unseen], len(test_rows)), np.concatenate(scores[:, unseen]))
-        progress_line(f"{'other gender and sentence' if strangers else 'fold'} {number}: UAR {100 * fold_uar:.1f} %")
+    kind, whom = ("other gender and sentence", "for another gender") if strangers else ("fold", "for unseen speakers")
+    groups = corpus.strangers if strangers else [(is_test, ~is_test) for is_test in corpus.folds]
+    with training_progress(len(groups), f"{corpus.system.name} {whom}") as bar:
+        for number, (unseen, is_training) in enumerate(groups):
+            classifier = train(corpus, is_training, corpus.rows, corpus.copies)
+            for copy, rows in enumerate(test_rows):
+                scores[copy, unseen] = classifier(rows[unseen])
+            adapted_classifier, average_speaker = train_adapted(corpus, is_training)
+            for draw in range(DRAWS):
+                rng, rows = np.random.default_rng([number, draw]), test_rows[draw % len(test_rows)]
+                for positions in corpus.by_speaker(unseen).values():
+                    order = rng.permutation(np.flatnonzero(corpus.speakers == corpus.speakers[positions[0]]))
+                    for count, k in trials:
+                        moments = shrink(compute_moments([rows[order[:count]]]), average_speaker, len(order[:count]), k)
+                        trials[count, k][draw, positions] = adapted_classifier(standardise(rows[positions], moments))
+            classifiers.append(classifier)
+            fold_uar = uar(np.tile(corpus.truth[unseen], len(test_rows)), np.concatenate(scores[:, unseen]))
+            progress_line(f"{kind} {number}: UAR {100 * fold_uar:.1f} %")
+            bar.update()
 
     def select_k(mask: np.ndarray) -> float:
         def mean_uar(k: float) -> float:

@@ -49,7 +49,14 @@ def progress_bar(total: int, label: str, unit: str, *, shown: bool = True, lines
     stream = _stream()
     if _in_notebook() or (stream.isatty() and not lines):
         return tqdm(
-            total=total, desc=label, unit=unit, disable=not shown, file=stream, mininterval=0.5, dynamic_ncols=True
+            total=total,
+            desc=label,
+            unit=unit,
+            disable=not shown,
+            file=stream,
+            mininterval=0.5,
+            miniters=0,  # so that an update by 0 moves the clock
+            dynamic_ncols=True,
         )
     bar = tqdm(
         total=total,
