@@ -25,7 +25,8 @@ for _number in (
 ):  # ignored in the background and under nohup, and so in all child processes
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
-LONGEST = ("test_report.py", "test_experiment.py", "test_studies.py", "test_kills.py")  # files, the one that takes most time first
+# Files, the one that takes most time first.
+LONGEST = ("test_report.py", "test_experiment.py", "test_studies.py", "test_kills.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
