@@ -12,8 +12,9 @@ from sernb.evaluation import Predictions, bootstrap_interval
 from sernb.prediction import domain_check
 
 COVERAGES = (0.8, 0.9, 0.95)
-FIRM = 0.8  # wanted accuracy of firm predictions …
-MOST = 0.8  # … for this share of unseen speakers
+# Wanted accuracy of firm predictions for unseen speakers, all together. A threshold with this accuracy for most speakers
+# one by one had fewer firm predictions on TESS, of which no more were correct: 67 instead of 68 % with an encoder.
+FIRM = 0.8
 
 
 def conformal_threshold(truth: np.ndarray, scores: np.ndarray, speakers: np.ndarray, coverage: float) -> float:
@@ -94,36 +95,17 @@ def _coverage(sets: np.ndarray, truth: np.ndarray, speakers: np.ndarray) -> dict
     }
 
 
-def least_confidence(
-    confidence: np.ndarray,
-    is_correct: np.ndarray,
-    speakers: np.ndarray,
-    wanted: float = FIRM,
-    share: float = MOST,
-) -> float:
-    """Return the lowest threshold of confidence with the wanted accuracy for most speakers; 1 if there is none.
-
-    Speakers differ: where the mean has the wanted accuracy, half of them have less, and so would a stranger.
-
-    Args:
-        confidence: of the predictions, ``(clips,)``
-        is_correct: whether they are correct, ``(clips,)``
-        speakers: of the clips, ``(clips,)``
-        wanted: accuracy above the threshold, over all clips and for the share of speakers with clips above it
-        share: of the speakers
+def least_confidence(confidence: np.ndarray, is_correct: np.ndarray, wanted: float = FIRM) -> float:
+    """Return the lowest threshold of confidence with the wanted accuracy; 1 if there is none.
 
     Examples:
-        >>> least_confidence(np.array([0.9, 0.8, 0.7]), np.array([True, True, False]), np.array(["a", "b", "a"]))
-        0.8
+        >>> least_confidence(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, False]), 0.6)
+        0.7
     """
-    names, speaker_of = np.unique(speakers, return_inverse=True)
     order = np.argsort(-confidence, kind="stable")
-    is_speaker = speaker_of[order] == np.arange(len(names))[:, None]  # (speakers, clips)
-    counts, correct = is_speaker.cumsum(axis=1), (is_speaker & is_correct[order]).cumsum(axis=1)
-    enough = ((counts > 0) & (correct >= wanted * counts)).sum(axis=0) >= share * (counts > 0).sum(axis=0)
-    enough &= correct.sum(axis=0) >= wanted * counts.sum(axis=0)
-    enough &= np.append(np.diff(confidence[order]) < 0, True)  # clips of equal confidence are above it together
-    sufficient = np.flatnonzero(enough)
+    reached = np.cumsum(is_correct[order]) / np.arange(1, len(order) + 1)
+    is_last = np.append(np.diff(confidence[order]) < 0, True)  # clips of equal confidence are above it together
+    sufficient = np.flatnonzero((reached >= wanted) & is_last)
     return float(confidence[order[sufficient[-1]]]) if len(sufficient) else 1.0
 
 

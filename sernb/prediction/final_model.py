@@ -98,8 +98,7 @@ def make_linear_model(system: System, corpus_name: str, foreign_name: str = "") 
     measures = [each["measures"] for all_of in measured.values() for each in all_of]
     bounds = domain_check.compute_bounds(measures, any_level=isinstance(functionals, LevelledFunctionals))
     confidence, is_correct = scores.max(axis=2).ravel(), (scores.argmax(axis=2) == corpus.truth).ravel()
-    speakers = np.tile(corpus.speakers, len(scores))
-    least_firm = least_confidence(confidence, is_correct, speakers)
+    least_firm = least_confidence(confidence, is_correct)
     all_clips = np.ones(len(corpus), bool)
     with training_progress(2, f"{system.name} on all {len(corpus)} clips") as bar:
         classifier = train(corpus, all_clips, corpus.rows, corpus.copies)
@@ -120,7 +119,7 @@ def make_linear_model(system: System, corpus_name: str, foreign_name: str = "") 
             str(n or "all"): cross_coverage(corpus.truth, each, corpus.speakers, corpus.folds)
             for n, each in enrolled.items()
         },
-        "sure": firm_accuracy(confidence, is_correct, speakers, least_firm),
+        "sure": firm_accuracy(confidence, is_correct, np.tile(corpus.speakers, len(scores)), least_firm),
         "readiness": {
             name or "clips of unseen speakers": verdict_accuracy(each, bounds) for name, each in measured.items()
         },

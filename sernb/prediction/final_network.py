@@ -58,7 +58,7 @@ def make_network_model(
     temperature = fit_temperature(corpus.truth, raw)
     scores = apply_temperature(raw, temperature)
     confidence, is_correct = scores.max(axis=1), scores.argmax(axis=1) == corpus.truth
-    least_firm = least_confidence(confidence, is_correct, corpus.speakers)
+    least_firm = least_confidence(confidence, is_correct)
     functionals = Functionals()
     rows, references = fold_references(corpus, functionals)
     measured = _measure(corpus, references, is_correct)

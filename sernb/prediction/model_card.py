@@ -6,7 +6,7 @@ speakers of another gender or corpus, a domain check.
 
 from collections.abc import Sequence
 
-from sernb.prediction.calibration import COVERAGES, FIRM, MOST
+from sernb.prediction.calibration import COVERAGES, FIRM
 from sernb.prediction.card_summary import UNSEEN, summarise_card
 from sernb.prediction.domain_check import VERDICTS
 
@@ -295,9 +295,8 @@ def _certainty(metadata: dict) -> str:
         model = "bundled\nmodel"
     return f"""## Confidence and prediction sets
 
-The answer is "not sure" below a confidence of {_percent(round(metadata["unsure_below"], 3))}, and for every recording
-that is out of domain. Above it, at least {_percent(FIRM)} of predictions are correct on {strangers},
-and so they are for at least {_percent(MOST)} of these speakers one by one.
+The answer is "not sure" below a confidence of {_percent(round(metadata["unsure_below"], 3))}, above which
+{_percent(FIRM)} of predictions for {strangers} are correct, and for every recording that is out of domain.
 
 {accuracy_table}
 
