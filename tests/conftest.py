@@ -1,5 +1,6 @@
 """What several test modules need: a work folder of their own, seeded chance, made and real recordings."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -73,8 +74,11 @@ def share_features(shared_folder: Path) -> Callable[[Path], Path]:
     shared.mkdir(exist_ok=True)
 
     def share(work: Path) -> Path:
-        (work / "cache").mkdir(parents=True, exist_ok=True)
-        (work / "cache" / "demo").symlink_to(shared)
+        for place in (work / "cache", work / "locks" / "cache"):
+            (shared / place.relative_to(work)).mkdir(parents=True, exist_ok=True)
+            place.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # without the right to make links, each computes its own
+                (place / "demo").symlink_to(shared / place.relative_to(work))
         return work
 
     return share

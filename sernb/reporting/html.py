@@ -26,6 +26,7 @@ TEMPLATE = ROOT / "reports" / "template"
 LONGEST_OUTPUT = 60_000  # characters of printed text on a page; the executed notebook has all of it
 MANY_COLUMNS, LONG_TEXT = 4, 24  # columns, characters
 FEWEST_TO_SORT = 3  # rows
+WAITING = re.compile(r"^sernb: waiting for .*\n?", re.MULTILINE)  # names a process and its machine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -281,7 +282,8 @@ def link(target: Path, page: Path) -> str:
 def merge_streams(cell: "nbformat.NotebookNode") -> None:
     """Merge consecutive output and reduce progress lines to their last state, as a terminal does.
 
-    nbclient's ``coalesce_streams`` moves text printed after a figure before it, and keeps backspaces.
+    Lines about waiting for another process are dropped. nbclient's ``coalesce_streams`` moves text printed after a
+    figure before it, and keeps backspaces.
     """
     merged = []
     for output in cell.get("outputs", []):
@@ -294,7 +296,7 @@ def merge_streams(cell: "nbformat.NotebookNode") -> None:
             text = re.sub(r".*\r(?=[^\n])", "", output.text)
             while (shorter := re.sub(r"[^\n\x08]\x08", "", text)) != text:
                 text = shorter
-            output.text = re.sub(r" +\r$", "", text.replace("\x08", ""))
+            output.text = WAITING.sub("", text.replace("\x08", ""))
     if merged:
         cell.outputs = [output for output in merged if output.output_type != "stream" or output.text.strip()]
 

@@ -23,7 +23,7 @@ from typing import BinaryIO
 
 from sernb.config import DataError
 from sernb.runtime.files import unwritable
-from sernb.runtime.progress import passing_line
+from sernb.runtime.progress import progress_line
 
 POLL = 0.5  # s
 ANNOUNCED_AFTER = 2.0  # s of waiting before the holder is reported
@@ -70,12 +70,12 @@ def hold(lock: Path, *, wait: bool = True, note: Mapping[str, object] = MappingP
         raise unwritable(lock, error) from error
     with file:
         started, announced = time.monotonic(), False
-        with contextlib.ExitStack() as shown:
-            while not (acquired := _try_lock(file, lock)) and wait:
-                if not announced and (announced := time.monotonic() - started >= ANNOUNCED_AFTER):
-                    text = f"waiting for {_holder(lock)}, which is working on {lock.name}; Ctrl-C stops the waiting"
-                    shown.enter_context(passing_line(f"sernb: {text}"))
-                time.sleep(POLL)
+        while not (acquired := _try_lock(file, lock)) and wait:
+            if not announced and (announced := time.monotonic() - started >= ANNOUNCED_AFTER):
+                progress_line(
+                    f"sernb: waiting for {_holder(lock)}, which is working on {lock.name}; Ctrl-C stops the waiting"
+                )
+            time.sleep(POLL)
         if acquired:
             with contextlib.suppress(OSError):  # if the disk is full: the note is informative only
                 file.truncate(0)

@@ -99,21 +99,6 @@ def progress_line(text: str) -> None:
     tqdm.write(text, file=_stream())
 
 
-@contextlib.contextmanager
-def passing_line(text: str) -> Iterator[None]:
-    """Show a line during the block; afterwards it is left in files and pipes only."""
-    stream = _stream()
-    if not (_in_notebook() or stream.isatty()):
-        progress_line(text)
-        yield
-        return
-    tqdm.write(text, file=stream, end="\r")
-    try:
-        yield
-    finally:
-        tqdm.write(" " * len(text), file=stream, end="\r")
-
-
 def _stream() -> TextIO:
     return sys.stdout if _in_notebook() else sys.stderr
 

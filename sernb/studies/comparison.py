@@ -42,25 +42,24 @@ def headline(results: Sequence[Result]) -> list[str]:
 
 
 def _largest_loss(results: Sequence[Result]) -> list[str]:
-    """State the largest difference of a published score and ours of the same metric on unseen speakers, if any."""
+    """State the largest difference between authors' protocol and unseen speakers, of systems with published scores."""
     unseen = {each.system.name: each for each in results if each.protocol == UNSEEN and not each.options}
     losses = []
     for result in results:
-        strict = unseen.get(result.system.name)
-        for score in (score for metric in ("uar", "war") if (score := result.reported(metric))):
-            if result.protocol == SHARED and strict and result.experiments[0].corpus.evidence:
-                ours, remains = (getattr(each.metrics(), score.metric) for each in (result, strict))
-                losses.append((score.value - remains.value, score, result, ours, strict, remains))
-                break
+        strict, score = unseen.get(result.system.name), result.reported("uar") or result.reported("war")
+        if result.protocol == SHARED and strict and score and result.experiments[0].corpus.evidence:
+            ours, remains = (getattr(each.metrics(), score.metric) for each in (result, strict))
+            losses.append((ours.value - remains.value, score, result, ours, strict, remains))
     if not losses:
         return []
     _, score, result, ours, strict, remains = max(losses, key=lambda each: each[0])
     chance = 100 * getattr(strict.metrics(), f"{score.metric}_floor")
-    among = f"Of {len(losses)} published scores, most is lost by that of" if len(losses) > 1 else "Published score of"
+    among = f"Largest difference of {len(losses)} published systems, " if len(losses) > 1 else ""
     return [
-        f"{among} {result.system.name}: {score.metric.upper()} {100 * score.value:.1f} % reported, {ours.as_percent()} "
-        f"under its authors' protocol ({describe_tested(result, result.metrics())}), {remains.as_percent()} on unseen "
-        f"speakers ({describe_tested(strict, strict.metrics())}; chance level {chance:.1f} %)."
+        f"{among}{result.system.name}: {score.metric.upper()} {100 * score.value:.1f} % reported; here "
+        f"{ours.as_percent()} under its authors' protocol ({describe_tested(result, result.metrics())}) and "
+        f"{remains.as_percent()} on unseen speakers ({describe_tested(strict, strict.metrics())}; chance level "
+        f"{chance:.1f} %)."
     ]
 
 

@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_output
 
 from sernb.config import DataError
 from sernb.reporting.html import merge_streams
-from sernb.runtime import locks, progress
+from sernb.runtime import locks
 from sernb.runtime.locks import hold, is_held, lock_path
 
 HOLD = """
@@ -95,13 +95,11 @@ def test_who_waits_long_says_once_for_whom(lock, other, monkeypatch, capsys):
 def test_in_a_page_nothing_is_left_of_the_waiting(lock, other, monkeypatch, capsys):
     for name, value in {"ANNOUNCED_AFTER": 0.05, "POLL": 0.01}.items():
         monkeypatch.setattr(locks, name, value)
-    monkeypatch.setattr(progress, "_in_notebook", lambda: True)
     threading.Timer(0.5, other.kill).start()
     with hold(lock):
-        print("found")
-    written = capsys.readouterr().out
-    assert "waiting for process" in written
-    for text, left in ((written, ["found\n"]), (written.removesuffix("found\n"), [])):
+        waiting = capsys.readouterr().err
+    assert "waiting for process" in waiting
+    for text, left in ((f"{waiting}found\n{waiting}", ["found\n"]), (waiting, []), (waiting.rstrip(), [])):
         cell = new_code_cell(outputs=[new_output("stream", text=text)])
         merge_streams(cell)
         assert [output.text for output in cell.outputs] == left

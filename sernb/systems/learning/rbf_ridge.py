@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -44,8 +43,8 @@ def fit_rbf_ridge(task: Task, settings: Settings, groups: Sequence[slice] = (sli
         return sum(compute_kernel(left[:, each], scaled[:, each], gamma) for each in groups) / len(groups)
 
     inner = make_inner_folds(task, truth, settings.inner_folds, shuffled=True)
-    grid = list(product(settings.gammas, settings.penalties))
-    (gamma, penalty), temperature, inner_scores = middle_setting(grid), 1.0, {}
+    gamma, penalty = middle_setting(settings.gammas), middle_setting(settings.penalties)
+    temperature, inner_scores = 1.0, {}
     if inner.rows:
         results = {}
         for each in settings.gammas:
