@@ -145,6 +145,11 @@ def test_penalty_and_gamma_with_the_highest_inner_uar_are_chosen(rng):
     assert rbf_ridge.fit_rbf_ridge(given, grid).chosen == max(alone, key=lambda each: each["inner UAR"])
 
 
+def test_with_a_clip_per_class_penalty_and_gamma_are_the_middle_ones(rng):
+    fitted = rbf_ridge.fit_rbf_ridge(task(examples(rng, clips=3), apart=True), rbf_ridge.Settings())
+    assert (fitted.chosen["gamma"], fitted.chosen["penalty"], fitted.chosen["temperature"]) == (0.3, 0.1, 1.0)
+
+
 def test_coefficients_solve_their_equations(rng):
     rows = rng.normal(0, 1, (20, 5))
     kernel, targets = rows @ rows.T, make_targets(np.arange(20) % 4, 4)
