@@ -25,6 +25,7 @@ from sernb.reporting.report import report, sequence
 from sernb.results.result import collect_results
 from sernb.results.summary import summary_table
 from sernb.runs.planning import plan
+from sernb.runtime.files import TEMPORARY
 
 SOURCES = sorted(NOTEBOOKS.glob("*.ipynb"))
 REPORTED = ("majority", "statistics-svm", "dummynet-zcr", "functionals-ridge")  # of each kind one of those shown
@@ -190,6 +191,10 @@ module.report("demo", systems={systems!r}, out=sys.argv[1])
 """
 
 
+def finished_pages(folder):
+    return [page for page in folder.glob("*.html") if not page.name.startswith(TEMPORARY)]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
 def test_a_killed_report_is_finished_by_the_same_command(demo_report, tmp_path):
@@ -199,18 +204,18 @@ def test_a_killed_report_is_finished_by_the_same_command(demo_report, tmp_path):
     killed = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    while not list((tmp_path / "out").glob("*.html")):
+    while not finished_pages(tmp_path / "out"):
         assert killed.poll() is None
         time.sleep(0.05)
     os.killpg(killed.pid, signal.SIGKILL)  # `make fuzz` kills at many moments
     assert killed.wait() == -signal.SIGKILL
-    for page in (tmp_path / "out").glob("*.html"):
+    for page in finished_pages(tmp_path / "out"):
         assert page.read_text("utf-8").rstrip().endswith("</html>"), "half a page under its final name"
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
-    names = {page.stem for page in (tmp_path / "out").glob("*.html")}
+    names = {page.stem for page in finished_pages(tmp_path / "out")}
     assert names == {"index", "40_test", "60_compare_systems"}
-    assert not list((tmp_path / "out").rglob(".unfinished-*"))
+    assert not list((tmp_path / "out").rglob(f"{TEMPORARY}*"))
 
 
 @pytest.fixture
