@@ -20,12 +20,10 @@ from sernb.runtime.locks import hold
 
 SHARED = ROOT.parent / "shared" / "corpora"
 collect_less()
-for _number in (
-    signal.SIGINT,
-    signal.SIGHUP,
-):  # ignored in the background and under nohup, and so in all child processes
-    if signal.getsignal(_number) == signal.SIG_IGN:
-        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+# Ignored in the background and under nohup, and so in all child processes. Windows has no SIGHUP.
+for _name, _handler in {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}.items():
+    if (_number := getattr(signal, _name, None)) and signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _handler)
 # Files, the one that takes most time first.
 LONGEST = ("test_report.py", "test_experiment.py", "test_studies.py", "test_kills.py")
 

@@ -12,8 +12,8 @@ from sernb.evaluation import Predictions, bootstrap_interval
 from sernb.prediction import domain_check
 
 COVERAGES = (0.8, 0.9, 0.95)
-# Wanted accuracy of firm predictions for unseen speakers, all together. A threshold that has it for most speakers one
-# by one gave fewer firm predictions on TESS, of which no more were correct: 67 instead of 68 % with an encoder.
+# Wanted accuracy of firm predictions for unseen speakers, all together: a threshold that has it for most speakers, one
+# by one, gave fewer firm predictions on another corpus, of which no more were correct.
 FIRM = 0.8
 
 

@@ -35,17 +35,9 @@ from sernb.prediction.model_figures import (
     stranger_metrics,
 )
 from sernb.prediction.model_folder import TrainedModel, write_model
-from sernb.prediction.training import (
-    DRAWS,
-    fold_references,
-    measure,
-    predict_unseen,
-    train,
-    train_adapted,
-    training_progress,
-)
+from sernb.prediction.training import DRAWS, fold_references, measure, predict_unseen, train, train_adapted
 from sernb.prediction.training_corpus import BY_CLIP, Corpus, features_of, read_corpus
-from sernb.runtime.progress import progress_line
+from sernb.runtime.progress import progress_line, ticking_bar
 from sernb.runtime.provenance import provenance
 from sernb.systems.base import System
 from sernb.systems.learning.linear_classifier import LinearClassifier
@@ -100,7 +92,7 @@ def make_linear_model(system: System, corpus_name: str, foreign_name: str = "") 
     confidence, is_correct = scores.max(axis=2).ravel(), (scores.argmax(axis=2) == corpus.truth).ravel()
     least_firm = least_confidence(confidence, is_correct)
     all_clips = np.ones(len(corpus), bool)
-    with training_progress(2, f"{system.name} on all {len(corpus)} clips") as bar:
+    with ticking_bar(2, f"{system.name} on all {len(corpus)} clips", "training") as bar:
         classifier = train(corpus, all_clips, corpus.rows, corpus.copies)
         bar.update()
         adapted, average_speaker = train_adapted(corpus, all_clips)

@@ -1,13 +1,10 @@
 """Train linear systems for a final model, and evaluate such classifiers on unseen speakers."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from sernb.audio.augmentation import Gain, apply_view
 from sernb.corpora.preparation import prepare
@@ -16,7 +13,7 @@ from sernb.features import Functionals
 from sernb.features.normalisation import SHRINKAGES, Moments, average_moments, compute_moments, shrink, standardise
 from sernb.prediction import domain_check
 from sernb.prediction.training_corpus import Corpus, features_of, members_of, read_signals
-from sernb.runtime.progress import progress_bar, progress_line, updated_by
+from sernb.runtime.progress import progress_line, ticking_bar
 from sernb.systems.base import Examples, Task
 from sernb.systems.learning.linear_classifier import LinearClassifier, classifier_from_arrays
 
@@ -88,13 +85,6 @@ def train_adapted(corpus: Corpus, is_training: np.ndarray) -> tuple[LinearClassi
     return train(corpus, is_training, normalised[0], normalised[1:]), average_moments(moments)
 
 
-@contextlib.contextmanager
-def training_progress(total: int, label: str) -> Iterator[tqdm]:
-    """Show the progress of some trainings; the clock goes on during each."""
-    with progress_bar(total, label, "training") as bar, updated_by(partial(bar.update, 0)):
-        yield bar
-
-
 @dataclass(frozen=True)
 class UnseenPredictions:
     """Predictions for each clip, or copy, by classifiers that were not trained on its speaker."""
@@ -120,7 +110,7 @@ def predict_unseen(corpus: Corpus, *, strangers: bool) -> UnseenPredictions:
     trials = {(count, k): np.zeros((DRAWS, *shape)) for count in MEASURED for k in SHRINKAGES}
     kind, whom = ("other gender and sentence", "for another gender") if strangers else ("fold", "for unseen speakers")
     groups = corpus.strangers if strangers else [(is_test, ~is_test) for is_test in corpus.folds]
-    with training_progress(len(groups), f"{corpus.system.name} {whom}") as bar:
+    with ticking_bar(len(groups), f"{corpus.system.name} {whom}", "training") as bar:
         for number, (unseen, is_training) in enumerate(groups):
             classifier = train(corpus, is_training, corpus.rows, corpus.copies)
             for copy, rows in enumerate(test_rows):

@@ -16,6 +16,7 @@ import sernb
 from sernb.config import ROOT, Infeasible
 from sernb.reporting.tables import are_numbers, escape
 from sernb.runtime.files import atomic
+from sernb.runtime.locks import WAITING
 from sernb.runtime.provenance import commit
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ TEMPLATE = ROOT / "reports" / "template"
 LONGEST_OUTPUT = 60_000  # characters of printed text on a page; the executed notebook has all of it
 MANY_COLUMNS, LONG_TEXT = 4, 24  # columns, characters
 FEWEST_TO_SORT = 3  # rows
-WAITING = re.compile(r"^sernb: waiting for .*\n?", re.MULTILINE)  # names a process and its machine
+WAITING_LINE = re.compile(rf"^{re.escape(WAITING)} .*\n?", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -296,7 +297,7 @@ def merge_streams(cell: "nbformat.NotebookNode") -> None:
             text = re.sub(r".*\r(?=[^\n])", "", output.text)
             while (shorter := re.sub(r"[^\n\x08]\x08", "", text)) != text:
                 text = shorter
-            output.text = WAITING.sub("", text.replace("\x08", ""))
+            output.text = WAITING_LINE.sub("", text.replace("\x08", ""))
     if merged:
         cell.outputs = [output for output in merged if output.output_type != "stream" or output.text.strip()]
 

@@ -26,6 +26,7 @@ from sernb.runtime.files import unwritable
 from sernb.runtime.progress import progress_line
 
 POLL = 0.5  # s
+WAITING = "sernb: waiting for"  # begins the line about the holder, and its machine
 ANNOUNCED_AFTER = 2.0  # s of waiting before the holder is reported
 HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)  # errors for a lock held by another process
 
@@ -72,9 +73,7 @@ def hold(lock: Path, *, wait: bool = True, note: Mapping[str, object] = MappingP
         started, announced = time.monotonic(), False
         while not (acquired := _try_lock(file, lock)) and wait:
             if not announced and (announced := time.monotonic() - started >= ANNOUNCED_AFTER):
-                progress_line(
-                    f"sernb: waiting for {_holder(lock)}, which is working on {lock.name}; Ctrl-C stops the waiting"
-                )
+                progress_line(f"{WAITING} {_holder(lock)}, which is working on {lock.name}; Ctrl-C stops the waiting")
             time.sleep(POLL)
         if acquired:
             with contextlib.suppress(OSError):  # if the disk is full: the note is informative only

@@ -94,6 +94,13 @@ def updated_by(update: Callable[[], None], seconds: float = 2.0) -> Iterator[Non
         update()
 
 
+@contextlib.contextmanager
+def ticking_bar(total: int, label: str, unit: str, seconds: float = 2.0) -> Iterator[tqdm]:
+    """Show a progress bar whose clock goes on between updates, as :func:`progress_bar` otherwise."""
+    with progress_bar(total, label, unit) as bar, updated_by(lambda: bar.update(0), seconds):
+        yield bar
+
+
 def progress_line(text: str) -> None:
     """Print a line without disturbing an active progress bar."""
     tqdm.write(text, file=_stream())

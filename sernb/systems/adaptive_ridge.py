@@ -58,7 +58,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
         candidates = [np.concatenate(parts) for parts in zip(*(scores for scores, _ in results), strict=True)]
         best = int(np.argmax([uar(truth[held_out], scores) for scores in candidates]))
         penalty = settings.penalties[best]
-        temperature = fit_inner_temperature(task, truth[held_out], candidates[best], by_speaker=inner.by_speaker)
+        temperature = fit_inner_temperature(task, truth, inner, candidates[best])
         inner_scores = {
             "inner UAR": uar(truth[held_out], candidates[best]),
             "inner clips whose speaker was found": float((identified == speakers[held_out]).mean()),

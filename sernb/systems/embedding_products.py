@@ -32,10 +32,16 @@ BASE = dataclasses.replace(BASE, member_name="embedding_ridge_base")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Exponents of the members' probabilities in their order, and the members' settings."""
+class Shares:
+    """Exponents of the members' probabilities in their order; subclasses add the members' settings."""
 
     shares: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Settings(Shares):
+    """With a pretrained encoder."""
+
     embedding_ridge: EmbeddingSettings = EMBEDDING.settings
 
 
@@ -47,10 +53,9 @@ class WithFunctionals(Settings):
 
 
 @dataclass(frozen=True)
-class RobustWithFunctionals:
-    """Settings with the robust variants of both."""
+class RobustWithFunctionals(Shares):
+    """With the robust variants of both."""
 
-    shares: tuple[float, ...]
     embedding_ridge_robust: EmbeddingSettings = ROBUST_EMBEDDING.settings
     functionals_ridge_robust: FunctionalsSettings = ROBUST_FUNCTIONALS.settings
 
@@ -91,10 +96,9 @@ class PairWithSernet(PairWithFunctionals):
 
 
 @dataclass(frozen=True)
-class RbfPair:
-    """Settings with RBF kernels."""
+class RbfPair(Shares):
+    """With two encoders and RBF kernels."""
 
-    shares: tuple[float, ...]
     embedding_ridge_rbf: rbf_ridge.Settings = RBF_EMBEDDING.settings
     embedding_ridge_rbf_base: rbf_ridge.Settings = RBF_BASE.settings
 
@@ -120,7 +124,7 @@ class RobustPairWithFunctionals(RobustWithFunctionals):
     embedding_ridge_robust_base: EmbeddingSettings = ROBUST_BASE.settings
 
 
-def combine(settings: Settings, scores: list[np.ndarray]) -> np.ndarray:
+def combine(settings: Shares, scores: list[np.ndarray]) -> np.ndarray:
     """Return the normalised product of the members' probabilities, each with its exponent.
 
     Args:

@@ -38,7 +38,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
 
 def fit_rbf(settings: rbf_ridge.Settings, task: Task) -> Fitted:
     """Fit with :func:`sernb.systems.learning.rbf_ridge.fit_rbf_ridge`; each layer has a kernel."""
-    return rbf_ridge.fit_rbf_ridge(task, settings, layer_columns(task))
+    return rbf_ridge.fit_rbf_ridge(settings, task, layer_columns(task))
 
 
 def layer_columns(task: Task) -> list[slice]:

@@ -2,8 +2,8 @@
 
 Ours. Least squares were selected by inner cross-validation over speakers within the training parts of RAVDESS's first,
 third and fifth fold: UAR 66.5 instead of 61.8, speaker-normalised 75.0 instead of 73.1. Speakers of one training part
-are test speakers of another fold, so the scores may be slightly optimistic. On validation speakers, the
-RBF kernel was 2 points better, on test speakers it is not (``reports/reference``).
+are test speakers of another fold, so the scores may be slightly optimistic. On validation
+speakers, the RBF kernel was 2 points better, on test speakers it is not (``reports/reference``).
 """
 
 from dataclasses import dataclass, replace
@@ -29,11 +29,6 @@ def fit(settings: Settings, task: Task) -> Fitted:
     return fit_ridge(task, settings)
 
 
-def fit_rbf(settings: rbf_ridge.Settings, task: Task) -> Fitted:
-    """Fit with :func:`sernb.systems.learning.rbf_ridge.fit_rbf_ridge`."""
-    return rbf_ridge.fit_rbf_ridge(task, settings)
-
-
 _SYSTEM = System(
     name="functionals-ridge",
     title="Functionals and ridge regression",
@@ -53,6 +48,6 @@ RBF = _SYSTEM.variant(
     description="The functionals of functionals-svm; kernel ridge regression with an RBF kernel, penalty and gamma "
     "selected by inner cross-validation over speakers.",
     settings=rbf_ridge.Settings(),
-    fit=fit_rbf,
+    fit=rbf_ridge.fit_rbf_ridge,
 )
 SYSTEM = replace(_SYSTEM, variants=(ROBUST, RBF))

@@ -17,7 +17,7 @@ from sernb.protocols.labels import ALL_EIGHT
 from sernb.systems.base import Fitted, System, Task
 from sernb.systems.learning.inner_cross_validation import fit_inner_temperature, make_inner_folds, middle_setting
 from sernb.systems.learning.kernel_svm import fit_svm, predict_probabilities
-from sernb.systems.learning.kernels import compute_kernel, limit, stack_rows
+from sernb.systems.learning.kernels import compute_kernel, fit_scaler, limit, stack_rows
 
 KERNELS = ("linear", "rbf")
 
@@ -44,14 +44,12 @@ def fit(settings: Settings, task: Task) -> Fitted:
     fewer speakers than inner folds, these are not speaker-disjoint, and the temperature is 1; with too few clips for
     any, C and gamma are the middle of the grid. The kernel is precomputed: functionals far outnumber clips.
     """
-    from sklearn.preprocessing import StandardScaler
-
     from sernb.evaluation import apply_temperature, uar
 
     examples, classes = task.fitting_examples, len(task.classes)
     rows, truth = stack_rows(examples.features), examples.truth
     inner = make_inner_folds(task, truth, settings.inner_folds)
-    scaler = StandardScaler().fit(stack_rows(task.statistics.features) if task.statistics else rows)
+    scaler = fit_scaler(task, rows)
     scaled = limit(scaler.transform(rows))
 
     grid = list(product(settings.penalties, settings.gammas if settings.kernel == "rbf" else (None,)))
@@ -69,7 +67,7 @@ def fit(settings: Settings, task: Task) -> Fitted:
         penalty, gamma = max(results, key=lambda point: results[point][0])
         inner_uar, predictions = results[penalty, gamma]
         inner_scores = {"inner UAR": inner_uar}
-        temperature = fit_inner_temperature(task, np.concatenate(held_out), predictions, by_speaker=inner.by_speaker)
+        temperature = fit_inner_temperature(task, truth, inner, predictions)
     classifier = fit_svm(compute_kernel(scaled, scaled, gamma), truth, penalty)
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:

@@ -17,7 +17,7 @@ from sernb.protocols.targets import NumericTarget, make_strata
 from sernb.systems.base import Fitted, System, Task
 from sernb.systems.learning.inner_cross_validation import make_inner_folds, middle_setting
 from sernb.systems.learning.kernel_ridge import solve_coefficients
-from sernb.systems.learning.kernels import compute_kernel, limit, stack_rows
+from sernb.systems.learning.kernels import compute_kernel, fit_scaler, limit, stack_rows
 from sernb.systems.learning.linear_classifier import LinearClassifier
 from sernb.systems.on_encoder import on_all_encoders
 
@@ -57,13 +57,11 @@ def fit(settings: Settings, task: Task) -> Fitted:
     The penalty has the highest CCC of the pooled predictions of the inner folds; with too few clips for any, it is the
     middle one.
     """
-    from sklearn.preprocessing import StandardScaler
-
     from sernb.evaluation import ccc
 
     examples = task.fitting_examples
     rows, truth = stack_rows(examples.features), examples.truth
-    scaler = StandardScaler().fit(stack_rows(task.statistics.features) if task.statistics else rows)
+    scaler = fit_scaler(task, rows)
     scaled = limit(scaler.transform(rows))
     kernel = compute_kernel(scaled, scaled)
     inner = make_inner_folds(task, make_strata(truth), settings.inner_folds, shuffled=True)

@@ -1,7 +1,9 @@
 """Bars are drawn for people, not into files."""
 
+import io
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -37,6 +39,21 @@ def test_long_work_shows_lines_in_a_pipe(monkeypatch, capsys):
     state = "2 runs: 2 of 3 epochs, 00:00"
     expected = [state, "sernet · fold 0: done", state, f"{state}, cell train"]
     assert list(dict.fromkeys(capsys.readouterr().err.splitlines()[1:])) == list(dict.fromkeys(expected))
+
+
+def test_the_clock_of_a_bar_goes_on_while_nothing_is_done(monkeypatch):
+    terminal, now = io.StringIO(), [1000.0]
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(progress, "_stream", lambda: terminal)
+    monkeypatch.setattr("tqdm.std.time", lambda: now[0])
+    with progress.ticking_bar(2, "sernet", "training", seconds=0.01) as shown:
+        shown.update()
+        for seconds in (7, 14, 21):
+            now[0] = 1000.0 + seconds
+            deadline = time.monotonic() + 10
+            while f"[00:{seconds:02}<" not in terminal.getvalue():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
 
 
 def test_lines_begin_after_seconds_and_come_now_and_then(monkeypatch, capsys):

@@ -111,7 +111,7 @@ def test_functionals_ridge_is_that_of_sklearn(rng, classes):
 @pytest.mark.parametrize("groups", [(slice(None),), (slice(0, 10), slice(10, 30))])
 def test_rbf_ridge_is_that_of_sklearn_with_the_mean_of_the_kernels(rng, groups):
     given, unseen = task(examples(rng), apart=True), examples(rng)
-    fitted = rbf_ridge.fit_rbf_ridge(given, rbf_ridge.Settings(penalties=(0.1,), gammas=(0.3,)), groups)
+    fitted = rbf_ridge.fit_rbf_ridge(rbf_ridge.Settings(penalties=(0.1,), gammas=(0.3,)), given, groups)
     scaler = StandardScaler().fit(np.concatenate(given.train.features))
     rows, fresh = (scaler.transform(np.concatenate(each.features)) for each in (given.train, unseen))
 
@@ -138,15 +138,15 @@ def test_penalty_and_gamma_with_the_highest_inner_uar_are_chosen(rng):
     given = task(examples(rng), apart=True)
     grid = rbf_ridge.Settings(penalties=(0.01, 10.0), gammas=(0.01, 3.0))
     alone = [
-        rbf_ridge.fit_rbf_ridge(given, rbf_ridge.Settings(penalties=(penalty,), gammas=(gamma,))).chosen
+        rbf_ridge.fit_rbf_ridge(rbf_ridge.Settings(penalties=(penalty,), gammas=(gamma,)), given).chosen
         for gamma in grid.gammas
         for penalty in grid.penalties
     ]
-    assert rbf_ridge.fit_rbf_ridge(given, grid).chosen == max(alone, key=lambda each: each["inner UAR"])
+    assert rbf_ridge.fit_rbf_ridge(grid, given).chosen == max(alone, key=lambda each: each["inner UAR"])
 
 
 def test_with_a_clip_per_class_penalty_and_gamma_are_the_middle_ones(rng):
-    fitted = rbf_ridge.fit_rbf_ridge(task(examples(rng, clips=3), apart=True), rbf_ridge.Settings())
+    fitted = rbf_ridge.fit_rbf_ridge(rbf_ridge.Settings(), task(examples(rng, clips=3), apart=True))
     assert (fitted.chosen["gamma"], fitted.chosen["penalty"], fitted.chosen["temperature"]) == (0.3, 0.1, 1.0)
 
 

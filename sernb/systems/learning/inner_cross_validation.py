@@ -61,16 +61,18 @@ def middle_setting(candidates: Sequence) -> object:
     return candidates[len(candidates) // 2]
 
 
-def fit_inner_temperature(task: Task, truth: np.ndarray, scores: np.ndarray, *, by_speaker: bool) -> float:
+def fit_inner_temperature(task: Task, truth: np.ndarray, inner: InnerFolds, scores: np.ndarray) -> float:
     """Return the temperature that calibrates the predictions of inner folds.
 
     It is 1 if the protocol is speaker-independent and the folds are not: confidence for seen speakers does not
     transfer to unseen ones.
 
     Args:
-        scores: ``(clips, classes)``, in the order of ``truth``
-        by_speaker: see :class:`InnerFolds`
+        truth: of all clips
+        scores: of the validation clips of the folds, one fold after the other, ``(clips, classes)``
     """
     from sernb.evaluation import fit_temperature
 
-    return 1.0 if task.speaker_independent and not by_speaker else fit_temperature(truth, scores)
+    if task.speaker_independent and not inner.by_speaker:
+        return 1.0
+    return fit_temperature(truth[np.concatenate([validation for _, validation in inner.rows])], scores)

@@ -1,13 +1,26 @@
-"""Feature matrices, clipping of outliers, and kernels."""
+"""Feature matrices, standardisation, clipping of outliers, and kernels."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sernb.systems.base import Task
 from sernb.systems.learning.linear_classifier import LIMIT
+
+if TYPE_CHECKING:
+    from sklearn.preprocessing import StandardScaler
 
 
 def stack_rows(features: tuple[np.ndarray, ...]) -> np.ndarray:
     """Return features with one row per clip as a matrix, ``(clips, values)``, float64."""
     return np.concatenate(features).astype(np.float64)
+
+
+def fit_scaler(task: Task, rows: np.ndarray) -> "StandardScaler":
+    """Fit mean and deviation on the clips that the protocol names for it, by default on the training rows."""
+    from sklearn.preprocessing import StandardScaler
+
+    return StandardScaler().fit(stack_rows(task.statistics.features) if task.statistics else rows)
 
 
 def limit(scaled: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from sernb.systems.base import Fitted, Task
 from sernb.systems.learning.inner_cross_validation import fit_inner_temperature, make_inner_folds, middle_setting
 from sernb.systems.learning.kernel_ridge import make_targets, predict_probabilities, solve_by_cholesky
-from sernb.systems.learning.kernels import compute_kernel, limit, stack_rows
+from sernb.systems.learning.kernels import compute_kernel, fit_scaler, limit, stack_rows
 from sernb.systems.learning.ridge import score_penalties
 
 
@@ -21,7 +21,7 @@ class Settings:
     inner_folds: int = 4
 
 
-def fit_rbf_ridge(task: Task, settings: Settings, groups: Sequence[slice] = (slice(None),)) -> Fitted:
+def fit_rbf_ridge(settings: Settings, task: Task, groups: Sequence[slice] = (slice(None),)) -> Fitted:
     """Fit kernel ridge regression on ``task.fitting_examples``.
 
     Penalty and gamma have the highest mean UAR of the inner folds, whose predictions also calibrate the temperature,
@@ -30,14 +30,11 @@ def fit_rbf_ridge(task: Task, settings: Settings, groups: Sequence[slice] = (sli
     Args:
         groups: columns with a kernel each, such as the layers of an encoder; the kernels are averaged
     """
-    from sklearn.preprocessing import StandardScaler
-
     from sernb.evaluation import apply_temperature
 
-    examples, classes = task.fitting_examples, len(task.classes)
-    rows, truth = stack_rows(examples.features), examples.truth
-    scaler = StandardScaler().fit(stack_rows(task.statistics.features) if task.statistics else rows)
-    scaled = limit(scaler.transform(rows))
+    rows, truth = stack_rows(task.fitting_examples.features), task.fitting_examples.truth
+    scaler = fit_scaler(task, rows)
+    scaled, targets = limit(scaler.transform(rows)), make_targets(truth, len(task.classes))
 
     def kernel_with(left: np.ndarray, gamma: float) -> np.ndarray:
         return sum(compute_kernel(left[:, each], scaled[:, each], gamma) for each in groups) / len(groups)
@@ -48,14 +45,13 @@ def fit_rbf_ridge(task: Task, settings: Settings, groups: Sequence[slice] = (sli
     if inner.rows:
         results = {}
         for each in settings.gammas:
-            of_penalty = score_penalties(kernel_with(scaled, each), truth, classes, inner, settings.penalties)
+            of_penalty = score_penalties(kernel_with(scaled, each), truth, targets, inner, settings.penalties)
             results |= {(each, penalty): result for penalty, result in of_penalty.items()}
         gamma, penalty = max(results, key=lambda point: results[point][0])
         inner_uar, predictions = results[gamma, penalty]
-        held_out = np.concatenate([truth[validation] for _, validation in inner.rows])
-        temperature = fit_inner_temperature(task, held_out, predictions, by_speaker=inner.by_speaker)
+        temperature = fit_inner_temperature(task, truth, inner, predictions)
         inner_scores = {"inner UAR": inner_uar}
-    (coefficients,) = solve_by_cholesky(kernel_with(scaled, gamma), make_targets(truth, classes), [penalty])
+    (coefficients,) = solve_by_cholesky(kernel_with(scaled, gamma), targets, [penalty])
 
     def scores(features: tuple[np.ndarray, ...]) -> np.ndarray:
         kernel = kernel_with(limit(scaler.transform(stack_rows(features))), gamma)

@@ -18,7 +18,7 @@ from sernb.systems.learning.kernel_ridge import (
     solve_by_cholesky,
     solve_coefficients,
 )
-from sernb.systems.learning.kernels import compute_kernel, limit, stack_rows
+from sernb.systems.learning.kernels import compute_kernel, fit_scaler, limit, stack_rows
 from sernb.systems.learning.linear_classifier import LinearClassifier
 
 MANY = 2500  # clips; for more, an eigendecomposition takes minutes
@@ -42,11 +42,9 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
         groups: columns with a separate kernel each, such as the layers of an encoder
         mix: whether the inner folds also select kernel weights: a single one, equal, or by the UAR of each alone
     """
-    from sklearn.preprocessing import StandardScaler
-
     examples, classes = task.fitting_examples, len(task.classes)
     rows, truth = stack_rows(examples.features), examples.truth
-    scaler = StandardScaler().fit(stack_rows(task.statistics.features) if task.statistics else rows)
+    scaler = fit_scaler(task, rows)
     scaled = limit(scaler.transform(rows))
     kernels = [compute_kernel(scaled[:, each], scaled[:, each]) for each in groups]
     targets = make_targets(truth, classes)
@@ -55,7 +53,7 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
     solve = solve_by_cholesky if mix or len(truth) > MANY else solve_coefficients
 
     def cross_validate(weights: np.ndarray) -> dict[float, tuple[float, np.ndarray]]:
-        return score_penalties(average_kernels(kernels, weights), truth, classes, inner, grid.penalties, solve)
+        return score_penalties(average_kernels(kernels, weights), truth, targets, inner, grid.penalties, solve)
 
     weights = {"all": np.ones(len(groups))}
     name, penalty, temperature, inner_scores = "all", middle_setting(grid.penalties), 1.0, {}
@@ -72,8 +70,7 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
         candidates = [(name, penalty) for name in results for penalty in grid.penalties]
         name, penalty = max(candidates, key=lambda each: results[each[0]][each[1]][0])
         inner_uar, predictions = results[name][penalty]
-        held_out = np.concatenate([truth[validation] for _, validation in inner.rows])
-        temperature = fit_inner_temperature(task, held_out, predictions, by_speaker=inner.by_speaker)
+        temperature = fit_inner_temperature(task, truth, inner, predictions)
         inner_scores = {"inner UAR": inner_uar}
     share = weights[name] / weights[name].sum()
     (coefficients,) = solve(average_kernels(kernels, weights[name]), targets, [penalty])
@@ -90,7 +87,7 @@ def fit_ridge(task: Task, grid: Grid, groups: Sequence[slice] = (slice(None),), 
 def score_penalties(
     kernel: np.ndarray,
     truth: np.ndarray,
-    classes: int,
+    targets: np.ndarray,
     inner: InnerFolds,
     penalties: Sequence[float],
     solve: Callable[[np.ndarray, np.ndarray, Sequence[float]], list[np.ndarray]] = solve_by_cholesky,
@@ -99,11 +96,12 @@ def score_penalties(
 
     Args:
         kernel: of the training clips, ``(clips, clips)``
+        targets: of :func:`sernb.systems.learning.kernel_ridge.make_targets`
         solve: such as :func:`sernb.systems.learning.kernel_ridge.solve_by_cholesky`
     """
     from sernb.evaluation import uar
 
-    targets, predictions = make_targets(truth, classes), {penalty: [] for penalty in penalties}
+    predictions = {penalty: [] for penalty in penalties}
     for part, validation in inner.rows:
         solutions = solve(kernel[np.ix_(part, part)], targets[part], penalties)
         for penalty, coefficients in zip(penalties, solutions, strict=True):
