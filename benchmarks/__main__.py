@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks import encoders
 from sernb.audio.augmentation import Speed, Stretch, apply_view
 from sernb.config import REPORTS, DataError
 from sernb.corpora.check import check
@@ -24,6 +25,7 @@ from sernb.corpora.files import locate
 from sernb.corpora.local_index import read_index
 from sernb.corpora.preparation import prepare
 from sernb.corpora.registry import get_corpus
+from sernb.encoders.whisper import SAMPLING_RATE
 from sernb.features import LogMel
 from sernb.runtime.files import atomic
 from sernb.runtime.provenance import commit
@@ -52,7 +54,11 @@ def main() -> int:
     print(f"{corpus.title}: {corpus.clips} clips, {available_cores()} cores; the fastest of {options.repeats} runs")
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["SERNB_WORK"] = temporary
-        pairs = [*_preparation(corpus, folder, options.data, Path(temporary)), *_network(corpus, options.data)]
+        pairs = [
+            *_preparation(corpus, folder, options.data, Path(temporary)),
+            *_encoding(corpus, folder, options.data, Path(temporary)),
+            *_network(corpus, options.data),
+        ]
         table = pd.DataFrame([_measure(pair, options.repeats) for pair in pairs])
     print(table.to_string(index=False))
     _save(
@@ -118,6 +124,27 @@ def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Ite
             phase_vocoder,
             lambda: [time_stretch(s, rate=1.1) for s in signals.values()],
         )
+
+
+def _encoding(corpus, folder: Path, data: str | None, temporary: Path) -> Iterator[Pair]:
+    """Yield the pairs of the encoder; none, with a line, if its weights or CTranslate2 are missing."""
+    from sernb.audio.reading import load
+
+    counter = iter(range(1_000_000))
+
+    def cold(action: Callable[[], object]) -> Callable[[], object]:
+        def run() -> None:
+            os.environ["SERNB_WORK"] = str(temporary / f"cold {next(counter)}")
+            action()
+
+        return run
+
+    signals = [load(folder / path, SAMPLING_RATE) for path in read_index(corpus).path.head(encoders.CLIPS)]
+    (temporary / "reference").mkdir()
+    try:
+        yield from encoders.pairs(corpus, data, signals, temporary / "reference", cold)
+    except (DataError, ModuleNotFoundError) as error:
+        print(f"without encoder: {error}")
 
 
 def _network(corpus, data: str | None) -> Iterator[Pair]:

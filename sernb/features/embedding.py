@@ -1,12 +1,14 @@
 """Embeddings: hidden states of a pretrained speech encoder by layer, pooled over time or per frame."""
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sernb.audio.decoders import Hertz
+from sernb.audio.decoders import Hertz, Seconds
 from sernb.config import DataError
 from sernb.encoders.registry import DEFAULT
 from sernb.features.base import Features
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 POOLINGS = {"mean": ("mean",), "mean+std": ("mean", "std"), "frames": ("value",)}
 QUIET = 30.0  # dB below the loudest frame, the threshold for trimming silence
+PIECE: Seconds = 30.0  # of a long signal; encoders divide signals into windows of this length
 
 
 @dataclass(frozen=True)
@@ -121,18 +124,40 @@ class Embedding(Features):
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return the embedding, float32, shape ``(1, width)``, or ``(positions, width)`` per frame."""
+        if self.trimmed:
+            signal = trim_silence(signal, self.sampling_rate)
+        windows = self._encode([signal])
+        if self.pooling == "frames":
+            return np.concatenate([np.concatenate(list(states), axis=1) for states in windows])
+        return self._pool(windows)
+
+    def embed_blocks(self, read: Callable[[], Iterable[np.ndarray]]) -> np.ndarray:
+        """Return the pooled embedding of a signal given in blocks, so that memory does not grow with its length.
+
+        Args:
+            read: yields the blocks, each ``(samples,)``; called twice if silence is trimmed
+
+        Returns:
+            float32, shape ``(1, width)``, as for the whole signal
+        """
+        blocks: Iterable[np.ndarray] = read()
+        if self.trimmed:
+            start, end = find_speech(blocks, self.sampling_rate)
+            blocks = _crop(read(), start, end)
+        return self._pool(self._encode(_regroup(blocks, round(PIECE * self.sampling_rate))))
+
+    def _encode(self, signals: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield the hidden states of the selected layers, ``(layers, positions, width)``, of each window."""
         from sernb.encoders.loading import load_encoder
 
         if self.is_table:
             raise DataError(f"{self.encoder}: has rows for its own clips only; other recordings need the encoder")
         encoder, numbers = load_encoder(self.encoder, padded=self.padded), self.layer_numbers
-        if self.trimmed:
-            signal = trim_silence(signal, self.sampling_rate)
-        windows = (states[numbers.start : numbers.stop] for states in encoder(signal))
-        if self.pooling == "frames":
-            return np.concatenate([np.concatenate(list(states), axis=1) for states in windows])
+        return (states[numbers.start : numbers.stop] for signal in signals for states in encoder(signal))
+
+    def _pool(self, windows: Iterable[np.ndarray]) -> np.ndarray:
         count, total, squares = 0, 0.0, 0.0
-        for states in windows:  # (layers, positions, width), one window at a time to save memory
+        for states in windows:
             exact = states.astype(np.float64)
             count, total, squares = count + states.shape[1], total + exact.sum(axis=1), squares + (exact**2).sum(axis=1)
         mean = total / count
@@ -144,6 +169,42 @@ class Embedding(Features):
 def trim_silence(signal: np.ndarray, sampling_rate: Hertz, quiet: float = QUIET) -> np.ndarray:
     """Trim frames at both ends that are ``quiet`` decibels below the loudest, as ``librosa.effects.trim`` does."""
     loudness = Level(sampling_rate)
-    level = loudness(signal)[:, 0]
+    start, end = _find_loud(loudness(signal)[:, 0], loudness.hop, quiet)
+    return signal[start:end]
+
+
+def find_speech(blocks: Iterable[np.ndarray], sampling_rate: Hertz, quiet: float = QUIET) -> tuple[int, int]:
+    """Return start and end, in samples, of what :func:`trim_silence` leaves of a signal given in blocks."""
+    loudness = Level(sampling_rate)
+    padding, hop = np.zeros(loudness.window // 2, np.float32), loudness.hop
+    levels, buffer = [], padding
+    for block in chain(blocks, [padding]):
+        buffer = np.concatenate([buffer, block])
+        if len(buffer) >= loudness.window:
+            levels.append(loudness.of_full_frames(buffer)[:, 0])
+            buffer = buffer[len(levels[-1]) * hop :]
+    return _find_loud(np.concatenate(levels), hop, quiet)
+
+
+def _find_loud(level: np.ndarray, hop: int, quiet: float) -> tuple[int, int]:
     loud = np.flatnonzero(level > level.max() - quiet)
-    return signal[loud[0] * loudness.hop : (loud[-1] + 1) * loudness.hop]
+    return int(loud[0]) * hop, (int(loud[-1]) + 1) * hop
+
+
+def _crop(blocks: Iterable[np.ndarray], start: int, end: int) -> Iterator[np.ndarray]:
+    """Yield the samples from start to end."""
+    position = 0
+    for block in blocks:
+        yield block[max(0, start - position) : max(0, end - position)]
+        position += len(block)
+
+
+def _regroup(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Yield pieces of ``size`` samples; the last one, of less than twice as many, has the remainder."""
+    buffer = np.zeros(0, np.float32)
+    for block in blocks:
+        buffer = np.concatenate([buffer, block])
+        while len(buffer) >= 2 * size:
+            yield buffer[:size]
+            buffer = buffer[size:]
+    yield buffer

@@ -47,7 +47,10 @@ class Level(Features):
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return decibels of mean power, centred and zero-padded frames, shape ``(1 + samples // hop, 1)``, float32."""
-        padded = np.pad(signal.astype(np.float64), self.window // 2)
-        power = np.concatenate([[0], np.cumsum(padded**2)])
+        return self.of_full_frames(np.pad(signal, self.window // 2))
+
+    def of_full_frames(self, signal: np.ndarray) -> np.ndarray:
+        """Return the same of the frames that lie in a signal, ``(1 + (samples - window) // hop, 1)``."""
+        power = np.concatenate([[0], np.cumsum(signal.astype(np.float64) ** 2)])
         mean = (power[self.window :] - power[: -self.window])[:: self.hop] / self.window
         return 10 * np.log10(np.maximum(mean, LEVEL_FLOOR))[:, None].astype(np.float32)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from sernb.audio import reading
 from sernb.audio.decoders import Hertz, Seconds
 from sernb.audio.reading import Recording
-from sernb.audio.recordings import list_sources
+from sernb.audio.recordings import list_sources, read_blocks
 from sernb.config import DataError
 from sernb.encoders.loading import load_encoder
 from sernb.encoders.registry import ENCODERS
@@ -68,6 +69,12 @@ def compute_features(
     resample = {"soxr": reading.resample, "linear": reading.resample_linearly}[features.resampling]
 
     def extract(recording: Recording) -> tuple[Seconds, Seconds, np.ndarray]:
+        if recording.signal is None and isinstance(features, Embedding) and not has_frames(features):
+            return (
+                0.0,
+                recording.seconds,
+                features.embed_blocks(partial(read_blocks, recording, features.sampling_rate)),
+            )
         signal = np.concatenate(list(reading.blocks(recording)))
         rates = {"original_rate": recording.sampling_rate, "sampling_rate": features.sampling_rate}
         return 0.0, recording.seconds, features(resample(signal, **rates))

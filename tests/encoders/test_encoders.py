@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import os
 import re
 import struct
@@ -14,9 +13,11 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
+import soundfile
 from download_server import Server
 from random_networks import random_encoder
 
+from benchmarks.encoders import open_reference
 from sernb.__main__ import main
 from sernb.audio.reading import load
 from sernb.config import ROOT, DataError
@@ -27,7 +28,8 @@ from sernb.encoders.registry import ENCODERS, Record, record_of
 from sernb.encoders.weights import read_weights
 from sernb.encoders.whisper import POSITIONS, SAMPLES, Whisper, log_mel
 from sernb.features import Embedding
-from sernb.features.embedding import trim_silence
+from sernb.features.embedding import find_speech, trim_silence
+from sernb.features.tables import compute_features
 
 DEMO = ROOT / "data" / "demo"
 CLIPS = [DEMO / "Actor_01" / "03-01-05-01-01-01-01.flac", DEMO / "Actor_02" / "03-01-01-01-01-01-02.flac"]
@@ -117,17 +119,10 @@ def test_keras_gives_the_same_numbers_on_jax(tmp_path):
 @pytest.mark.encoder
 @pytest.mark.parametrize("name", [TINY, "whisper-base"])
 def test_final_layer_is_that_of_ctranslate2(encoders, signals, tmp_path, name):
-    ctranslate2 = pytest.importorskip("ctranslate2")
+    pytest.importorskip("ctranslate2")
     record = record_of(name)
-    for file in ("model.bin", "config.json"):
-        (tmp_path / file).symlink_to(record.path.with_name(file))
-    words = ["<|endoftext|>", "<|startoftranscript|>", "<|nospeech|>", "<|notimestamps|>", "<|transcribe|>"]
-    count = 51_864 if name.endswith(".en") else 51_865
-    (tmp_path / "vocabulary.json").write_text(json.dumps([*map(str, range(count - len(words))), *words]))
-    theirs = ctranslate2.models.Whisper(str(tmp_path), compute_type="float32", intra_threads=1)
     mel = log_mel(np.pad(signals[0], (0, SAMPLES - len(signals[0]))))
-    given = ctranslate2.StorageView.from_array(np.ascontiguousarray(mel.T[None]))
-    expected = np.array(theirs.encode(given, to_cpu=True))[0]
+    expected = open_reference(record, tmp_path, threads=1)(mel)
     ours = Whisper(read_weights(record.path)).states(mel)[-1]
     assert ours.shape == expected.shape == (POSITIONS, record.width)
     assert np.abs(expected).max() > 5
@@ -190,6 +185,31 @@ def test_rows_hold_mean_and_deviation_layer_by_layer_over_all_stretches(rng, sma
     np.testing.assert_allclose(one(signal), frames[2].mean(axis=0)[None], atol=1e-5)
     for features in (Embedding("small"), kind, one):
         assert features(signal).shape[1] == features.width == len(set(features.names))
+
+
+@pytest.mark.parametrize("trimmed", [True, False])
+def test_a_signal_in_blocks_gives_the_same_row_as_the_whole(rng, small, trimmed):
+    envelope = np.repeat([0, 1, 0.5, 0.001], (40_000, 500_000, 600_000, 30_000))
+    signal = (rng.normal(0, 0.1, len(envelope)) * envelope).astype(np.float32)
+    blocks = np.split(signal, np.sort(rng.integers(0, len(signal), 30)))
+    features = Embedding("small", trimmed=trimmed)
+    np.testing.assert_allclose(features.embed_blocks(lambda: blocks), features(signal), rtol=1e-5, atol=1e-6)
+
+
+def test_speech_is_found_in_blocks_as_in_the_whole(rng):
+    for silence in (0, 1, 511, 5000):
+        signal = np.pad(rng.normal(0, 1, 90_000).astype(np.float32), (silence, 2 * silence))
+        start, end = find_speech(np.split(signal, np.sort(rng.integers(0, len(signal), 20))), 16_000)
+        np.testing.assert_array_equal(signal[start:end], librosa.effects.trim(signal, top_db=30)[0])
+
+
+def test_a_recording_too_long_for_memory_is_embedded_in_pieces(small, tmp_path, monkeypatch, rng):
+    soundfile.write(tmp_path / "long.wav", rng.normal(0, 0.1, 200_000).astype(np.float32), 16_000, subtype="FLOAT")
+    whole = compute_features(tmp_path / "long.wav", "small")
+    monkeypatch.setattr("sernb.audio.recordings.MAX_SECONDS_IN_MEMORY", 5.0)
+    pieces = compute_features(tmp_path / "long.wav", "small")
+    assert pieces.index.tolist() == whole.index.tolist()
+    np.testing.assert_allclose(pieces, whole, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
