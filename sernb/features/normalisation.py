@@ -1,4 +1,4 @@
-"""Normalisation statistics of features, over training clips or a speaker, with shrinkage for few clips."""
+"""Normalisation of features and scores, over training clips or a speaker, with shrinkage for few clips."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -30,6 +30,33 @@ class Normaliser:
 def _add_rows(total: float | np.ndarray, clip: np.ndarray) -> np.ndarray:
     """Add rows to a total sequentially, so that the result does not depend on the division into clips."""
     return np.insert(clip.astype(np.float64), 0, total, axis=0).sum(axis=0)
+
+
+SMALLEST_SCORE = 1e-7  # probability: runs have seven digits
+
+
+def normalise_scores(scores: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+    """Subtract each speaker's mean log probability of each class, which assumes the same mixture of classes for all.
+
+    Args:
+        scores: probabilities, ``(clips, classes)``
+        speakers: of the clips, ``(clips,)``
+
+    Returns:
+        probabilities, ``(clips, classes)``
+
+    Examples:
+        >>> scores = np.array([[0.9, 0.1], [0.6, 0.4]])  # less "a" in the second clip than in the first
+        >>> normalise_scores(scores, np.array(["one speaker", "one speaker"])).round(2)
+        array([[0.71, 0.29],
+               [0.29, 0.71]])
+    """
+    from scipy.special import softmax
+
+    logarithms = np.log(np.maximum(scores, SMALLEST_SCORE))
+    for speaker in np.unique(speakers):
+        logarithms[speakers == speaker] -= logarithms[speakers == speaker].mean(axis=0)
+    return softmax(logarithms, axis=1)
 
 
 SHRINKAGES = (0, 2, 4, 8, 16, 32, 64)  # candidate values of k

@@ -81,7 +81,7 @@ PROTOCOLS = {
         Protocol(
             "speaker-normalised",
             "As speaker-independent, but the features of each speaker, test speakers included, are standardised with "
-            "that speaker's unlabelled clips (transductive).",
+            "that speaker's unlabelled clips (transductive); for fine-tuned encoders the log scores instead.",
             split="speakers",
             statistics="each speaker's own clips",
             by_design=(STATISTICS,),

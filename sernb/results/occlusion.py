@@ -180,8 +180,8 @@ def rebuild_network(result: Result, fold: int, data: str | Path | None = None) -
     """
     experiment, run = result.experiments[fold], result.runs[fold]
     system = experiment.system
-    if not system.is_network:
-        raise DataError(f"{system.name}: is not a network, and its run has no weights; choose a network")
+    if not (system.is_network and run.has("weights.npz")):
+        raise DataError(f"{system.name}: its run has no weights of a network; choose a network, or another protocol")
     from sernb.systems.inspection import restore_network
 
     network = restore_network(experiment, run.weights)

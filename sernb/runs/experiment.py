@@ -13,7 +13,7 @@ from sernb.corpora.pool import Pool
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.protocols.folds import Fold
 from sernb.protocols.labels import LabelSet
-from sernb.protocols.protocol import Protocol
+from sernb.protocols.protocol import Protocol, get_protocol
 from sernb.runs.run_folder import sibling
 from sernb.runtime.environment import backend
 from sernb.runtime.locks import lock_path
@@ -134,7 +134,12 @@ class Experiment:
 
     @cached_property
     def members(self) -> tuple["Experiment", ...]:
-        """The same experiment with each member of an ensemble; empty for other systems."""
+        """The same experiment with each member of an ensemble; empty for other systems.
+
+        If scores are normalised by speaker instead of features, it is the experiment without normalisation.
+        """
+        if self.protocol.transductive and self.system.normalised == "scores":
+            return (replace(self, protocol=get_protocol("speaker-independent")),)
         given = self.training_views != self.system.training_views  # then for all members; else each has its own
         return tuple(
             replace(

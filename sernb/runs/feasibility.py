@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sernb.config import DataError, Infeasible
-from sernb.features import WhisperMel
 
 if TYPE_CHECKING:
     from sernb.runs.experiment import Experiment
@@ -63,11 +62,6 @@ def refuse_infeasible(template: "Experiment") -> None:
         )
     if protocol.transductive:
         refuse_single_clips(template)
-        if any(isinstance(each.features, WhisperMel) for each in (system, *system.members)):
-            raise Infeasible(
-                f"{system.name}, {protocol.name}: its encoder was trained on log-mel spectrograms that are not "
-                "standardised by speaker; use speaker-independent"
-            )
 
 
 def refuse_single_clips(experiment: "Experiment") -> None:

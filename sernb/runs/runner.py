@@ -19,7 +19,7 @@ from sernb.corpora.preparation import PooledFeatures, prepare
 from sernb.corpora.similar_recordings import find_similar_recordings
 from sernb.encoders.loading import load_encoder
 from sernb.features import Features
-from sernb.features.normalisation import Normaliser
+from sernb.features.normalisation import Normaliser, normalise_scores
 from sernb.protocols.labels import LabelSet
 from sernb.protocols.leak_audit import Leak
 from sernb.runs.experiment import Experiment
@@ -155,7 +155,7 @@ def mask_scores(scores: np.ndarray, experiment: Experiment) -> np.ndarray:
 
 
 def _combine_members(experiment: Experiment, leaks: list[Leak]) -> Run:
-    """Combine the scores of an ensemble's members, running those that are not finished."""
+    """Combine the scores of an ensemble's members, or normalise those of one; run those that are not finished."""
     runs = [run(member) for member in experiment.members]
     classes = list(experiment.labels.classes)
     metadata = runs[0].predictions[["clip", "speaker", "gender", "truth", "view"]]
@@ -178,6 +178,9 @@ def _combine_members(experiment: Experiment, leaks: list[Leak]) -> Run:
 def _fit_combination(experiment: Experiment, runs: list[Run]) -> tuple[Callable, dict[str, int]]:
     """Return the function that combines the members' scores, and the number of validation clips it was fitted on."""
     system, settings = experiment.system, experiment.settings
+    if not system.members:
+        speakers = runs[0].predictions.speaker + " " + runs[0].predictions["view"]
+        return lambda scores: mask_scores(normalise_scores(*scores, speakers.to_numpy()), experiment), {}
     if system.fit_combiner is None:
         return partial(system.combine, settings), {}
     tables, classes = [each.validation for each in runs], list(experiment.labels.classes)

@@ -161,6 +161,8 @@ class System:
     # Settings, members' scores on validation clips, truth, seed → trained replacement of combine: scores → scores
     fit_combiner: Callable[[object, list[np.ndarray], np.ndarray, int], Callable] | None = None
     variants: tuple["System", ...] = ()  # with one change each; available by name only
+    # What speaker normalisation applies to: features, or scores where the input must be as in pretraining
+    normalised: str = "features"
     recipe: int = 1  # increased when results change although no setting does: earlier runs are not reused
     member_name: str = ""  # field of its settings in an ensemble, if two members are variants of one system
 

@@ -24,7 +24,7 @@ from sernb.systems.on_encoder import on_all_encoders
 from sernb.systems.robust import ROBUST, with_variant
 from sernb.systems.sernet import SYSTEM as SERNET
 from sernb.systems.sernet import Settings as SernetSettings
-from sernb.systems.whisper_finetuned import SYSTEM as FINETUNED
+from sernb.systems.whisper_finetuned import TOP as FINETUNED
 from sernb.systems.whisper_finetuned import Settings as FinetunedSettings
 
 BASE = next(each for each in EMBEDDING.variants if each.features.encoder == "whisper-base")
@@ -68,13 +68,6 @@ class WithSernet(WithFunctionals):
 
 
 @dataclass(frozen=True)
-class WithFinetuned(WithSernet):
-    """With the fine-tuned encoder."""
-
-    whisper_finetuned: FinetunedSettings = FINETUNED.settings
-
-
-@dataclass(frozen=True)
 class Pair(Settings):
     """With a second encoder."""
 
@@ -93,6 +86,20 @@ class PairWithSernet(PairWithFunctionals):
     """With a network from scratch."""
 
     sernet: SernetSettings = SERNET.settings
+
+
+@dataclass(frozen=True)
+class PairWithFinetuned(PairWithFunctionals):
+    """With a fine-tuned encoder."""
+
+    whisper_finetuned_top: FinetunedSettings = FINETUNED.settings
+
+
+@dataclass(frozen=True)
+class PairWithBoth(PairWithSernet):
+    """With a network from scratch and a fine-tuned encoder."""
+
+    whisper_finetuned_top: FinetunedSettings = FINETUNED.settings
 
 
 @dataclass(frozen=True)
@@ -186,16 +193,6 @@ SYSTEMS = (
             SERNET,
         )
     ),
-    # Systems with an encoder have the exponent 1, others 0.5, as in the other products: nothing was selected for it.
-    _product(
-        "finetuned-product",
-        "Pretrained encoder fine-tuned and frozen, sernet and functionals",
-        WithFinetuned((1.0, 0.5, 0.5, 1.0)),
-        EMBEDDING,
-        FUNCTIONALS,
-        SERNET,
-        FINETUNED,
-    ),
     dataclasses.replace(
         _PAIR,
         variants=(
@@ -221,6 +218,24 @@ SYSTEMS = (
                 *_PAIR.members,
                 FUNCTIONALS,
                 SERNET,
+            ),
+            # Fine-tuned encoders have the exponent of frozen ones: nothing was selected for these.
+            _product(
+                "embedding-pair-finetuned-functionals",
+                "Two pretrained encoders, one of them also fine-tuned, and functionals",
+                PairWithFinetuned((1.0, 1.0, 0.5, 1.0)),
+                *_PAIR.members,
+                FUNCTIONALS,
+                FINETUNED,
+            ),
+            _product(
+                "embedding-pair-finetuned-sernet-functionals",
+                "Two pretrained encoders, one of them also fine-tuned, sernet and functionals",
+                PairWithBoth((1.0, 1.0, 0.5, 0.5, 1.0)),
+                *_PAIR.members,
+                FUNCTIONALS,
+                SERNET,
+                FINETUNED,
             ),
             # The same shares as without RBF kernels: nothing was selected for these.
             _product("embedding-pair-rbf", "Two pretrained encoders: RBF kernels", RbfPair((1.0, 1.0)), *_RBF_PAIR),

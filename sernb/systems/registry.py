@@ -32,7 +32,6 @@ SYSTEMS = (
     "embedding-sernet-functionals",
     "embedding-pair",
     "whisper-finetuned",
-    "finetuned-product",
 )
 # Systems with numeric targets such as arousal.
 REGRESSORS = (
@@ -62,7 +61,7 @@ MODULES = {
     **dict.fromkeys(REGRESSORS, "regression"),
     "sernet-regression": "sernet",
     **dict.fromkeys(
-        ("embedding-functionals", "embedding-sernet-functionals", "embedding-pair", "finetuned-product"),
+        ("embedding-functionals", "embedding-sernet-functionals", "embedding-pair"),
         "embedding_products",
     ),
 }

@@ -286,11 +286,14 @@ _SYSTEM = System(
     network=network,
     collate=collate,
     to_numpy=to_numpy,
+    normalised="scores",
 )
-_TRAINED = {"frozen": (0, "frozen encoder"), "top": (2, "upper two blocks trained")}
-SYSTEM = on_all_encoders(_SYSTEM)
-for _end, (_blocks, _what) in _TRAINED.items():
-    _settings = dataclasses.replace(_SYSTEM.settings, trained=_blocks)
-    SYSTEM = with_variant(
-        SYSTEM, _SYSTEM.variant(_end, _what, settings=_settings, quick={**_SYSTEM.quick, "trained": _blocks})
-    )
+
+
+def _with_trained(blocks: int, end: str, what: str) -> System:
+    settings = dataclasses.replace(_SYSTEM.settings, trained=blocks)
+    return _SYSTEM.variant(end, what, settings=settings, quick={**_SYSTEM.quick, "trained": blocks})
+
+
+FROZEN, TOP = _with_trained(0, "frozen", "frozen encoder"), _with_trained(2, "top", "upper two blocks trained")
+SYSTEM = with_variant(with_variant(on_all_encoders(_SYSTEM), FROZEN), TOP)

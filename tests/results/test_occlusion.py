@@ -160,7 +160,7 @@ def test_a_system_that_is_not_a_network_is_refused():
 
     experiments = plan(["majority"], "demo", ["speaker-independent"], folds=[0])
     run_many(experiments, jobs=1, progress=False)
-    with pytest.raises(DataError, match="majority: is not a network"):
+    with pytest.raises(DataError, match="majority: its run has no weights of a network"):
         occlusion.rebuild_network(collect_results(experiments)[0], 0)
     with pytest.raises(DataError, match="None of these systems is a network"):
         occlusion.rebuild_best_network(collect_results(experiments))

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score
 
 from sernb.audio.augmentation import Noise
@@ -217,6 +218,24 @@ def test_speaker_normalised_standardises_each_speaker_by_itself(monkeypatch):
     speaker = clips.set_index("clip").speaker[name]
     by_hand = Normaliser([table[clip] for clip in clips["clip"][clips.speaker == speaker]])(table[name])
     np.testing.assert_array_equal(by_hand, train.features[0])
+
+
+def test_scores_are_normalised_by_speaker_where_features_must_not_be():
+    def by_scores(planned):
+        return dataclasses.replace(planned, system=dataclasses.replace(planned.system, normalised="scores"))
+
+    (alone,) = plan(["functionals-ridge"], "demo", ["speaker-independent"], folds=[0], views=[])
+    (planned,) = plan(["functionals-ridge"], "demo", ["speaker-normalised"], folds=[0], views=[])
+    normalised = by_scores(planned)
+    assert [each.folder for each in normalised.members] == [alone.folder], "trained once for both protocols"
+    assert by_scores(alone).folder == alone.folder != normalised.folder != planned.folder
+    prepare_for([normalised])
+    table, before = run(normalised).predictions, run(alone).predictions
+    scores = before[list(alone.labels.classes)].to_numpy(float)
+    odds = np.log(np.maximum(scores, 1e-7))
+    for speaker in before.speaker.unique():
+        odds[before.speaker == speaker] -= odds[before.speaker == speaker].mean(axis=0)
+    np.testing.assert_allclose(table[list(alone.labels.classes)], softmax(odds, axis=1), atol=1e-6)
 
 
 @pytest.mark.slow

@@ -311,12 +311,14 @@ def test_another_encoder_by_name():
 
 
 def test_members_of_a_product_have_copies_of_their_own():
-    (whole,) = plan(["finetuned-product"], "demo", ["speaker-independent"], profile="quick", folds=[0])
-    (alone,) = plan(["whisper-finetuned"], "demo", ["speaker-independent"], profile="quick", folds=[0])
+    product = "embedding-pair-finetuned-functionals"
+    (whole,) = plan([product], "demo", ["speaker-independent"], profile="quick", folds=[0])
+    (alone,) = plan(["whisper-finetuned-top"], "demo", ["speaker-independent"], profile="quick", folds=[0])
     assert [len(each.training_views) for each in whole.members] == [0, 0, 0, 5]
     assert whole.members[-1].folder == alone.folder, "it is trained once for both"
-    (noisy,) = plan(["finetuned-product"], "demo", ["speaker-independent"], folds=[0], training_views=[Noise()])
+    (normalised,) = plan([product], "demo", ["speaker-normalised"], profile="quick", folds=[0])
+    assert [each.folder for each in normalised.members[-1].members] == [alone.folder]
+    (noisy,) = plan([product], "demo", ["speaker-independent"], folds=[0], training_views=[Noise()])
     assert {each.training_views for each in noisy.members} == {(Noise(),)}
-    assert get_system("finetuned-product@whisper-base").encoders == ("whisper-base",)
     with pytest.raises(DataError, match="combines several encoders"):
         get_system("embedding-pair-functionals@whisper-base")
