@@ -22,6 +22,7 @@ from sernb.features.levelled import LevelledFunctionals
 from sernb.features.mel import LogMel, Mfcc
 from sernb.features.prosody import F0, Level
 from sernb.features.settings import check_settings
+from sernb.features.whisper_mel import WhisperMel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ KINDS = {
     "f0": F0,
     "level": Level,
 }
-FRAMES = (LogMel, Mfcc, F0, Level)
+FRAMES = (LogMel, Mfcc, F0, Level, WhisperMel)
 Rows = tuple[str, Seconds, Seconds, np.ndarray | DataError]  # name, start, end, (frames, width) or an error
 
 

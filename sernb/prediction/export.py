@@ -17,7 +17,7 @@ from sernb.audio.reading import load
 from sernb.config import ROOT, DataError
 from sernb.encoders.loading import load_encoder
 from sernb.encoders.registry import ENCODERS
-from sernb.features import Embedding, Features, Joined, SpeechMel
+from sernb.features import Embedding, Features, Joined, SpeechMel, WhisperMel
 from sernb.prediction import exported_parts
 from sernb.prediction.front_matter import write_front_matter
 from sernb.prediction.model import CalibratedNetwork, Model
@@ -25,12 +25,14 @@ from sernb.prediction.model_card import write_card
 from sernb.prediction.model_folder import refuse_taken
 from sernb.runtime.files import atomic
 from sernb.systems.sernet_numpy import DilatedNetwork
+from sernb.systems.whisper_numpy import FinetunedNetwork
 
 COMMAND = "sernb export"
 REQUIRED_PACKAGES = {"onnx": ("onnx", "onnxruntime"), "litert": ("tensorflow", "ai_edge_litert")}
 FORMATS = tuple(REQUIRED_PACKAGES)
 EXAMPLE, METADATA, WAVEFORM = "known-answer", "about.json", "waveform"
 CLIP = ROOT / "data" / "demo" / "Actor_01" / "03-01-05-01-01-01-01.flac"
+NETWORKS = DilatedNetwork | FinetunedNetwork
 TOLERANCE = 1e-4  # absolute, between a probability of the model and of the exported file
 BITS = 2**15
 
@@ -39,7 +41,7 @@ def export_model(model: Model, form: str, folder: Path, *, replace: bool = False
     """Export a model, check the file on the test example, and write the folder.
 
     Args:
-        model: a linear model, or sernet
+        model: a linear model, sernet or a fine-tuned encoder
         form: one of ``FORMATS``
         folder: new or empty
         replace: replace an earlier export in the folder
@@ -121,6 +123,10 @@ def _build_backend_model(model: Model, parts: tuple[Features, ...], backend: Mod
         if isinstance(parts[0], SpeechMel):
             network, temperature = _unwrap_network(model)
             return exported_parts.dilated(ops, exported_parts.speech_mel(ops, signal, parts[0]), network, temperature)
+        if isinstance(parts[0], WhisperMel):
+            network, temperature = _unwrap_network(model)
+            mel = exported_parts.whisper_mel(ops, exported_parts.trim_silence(ops, signal))
+            return exported_parts.finetuned(ops, mel, network, temperature)
         inputs = [
             exported_parts.embedding(ops, signal, part, load_encoder(part.encoder))
             if _is_inside(part)
@@ -135,7 +141,7 @@ def _build_backend_model(model: Model, parts: tuple[Features, ...], backend: Mod
     return backend.build(program, shapes, (clips, len(model.classes)), metadata)
 
 
-def _unwrap_network(model: Model) -> tuple[DilatedNetwork, float]:
+def _unwrap_network(model: Model) -> tuple[DilatedNetwork | FinetunedNetwork, float]:
     network, temperature = model.network, 1.0
     if isinstance(network, CalibratedNetwork):
         network, temperature = network.network, network.temperature
@@ -148,9 +154,11 @@ def _feature_parts(model: Model) -> tuple[Features, ...]:
     Raises:
         DataError: if the model cannot be exported
     """
-    if model.classifier is None and not isinstance(_unwrap_network(model)[0], DilatedNetwork):
-        raise DataError(f"{model.name}: cannot be exported; only sernet, systems ending in -ridge and their ensembles, "
-                        "as trained by `sernb train`")  # fmt: skip
+    if model.classifier is None and not isinstance(_unwrap_network(model)[0], NETWORKS):
+        raise DataError(
+            f"{model.name}: cannot be exported; only sernet, whisper-finetuned, systems ending in -ridge and their "
+            "ensembles, as trained by `sernb train`"
+        )
     return model.features.parts if isinstance(model.features, Joined) else (model.features,)
 
 
@@ -159,7 +167,7 @@ def _is_inside(part: Features) -> bool:
     is_supported_embedding = (
         isinstance(part, Embedding) and part.encoder in ENCODERS and part.trimmed and not part.padded
     )
-    return isinstance(part, SpeechMel) or (is_supported_embedding and part.pooling != "frames")
+    return isinstance(part, SpeechMel | WhisperMel) or (is_supported_embedding and part.pooling != "frames")
 
 
 def _input_name(part: Features) -> str:

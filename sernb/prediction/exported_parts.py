@@ -18,7 +18,8 @@ from sernb.features.levelled import FRAME, LOUDEST
 from sernb.features.mel import DYNAMIC_RANGE, POWER_FLOOR
 from sernb.features.prosody import LEVEL_FLOOR, Level
 from sernb.systems.learning.linear_classifier import LinearClassifier
-from sernb.systems.sernet_numpy import SMALLEST_VARIANCE, Convolution, DilatedNetwork
+from sernb.systems.sernet_numpy import SMALLEST_VARIANCE, Convolution, DilatedNetwork, softmax
+from sernb.systems.whisper_numpy import EPSILON, FinetunedNetwork
 
 OUT_OF_RANGE = 1e9  # an index beyond the end of any clip
 
@@ -147,14 +148,7 @@ def embedding(ops: Operations, signal, features: Embedding, encoder: whisper.Whi
     """Compute :class:`sernb.features.Embedding` with Whisper's encoder, ``(1, width)``."""
     if isinstance(features, LevelledEmbedding):
         signal = normalise_level(ops, signal, features)
-    signal = trim_silence(ops, signal)
-    half, hop = whisper.WINDOW // 2, whisper.HOP
-    count = ops.maximum(ops.div(ops.count(signal), np.int64(hop)), np.int64(1))
-    framed = frames(ops, ops.pad_signal(signal, half, half, reflect=True), whisper.WINDOW, hop, count)
-    power = mel_power(ops, framed, whisper.SAMPLING_RATE, whisper.WINDOW, whisper.BANDS)
-    level = scaled_log10(ops, ops.maximum(power, np.float32(whisper.POWER_FLOOR)), 1)
-    level = ops.maximum(level, ops.sub(global_max(ops, level), np.float32(whisper.RANGE)))
-    mel = ops.mul(ops.add(level, np.float32(4)), np.float32(0.25))
+    mel = whisper_mel(ops, trim_silence(ops, signal))
     pooled = []
     for states in hidden_states(ops, mel, encoder)[features.layer_numbers.start : features.layer_numbers.stop]:
         mean = ops.mean(states, 0)
@@ -163,6 +157,17 @@ def embedding(ops: Operations, signal, features: Embedding, encoder: whisper.Whi
             deviations = ops.sub(states, mean)
             pooled.append(ops.sqrt(ops.mean(ops.mul(deviations, deviations), 0)))
     return ops.concat(pooled, 1)
+
+
+def whisper_mel(ops: Operations, signal):
+    """Compute :func:`sernb.encoders.whisper.log_mel`, ``(frames, 80)``."""
+    half, hop = whisper.WINDOW // 2, whisper.HOP
+    count = ops.maximum(ops.div(ops.count(signal), np.int64(hop)), np.int64(1))
+    framed = frames(ops, ops.pad_signal(signal, half, half, reflect=True), whisper.WINDOW, hop, count)
+    power = mel_power(ops, framed, whisper.SAMPLING_RATE, whisper.WINDOW, whisper.BANDS)
+    level = scaled_log10(ops, ops.maximum(power, np.float32(whisper.POWER_FLOOR)), 1)
+    level = ops.maximum(level, ops.sub(global_max(ops, level), np.float32(whisper.RANGE)))
+    return ops.mul(ops.add(level, np.float32(4)), np.float32(0.25))
 
 
 def hidden_states(ops: Operations, mel, encoder: whisper.Whisper) -> list:
@@ -200,9 +205,13 @@ def _linear(ops: Operations, w, prefix: str, x):
 
 
 def _layer_norm(ops: Operations, w, prefix: str, x):
+    x = _standardise(ops, x, whisper.EPSILON)
+    return ops.add(ops.mul(x, w[f"{prefix}/gamma"]), w[f"{prefix}/beta"])
+
+
+def _standardise(ops: Operations, x, epsilon: float):
     centred = ops.sub(x, ops.mean(x, 1))
-    deviation = ops.sqrt(ops.add(ops.mean(ops.mul(centred, centred), 1), np.float32(whisper.EPSILON)))
-    return ops.add(ops.mul(ops.div(centred, deviation), w[f"{prefix}/gamma"]), w[f"{prefix}/beta"])
+    return ops.div(centred, ops.sqrt(ops.add(ops.mean(ops.mul(centred, centred), 1), np.float32(epsilon))))
 
 
 # -- Classifiers -- #
@@ -239,6 +248,27 @@ def dilated(ops: Operations, mel, network: DilatedNetwork, temperature: float):
     spread = ops.sqrt(ops.maximum(ops.sub(square, ops.mul(mean, mean)), np.float32(SMALLEST_VARIANCE)))
     kernel, offset = network.output
     logits = ops.add(ops.matmul(ops.concat([mean, spread], 1), kernel), offset)
+    return ops.softmax(ops.div(logits, np.float32(temperature)), 1)
+
+
+def finetuned(ops: Operations, mel, network: FinetunedNetwork, temperature: float):
+    """Return a fine-tuned encoder's probabilities, ``(1, classes)``, for a log-mel, ``(frames, 80)``."""
+    head, states = network.head, hidden_states(ops, mel, network.encoder)
+
+    def dense(layer: str, x):
+        return ops.add(ops.matmul(x, head[f"{layer}/kernel"]), head[f"{layer}/bias"])
+
+    x = None
+    for share, each in zip(softmax(head["mixture/kernel"][0]), states, strict=True):
+        weighted = ops.mul(_standardise(ops, each, EPSILON), np.float32(share))
+        x = weighted if x is None else ops.add(x, weighted)
+    x = ops.gelu(dense("projection", x))  # (positions, projected)
+    weight = ops.softmax(dense("level", ops.tanh(dense("attention", x))), 0)
+    weight = ops.transpose(weight, (1, 0))  # (heads, positions)
+    mean, square = ops.matmul(weight, x), ops.matmul(weight, ops.mul(x, x))
+    spread = ops.sqrt(ops.maximum(ops.sub(square, ops.mul(mean, mean)), np.float32(SMALLEST_VARIANCE)))
+    pooled = _standardise(ops, ops.reshape(ops.concat([mean, spread], 1), (1, -1)), EPSILON)
+    logits = dense("emotion", ops.add(ops.mul(pooled, head["pooled_norm/gamma"]), head["pooled_norm/beta"]))
     return ops.softmax(ops.div(logits, np.float32(temperature)), 1)
 
 

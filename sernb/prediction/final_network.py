@@ -6,12 +6,12 @@ that it was not trained on. One more training, on all clips, gives the final mod
 
 import numpy as np
 
-from sernb.audio.augmentation import ORIGINAL
+from sernb.audio.augmentation import ORIGINAL, View
 from sernb.config import plain
 from sernb.corpora.pool import parse_pool
 from sernb.corpora.preparation import prepare
 from sernb.evaluation import apply_temperature, fit_temperature
-from sernb.features import Functionals
+from sernb.features import Functionals, LevelledFunctionals, WhisperMel
 from sernb.prediction import domain_check
 from sernb.prediction.calibration import (
     conformal_thresholds,
@@ -59,10 +59,13 @@ def make_network_model(
     scores = apply_temperature(raw, temperature)
     confidence, is_correct = scores.max(axis=1), scores.argmax(axis=1) == corpus.truth
     least_firm = least_confidence(confidence, is_correct)
-    functionals = Functionals()
+    # Fine-tuned encoders are trained with gains of up to 20 dB.
+    functionals = LevelledFunctionals() if isinstance(system.features, WhisperMel) else Functionals()
     rows, references = fold_references(corpus, functionals)
     measured = _measure(corpus, references, is_correct)
-    bounds = domain_check.compute_bounds([each["measures"] for each in measured])
+    bounds = domain_check.compute_bounds(
+        [each["measures"] for each in measured], any_level=isinstance(functionals, LevelledFunctionals)
+    )
     calibration = {
         "readiness": bounds,
         "sets": {"as_heard": conformal_thresholds(corpus.truth, scores[None], corpus.speakers)},
@@ -97,8 +100,11 @@ def make_network_model(
 def _train(system: System, settings: object, corpus: Corpus) -> Fitted:
     from threadpoolctl import threadpool_limits
 
-    table = prepare(corpus.pool, system.features, progress=True)
-    examples = Examples(tuple(table[clip] for clip in corpus.clips["clip"]), corpus.truth, corpus.clips)
+    def make_examples(view: View = ORIGINAL) -> Examples:
+        table = prepare(corpus.pool, system.features, view=view, progress=True)
+        return Examples(tuple(table[clip] for clip in corpus.clips["clip"]), corpus.truth, corpus.clips)
+
+    examples = make_examples()
     task = Task(
         examples,
         examples[:0],
@@ -106,6 +112,7 @@ def _train(system: System, settings: object, corpus: Corpus) -> Fitted:
         speaker_independent=True,
         times_trained=np.ones(len(corpus), int),
         seed=0,
+        copies=tuple(map(make_examples, system.training_views)),
         features=system.features,
     )
     with threadpool_limits(1):  # results do not depend on the number of cores

@@ -19,7 +19,8 @@ from sernb.systems.learning.linear_classifier import classifier_from_arrays
 BUNDLED = MODELS / "functionals-ridge"  # needs no other files
 BUNDLED_WITH_ENCODER = MODELS / "embedding-functionals"  # needs the weights of its encoder
 FORMAT, FORMAT_VERSION = "sernb-model", 1
-KINDS = ("ridge", "sernet")  # a linear classifier, or the network of this name
+NETWORKS = ("sernet", "whisper-finetuned", "whisper-finetuned-top")  # those that can be restored from arrays
+KINDS = ("ridge", *NETWORKS)  # a linear classifier, or the network of this name
 DOMAIN_PREFIX = "domain "  # prefix of the arrays of the domain check
 LONGEST: Seconds = 3600.0  # upper bound of the length that a model may claim to predict as a whole
 
@@ -73,7 +74,7 @@ def _load_folder(folder: Path) -> Model:
         temperatures = metadata["temperatures"]
         temperature = number(temperatures["as_heard"], "temperatures", low=1e-3, high=1e3)
         reference = _domain_reference(metadata, arrays, folder)
-        if metadata["kind"] == "sernet":
+        if metadata["kind"] in NETWORKS:
             network = _rebuild_network(metadata, arrays, features, temperature)
             model = Model(folder, metadata, name, classes, features, network=network, reference=reference)
             _refuse_invalid(model, features.width)

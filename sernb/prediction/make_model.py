@@ -6,17 +6,17 @@ from pathlib import Path
 from sernb.config import DataError
 from sernb.corpora.pool import Pool, parse_pool
 from sernb.encoders.registry import ENCODERS
+from sernb.prediction.loading import NETWORKS
 from sernb.prediction.model_folder import FILES, TrainedModel, refuse_taken, write_model_folder
 from sernb.prediction.training_corpus import members_of
 from sernb.systems.base import System
 from sernb.systems.registry import get_system
 
 COMMAND = "sernb train"
-NETWORKS = ("sernet",)  # those that can be restored from arrays
 LINEAR = ("functionals-ridge", "embedding-ridge", "embedding-functionals", "embedding-pair")
 KNOWN = (
     f"{', '.join(LINEAR)}, embedding-pair-functionals, {', '.join(NETWORKS)}; for unseen conditions append -robust to "
-    "a linear one other than embedding-pair; for another encoder write embedding-ridge@whisper-base"
+    "a linear one other than embedding-pair; for another encoder of a linear one write embedding-ridge@whisper-base"
 )
 
 

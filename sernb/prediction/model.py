@@ -22,6 +22,7 @@ from sernb.features import (
     LevelledEmbedding,
     LevelledFunctionals,
     SpeechMel,
+    WhisperMel,
 )
 from sernb.prediction.domain_check import Reference
 from sernb.systems.learning.linear_classifier import LinearClassifier, zero_unseen
@@ -203,6 +204,7 @@ def check_features(settings: dict | None, version: int | None, folder: Path) -> 
         Functionals(),
         LevelledFunctionals(),
         SpeechMel(),
+        WhisperMel(),
         *embeddings,
     )  # without opening any file that a model names
     parts_settings = (
@@ -217,13 +219,13 @@ def check_features(settings: dict | None, version: int | None, folder: Path) -> 
     has_duplicates = any(part in parts[:at] for at, part in enumerate(parts))
     is_known = (
         None not in parts
-        and not (is_joined and (has_duplicates or SpeechMel() in parts))
+        and not (is_joined and (has_duplicates or {SpeechMel(), WhisperMel()} & {*parts}))
         and plain(features) == settings
     )
     if not is_known or version != FEATURES_VERSION:
         raise DataError(
             f"{folder}: was trained on features that this version does not have; it has version {FEATURES_VERSION} of "
-            "Functionals, SpeechMel, embeddings of known encoders, and concatenations; train the model again with this "
-            "version"
+            "Functionals, SpeechMel, WhisperMel, embeddings of known encoders, and concatenations; train the model "
+            "again with this version"
         )
     return features

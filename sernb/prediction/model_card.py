@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sernb.prediction.calibration import COVERAGES, FIRM
 from sernb.prediction.card_summary import UNSEEN, summarise_card
 from sernb.prediction.domain_check import VERDICTS
+from sernb.prediction.loading import NETWORKS
 
 MEANING = """\
 A prediction names the acted emotion of the training corpus that a recording is most similar to, according to this
@@ -77,9 +78,8 @@ def _heading(metadata: dict) -> str:
         "a small model of acted emotion in speech" if bundled else f"trained on {metadata['trained_on']['title']}"
     )
     augmentation = ROBUST if "Levelled" in str(metadata["features"]) else ""
-    predicts = (
-        "A dilated convolutional network predicts" if metadata["kind"] == "sernet" else "Ridge regression predicts"
-    )
+    networks = {"ridge": "Ridge regression", "sernet": "A dilated convolutional network"}
+    predicts = f"{networks.get(metadata['kind'], 'A fine-tuned speech encoder')} predicts"
     return f"""# {metadata["name"]}: {subtitle}
 
 <!-- Written by `{metadata.get("made_by", BY_TOOLS)}` from the metadata of the model: change that, not this. -->
@@ -354,6 +354,11 @@ Made with sernb {record["sernb"]}, commit {record["commit"]}, {record["finished"
 def _inputs(metadata: dict) -> str:
     if metadata["kind"] == "sernet":
         return "Its input is the log-mel spectrogram of the speech in a recording, computed with NumPy and SciPy."
+    if metadata["kind"] in NETWORKS:
+        return (
+            f"Its input is the log-mel spectrogram that {', '.join(metadata['trained_on']['encoders'])} reads, "
+            "computed with NumPy and SciPy;\nthe weights of the encoder, changed by training, are part of it."
+        )
     functionals = "statistics of pitch, loudness, voice quality, spectrum and rhythm, computed with NumPy and SciPy."
     encoders = metadata["trained_on"].get("encoders") or []
     if not encoders:

@@ -8,12 +8,12 @@ import numpy as np
 import onnxruntime
 import pytest
 from bare_runtime import run_alone
-from random_networks import sernet_arrays
+from random_networks import finetuned_network, sernet_arrays
 
 from sernb.audio.reading import load
 from sernb.cli.main import main
 from sernb.config import ROOT, DataError
-from sernb.features import Embedding, Functionals, LevelledEmbedding, LevelledFunctionals, SpeechMel
+from sernb.features import Embedding, Functionals, LevelledEmbedding, LevelledFunctionals, SpeechMel, WhisperMel
 from sernb.prediction import export as module
 from sernb.prediction.export import TOLERANCE, export_model, make_metadata
 from sernb.prediction.loading import load_model
@@ -40,6 +40,12 @@ def sernet() -> Model:
     """A network of random weights."""
     network = SERNET.to_numpy(SERNET.settings, sernet_arrays(len(CLASSES)))
     return Model(Path("model"), {}, "sernet", CLASSES, SpeechMel(), network=CalibratedNetwork(network, 1.7))
+
+
+def finetuned() -> Model:
+    """A fine-tuned encoder of random weights."""
+    network = CalibratedNetwork(finetuned_network(len(CLASSES)), 0.8)
+    return Model(Path("model"), {}, "whisper-finetuned", CLASSES, WhisperMel(), network=network)
 
 
 def waveforms() -> list[np.ndarray]:
@@ -72,8 +78,9 @@ def test_features_computed_before_are_named_and_the_head_takes_many_clips(tmp_pa
     np.testing.assert_array_equal(model.features(heard), known["functionals"])
 
 
-def test_sernet_reads_the_waveform_itself(tmp_path):
-    model = sernet()
+@pytest.mark.parametrize("make", [sernet, finetuned])
+def test_a_network_reads_the_waveform_itself(tmp_path, make):
+    model = make()
     export_model(model, "onnx", tmp_path / "made")
     session = onnxruntime.InferenceSession(str(tmp_path / "made" / "model.onnx"))
     for signal in waveforms():
@@ -94,7 +101,7 @@ def test_an_encoder_is_part_of_the_file(tmp_path, features, encoders):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [sernet, lambda: linear(Functionals())])
+@pytest.mark.parametrize("make", [sernet, finetuned, lambda: linear(Functionals())])
 def test_litert_answers_as_the_workbook(tmp_path, make):
     interpreter = pytest.importorskip("ai_edge_litert.interpreter")
     model = make()
