@@ -28,13 +28,13 @@ MATTER = (  # the rows of README.md
     "statistics-svm",
     "multiscale-cnn",
     "light-sernet-short",
-    "functionals-svm",
     "functionals-ridge",
     "adaptive-ridge",
     "sernet",
     "sernet-functionals-ridge",
     "embedding-ridge",
     "embedding-pair-functionals",
+    "embedding-pair-finetuned-functionals",
 )
 LESS = (f"-{REDUCED}", "-short")  # suffixes of system names: fewer units or epochs than published
 # Signs of notes on rows, by system and protocol; each text that shows such a row explains its sign.
