@@ -1,6 +1,8 @@
-"""The first section of a model card: what a user must know."""
+"""The first sections of a model card: its inputs, and what a user must know."""
 
 import re
+
+from sernb.prediction.loading import NETWORKS
 
 UNSEEN = "unseen speakers"
 SCORE = re.compile(r"(-?[\d.]+) \[(-?[\d.]+), (-?[\d.]+)\]")  # value and interval
@@ -33,6 +35,28 @@ def summarise_card(metadata: dict) -> str:
         )
     lines.append(f"Licence of the recordings: {training['licence']}. A prediction does not say what anybody feels.")
     return "\n".join(["## In short", "", *(f"- {line}" for line in lines), ""])
+
+
+def describe_inputs(metadata: dict) -> str:
+    """Return a sentence on the inputs of a model, and how to get the encoders that compute them."""
+    if metadata["kind"] == "sernet":
+        return "Its input is the log-mel spectrogram of the speech in a recording, computed with NumPy and SciPy."
+    if metadata["kind"] in NETWORKS:
+        return (
+            f"Its input is the log-mel spectrogram that {', '.join(metadata['trained_on']['encoders'])} reads, "
+            "computed with NumPy and SciPy;\nthe weights of the encoder, changed by training, are part of it."
+        )
+    functionals = "statistics of pitch, loudness, voice quality, spectrum and rhythm, computed with NumPy and SciPy."
+    encoders = metadata["trained_on"].get("encoders") or []
+    if not encoders:
+        return f"Its inputs are {functionals}"
+    sentence = f"Its inputs are the hidden states of {', '.join(encoders)}, whose weights are downloaded separately\n"
+    commands = "; ".join(f"`sernb fetch {name}`" for name in encoders)
+    return (
+        f"{sentence}({commands}), and {functionals}"
+        if "Functionals" in str(metadata["features"])
+        else f"{sentence}({commands})."
+    )
 
 
 def _describe_test(name: str, scores: dict) -> str:

@@ -7,9 +7,8 @@ speakers of another gender or corpus, a domain check.
 from collections.abc import Sequence
 
 from sernb.prediction.calibration import COVERAGES, FIRM
-from sernb.prediction.card_summary import UNSEEN, summarise_card
+from sernb.prediction.card_summary import UNSEEN, describe_inputs, summarise_card
 from sernb.prediction.domain_check import VERDICTS
-from sernb.prediction.loading import NETWORKS
 
 MEANING = """\
 A prediction names the acted emotion of the training corpus that a recording is most similar to, according to this
@@ -84,7 +83,7 @@ def _heading(metadata: dict) -> str:
 
 <!-- Written by `{metadata.get("made_by", BY_TOOLS)}` from the metadata of the model: change that, not this. -->
 
-{_inputs(metadata)}
+{describe_inputs(metadata)}
 {predicts}
 {_listed(metadata["classes"])}.
 {augmentation.rstrip()}
@@ -349,27 +348,6 @@ def _making(metadata: dict) -> str:
 
 Made with sernb {record["sernb"]}, commit {record["commit"]}, {record["finished"]}.
 """
-
-
-def _inputs(metadata: dict) -> str:
-    if metadata["kind"] == "sernet":
-        return "Its input is the log-mel spectrogram of the speech in a recording, computed with NumPy and SciPy."
-    if metadata["kind"] in NETWORKS:
-        return (
-            f"Its input is the log-mel spectrogram that {', '.join(metadata['trained_on']['encoders'])} reads, "
-            "computed with NumPy and SciPy;\nthe weights of the encoder, changed by training, are part of it."
-        )
-    functionals = "statistics of pitch, loudness, voice quality, spectrum and rhythm, computed with NumPy and SciPy."
-    encoders = metadata["trained_on"].get("encoders") or []
-    if not encoders:
-        return f"Its inputs are {functionals}"
-    sentence = f"Its inputs are the hidden states of {', '.join(encoders)}, whose weights are downloaded separately\n"
-    commands = "; ".join(f"`sernb fetch {name}`" for name in encoders)
-    return (
-        f"{sentence}({commands}), and {functionals}"
-        if "Functionals" in str(metadata["features"])
-        else f"{sentence}({commands})."
-    )
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple], *, own: object = True) -> str:
