@@ -13,6 +13,7 @@ import pandas as pd
 
 from sernb.config import DataError
 from sernb.evaluation import Metrics, evaluate
+from sernb.protocols.labels import LabelSet
 from sernb.results.numbers import NumericResult, collect_numbers
 from sernb.results.result import CLIPS, Result, collect_results
 from sernb.runs.experiment import Experiment
@@ -78,33 +79,8 @@ def emotions_caption(table: pd.DataFrame) -> str:
 
 
 def _row(results: Sequence[NumericResult], classifier: Result) -> dict[str, object]:
-    targets = [result.target for result in results]
     labels = classifier.experiments[0].labels
-    index = results[0].experiments[0].corpus.index
-    known = index[targets].assign(emotion=labels.truths_of(index)).set_axis(index["clip"]).dropna()
-    predictions, parts = [result.predictions.set_index("clip").prediction for result in results], []
-    for experiments in zip(*(result.experiments for result in results), strict=False):  # unequal: refused below
-        training, test = (
-            known.loc[known.index.isin(set.intersection(*map(set, clips)))]
-            for clips in ([each.training_clips for each in experiments], [each.fold.test for each in experiments])
-        )
-        if len(training) and len(test):
-            predicted = np.column_stack([each.loc[test.index] for each in predictions])
-            parts.append(
-                test.assign(
-                    predicted=_nearest_emotion(training, targets, predicted),
-                    known=_nearest_emotion(training, targets, test[targets].to_numpy(float)),
-                )
-            )
-    wanted = known.index[known.index.isin(set.intersection(*(set(each.index) for each in predictions)))]
-    if not len(wanted):
-        raise DataError(f"{', '.join(targets)}: no clip has an emotion and all of these numbers; emotions need both")
-    tested = pd.concat([known.iloc[:0], *parts])
-    if set(tested.index) != set(wanted):
-        raise DataError(
-            f"{results[0].protocol}: its folds differ between {', '.join(targets)}; use speaker-independent, or one "
-            "number"
-        )
+    tested = _assign_emotions(results, labels)
     if not tested.index.isin(classifier.clips["clip"]).all():
         raise DataError(
             f"{results[0].protocol}: its folds differ between numbers and emotions; use speaker-independent, or all "
@@ -120,7 +96,7 @@ def _row(results: Sequence[NumericResult], classifier: Result) -> dict[str, obje
 
     direct, predicted = classifier.metrics_where(places), score("predicted")
     return {
-        "Numbers": ", ".join(targets),
+        "Numbers": ", ".join(result.target for result in results),
         PREDICTED: str(predicted.uar),
         TRUE: str(score("known").uar),
         DIRECT: f"{direct.uar} ({classifier.system.name})",
@@ -130,6 +106,40 @@ def _row(results: Sequence[NumericResult], classifier: Result) -> dict[str, obje
         "Speakers": predicted.speakers,
         "Folds": results[0].folds,
     }
+
+
+def _assign_emotions(results: Sequence[NumericResult], labels: LabelSet) -> pd.DataFrame:
+    """Return the emotion of each test clip by ``predicted`` and by ``known`` numbers, beside the true ``emotion``.
+
+    Raises:
+        DataError: if folds differ between targets, or no clip has an emotion and all the numbers
+    """
+    targets, index = [result.target for result in results], results[0].experiments[0].corpus.index
+    known = index[targets].assign(emotion=labels.truths_of(index)).set_axis(index["clip"]).dropna()
+    predictions, parts = [result.predictions.set_index("clip").prediction for result in results], []
+    wanted = known.index[known.index.isin(set.intersection(*(set(each.index) for each in predictions)))]
+    if not len(wanted):
+        raise DataError(f"{', '.join(targets)}: no clip has an emotion and all of these numbers; emotions need both")
+    for experiments in zip(*(result.experiments for result in results), strict=False):  # unequal: refused below
+        training, test = (
+            known.loc[known.index.isin(set.intersection(*map(set, clips)))]
+            for clips in ([each.training_clips for each in experiments], [each.fold.test for each in experiments])
+        )
+        if len(training) and len(test):
+            predicted = np.column_stack([each.loc[test.index] for each in predictions])
+            parts.append(
+                test.assign(
+                    predicted=_nearest_emotion(training, targets, predicted),
+                    known=_nearest_emotion(training, targets, test[targets].to_numpy(float)),
+                )
+            )
+    tested = pd.concat([known.iloc[:0], *parts])
+    if set(tested.index) != set(wanted):
+        raise DataError(
+            f"{results[0].protocol}: its folds differ between {', '.join(targets)}; use speaker-independent, or one "
+            "number"
+        )
+    return tested
 
 
 def _nearest_emotion(training: pd.DataFrame, targets: Sequence[str], values: np.ndarray) -> np.ndarray:
