@@ -14,13 +14,15 @@ import pytest
 import yaml
 from random_networks import sernet_arrays
 
+from sernb.audio.augmentation import Noise
 from sernb.audio.reading import load
 from sernb.cli.main import main
 from sernb.config import ROOT, DataError, plain
+from sernb.corpora.pool import parse_pool
 from sernb.corpora.preparation import prepare
 from sernb.evaluation import apply_temperature
-from sernb.features import Embedding, Functionals, Joined, LevelledEmbedding, LevelledFunctionals
-from sernb.prediction import domain_check
+from sernb.features import Embedding, Functionals, Joined, LevelledEmbedding, LevelledFunctionals, WhisperMel
+from sernb.prediction import domain_check, final_network
 from sernb.prediction import make_model as module
 from sernb.prediction.final_model import domain_functionals
 from sernb.prediction.front_matter import write_front_matter
@@ -28,7 +30,7 @@ from sernb.prediction.loading import load_model
 from sernb.prediction.make_model import KNOWN, make_model
 from sernb.prediction.model_folder import refuse_taken
 from sernb.prediction.predict import predict
-from sernb.prediction.training_corpus import read_corpus
+from sernb.prediction.training_corpus import Corpus, read_corpus
 from sernb.systems.base import Fitted
 from sernb.systems.registry import get_system
 from sernb.systems.sernet import SYSTEM as SERNET
@@ -208,6 +210,27 @@ def test_a_network_is_calibrated_by_its_speaker_independent_runs_and_kept_as_arr
     assert "A dilated convolutional network predicts" in card
     assert "adapted" not in card.replace("without adaptation", "")
     spoil(tmp_path / "model")
+
+
+@pytest.mark.slow
+def test_the_last_training_of_a_network_has_its_augmented_copies(few):
+    corpus, _, _ = few
+    seen, noise = {}, Noise("noise", 10.0)
+
+    def fit(settings, task):
+        seen["task"] = task
+        return Fitted(scores=lambda clips: np.ones((len(clips), 3)) / 3)
+
+    system = dataclasses.replace(SERNET, features=WhisperMel(), training_views=(noise,), fit=fit)
+    pool = parse_pool(str(corpus))
+    clips = pool.index.assign(truth=pool.index.emotion)
+    data = Corpus(system, pool, ("happy", "sad", "angry"), clips, np.zeros((len(clips), 0)), (), ())
+    final_network._train(system, system.settings, data)
+    (copies,) = seen["task"].copies
+    assert copies.clips["clip"].tolist() == seen["task"].train.clips["clip"].tolist() == clips["clip"].tolist()
+    table = prepare(pool, WhisperMel(), view=noise)
+    np.testing.assert_array_equal(copies.features[0], table[clips["clip"].iloc[0]])
+    assert not np.array_equal(copies.features[0], seen["task"].train.features[0])
 
 
 def spoil(folder: Path) -> None:
