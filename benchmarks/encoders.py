@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from sernb.corpora.preparation import prepare
 from sernb.encoders.loading import load_encoder
 from sernb.encoders.registry import DEFAULT, Record, record_of
 from sernb.encoders.whisper import SAMPLES, log_mel
-from sernb.features import Embedding
 
-CLIPS = 16
 WORDS = ("<|endoftext|>", "<|startoftranscript|>", "<|nospeech|>", "<|notimestamps|>", "<|transcribe|>")
 
 
@@ -43,34 +41,25 @@ def open_reference(record: Record, folder: Path, *, threads: int) -> Callable[[n
 
 
 def pairs(
-    corpus, data: str | None, signals: list[np.ndarray], folder: Path, cold: Callable[[Callable], Callable]
+    signals: list[np.ndarray], folder: Path
 ) -> Iterator[tuple[str, Callable[[], object], str, Callable[[], object]]]:
-    """Yield name and function, reference name and function: of one layer after the other, and of a whole corpus.
+    """Yield name and function, reference name and function.
 
     Args:
-        corpus: its clips are embedded
-        data: folder with its recordings
         signals: of some clips at 16 kHz
         folder: empty
-        cold: makes a function that empties the cache first
     """
-    encoder, features = load_encoder(DEFAULT), Embedding()
-    reference = open_reference(record_of(DEFAULT), folder, threads=1)
+    encoder, reference = load_encoder(DEFAULT), open_reference(record_of(DEFAULT), folder, threads=1)
+    padded = [np.pad(signal, (0, SAMPLES - len(signal))) for signal in signals]
 
-    def encode() -> None:
-        for signal in signals[:CLIPS]:
+    def encode(clips: list[np.ndarray]) -> None:
+        for signal in clips:
             encoder.states(log_mel(signal))
 
-    def encode_padded() -> None:
-        for signal in signals[:CLIPS]:
-            encoder.states(log_mel(np.pad(signal, (0, SAMPLES - len(signal)))))
-
     def encode_with_reference() -> None:
-        for signal in signals[:CLIPS]:
-            reference(log_mel(np.pad(signal, (0, SAMPLES - len(signal)))))
+        for signal in padded:
+            reference(log_mel(signal))
 
-    theirs = f"CTranslate2's encoder, {CLIPS} clips padded to 30 s"
-    yield f"{DEFAULT}, {CLIPS} clips, real frames", encode, theirs, encode_with_reference
-    yield f"{DEFAULT}, {CLIPS} clips padded to 30 s", encode_padded, theirs, encode_with_reference
-    embed = cold(lambda: prepare(corpus, features, data=data))
-    yield f"prepare, cold: embeddings of {DEFAULT}, {corpus.clips} clips", embed, theirs, encode_with_reference
+    ours, theirs = f"{DEFAULT}, {len(signals)} clips", "CTranslate2's encoder, padded to 30 s"
+    yield f"{ours}, real frames", partial(encode, signals), theirs, encode_with_reference
+    yield f"{ours}, padded to 30 s", partial(encode, padded), theirs, encode_with_reference
