@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from sernb.corpora.preparation import prepare
 from sernb.corpora.registry import get_corpus
 from sernb.encoders.registry import DEFAULT
 from sernb.encoders.whisper import SAMPLING_RATE
-from sernb.features import Embedding, LogMel
+from sernb.features import Embedding, Features, LogMel
 from sernb.runtime.files import atomic
 from sernb.runtime.provenance import commit
 from sernb.runtime.threads import available_cores
@@ -95,19 +96,13 @@ def _preparation(corpus, folder: Path, data: str | None, temporary: Path) -> Ite
 
     from sernb.audio.reading import load
 
-    settings, index, caches = LogMel(), read_index(corpus), iter(range(1_000_000))
-
-    def cold() -> None:
-        os.environ["SERNB_WORK"] = str(temporary / f"{next(caches)}")
-        prepare(corpus, settings, data=data)
+    settings, index = LogMel(), read_index(corpus)
+    cold, loop = _prepare_cold(corpus, settings, data, temporary), partial(_plain_loop, folder, index, settings)
 
     def cached() -> None:
         table = prepare(corpus, settings, data=data)
         for clip in table:
             table[clip].sum()
-
-    def loop() -> None:
-        _plain_loop(folder, index, settings)
 
     _plain_loop(folder, index.head(2), settings)  # librosa compiles at its first call
     cold()
@@ -132,20 +127,18 @@ def _encoding(corpus, folder: Path, data: str | None, temporary: Path) -> Iterat
     """Yield the pairs of the encoder; none, with a line, if its weights or CTranslate2 are missing."""
     from sernb.audio.reading import load
 
-    index, caches = read_index(corpus), iter(range(1_000_000))
-
-    def cold() -> None:
-        os.environ["SERNB_WORK"] = str(temporary / f"embeddings {next(caches)}")
-        prepare(corpus, Embedding(), data=data)
-
-    def loop() -> None:
-        _plain_loop(folder, index, LogMel())
-
+    index = read_index(corpus)
     signals = [load(folder / path, SAMPLING_RATE) for path in index.path.head(ENCODED)]
     (temporary / "reference").mkdir()
     try:
         yield from encoders.pairs(signals, temporary / "reference")
-        yield f"prepare, cold: embeddings of {DEFAULT}", cold, PLAIN, loop
+        loop = partial(_plain_loop, folder, index, LogMel())
+        yield (
+            f"prepare, cold: embeddings of {DEFAULT}",
+            _prepare_cold(corpus, Embedding(), data, temporary),
+            PLAIN,
+            loop,
+        )
     except (DataError, ModuleNotFoundError) as error:
         print(f"without encoder: {error}")
 
@@ -183,6 +176,16 @@ def _network(corpus, data: str | None) -> Iterator[Pair]:
     predict()
     call()
     yield f"inference, {len(clips)} clips", predict, "the network called without compilation", call
+
+
+def _prepare_cold(corpus, features: Features, data: str | None, temporary: Path) -> Callable[[], None]:
+    """Return a function that prepares features in a new work folder."""
+
+    def prepare_cold() -> None:
+        os.environ["SERNB_WORK"] = tempfile.mkdtemp(dir=temporary)
+        prepare(corpus, features, data=data)
+
+    return prepare_cold
 
 
 def _arithmetic() -> None:

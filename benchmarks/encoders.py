@@ -14,13 +14,12 @@ from sernb.encoders.whisper import SAMPLES, log_mel
 WORDS = ("<|endoftext|>", "<|startoftranscript|>", "<|nospeech|>", "<|notimestamps|>", "<|transcribe|>")
 
 
-def open_reference(record: Record, folder: Path, *, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return CTranslate2's encoder of the same weights.
+def open_reference(record: Record, folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Return CTranslate2's encoder of the same weights, on one thread.
 
     Args:
         record: of the registry, its weights on disk
         folder: empty, for links to the weights and a vocabulary, whose words the encoder does not use
-        threads: of one call
 
     Returns:
         function from a log-mel of 30 s, ``(3000, 80)``, to the final layer, ``(1500, width)``
@@ -31,7 +30,7 @@ def open_reference(record: Record, folder: Path, *, threads: int) -> Callable[[n
         (folder / name).symlink_to(record.path.with_name(name))
     count = 51_864 if record.name.endswith(".en") else 51_865
     (folder / "vocabulary.json").write_text(json.dumps([*map(str, range(count - len(WORDS))), *WORDS]))
-    model = ctranslate2.models.Whisper(str(folder), compute_type="float32", intra_threads=threads)
+    model = ctranslate2.models.Whisper(str(folder), compute_type="float32", intra_threads=1)
 
     def encode(mel: np.ndarray) -> np.ndarray:
         given = ctranslate2.StorageView.from_array(np.ascontiguousarray(mel.T[None]))
@@ -49,7 +48,7 @@ def pairs(
         signals: of some clips at 16 kHz
         folder: empty
     """
-    encoder, reference = load_encoder(DEFAULT), open_reference(record_of(DEFAULT), folder, threads=1)
+    encoder, reference = load_encoder(DEFAULT), open_reference(record_of(DEFAULT), folder)
     padded = [np.pad(signal, (0, SAMPLES - len(signal))) for signal in signals]
 
     def encode(clips: list[np.ndarray]) -> None:

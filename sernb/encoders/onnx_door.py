@@ -16,8 +16,8 @@ import numpy as np
 
 from sernb.audio.decoders import Hertz, Seconds
 from sernb.config import DataError, expand_home
+from sernb.encoders.registry import LONGEST
 
-LONGEST: Seconds = 30.0  # longest segment
 ROOM = 700 * 2**20  # bytes of memory, beside four times the file size, for loading and encoding one second
 TIMEOUT: Seconds = 300.0
 LARGEST_CONFIG = 2**20

@@ -4,11 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sernb.audio.decoders import Hertz
+from sernb.audio.decoders import Hertz, Seconds
 from sernb.config import DATA, DataError, expand_home
 
 WEIGHTS = "model.bin"
 DEFAULT = "whisper-tiny.en"
+LONGEST: Seconds = 30.0  # input of an encoder: longer signals are divided into windows
 
 
 @dataclass(frozen=True)

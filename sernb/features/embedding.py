@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sernb.audio.decoders import Hertz, Seconds
+from sernb.audio.decoders import Hertz
 from sernb.config import DataError
-from sernb.encoders.registry import DEFAULT
+from sernb.encoders.registry import DEFAULT, LONGEST
 from sernb.features.base import Features
 from sernb.features.prosody import Level
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 POOLINGS = {"mean": ("mean",), "mean+std": ("mean", "std"), "frames": ("value",)}
 QUIET = 30.0  # dB below the loudest frame, the threshold for trimming silence
-PIECE: Seconds = 30.0  # of a long signal; encoders divide signals into windows of this length
 
 
 @dataclass(frozen=True)
@@ -124,9 +123,8 @@ class Embedding(Features):
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Return the embedding, float32, shape ``(1, width)``, or ``(positions, width)`` per frame."""
-        if self.trimmed:
-            signal = trim_silence(signal, self.sampling_rate)
-        windows = self._encode([signal])
+        encode = self._open()
+        windows = encode(trim_silence(signal, self.sampling_rate) if self.trimmed else signal)
         if self.pooling == "frames":
             return np.concatenate([np.concatenate(list(states), axis=1) for states in windows])
         return self._pool(windows)
@@ -140,20 +138,19 @@ class Embedding(Features):
         Returns:
             float32, shape ``(1, width)``, as for the whole signal
         """
-        blocks: Iterable[np.ndarray] = read()
-        if self.trimmed:
-            start, end = find_speech(blocks, self.sampling_rate)
-            blocks = _crop(read(), start, end)
-        return self._pool(self._encode(_regroup(blocks, round(PIECE * self.sampling_rate))))
+        encode = self._open()
+        blocks = _crop(read(), *find_speech(read(), self.sampling_rate)) if self.trimmed else read()
+        pieces = _regroup(blocks, round(LONGEST * self.sampling_rate))
+        return self._pool(states for piece in pieces for states in encode(piece))
 
-    def _encode(self, signals: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield the hidden states of the selected layers, ``(layers, positions, width)``, of each window."""
+    def _open(self) -> Callable[[np.ndarray], Iterator[np.ndarray]]:
+        """Return the encoder: signal → hidden states by window, ``(selected layers, positions, width)``."""
         from sernb.encoders.loading import load_encoder
 
         if self.is_table:
             raise DataError(f"{self.encoder}: has rows for its own clips only; other recordings need the encoder")
         encoder, numbers = load_encoder(self.encoder, padded=self.padded), self.layer_numbers
-        return (states[numbers.start : numbers.stop] for signal in signals for states in encoder(signal))
+        return lambda signal: (states[numbers.start : numbers.stop] for states in encoder(signal))
 
     def _pool(self, windows: Iterable[np.ndarray]) -> np.ndarray:
         count, total, squares = 0, 0.0, 0.0

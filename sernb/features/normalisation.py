@@ -55,7 +55,8 @@ def normalise_scores(scores: np.ndarray, speakers: np.ndarray) -> np.ndarray:
 
     logarithms = np.log(np.maximum(scores, SMALLEST_SCORE))
     for speaker in np.unique(speakers):
-        logarithms[speakers == speaker] -= logarithms[speakers == speaker].mean(axis=0)
+        own = speakers == speaker
+        logarithms[own] -= logarithms[own].mean(axis=0)
     return softmax(logarithms, axis=1)
 
 

@@ -32,7 +32,6 @@ REQUIRED_PACKAGES = {"onnx": ("onnx", "onnxruntime"), "litert": ("tensorflow", "
 FORMATS = tuple(REQUIRED_PACKAGES)
 EXAMPLE, METADATA, WAVEFORM = "known-answer", "about.json", "waveform"
 CLIP = ROOT / "data" / "demo" / "Actor_01" / "03-01-05-01-01-01-01.flac"
-NETWORKS = DilatedNetwork | FinetunedNetwork
 TOLERANCE = 1e-4  # absolute, between a probability of the model and of the exported file
 BITS = 2**15
 
@@ -120,11 +119,10 @@ def compute_inputs(model: Model) -> dict[str, np.ndarray]:
 def _build_backend_model(model: Model, parts: tuple[Features, ...], backend: ModuleType, metadata: dict) -> object:
     def program(ops: exported_parts.Operations, values: dict) -> object:
         signal = ops.reshape(values[WAVEFORM], (-1,)) if WAVEFORM in values else None
-        if isinstance(parts[0], SpeechMel):
-            network, temperature = _unwrap_network(model)
+        network, temperature = _unwrap_network(model)
+        if isinstance(network, DilatedNetwork):
             return exported_parts.dilated(ops, exported_parts.speech_mel(ops, signal, parts[0]), network, temperature)
-        if isinstance(parts[0], WhisperMel):
-            network, temperature = _unwrap_network(model)
+        if isinstance(network, FinetunedNetwork):
             mel = exported_parts.whisper_mel(ops, exported_parts.trim_silence(ops, signal))
             return exported_parts.finetuned(ops, mel, network, temperature)
         inputs = [
@@ -154,7 +152,7 @@ def _feature_parts(model: Model) -> tuple[Features, ...]:
     Raises:
         DataError: if the model cannot be exported
     """
-    if model.classifier is None and not isinstance(_unwrap_network(model)[0], NETWORKS):
+    if model.classifier is None and not isinstance(_unwrap_network(model)[0], DilatedNetwork | FinetunedNetwork):
         raise DataError(
             f"{model.name}: cannot be exported; only sernet, whisper-finetuned, systems ending in -ridge and their "
             "ensembles, as trained by `sernb train`"

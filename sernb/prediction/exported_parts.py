@@ -6,6 +6,7 @@ map values to values of the backend's own type. Numbers are float32, counts inte
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Protocol
 
 import numpy as np
@@ -245,10 +246,15 @@ def dilated(ops: Operations, mel, network: DilatedNetwork, temperature: float):
         mean, square = ops.sum(weighted, 0), ops.sum(ops.mul(weighted, x), 0)
     else:
         mean, square = ops.mean(x, 0), ops.mean(ops.mul(x, x), 0)
-    spread = ops.sqrt(ops.maximum(ops.sub(square, ops.mul(mean, mean)), np.float32(SMALLEST_VARIANCE)))
     kernel, offset = network.output
-    logits = ops.add(ops.matmul(ops.concat([mean, spread], 1), kernel), offset)
+    logits = ops.add(ops.matmul(_mean_and_deviation(ops, mean, square), kernel), offset)
     return ops.softmax(ops.div(logits, np.float32(temperature)), 1)
+
+
+def _mean_and_deviation(ops: Operations, mean, square):
+    """Return the mean beside the standard deviation, from the means of values and of their squares."""
+    variance = ops.maximum(ops.sub(square, ops.mul(mean, mean)), np.float32(SMALLEST_VARIANCE))
+    return ops.concat([mean, ops.sqrt(variance)], 1)
 
 
 def finetuned(ops: Operations, mel, network: FinetunedNetwork, temperature: float):
@@ -258,16 +264,13 @@ def finetuned(ops: Operations, mel, network: FinetunedNetwork, temperature: floa
     def dense(layer: str, x):
         return ops.add(ops.matmul(x, head[f"{layer}/kernel"]), head[f"{layer}/bias"])
 
-    x = None
-    for share, each in zip(softmax(head["mixture/kernel"][0]), states, strict=True):
-        weighted = ops.mul(_standardise(ops, each, EPSILON), np.float32(share))
-        x = weighted if x is None else ops.add(x, weighted)
-    x = ops.gelu(dense("projection", x))  # (positions, projected)
+    shares = softmax(head["mixture/kernel"][0])
+    weighted = [ops.mul(_standardise(ops, each, EPSILON), share) for share, each in zip(shares, states, strict=True)]
+    x = ops.gelu(dense("projection", reduce(ops.add, weighted)))  # (positions, projected)
     weight = ops.softmax(dense("level", ops.tanh(dense("attention", x))), 0)
     weight = ops.transpose(weight, (1, 0))  # (heads, positions)
-    mean, square = ops.matmul(weight, x), ops.matmul(weight, ops.mul(x, x))
-    spread = ops.sqrt(ops.maximum(ops.sub(square, ops.mul(mean, mean)), np.float32(SMALLEST_VARIANCE)))
-    pooled = _standardise(ops, ops.reshape(ops.concat([mean, spread], 1), (1, -1)), EPSILON)
+    pooled = _mean_and_deviation(ops, ops.matmul(weight, x), ops.matmul(weight, ops.mul(x, x)))
+    pooled = _standardise(ops, ops.reshape(pooled, (1, -1)), EPSILON)
     logits = dense("emotion", ops.add(ops.mul(pooled, head["pooled_norm/gamma"]), head["pooled_norm/beta"]))
     return ops.softmax(ops.div(logits, np.float32(temperature)), 1)
 

@@ -16,7 +16,7 @@ import numpy as np
 from sernb.config import plain
 from sernb.evaluation import apply_temperature, fit_temperature
 from sernb.features import VERSION as FEATURES_VERSION
-from sernb.features import Features, Functionals, Joined, LevelledEmbedding, LevelledFunctionals
+from sernb.features import Features, Functionals, Joined, LevelledEmbedding, LevelledFunctionals, WhisperMel
 from sernb.prediction import domain_check
 from sernb.prediction.calibration import (
     conformal_thresholds,
@@ -167,12 +167,16 @@ def make_for_one_speaker(system: System, corpus_name: str) -> TrainedModel:
 
 
 def domain_functionals(features: Features) -> tuple[Functionals, bool]:
-    """Return the functionals for the domain check, and whether the model itself uses them."""
+    """Return the functionals for the domain check, and whether the model itself uses them.
+
+    They are levelled for features that are, and for those of fine-tuned encoders, which are trained with gains of up to
+    20 dB.
+    """
     parts: Sequence[Features] = features.parts if isinstance(features, Joined) else (features,)
     for part in parts:
         if isinstance(part, Functionals):
             return part, True
-    return (LevelledFunctionals() if isinstance(parts[0], LevelledEmbedding) else Functionals()), False
+    return (LevelledFunctionals() if isinstance(parts[0], LevelledEmbedding | WhisperMel) else Functionals()), False
 
 
 def add_reference(

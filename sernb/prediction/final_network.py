@@ -11,7 +11,7 @@ from sernb.config import plain
 from sernb.corpora.pool import parse_pool
 from sernb.corpora.preparation import prepare
 from sernb.evaluation import apply_temperature, fit_temperature
-from sernb.features import Functionals, LevelledFunctionals, WhisperMel
+from sernb.features import LevelledFunctionals
 from sernb.prediction import domain_check
 from sernb.prediction.calibration import (
     conformal_thresholds,
@@ -20,7 +20,7 @@ from sernb.prediction.calibration import (
     least_confidence,
     verdict_accuracy,
 )
-from sernb.prediction.final_model import add_reference, base_metadata, describe_training
+from sernb.prediction.final_model import add_reference, base_metadata, describe_training, domain_functionals
 from sernb.prediction.model_figures import compute_metrics, foreign_metrics
 from sernb.prediction.model_folder import TrainedModel
 from sernb.prediction.training import fold_references
@@ -59,8 +59,7 @@ def make_network_model(
     scores = apply_temperature(raw, temperature)
     confidence, is_correct = scores.max(axis=1), scores.argmax(axis=1) == corpus.truth
     least_firm = least_confidence(confidence, is_correct)
-    # Fine-tuned encoders are trained with gains of up to 20 dB.
-    functionals = LevelledFunctionals() if isinstance(system.features, WhisperMel) else Functionals()
+    functionals, _ = domain_functionals(system.features)
     rows, references = fold_references(corpus, functionals)
     measured = _measure(corpus, references, is_correct)
     bounds = domain_check.compute_bounds(

@@ -13,11 +13,12 @@ from sernb.audio.decoders import AudioError, Seconds
 from sernb.audio.reading import Recording
 from sernb.audio.recordings import Source, printable, read_blocks
 from sernb.config import DataError, in_one_line
+from sernb.encoders.registry import LONGEST
 from sernb.features import Features, Functionals
 from sernb.prediction.domain_check import distance, frame_levels
 from sernb.prediction.formats import as_cell, format_clock
 from sernb.prediction.predict import no_speech_error
-from sernb.prediction.trained_run import LONGEST, read_features
+from sernb.prediction.trained_run import read_features
 from sernb.protocols.protocol import get_protocol
 from sernb.runs.run_folder import open_run
 from sernb.runtime.bounded import arrays_in, json_in, number

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from sernb.audio.augmentation import ORIGINAL
-from sernb.audio.decoders import Seconds
 from sernb.audio.reading import load
 from sernb.config import DataError, plain
+from sernb.encoders.registry import LONGEST
 from sernb.features import VERSION as FEATURES_VERSION
 from sernb.features import Embedding, Features, LevelledEmbedding
 from sernb.prediction.model import Model, check_features, refuse_mismatch
@@ -21,7 +21,6 @@ from sernb.runtime.files import Damaged
 from sernb.systems.learning.linear_classifier import classifier_from_arrays
 from sernb.systems.registry import get_system
 
-LONGEST: Seconds = 30.0  # input length of the encoders; longer recordings are cut into windows
 EMBEDDINGS = {kind.__name__: kind for kind in (Embedding, LevelledEmbedding)}
 CHECKED = 4  # test clips whose scores a rebuilt network must reproduce
 MODEL_KEYS = ("longest", "unsure_below", "sets", "readiness")

@@ -160,7 +160,7 @@ def training_speakers(result: Result) -> str:
     counts = set()
     for experiment in result.experiments:
         speaker = experiment.clips.set_index("clip").speaker
-        for each in experiment.members or (experiment,):
+        for each in experiment.trained:
             train_only = experiment.protocol.shares_speakers or each.system.selects_epoch or each.selects_on_test
             counts.add(speaker[[*each.fold.train, *(() if train_only else each.fold.validation)]].nunique())
     return f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} … {max(counts)}"

@@ -152,6 +152,16 @@ class Experiment:
         )
 
     @property
+    def parts(self) -> tuple["Experiment", ...]:
+        """This experiment, its members, and theirs."""
+        return (self, *(part for member in self.members for part in member.parts))
+
+    @property
+    def trained(self) -> tuple["Experiment", ...]:
+        """Those of its parts that train."""
+        return tuple(part for part in self.parts if not part.members)
+
+    @property
     def training_clips(self) -> tuple[str, ...]:
         """The clips on which weights are trained."""
         validation = () if self.system.selects_epoch or self.protocol.shares_speakers else self.fold.validation

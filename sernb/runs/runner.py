@@ -214,7 +214,7 @@ def run_many(
         DataError: as :func:`run` and :mod:`sernb.runtime.workers`; finished runs are kept
     """
     unfinished = [experiment for experiment in experiments if _read_finished(experiment) is None]
-    for damaged in [each for whole in unfinished for each in (whole, *whole.members) if look_up(each)[1]]:
+    for damaged in [part for whole in unfinished for part in whole.parts if look_up(part)[1]]:
         with hold(damaged.lock, wait=False) as acquired:  # in this process, so that the message is shown
             if acquired:
                 set_aside_damaged(damaged)
@@ -223,8 +223,8 @@ def run_many(
         if cluster:  # features that its workers cannot compute are computed here
             list(run_parallel(partial(_try_to_prepare, data=data), _list_features(unfinished)))
         else:  # report a missing encoder before computing anything
-            members = [each for whole in unfinished for each in whole.members or (whole,)]
-            for name in {getattr(each.settings, "encoder", "") for each in members} - {""}:
+            trained = [part for whole in unfinished for part in whole.trained]
+            for name in {getattr(part.settings, "encoder", "") for part in trained} - {""}:
                 load_encoder(name)
         prepare_for(unfinished, data=data, progress=progress)
         # Longest first, so that no single long run remains at the end.
@@ -277,7 +277,7 @@ def _try_to_prepare(wanted: tuple[Pool, Features, View], *, data: str | Path | N
 
 def _list_features(experiments: Sequence[Experiment]) -> list[tuple[Pool, Features, View]]:
     wanted = {}
-    for experiment in [each for whole in experiments for each in whole.members or (whole,)]:
+    for experiment in [each for whole in experiments for each in whole.trained]:
         kinds = []
         if features := experiment.system.features:
             kinds += [(features, view) for view in _list_views(experiment)]

@@ -228,6 +228,8 @@ def test_scores_are_normalised_by_speaker_where_features_must_not_be():
     (planned,) = plan(["functionals-ridge"], "demo", ["speaker-normalised"], folds=[0], views=[])
     normalised = by_scores(planned)
     assert [each.folder for each in normalised.members] == [alone.folder], "trained once for both protocols"
+    assert [each.folder for each in normalised.parts] == [normalised.folder, alone.folder]
+    assert [each.folder for each in normalised.trained] == [alone.folder]
     assert by_scores(alone).folder == alone.folder != normalised.folder != planned.folder
     prepare_for([normalised])
     table, before = run(normalised).predictions, run(alone).predictions
